@@ -1,0 +1,34 @@
+"""Run Qarnot: from data and a question to a notebook on a big remote machine.
+
+What plugin authors and notebooks need is importable from here; everything else may change. Names are loaded when they
+are first used, so that `import run_qarnot` stays light.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from run_qarnot.catalog.image import Image, Option
+    from run_qarnot.hooks.spec import hookimpl
+    from run_qarnot.page.app import build
+    from run_qarnot.settings import Settings
+
+__all__ = ["Image", "Option", "Settings", "__version__", "build", "hookimpl"]
+
+_HOMES = {
+    "Image": "run_qarnot.catalog.image",
+    "Option": "run_qarnot.catalog.image",
+    "Settings": "run_qarnot.settings",
+    "build": "run_qarnot.page.app",
+    "hookimpl": "run_qarnot.hooks.spec",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

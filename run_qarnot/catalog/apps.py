@@ -1,0 +1,50 @@
+"""App kinds: how an image of some kind is reached and known to be ready."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class App:
+    """A kind of app. What an image says for itself (`port`, `open_path`, `token_env`, `ready`) wins over this.
+
+    Arguments:
+        kind: its name in the catalog.
+        title: its name for people.
+        port: where it listens inside the container; none when there is nothing to open.
+        open_path: of its page.
+        probe_path: answers 200 when the app is up, through the tunnel; none to take any accepted connection.
+        token_env: the constant by which we choose the app's token.
+        ready_pattern: finds, in the output, the link that the app prints once it answers; group `token` is used.
+        ends_by_itself: whether a normal end of the command is the aim, as for a batch.
+    """
+
+    kind: str
+    title: str
+    port: int | None = None
+    open_path: str = "/"
+    probe_path: str | None = None
+    token_env: str | None = None
+    ready_pattern: str | None = None
+    ends_by_itself: bool = False
+
+
+BUILTIN: Mapping[str, App] = {
+    app.kind: app
+    for app in (
+        App(
+            kind="jupyterlab",
+            title="JupyterLab",
+            port=8888,
+            open_path="/lab",
+            probe_path="/api",
+            token_env="JUPYTER_TOKEN",  # noqa: S106  the name of a variable
+            ready_pattern=r"https?://(?:localhost|127\.0\.0\.1):\d+/lab\?token=(?P<token>[\w.~-]+)",
+        ),
+        App(kind="ssh", title="the machine"),
+        App(kind="web", title="the application", port=8080, probe_path="/"),
+        App(kind="batch", title="the command", ends_by_itself=True),
+    )
+}

@@ -1,0 +1,121 @@
+"""What the cluster says of a task, as frozen values; dictionaries stay at the wire.
+
+Tolerant on purpose: a field that is missing or null becomes an empty value, never an exception
+(`reference/qarnot-platform.md` §6.30).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from run_qarnot.doors import Forward
+from run_qarnot.plan import Label
+
+_NO_DATE_YEAR = 1  # "0001-01-01T00:00:00Z" stands for "not yet"
+
+
+@dataclass(frozen=True)
+class TaskFacts:
+    """One look at a task."""
+
+    id: str
+    name: str
+    launch_id: str
+    state: str  # the cluster's word
+    attempt: int
+    created: datetime | None
+    ended: datetime | None
+    started: datetime | None  # when the present state began
+    job: str | None
+    labels: Mapping[str, str]
+    constants: Mapping[str, str]
+    resources: tuple[str, ...]
+    results: str | None
+    results_count: int
+    forwards: tuple[Forward, ...]
+    error: str | None
+
+    def label(self, label: Label) -> str:
+        return self.labels.get(label.value, "")
+
+
+@dataclass(frozen=True)
+class AccountFacts:
+    """What the cluster says of an account; None where it does not say."""
+
+    email: str
+    running: int | None = None
+    max_running: int | None = None
+    credits: float | None = None  # euros
+
+
+def read_task(body: Mapping[str, Any]) -> TaskFacts:
+    """Read a task as answered by `GET /tasks/{id}` (§2.3)."""
+    instances = _instances(body)
+    return TaskFacts(
+        id=str(body.get("uuid") or ""),
+        name=str(body.get("name") or ""),
+        launch_id=str(body.get("shortname") or ""),
+        state=str(body.get("state") or ""),
+        attempt=max((_integer(i.get("executionAttemptCount")) for i in (*instances, *_completed(body))), default=0),
+        created=read_time(body.get("creationDate")),
+        ended=read_time(body.get("endDate")),
+        started=read_time(body.get("stateTransitionTime")),
+        job=str(body["jobUuid"]) if body.get("jobUuid") else None,
+        labels={str(key): str(value) for key, value in (body.get("labels") or {}).items()},
+        constants={str(item.get("key")): str(item.get("value")) for item in body.get("constants") or []},
+        resources=tuple(_resources(body)),
+        results=body.get("resultBucket") or None,
+        results_count=_integer(body.get("resultsCount")),
+        forwards=tuple(_forwards(instances)),
+        error=_error(body.get("errors")),
+    )
+
+
+def read_time(text: object) -> datetime | None:
+    """Read a time of the cluster; None for null, nonsense and the year 1."""
+    try:
+        time = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    if time.year == _NO_DATE_YEAR:
+        return None
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+def _instances(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    running = (body.get("status") or {}).get("runningInstancesInfo") or {}
+    return [instance for instance in running.get("perRunningInstanceInfo") or [] if isinstance(instance, Mapping)]
+
+
+def _completed(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [instance for instance in body.get("completedInstances") or [] if isinstance(instance, Mapping)]
+
+
+def _forwards(instances: Iterable[Mapping[str, Any]]) -> Iterable[Forward]:
+    for instance in instances:
+        for forward in instance.get("activeForwards") or []:
+            host = forward.get("forwarderHost")
+            app_port, port = _integer(forward.get("applicationPort")), _integer(forward.get("forwarderPort"))
+            if host and app_port and port:
+                yield Forward(app_port, str(host), port)
+
+
+def _resources(body: Mapping[str, Any]) -> Iterable[str]:
+    for bucket in body.get("advancedResourceBuckets") or []:
+        if bucket.get("bucketName"):
+            yield str(bucket["bucketName"])
+    yield from map(str, body.get("resourceBuckets") or [])
+
+
+def _error(errors: Any) -> str | None:
+    for error in errors or []:
+        return str(error.get("message") or error.get("code") or "") or None
+    return None
+
+
+def _integer(value: object) -> int:
+    return int(value) if isinstance(value, int | float) else 0

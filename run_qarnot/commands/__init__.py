@@ -1,0 +1,1 @@
+"""The commands: `run-qarnot …`. `parser` says what there is; the other modules do it, in families."""

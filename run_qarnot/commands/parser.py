@@ -1,0 +1,90 @@
+"""What can be typed: every command with its arguments, in the order in which a person meets them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from run_qarnot import __version__
+
+COMMANDS: dict[str, str] = {
+    "demo": "the local cluster and the dashboard, on this machine; no account needed",
+    "dashboard": "the dashboard against QARNOT_CLUSTER_URL (default: the cloud)",
+    "cluster": "the local cluster alone; prints `export` lines to paste",
+    "images": "the catalog",
+    "check": "reads the catalog and the plugins as the dashboard would, and says what is wrong",
+    "launch": "starts a session; prints the doors when it is ready",
+    "sessions": "the sessions of this account",
+    "show": "one session, with its doors",
+    "open": "opens the way to a session and prints its address; stays until Ctrl-C",
+    "logs": "what the session's container printed",
+    "add": "adds files to a running session",
+    "save": "saves the results now, and waits until that is done",
+    "stop": "saves, waits, stops",
+    "results": "fetches the results",
+    "delete": "forgets an ended session",
+}
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Make the parser of the command line."""
+    parser = argparse.ArgumentParser(
+        prog="run-qarnot", description="From data and a question to a notebook on a big remote machine."
+    )
+    parser.add_argument("--version", action="version", version=f"run-qarnot {__version__}")
+    logging = argparse.ArgumentParser(add_help=False)
+    logging.add_argument("--log-level", default=None, choices=["debug", "info", "warning", "error"])
+    logging.add_argument("--log-file", type=Path, metavar="FILE", help="rotates at 10 MB; ten are kept")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    made = {
+        name: commands.add_parser(name, help=text, description=f"{name}: {text}.", parents=[logging])
+        for name, text in COMMANDS.items()
+    }
+    _servers(made)
+    _sessions(made)
+    for name in ("images", "check", "launch", "sessions", "show"):
+        made[name].add_argument("--json", action="store_true", help="for programs: JSON on standard output")
+    return parser
+
+
+def _servers(made: dict[str, argparse.ArgumentParser]) -> None:
+    for name in ("demo", "dashboard"):
+        made[name].add_argument("--port", type=_port, metavar="N", help="default: 8866, or the next free one")
+        made[name].add_argument("--no-browser", action="store_true", help="do not open a browser")
+    made["dashboard"].add_argument("--ip", default="127.0.0.1", metavar="A", help="address to listen on")
+    made["cluster"].add_argument("--port", type=_port, metavar="N", help="default: any free one")
+    made["cluster"].add_argument("--state-dir", type=Path, metavar="D", help="keep tasks and files there")
+    made["check"].add_argument("path", nargs="?", type=Path, metavar="PATH", help="default: the catalog in use")
+
+
+def _sessions(made: dict[str, argparse.ArgumentParser]) -> None:
+    launch = made["launch"]
+    launch.add_argument("image", metavar="IMAGE")
+    launch.add_argument("--name", help="of the session and its buckets; default: a friendly one")
+    launch.add_argument("--input", action="append", type=Path, default=[], metavar="PATH", help="file, or folder whose "
+                        "content is uploaded; may be repeated")  # fmt: skip
+    launch.add_argument("--resume", metavar="SESSION", help="continue with the files of an earlier session")
+    launch.add_argument("--ssh-key", type=Path, metavar="FILE", help="your public key, for ssh and VS Code")
+    launch.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="an option of the image")
+    launch.add_argument("--hours", type=float, metavar="H", help="stop by itself after so many")
+    launch.add_argument("--detach", action="store_true", help="do not wait until it is ready")
+    launch.add_argument("--open", action="store_true", help="open it in the browser, and stay until Ctrl-C")
+    for name in ("show", "open", "logs", "add", "save", "stop", "results", "delete"):
+        made[name].add_argument("session", metavar="SESSION", help="name, id, or a unique beginning of either")
+    made["open"].add_argument("--no-browser", action="store_true", help="only print the address")
+    made["logs"].add_argument("--follow", action="store_true", help="go on until the session's end")
+    made["add"].add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    made["stop"].add_argument("--no-save", action="store_true", help="do not save first")
+    made["delete"].add_argument("--files", action="store_true", help="with its buckets and all files in them")
+    results = made["results"]
+    where = results.add_mutually_exclusive_group()
+    where.add_argument("--output", type=Path, metavar="DIR", help="default: a new folder named after the session")
+    where.add_argument("--zip", type=Path, metavar="FILE", help="one zip instead of a folder")
+    results.add_argument("patterns", nargs="*", metavar="PATTERN", help="only files that match, such as '*.png'")
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 < port < 65536:
+        raise argparse.ArgumentTypeError("a port is between 1 and 65535")
+    return port

@@ -1,0 +1,167 @@
+"""Commands that run servers: `demo`, `dashboard`, `cluster`."""
+
+from __future__ import annotations
+
+import importlib.util
+import ipaddress
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import webbrowser
+from argparse import Namespace
+from collections.abc import Mapping
+from contextlib import ExitStack
+from queue import Empty, Queue
+from types import TracebackType
+
+from run_qarnot.commands import show
+from run_qarnot.engine.ports import is_free
+from run_qarnot.errors import InputError, SessionError
+from run_qarnot.settings import Settings
+
+_LOCAL_PACKAGES = ("fastapi", "uvicorn", "moto", "jupyterlab")
+_START_SECONDS = 90.0
+_WATCH_SECONDS = 0.5
+_EXPORT = re.compile(r"export (QARNOT_\w+)='([^']*)'")
+_ADDRESS = re.compile(r"Dashboard: (\S+)")
+
+
+def cluster(arguments: Namespace) -> int:
+    """Run the local cluster alone."""
+    _check_local_packages()
+    from run_qarnot.cluster.__main__ import main
+
+    options = ["--port", str(arguments.port)] if arguments.port else []
+    options += ["--state-dir", str(arguments.state_dir)] if arguments.state_dir else []
+    return main(options)
+
+
+def dashboard(settings: Settings, arguments: Namespace) -> int:
+    """Run the dashboard against the cluster of the settings."""
+    if not _is_loopback(arguments.ip) and not settings.login_token:
+        raise InputError("address-open", ip=arguments.ip)
+    _check_port(arguments.port)
+    from run_qarnot.page.server import serve
+
+    serve(settings, ip=arguments.ip, port=arguments.port, open_browser=not arguments.no_browser)
+    return 0
+
+
+def demo(arguments: Namespace) -> int:
+    """Run the local cluster and a dashboard against it; leave nothing behind."""
+    _check_local_packages()
+    _check_port(arguments.port)
+    stop = _wait_for_end()
+    with ExitStack() as parts:
+        show.err("Starting the local cluster…")
+        local = parts.enter_context(Part("local cluster", ["run_qarnot.cluster"], os.environ))
+        exports: dict[str, str] = {}
+        while len(exports) < 3:
+            exports.update(_EXPORT.findall(local.read_line()))
+        show.err("Starting the dashboard…")
+        options = ["--port", str(arguments.port)] if arguments.port else []
+        command = ["run_qarnot.page.server", "--no-browser", *options]
+        page = parts.enter_context(Part("dashboard", command, {**os.environ, **exports}))
+        while not (address := _ADDRESS.search(page.read_line())):
+            pass
+        show.out(f"Run Qarnot is ready: {address[1]}")
+        show.err("Everything runs on this machine, with an account made for this demo. Ctrl-C ends it.")
+        if not arguments.no_browser and not webbrowser.open(address[1]):
+            show.err("No browser could be opened here: open the address yourself.")
+        while not stop.wait(_WATCH_SECONDS):
+            local.check()
+            page.check()
+    return 0
+
+
+class Part:
+    """A program of ours that runs for exactly as long as the block: `lifeline` ends it even when we are killed."""
+
+    def __init__(self, title: str, module: list[str], environment: Mapping[str, str]) -> None:
+        self._title = title
+        command = [sys.executable, "-m", "run_qarnot.lifeline", "--", sys.executable, "-m", *module]
+        # A session of its own: Ctrl-C in the terminal reaches us alone, and we end the parts in order.
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=dict(environment),
+            start_new_session=True,
+        )
+        self._lines: Queue[str] = Queue()
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def __enter__(self) -> Part:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+    def read_line(self) -> str:
+        """Return the next line that it prints."""
+        try:
+            line = self._lines.get(timeout=_START_SECONDS)
+        except Empty:
+            raise SessionError("part-silent", part=self._title, seconds=f"{_START_SECONDS:g}") from None
+        if not line:
+            raise SessionError("part-ended", part=self._title)
+        return line
+
+    def check(self) -> None:
+        """Raise if it has ended."""
+        if self._process.poll() is not None:
+            raise SessionError("part-ended", part=self._title)
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._lines.put(line)
+        self._lines.put("")
+
+
+def _wait_for_end() -> threading.Event:
+    """Return an event that is set by Ctrl-C, by SIGTERM, and by the end of whoever started us (`make`, say)."""
+    stop, parent = threading.Event(), os.getppid()
+
+    def end(*_: object) -> None:
+        if stop.is_set():
+            return
+        stop.set()
+        raise KeyboardInterrupt
+
+    def watch() -> None:
+        while not stop.wait(_WATCH_SECONDS):
+            if os.getppid() != parent:
+                os.kill(os.getpid(), signal.SIGTERM)
+                return
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
+    threading.Thread(target=watch, daemon=True).start()
+    return stop
+
+
+def _check_local_packages() -> None:
+    for package in _LOCAL_PACKAGES:
+        if importlib.util.find_spec(package) is None:
+            raise InputError("local-missing", package=package)
+
+
+def _check_port(port: int | None) -> None:
+    if port is not None and not is_free(port):
+        raise InputError("port-taken", port=port)
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return address == "localhost" or ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        return False

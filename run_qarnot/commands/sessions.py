@@ -1,0 +1,312 @@
+"""Commands about sessions, from `launch` to `delete`. Each gets an open account and the parsed arguments."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+import webbrowser
+from argparse import Namespace
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
+from fnmatch import fnmatch
+from pathlib import Path
+
+from run_qarnot.commands import show
+from run_qarnot.doors import DoorKind
+from run_qarnot.engine.account import Account
+from run_qarnot.engine.session import Session
+from run_qarnot.errors import InputError, NotFoundError, RunQarnotError, SessionError, TransferError
+from run_qarnot.files import StoredFile, collect_inputs
+from run_qarnot.keys import check_public_key
+from run_qarnot.names import make_name
+from run_qarnot.spec import SessionSpec, parse_settings
+from run_qarnot.state import State
+from run_qarnot.view import SessionView
+
+_LOOK_SECONDS = 5.0
+_LOG_LINES_ON_FAILURE = 15
+
+
+async def launch(account: Account, arguments: Namespace) -> int:
+    """Start a session; show phases; print the doors when it is ready."""
+    uploads = collect_inputs(arguments.input)
+    image = account.catalog.get(arguments.image)
+    spec = SessionSpec(
+        image=image,
+        name=make_name() if arguments.name is None else arguments.name,
+        hours=image.hours if arguments.hours is None else arguments.hours,
+        user_key=_read_key(arguments.ssh_key),
+        resume=arguments.resume,
+        options=parse_settings(arguments.set),
+    )
+    session = await account.start(spec, uploads)
+    session.identity = _identity(arguments.ssh_key)
+    show.err(f"{session.view.name}: {image.name}, stops by itself after {spec.hours:g} hours")
+    async with _following(session):
+        if arguments.detach:
+            await session.until(lambda view: bool(view.id) or view.is_over)
+        else:
+            await _until_ready(session)
+        _print_session(session.view if arguments.open else _without_tunnel(session.view), arguments)
+        if arguments.open:
+            await _stay(session, browser=True)
+    return 0
+
+
+async def sessions(account: Account, arguments: Namespace) -> int:
+    """List the sessions of this account."""
+    found = await account.sessions()
+    await asyncio.gather(*(_look_shortly(session) for session in found if not session.view.is_over))
+    views = [session.view for session in found]
+    if arguments.json:
+        show.out_json([view.as_json() for view in views])
+        return 0
+    if not views:
+        show.err("There are no sessions. Start one with `run-qarnot launch IMAGE`.")
+        return 0
+    show.table(
+        ("NAME", "IMAGE", "STATE", "CREATED", "ENDS", "ID"),
+        [(v.name, v.image, v.state.value, _clock(v, "created"), _clock(v, "ends"), v.id[:8]) for v in views],
+    )
+    return 0
+
+
+async def show_session(account: Account, arguments: Namespace) -> int:
+    """Print one session, with its doors."""
+    session = await account.find(arguments.session)
+    if not session.view.is_over:
+        await _look_shortly(session)
+    view = await session.detail()
+    show.out_json(view.as_json()) if arguments.json else show.session(view)
+    return 0
+
+
+async def open_session(account: Account, arguments: Namespace) -> int:
+    """Open the way to a session, print its address, stay until Ctrl-C or the session's end."""
+    session = await account.find(arguments.session)
+    if not session.has_key:
+        session.use_own_keys()
+    async with _following(session):
+        await _until_ready(session)
+        await _stay(session, browser=not arguments.no_browser)
+    return 0
+
+
+async def logs(account: Account, arguments: Namespace) -> int:
+    """Print what the container printed."""
+    session = await account.find(arguments.session)
+    if not arguments.follow:
+        show.out((await session.logs()).rstrip("\n"))
+        return 0
+    unsubscribe = session.subscribe_log(lambda lines: show.out("\n".join(lines)))
+    try:
+        async with _following(session, quiet=True):
+            await session.until(lambda view: view.is_over)
+            await session.log_is_complete()
+    finally:
+        unsubscribe()
+    return 0
+
+
+async def add(account: Account, arguments: Namespace) -> int:
+    """Add files to a running session."""
+    uploads = collect_inputs(arguments.paths)
+    session = await account.find(arguments.session)
+    session.subscribe(show.Phases(actions_only=True))
+    await session.add(uploads)
+    show.err(f"{len(uploads)} file(s) added to {session.view.name}.")
+    return 0
+
+
+async def save(account: Account, arguments: Namespace) -> int:
+    """Save the results now, and wait until that is done."""
+    session = await account.find(arguments.session)
+    session.subscribe(show.Phases(actions_only=True))
+    await session.save()
+    show.err(f"{session.view.name} is saved, in the bucket {session.view.results}.")
+    return 0
+
+
+async def stop(account: Account, arguments: Namespace) -> int:
+    """Save, wait, stop."""
+    session = await account.find(arguments.session)
+    session.subscribe(show.Phases(actions_only=True))
+    await session.stop(save=not arguments.no_save)
+    if arguments.no_save:
+        show.err(f"{session.view.name} has ended.")
+    else:
+        show.err(f"{session.view.name} has ended. `run-qarnot results {session.view.name}` fetches its results.")
+    return 0
+
+
+async def results(account: Account, arguments: Namespace) -> int:
+    """Fetch the results, into a folder or as one zip."""
+    session = await account.find(arguments.session)
+    files = [file for file in await session.results() if _matches(file, arguments.patterns)]
+    name = session.view.name
+    if not files:
+        wanted = f" that match {' '.join(arguments.patterns)}" if arguments.patterns else ""
+        raise NotFoundError("no-results", name=name, pattern=wanted)
+    target = arguments.zip or arguments.output or Path(f"{name}-results")
+    if arguments.zip:
+        await asyncio.to_thread(_write_zip, session, files, target)
+    else:
+        await asyncio.to_thread(session.download_results, files, target, lambda _: None)
+    show.err(f"{len(files)} file(s), {sum(file.size for file in files) / 1e6:.1f} MB:")
+    show.out(str(target))
+    return 0
+
+
+async def delete(account: Account, arguments: Namespace) -> int:
+    """Forget an ended session."""
+    session = await account.find(arguments.session)
+    await session.delete(files=arguments.files)
+    kept = "" if arguments.files else f" Its files are still in {session.view.inputs} and {session.view.results}."
+    show.err(f"{session.view.name} is forgotten.{kept}")
+    return 0
+
+
+COMMANDS: Mapping[str, Callable[[Account, Namespace], Awaitable[int]]] = {
+    "launch": launch,
+    "sessions": sessions,
+    "show": show_session,
+    "open": open_session,
+    "logs": logs,
+    "add": add,
+    "save": save,
+    "stop": stop,
+    "results": results,
+    "delete": delete,
+}
+
+
+@contextlib.asynccontextmanager
+async def _following(session: Session, *, quiet: bool = False) -> AsyncIterator[None]:
+    """Follow the session during the block; what preparing raises comes out of the block."""
+    if not quiet:
+        session.subscribe(show.Phases())
+    work = asyncio.current_task()
+    assert work is not None
+    failure: list[RunQarnotError] = []
+
+    async def follow() -> None:
+        try:
+            await session.follow()
+        except RunQarnotError as error:
+            failure.append(error)
+            work.cancel()
+
+    following = asyncio.create_task(follow())
+    try:
+        yield
+    except asyncio.CancelledError:
+        if failure:
+            work.uncancel()
+            raise failure[0] from None
+        _say_that_it_goes_on(session.view)
+        raise
+    finally:
+        following.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await following
+
+
+async def _until_ready(session: Session) -> None:
+    view = await session.until(lambda view: view.state is State.READY or view.is_over)
+    if not view.is_over:
+        return
+    if view.state is State.FAILED:
+        tail = (await session.logs()).splitlines()[-_LOG_LINES_ON_FAILURE:] if view.id else []
+        facts = {"name": view.name, "reason": view.error or "", "inputs": view.inputs}
+        raise SessionError("session-failed", details="\n".join(tail), **facts)
+    raise SessionError("session-ended", name=view.name, reason=view.phase)
+
+
+async def _stay(session: Session, *, browser: bool) -> None:
+    """Print the address, open it, and keep the way open until the session's end."""
+    address = session.app_address()
+    if address is None:
+        problem = "this computer does not reach its SSH port" if session.view.doors else "it has no way in yet"
+        hint = "`run-qarnot show` lists the other ways in."
+        raise SessionError("no-door", name=session.view.name, problem=problem, hint=hint)
+    show.out(address)
+    if browser and not await asyncio.to_thread(webbrowser.open, address):
+        show.err("No browser could be opened here: open the address yourself.")
+    show.err("Press Ctrl-C to close the way to it; the session goes on.")
+    view = await session.until(lambda view: view.is_over)
+    show.err(view.phase)
+
+
+async def _look_shortly(session: Session) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LOOK_SECONDS):
+            await session.look()
+
+
+def _without_tunnel(view: SessionView) -> SessionView:
+    """The view as it will be when this process, and the tunnel that it holds, has ended."""
+    return replace(view, doors=tuple(replace(d, url=None) if d.kind == DoorKind.TUNNEL else d for d in view.doors))
+
+
+def _print_session(view: SessionView, arguments: Namespace) -> None:
+    if arguments.json:
+        show.out_json(view.as_json())
+    elif arguments.detach:
+        show.out(view.name)
+    else:
+        show.doors(view)
+
+
+def _say_that_it_goes_on(view: SessionView) -> None:
+    if view.is_over:
+        return
+    name = view.name
+    if view.id:
+        show.err(f"\n{name} goes on. `run-qarnot open {name}` returns to it, `run-qarnot stop {name}` ends it.")
+    else:
+        show.err(f"\n{name} was given up before it started; nothing runs.")
+
+
+def _read_key(file: Path | None) -> str | None:
+    if file is None:
+        return None
+    try:
+        text = file.expanduser().read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError("file-unreadable", field="ssh-key", path=file, problem=str(error)) from error
+    return check_public_key(text)
+
+
+def _identity(file: Path | None) -> str | None:
+    """The private key beside the public one, for the printed command."""
+    if file is None or file.suffix != ".pub":
+        return None
+    private = file.expanduser().with_suffix("")
+    return str(private.resolve()) if private.is_file() else None
+
+
+def _matches(file: StoredFile, patterns: list[str]) -> bool:
+    return not patterns or any(fnmatch(file.key, pattern) for pattern in patterns)
+
+
+def _write_zip(session: Session, files: list[StoredFile], target: Path) -> None:
+    """Write the zip under another name first, so that a broken transfer leaves nothing that looks complete."""
+    if target.exists():
+        raise InputError("output-exists", path=target)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".partial-", delete=False) as partial:
+            try:
+                partial.writelines(session.zip_results(files))
+                partial.close()
+                Path(partial.name).replace(target)
+            except BaseException:
+                Path(partial.name).unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise TransferError("write", path=target, problem=error.strerror or "unknown") from error
+
+
+def _clock(view: SessionView, field: str) -> str:
+    return str(view.as_json()[field] or "–")

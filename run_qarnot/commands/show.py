@@ -1,0 +1,74 @@
+"""How commands speak: results on standard output, progress and errors on standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from run_qarnot.redact import redact
+from run_qarnot.state import ALIVE, State
+from run_qarnot.view import SessionView
+
+_NOT_AN_ACTION = ALIVE - {State.SAVING, State.STOPPING}
+
+
+def out(text: str = "") -> None:
+    """Print a result."""
+    print(text, flush=True)  # noqa: T201
+
+
+def out_json(value: Any) -> None:
+    """Print a result for programs."""
+    out(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def err(text: str) -> None:
+    """Print progress, or an error."""
+    print(redact(text), file=sys.stderr, flush=True)  # noqa: T201
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows in aligned columns."""
+    lines = [tuple(head), *map(tuple, rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        out("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+class Phases:
+    """Prints each new phase of a session with the time since the start.
+
+    `actions_only`: for commands that act on a session without following it; they know what they are doing, and how it
+    ended, but not whether the app answers meanwhile.
+    """
+
+    def __init__(self, *, actions_only: bool = False) -> None:
+        self._start = time.monotonic()
+        self._last = ""
+        self._actions_only = actions_only
+
+    def __call__(self, view: SessionView) -> None:
+        if view.phase == self._last or (self._actions_only and not view.note and view.state in _NOT_AN_ACTION):
+            return
+        self._last = view.phase
+        err(f"{time.monotonic() - self._start:6.1f} s  {view.phase}")
+
+
+def doors(view: SessionView) -> None:
+    """Print the ways into a session, the best first."""
+    for door in view.doors:
+        out(f"\n{door.kind.value}: {door.note}")
+        for text in filter(None, (door.command, door.url)):
+            out(f"  {text}")
+
+
+def session(view: SessionView) -> None:
+    """Print all that is known of a session."""
+    for name, value in view.as_json().items():
+        if name != "doors" and value is not None:
+            out(f"{name:8} {value}")
+    out(f"{'phase':8} {view.phase}")
+    doors(view)

@@ -1,0 +1,161 @@
+"""What a token opens: the sessions of an account, and new ones."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from run_qarnot import __version__
+from run_qarnot.catalog import Catalog
+from run_qarnot.cloud.facts import TaskFacts
+from run_qarnot.cloud.sdk import Cloud, first_profile
+from run_qarnot.engine.session import Session
+from run_qarnot.errors import InputError, NotFoundError, RefusedError
+from run_qarnot.files import Upload
+from run_qarnot.names import make_launch_id
+from run_qarnot.plan import TaskPlan, make_plan
+from run_qarnot.redact import protect
+from run_qarnot.settings import Settings
+from run_qarnot.spec import SessionSpec
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class AccountSummary:
+    """Who the account is and what it may do; None where the cluster does not say. Credits in euros."""
+
+    email: str
+    running: int | None
+    max_running: int | None
+    credits: float | None
+    cluster: str  # its host
+
+
+class Account:
+    """One account on one cluster. Make it with `open`; close it at the end."""
+
+    def __init__(self, settings: Settings, token: str, catalog: Catalog, cloud: Cloud, worker: ThreadPoolExecutor):
+        self.settings = settings
+        self.catalog = catalog
+        self.cloud = cloud
+        self.email = cloud.email
+        self._token = token
+        self._worker = worker  # one thread: the SDK's connection is not for several at once (§6.26)
+
+    @classmethod
+    async def open(cls, settings: Settings, token: str, catalog: Catalog) -> Account:
+        """Connect and have the token checked.
+
+        Raises:
+            InputError: it cannot be a token.
+            RefusedError: the cluster does not accept it.
+            UnreachableError: no cluster there; within five seconds.
+        """
+        token = check_token(token)
+        worker = ThreadPoolExecutor(1, thread_name_prefix="cloud")
+        try:
+            cloud = await asyncio.get_running_loop().run_in_executor(worker, Cloud, settings, token)
+        except BaseException:
+            worker.shutdown(wait=False)
+            raise
+        return cls(settings, token, catalog, cloud, worker)
+
+    async def close(self) -> None:
+        """Give up the connection. Sessions go on."""
+        self._worker.shutdown(wait=False, cancel_futures=True)
+
+    async def call(self, function: Callable[..., T], *arguments: object) -> T:
+        """Run a blocking method of `cloud` in its thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._worker, function, *arguments)
+
+    async def summary(self) -> AccountSummary:
+        """Ask who we are, what runs and what is left."""
+        facts = await self.call(self.cloud.account)
+        host = urlsplit(self.settings.cluster_url).hostname or self.settings.cluster_url
+        return AccountSummary(facts.email, facts.running, facts.max_running, facts.credits, host)
+
+    async def sessions(self) -> list[Session]:
+        """Return all sessions that this product started on the account, the newest first."""
+        return [self._found(facts) for facts in await self.call(self.cloud.tasks)]
+
+    async def find(self, text: str) -> Session:
+        """Find a session by name, id, or a unique beginning of either. Of one name, the newest is meant.
+
+        Raises:
+            NotFoundError: there is none, or there are several.
+        """
+        tasks = await self.call(self.cloud.tasks)
+        for exact in tasks:
+            if text in {exact.name, exact.id}:
+                return self._found(exact)
+        near = [task for task in tasks if text and (task.name.startswith(text) or task.id.startswith(text))]
+        if len({task.name for task in near}) > 1:
+            raise NotFoundError("session-ambiguous", text=text, names=", ".join(sorted({task.name for task in near})))
+        if not near:
+            raise NotFoundError("session-unknown", text=text)
+        return self._found(near[0])
+
+    async def start(self, spec: SessionSpec, uploads: Sequence[Upload]) -> Session:
+        """Check everything, and return a session that `follow` will prepare and submit.
+
+        Raises:
+            RunQarnotError: something is not right; nothing was made, uploaded or started.
+        """
+        spec = spec.checked()
+        profiles = first_profile(spec.image.profile, await self.call(self.cloud.profiles))
+        if not profiles:
+            wanted = ", ".join(spec.image.profile)
+            raise RefusedError("profile-missing", image=spec.image.name, profiles=wanted)
+        await self._check_unused(spec.name)
+        plan = make_plan(
+            spec,
+            launch_id=make_launch_id(),
+            token=self._token,
+            profiles=profiles,
+            resumed=await self._files_of(spec.resume) if spec.resume else (),
+            version=__version__,
+            now=datetime.now(UTC),
+        )
+        return Session.new(self, self._token, plan, uploads)
+
+    def _found(self, facts: TaskFacts) -> Session:
+        return Session.found(self, self._token, facts)
+
+    async def _files_of(self, session: str) -> tuple[str, ...]:
+        """The buckets whose files together are what the user saw in that session: the last wins."""
+        facts = (await self.find(session)).facts
+        if facts is None:
+            return ()
+        return (*facts.resources, *([facts.results] if facts.results else []))
+
+    async def _check_unused(self, name: str) -> None:
+        """Shared bucket names once let two sessions destroy each other's files (`design.md` §11)."""
+        if any(task.name == name for task in await self.call(self.cloud.tasks)):
+            raise InputError("name-taken", field="name", name=name)
+        for bucket in TaskPlan.bucket_names(name):
+            if not await asyncio.to_thread(self.cloud.storage.is_empty, bucket):
+                raise InputError("bucket-taken", field="name", bucket=bucket)
+
+
+def check_token(text: str) -> str:
+    """Return the Qarnot token in `text`, without the spaces around it, and have it hidden from all output.
+
+    Raises:
+        InputError: it is empty, or it cannot be a token.
+    """
+    token = text.strip()
+    if not token:
+        raise InputError("token-empty", field="token")
+    protect(token)
+    if re.search(r"\s", token):
+        raise InputError("token-shape", field="token", problem="a space or a line break")
+    if not token.isascii() or not token.isprintable():
+        raise InputError("token-shape", field="token", problem="characters that no token has")
+    return token

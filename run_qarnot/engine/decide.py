@@ -1,0 +1,119 @@
+"""What to do next about a session: pure functions of what is known. `session` carries it out.
+
+TaskFacts ─► observe ─► SessionView ─► decide ─► Steps
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from run_qarnot.cloud.facts import TaskFacts
+from run_qarnot.doors import SSH_PORT, Forward
+from run_qarnot.plan import Label
+from run_qarnot.state import EndReason, Moment, State, observed_state
+from run_qarnot.view import SessionView
+
+_END_TOLERANCE = timedelta(seconds=20)  # between the limit and the platform acting on it
+
+
+@dataclass(frozen=True)
+class Steps:
+    """What the session's loop should do now.
+
+    Arguments:
+        tunnel_to: open, or keep, a tunnel to this forward; None to close it.
+        probe: ask the app, through the tunnel, whether it answers.
+        read_output: look for the app's own link in the output.
+        wait: seconds until the cluster is asked again.
+    """
+
+    tunnel_to: Forward | None = None
+    probe: bool = False
+    read_output: bool = False
+    wait: float = 1.0
+
+
+def observe(view: SessionView, facts: TaskFacts, now: datetime) -> SessionView:
+    """Return the view after a look at the task. What is seen too late changes nothing (`state.Moment`)."""
+    attempt = max(facts.attempt, view.attempt)
+    state = observed_state(facts.state)
+    if state is State.UNKNOWN and view.state is State.UNKNOWN:
+        return replace(view, id=facts.id)
+    if not facts.forwards and view.state is State.READY and facts.attempt > view.attempt:
+        state = State.STARTING
+    seen, before = Moment(attempt, state), Moment(view.attempt, view.state)
+    if state is State.STARTING and before == Moment(attempt, State.READY):
+        seen = before  # the cluster has no word for ready; only we know it
+    if not seen.may_follow(before):
+        return replace(view, id=facts.id)
+    changed = replace(view, id=facts.id, attempt=attempt, state=seen.state)
+    if seen != before:
+        changed = replace(changed, note="", ready=changed.ready if attempt == view.attempt else None)
+    if changed.is_over:
+        changed = _ended(changed, facts, now)
+    return changed
+
+
+def decide(view: SessionView, facts: TaskFacts, *, can_tunnel: bool, age: float) -> Steps:
+    """Return the next steps.
+
+    Arguments:
+        view: after `observe`.
+        facts: the latest.
+        can_tunnel: whether there is something to tunnel to, and a key that the machine takes, as far as we know.
+        age: seconds since the session was started; young sessions are looked at more often.
+    """
+    if view.state not in {State.STARTING, State.READY}:
+        return Steps(wait=_cadence(view.state, age))
+    ssh = next((forward for forward in facts.forwards if forward.app_port == SSH_PORT), None)
+    starting = view.state is State.STARTING
+    return Steps(
+        tunnel_to=ssh if can_tunnel else None,
+        probe=starting and can_tunnel and ssh is not None,
+        read_output=starting and not can_tunnel,
+        wait=_cadence(view.state, age),
+    )
+
+
+def end_reason(facts: TaskFacts) -> EndReason:
+    """Say why a task that is over ended."""
+    match facts.state.lower():
+        case "failure":
+            return EndReason.FAILED
+        case "success":
+            return EndReason.FINISHED
+        case "deleted":
+            return EndReason.DELETED
+    ends = label_time(facts.label(Label.ENDS))
+    over = facts.ended or facts.started
+    if ends and over and over >= ends - _END_TOLERANCE:
+        return EndReason.TIME_LIMIT
+    return EndReason.STOPPED
+
+
+def label_time(text: str) -> datetime | None:
+    """Read a time from a label."""
+    try:
+        return datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError:
+        return None
+
+
+def _ended(view: SessionView, facts: TaskFacts, now: datetime) -> SessionView:
+    reason = end_reason(facts)
+    error = facts.error if reason is EndReason.FAILED else None
+    if reason is EndReason.FAILED and not error:
+        error = "The cluster gives no reason."
+    return replace(view, reason=reason.value, error=error, ended=facts.ended or now, doors=())
+
+
+def _cadence(state: State, age: float) -> float:
+    """Seconds between two looks: short while something is about to happen, long when nothing is."""
+    if state in {State.STOPPING, State.SAVING}:
+        return 0.5
+    if state is State.READY:
+        return 5.0
+    if state is State.STARTING:
+        return 1.0
+    return min(0.3 + age / 10, 4.0)

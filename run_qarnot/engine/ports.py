@@ -1,0 +1,32 @@
+"""Ports of this computer."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterable
+from itertools import count
+
+LOOPBACK = "127.0.0.1"
+PREFERRED_PORT = 8888
+
+
+def free_ports(first: int = PREFERRED_PORT) -> Iterable[int]:
+    """Yield ports of this computer that nobody uses, from `first` on."""
+    return (port for port in count(first) if port < 65536 and is_free(port))
+
+
+def is_free(port: int) -> bool:
+    """Whether nobody uses the port: on no address, because what listens on all would answer in our place."""
+    for family, address in ((socket.AF_INET, LOOPBACK), (socket.AF_INET6, "::1")):
+        with contextlib.suppress(OSError), socket.socket(family) as probe:
+            probe.settimeout(0.2)
+            probe.connect((address, port))
+            return False
+    with socket.socket(socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True

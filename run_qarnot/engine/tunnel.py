@@ -1,0 +1,168 @@
+"""The way to a session's app without a terminal: an SSH connection held by this process, and a port on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from itertools import islice
+
+import asyncssh
+
+from run_qarnot.doors import Forward
+from run_qarnot.engine.ports import LOOPBACK, free_ports
+
+_CONNECT_SECONDS = 10.0
+_PROBE_SECONDS = 3.0
+_KEEPALIVE_SECONDS = 15.0
+
+log = logging.getLogger(__name__)
+asyncssh.set_log_level(logging.WARNING)
+
+
+class TunnelError(Exception):
+    """The tunnel cannot be opened; the text says why. `denied`: the key is not accepted, so trying again is idle."""
+
+    def __init__(self, problem: str, *, denied: bool = False) -> None:
+        super().__init__(problem)
+        self.denied = denied
+
+
+class Tunnel:
+    """A port on loopback that leads to a port of the session's machine.
+
+    `port` stays the same for the life of the object: after a preemption, `open` with the new forward serves the same
+    address again.
+    """
+
+    def __init__(self, user: str, keys: Iterable[str] | None) -> None:
+        """Arguments:
+        user: who logs in on the machine.
+        keys: private keys in OpenSSH's format; None for the user's own (agent, `~/.ssh`).
+        """
+        self._user = user
+        self._keys = None if keys is None else [asyncssh.import_private_key(key) for key in keys]
+        self._connection: asyncssh.SSHClientConnection | None = None
+        self._forward: Forward | None = None
+        self._watch: asyncio.Task[None] | None = None
+        self.port: int | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self._connection is not None and not self._connection.is_closed()
+
+    def leads_to(self, forward: Forward) -> bool:
+        """Whether the tunnel is open, and to this forward."""
+        return self.is_open and self._forward == forward
+
+    async def open(self, forward: Forward, app_port: int) -> None:
+        """Open the tunnel, or open it again.
+
+        Host keys are not compared with anything: they change with every machine
+        (`reference/qarnot-platform.md` §3.4), and the user's known hosts are left alone.
+
+        Raises:
+            TunnelError: nobody answers, or the key is not accepted.
+        """
+        await self.close()
+        try:
+            self._connection = await asyncio.wait_for(self._connect(forward), _CONNECT_SECONDS)
+        except asyncssh.PermissionDenied as error:
+            raise TunnelError("the machine does not accept the key", denied=True) from error
+        except (OSError, asyncssh.Error, TimeoutError) as error:
+            raise TunnelError(_problem(error)) from error
+        try:
+            self.port = await self._listen(self._connection, app_port)
+        except OSError as error:
+            await self.close()
+            raise TunnelError(f"no port is free on this computer ({error})") from error
+        self._forward = forward
+
+    def when_lost(self, callback: Callable[[], None]) -> None:
+        """Call `callback` once, when the connection ends for whatever reason."""
+
+        async def watch(connection: asyncssh.SSHClientConnection) -> None:
+            await connection.wait_closed()
+            callback()
+
+        if self._connection is not None:
+            self._watch = asyncio.get_running_loop().create_task(watch(self._connection))
+
+    async def close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.close()
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(connection.wait_closed(), 2)
+
+    async def _connect(self, forward: Forward) -> asyncssh.SSHClientConnection:
+        own_keys = {} if self._keys is None else {"client_keys": self._keys, "agent_path": None}
+        return await asyncssh.connect(
+            forward.host,
+            forward.port,
+            username=self._user,
+            known_hosts=None,
+            config=None,
+            preferred_auth="publickey",
+            keepalive_interval=_KEEPALIVE_SECONDS,
+            **own_keys,
+        )
+
+    async def _listen(self, connection: asyncssh.SSHClientConnection, app_port: int) -> int:
+        """Listen on the port of before, else on the first free one."""
+        candidates = [self.port] if self.port else islice(free_ports(), 50)
+        problem: OSError = OSError("none was tried")
+        for port in candidates:
+            try:
+                await connection.forward_local_port(LOOPBACK, port, "localhost", app_port)
+            except OSError as error:
+                problem = error
+            else:
+                return port
+        raise problem
+
+
+async def answers(port: int, path: str) -> bool:
+    """Whether `GET path` behind a port of this computer gives 200."""
+    return await asyncio.to_thread(_answers, f"http://{LOOPBACK}:{port}{path}")
+
+
+async def speaks_ssh(host: str, port: int) -> bool:
+    """Whether an SSH server greets us there."""
+    writer = None
+    try:
+        async with asyncio.timeout(_PROBE_SECONDS):
+            reader, writer = await asyncio.open_connection(host, port)
+            return (await reader.readline()).startswith(b"SSH-")
+    except (OSError, TimeoutError, ValueError):
+        return False
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _answers(url: str) -> bool:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback is never behind a proxy
+    try:
+        with opener.open(url, timeout=_PROBE_SECONDS) as response:
+            return bool(response.status == HTTPStatus.OK)
+    except (OSError, urllib.error.URLError, ValueError):
+        return False
+    except Exception as error:  # noqa: BLE001  http.client raises its own for half an answer
+        log.debug("probe of %s: %r", url, error)
+        return False
+
+
+def _problem(error: Exception) -> str:
+    match error:
+        case TimeoutError():
+            return "no answer in time; the network may block SSH"
+        case ConnectionRefusedError():
+            return "nobody listens there yet"
+        case OSError():
+            return error.strerror or "the network does not lead there"
+    return "the connection broke"

@@ -1,0 +1,1 @@
+"""Plugins: what they may do (`spec`), how they are found and called (`manager`), and ours (`builtin`)."""

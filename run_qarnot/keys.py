@@ -1,0 +1,94 @@
+"""SSH keys and tokens of a session: the user's public key is checked; ours are derived, never stored.
+
+Whoever has the Qarnot token and the launch id can make the session's key again, so a page that starts afresh can open
+the tunnel of a session that an earlier one started (`design.md` §7).
+"""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from run_qarnot.errors import InputError
+
+_PRIVATE_MARKS = ("PRIVATE KEY", "PuTTY-User-Key-File")
+
+
+class KeyPolicy(StrEnum):
+    """How many lines an image takes in `DOCKER_SSH`."""
+
+    ONE = "one"
+    MANY = "many"
+
+
+@dataclass(frozen=True)
+class SessionKey:
+    """The key pair that this product uses to reach a session; `private` is in OpenSSH's format."""
+
+    public: str
+    private: str = field(repr=False)
+
+
+def derive_session_key(token: str, launch_id: str) -> SessionKey:
+    """Derive the Ed25519 key of a launch: the seed is HKDF-SHA256 of the Qarnot token, salted with the launch id."""
+    key = Ed25519PrivateKey.from_private_bytes(_derive(token, launch_id, b""))
+    public = key.public_key().public_bytes(serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH)
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.OpenSSH, serialization.NoEncryption()
+    )
+    return SessionKey(public=f"{public.decode()} run-qarnot", private=private.decode())
+
+
+def derive_app_token(token: str, launch_id: str) -> str:
+    """Derive the token that a session's app (JupyterLab, say) asks for; nothing of the Qarnot token shows in it."""
+    return _derive(token, launch_id, b"app token").hex()[:48]
+
+
+def check_public_key(text: str) -> str:
+    """Return the public key in `text` as one clean line.
+
+    Raises:
+        InputError: for a private key (which is kept nowhere), or what is no OpenSSH public key.
+    """
+    if any(mark in text for mark in _PRIVATE_MARKS):
+        raise InputError("key-private", field="ssh-key")
+    line = text.strip()
+    if not line:
+        raise InputError("key-format", field="ssh-key", problem="it is empty")
+    if "\n" in line or "\r" in line:
+        raise InputError("key-format", field="ssh-key", problem="it has several lines")
+    parts = line.split(None, 2)
+    if len(parts) < 2 or not parts[0].startswith(("ssh-", "ecdsa-", "sk-")):
+        raise InputError("key-format", field="ssh-key", problem="it does not begin with ssh-")
+    try:
+        serialization.load_ssh_public_key(f"{parts[0]} {parts[1]}".encode())
+    except (ValueError, UnsupportedAlgorithm):
+        if not _names_its_own_type(parts[0], parts[1]):
+            raise InputError("key-format", field="ssh-key", problem="the middle part is damaged") from None
+    return " ".join(parts)
+
+
+def authorized_keys(policy: KeyPolicy, session_key: str, user_key: str | None) -> tuple[str, ...]:
+    """Return the lines for `DOCKER_SSH`. An image that takes one line gets the user's, if there is one."""
+    if user_key is None:
+        return (session_key,)
+    return (user_key,) if policy is KeyPolicy.ONE else (user_key, session_key)
+
+
+def _derive(token: str, salt: str, purpose: bytes) -> bytes:
+    return HKDF(algorithm=hashes.SHA256(), length=32, salt=salt.encode(), info=purpose).derive(token.encode())
+
+
+def _names_its_own_type(kind: str, blob: str) -> bool:
+    """Accept types that `cryptography` cannot load (`sk-…`), if the blob says the same type inside."""
+    try:
+        raw = base64.b64decode(blob, validate=True)
+    except ValueError:
+        return False
+    return kind.startswith("sk-") and raw[4 : 4 + int.from_bytes(raw[:4], "big")] == kind.encode()

@@ -1,0 +1,116 @@
+"""From what the user asks for to what is sent to Qarnot: a pure function (`design.md` §7)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from run_qarnot import keys
+from run_qarnot.spec import SessionSpec, option_constants
+
+TAG = "run-qarnot"
+
+
+class Label(StrEnum):
+    """Labels of a task: the store from which every session is found again."""
+
+    LAUNCH = "rq-launch"
+    IMAGE = "rq-image"
+    APP = "rq-app"
+    VERSION = "rq-version"
+    ENDS = "rq-ends"
+    KEYS = "rq-keys"
+
+
+SESSION_KEY, USER_KEY = "session", "user"  # the parts of the label `rq-keys`
+
+
+@dataclass(frozen=True)
+class TaskPlan:
+    """A task, the job that limits its time, and its buckets, as they will be made."""
+
+    name: str
+    launch_id: str
+    profile: str
+    constants: Mapping[str, str] = field(repr=False)
+    resources: tuple[str, ...]  # buckets; of files with one path the last bucket's wins (§3.3)
+    results: str
+    labels: Mapping[str, str]
+    time_limit: timedelta
+    snapshot_seconds: int
+    scheduling: str = ""
+    tags: tuple[str, ...] = (TAG,)
+    hardware: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+
+    @property
+    def inputs(self) -> str:
+        """The bucket to which this session's own files are uploaded."""
+        return self.resources[-1]
+
+    @staticmethod
+    def bucket_names(name: str) -> tuple[str, str]:
+        """The buckets that a session of that name has: inputs and results."""
+        return f"{name}-in", f"{name}-out"
+
+
+def make_plan(
+    spec: SessionSpec,
+    *,
+    launch_id: str,
+    token: str,
+    profiles: Sequence[str],
+    resumed: Sequence[str] = (),
+    version: str,
+    now: datetime,
+) -> TaskPlan:
+    """Make the plan.
+
+    Arguments:
+        spec: checked.
+        launch_id: unique; becomes the task's `shortname`.
+        token: the Qarnot token, from which the session's key and the app's token are derived.
+        profiles: those of the image that the account has, the preferred first.
+        resumed: buckets of the session that is continued, the oldest first; attached before the inputs, so that what
+            is uploaded now wins.
+        version: of this package.
+        now: with time zone.
+    """
+    image, app = spec.image, spec.image.effective_app
+    session_key = keys.derive_session_key(token, launch_id)
+    lines = keys.authorized_keys(image.ssh_keys, session_key.public, spec.user_key)
+    kinds = [USER_KEY] * (spec.user_key in lines) + [SESSION_KEY] * (session_key.public in lines)
+    constants = {name: str(value) for name, value in image.constants.items()}
+    constants |= option_constants(image, spec.options)
+    constants |= {"DOCKER_SSH": "\n".join(lines)}
+    if image.repo:
+        constants["DOCKER_REPO"] = image.repo
+    if image.tag or image.digest:
+        constants["DOCKER_TAG"] = image.tag or image.digest
+    if image.command:
+        constants["DOCKER_CMD"] = image.command
+    if app.token_env:
+        constants[app.token_env] = keys.derive_app_token(token, launch_id)
+    limit = timedelta(seconds=round(spec.hours * 3600))
+    inputs, results = TaskPlan.bucket_names(spec.name)
+    return TaskPlan(
+        name=spec.name,
+        launch_id=launch_id,
+        profile=profiles[0],
+        constants=constants,
+        resources=(*dict.fromkeys(resumed), inputs),
+        results=results,
+        labels={
+            Label.LAUNCH: launch_id,
+            Label.IMAGE: image.id,
+            Label.APP: app.kind,
+            Label.VERSION: version,
+            Label.ENDS: (now + limit).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            Label.KEYS: "+".join(kinds),
+        },
+        time_limit=limit,
+        snapshot_seconds=round(image.snapshot_minutes * 60),
+        scheduling=image.scheduling,
+        hardware=image.hardware,
+    )

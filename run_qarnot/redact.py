@@ -1,0 +1,56 @@
+"""The one place where secrets are taken out of text.
+
+Every log handler, error report and message to the page passes through `redact`. Secrets are made known with `protect`
+as soon as they enter the process (`settings`, the token field), and things that look like secrets are masked even
+when nobody made them known: private keys, `token=` in addresses, `Authorization` headers, presigned signatures.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable
+from urllib.parse import quote
+
+MASK = "[hidden]"
+_MINIMUM_LENGTH = 6  # shorter "secrets" would mask ordinary words everywhere
+
+_secrets: set[str] = set()
+
+_PATTERNS = (
+    (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), MASK),
+    (re.compile(r"(PuTTY-User-Key-File-\d:).*", re.DOTALL), rf"\1 {MASK}"),
+    (re.compile(r"(?i)\b((?:access_)?token=)[^\s&\"'<>]+"), rf"\1{MASK}"),
+    (re.compile(r"(?i)(authorization['\"]?\s*[:=]\s*['\"]?(?:(?:bearer|token|basic)\s+)?)[^\s,'\"}]+"), rf"\1{MASK}"),
+    (re.compile(r"(?i)(x-amz-(?:signature|credential|security-token)=)[^\s&\"'<>]+"), rf"\1{MASK}"),
+)
+
+
+def protect(secret: str) -> None:
+    """Mask `secret` in everything that is redacted from now on."""
+    if len(secret) >= _MINIMUM_LENGTH:
+        _secrets.update({secret, quote(secret, safe="")})
+
+
+def redact(text: str, also: Iterable[str] = ()) -> str:
+    """Return `text` with all known secrets, and all that looks like one, masked."""
+    for secret in sorted(_secrets.union(also), key=len, reverse=True):
+        text = text.replace(secret, MASK)
+    for pattern, replacement in _PATTERNS:
+        text = pattern.sub(replacement, text)
+    return text
+
+
+class RedactingFormatter(logging.Formatter):
+    """Formats with another formatter, then redacts: message, arguments and traceback alike.
+
+    It wraps the formatter, and is not a filter, because only here is the text complete: tracebacks are rendered after
+    filters ran.
+    """
+
+    def __init__(self, inner: logging.Formatter) -> None:
+        super().__init__()
+        self._inner = inner
+
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(self._inner.format(record))

@@ -1,0 +1,95 @@
+"""What the user asks for, and its own list of reasons why it cannot be started yet."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from run_qarnot.catalog.image import Image
+from run_qarnot.errors import InputError, RunQarnotError
+from run_qarnot.keys import check_public_key
+from run_qarnot.names import check_name, nearest
+
+LEAST_HOURS = 0.1
+
+
+@dataclass(frozen=True)
+class SessionSpec:
+    """What the user asks for.
+
+    Arguments:
+        image: from the catalog.
+        name: of the session; its buckets are called after it.
+        hours: the session stops after so many.
+        user_key: the user's own OpenSSH public key, if any.
+        resume: name or id of an earlier session whose files come along, if any.
+        options: the image's own options: name → value.
+    """
+
+    image: Image
+    name: str
+    hours: float
+    user_key: str | None = None
+    resume: str | None = None
+    options: Mapping[str, object] = field(default_factory=dict)
+
+    def checked(self) -> SessionSpec:
+        """Return the spec with its values in clean form.
+
+        Raises:
+            InputError: the first of `blockers()`.
+        """
+        for blocker in self.blockers():
+            raise blocker
+        key = check_public_key(self.user_key) if self.user_key else None
+        return SessionSpec(self.image, self.name, self.hours, key, self.resume, self.options)
+
+    def blockers(self) -> Iterator[RunQarnotError]:
+        """Yield each reason why this cannot be started."""
+        checks = (
+            lambda: check_name(self.name),
+            lambda: check_hours(self.hours, self.image),
+            lambda: check_public_key(self.user_key) if self.user_key else None,
+            lambda: option_constants(self.image, self.options),
+        )
+        for check in checks:
+            try:
+                check()
+            except RunQarnotError as error:
+                yield error
+
+
+def check_hours(hours: float, image: Image) -> float:
+    """Return `hours` if the image allows them."""
+    if not LEAST_HOURS <= hours <= image.max_hours:  # also false for NaN
+        most, least = f"{image.max_hours:g}", f"{LEAST_HOURS:g}"
+        raise InputError("hours", field="hours", hours=f"{hours:g}", least=least, most=most)
+    return hours
+
+
+def option_constants(image: Image, values: Mapping[str, object]) -> dict[str, str]:
+    """Return the task constants that the image's options set, defaults included."""
+    for name in values:
+        if name not in image.options:
+            near = nearest(name, image.options)
+            hint = f"Did you mean “{near}”?" if near else f"It has: {', '.join(image.options) or 'none'}."
+            raise InputError("option-unknown", image=image.id, option=name, hint=hint)
+    constants = {}
+    for name, option in image.options.items():
+        value = values.get(name, option.default)
+        if value is None or option.constant is None:
+            continue
+        constants[option.constant] = option.check(name, value)
+    return constants
+
+
+def parse_settings(pairs: list[str]) -> dict[str, str]:
+    """Parse `NAME=VALUE` as given to `--set`."""
+    values = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not equals or not name:
+            raise InputError("option-form", text=shlex.quote(pair))
+        values[name] = value
+    return values

@@ -1,0 +1,85 @@
+"""The life of a session, as tables. No I/O, nothing but the standard library.
+
+`observed_state` translates the cluster's words (`reference/qarnot-platform.md` §2.4bis); `Moment` orders what was seen,
+because a poller sees snapshots, sometimes late ones; `EndReason` says why a session ended.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """What a session is doing, in the order in which a person meets it."""
+
+    PREPARING = "preparing"  # buckets, uploads, submission
+    WAITING = "waiting"  # queued by the cluster
+    LOADING = "loading"  # a machine is found; files and image travel to it
+    STARTING = "starting"  # the machine is up; the app is not answering yet
+    READY = "ready"  # the app answers
+    SAVING = "saving"  # results travel to the bucket, on the way to the end
+    STOPPING = "stopping"  # asked to stop
+    ENDED = "ended"
+    FAILED = "failed"
+    UNKNOWN = "unknown"  # the cluster used a word that we do not know; never an end
+
+
+ORDER = {state: rank for rank, state in enumerate(State) if state is not State.UNKNOWN}
+FINAL = frozenset({State.ENDED, State.FAILED})
+ALIVE = frozenset(ORDER) - FINAL
+
+_OBSERVED = {
+    "unsubmitted": State.PREPARING,
+    "submitted": State.WAITING,
+    "partiallydispatched": State.LOADING,
+    "fullydispatched": State.LOADING,
+    "partiallyexecuting": State.STARTING,
+    "fullyexecuting": State.STARTING,
+    "downloadingresults": State.SAVING,  # the legacy name of UploadingResults
+    "uploadingresults": State.SAVING,
+    "pendingcancel": State.STOPPING,
+    "pendingdelete": State.STOPPING,
+    "cancelled": State.ENDED,
+    "deleted": State.ENDED,
+    "success": State.ENDED,
+    "failure": State.FAILED,
+}
+
+
+class EndReason(StrEnum):
+    """Why a session ended; `messages.END_REASONS` has a sentence for each."""
+
+    STOPPED = "stopped"  # somebody asked for it
+    TIME_LIMIT = "time-limit"
+    FINISHED = "finished"  # the command ended by itself, with success
+    FAILED = "failed"
+    DELETED = "deleted"
+    GIVEN_UP = "given-up"  # stopped before it was submitted
+
+
+def observed_state(word: str) -> State:
+    """Translate the cluster's name of a task state. What we do not know is `UNKNOWN`, never an end."""
+    return _OBSERVED.get(word.lower(), State.UNKNOWN)
+
+
+@dataclass(frozen=True, order=False)
+class Moment:
+    """When in its life a session is: (attempt, state). A preempted session starts again with a higher attempt."""
+
+    attempt: int
+    state: State
+
+    def may_follow(self, earlier: Moment) -> bool:
+        """Whether an observer that has seen `earlier` should believe `self`.
+
+        Time runs forward within an attempt; a new attempt may start anywhere but before the queue; an end is final;
+        what we do not understand changes nothing.
+        """
+        if self.state is State.UNKNOWN or earlier.state in FINAL:
+            return False
+        if earlier.state is State.UNKNOWN or self.state in FINAL:
+            return True
+        if self.attempt != earlier.attempt:
+            return self.attempt > earlier.attempt
+        return ORDER[self.state] >= ORDER[earlier.state]

@@ -1,0 +1,77 @@
+"""What can be shown of a session: a frozen value, made by the engine, shown by the page and the commands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from run_qarnot import messages
+from run_qarnot.doors import Door
+from run_qarnot.state import FINAL, State
+
+
+@dataclass(frozen=True)
+class SessionView:
+    """Everything that may be known of a session. Times carry a time zone; what is unknown is None."""
+
+    id: str
+    name: str
+    image: str
+    app: str
+    app_title: str
+    state: State
+    attempt: int
+    created: datetime | None = None
+    ready: datetime | None = None
+    ends: datetime | None = None
+    ended: datetime | None = None
+    saved: datetime | None = None
+    doors: tuple[Door, ...] = ()
+    inputs: str | None = None  # bucket
+    results: str | None = None  # bucket
+    reason: str | None = None  # of the end: a value of EndReason
+    error: str | None = None  # a sentence
+    cost: float | None = None  # euros so far
+    carbon: float | None = None  # grams CO2e so far
+    note: str = ""  # what is going on right now, beside the state
+
+    @property
+    def phase(self) -> str:
+        """What it is doing, as a sentence for people."""
+        if self.state in FINAL and self.reason:
+            return f"{messages.STATES[self.state]}. {messages.END_REASONS[self.reason]}"
+        return self.note or messages.phase(self.state, self.app_title)
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in FINAL
+
+    def as_json(self) -> dict[str, Any]:
+        """The contract of `design.md` §5."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "image": self.image,
+            "app": self.app,
+            "state": self.state.value,
+            "attempt": self.attempt,
+            "created": _utc(self.created),
+            "ready": _utc(self.ready),
+            "ends": _utc(self.ends),
+            "saved": _utc(self.saved),
+            "doors": [
+                {"kind": door.kind.value, "url": door.url, "command": door.command, "note": door.note}
+                for door in self.doors
+            ],
+            "inputs": self.inputs,
+            "results": self.results,
+            "reason": self.reason,
+            "error": self.error,
+            "cost": self.cost,
+            "carbon": self.carbon,
+        }
+
+
+def _utc(time: datetime | None) -> str | None:
+    return None if time is None else time.isoformat(timespec="seconds").replace("+00:00", "Z")
