@@ -13,11 +13,11 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from run_qarnot.catalog.image import Image, Option
-    from run_qarnot.hooks.spec import hookimpl
+    from run_qarnot.hooks.spec import hookimpl, hookspec
     from run_qarnot.page.app import build
     from run_qarnot.settings import Settings
 
-__all__ = ["Image", "Option", "Settings", "__version__", "build", "hookimpl"]
+__all__ = ["Image", "Option", "Settings", "__version__", "build", "hookimpl", "hookspec"]
 
 _HOMES = {
     "Image": "run_qarnot.catalog.image",
@@ -25,6 +25,7 @@ _HOMES = {
     "Settings": "run_qarnot.settings",
     "build": "run_qarnot.page.app",
     "hookimpl": "run_qarnot.hooks.spec",
+    "hookspec": "run_qarnot.hooks.spec",
 }
 
 

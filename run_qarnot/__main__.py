@@ -13,7 +13,7 @@ from pathlib import Path
 
 from run_qarnot import logs
 from run_qarnot.commands import catalog, servers, show
-from run_qarnot.commands.parser import make_parser
+from run_qarnot.commands.parser import parse
 from run_qarnot.errors import RunQarnotError
 from run_qarnot.settings import Settings, read_settings
 
@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command. Returns 0; 1 for the user's fault or a failed session; 2 for bad usage; 3 without a cluster."""
-    parsed = make_parser().parse_args(arguments)
+    parsed = parse(arguments)
     try:
         settings = read_settings(os.environ, Path.cwd())
         logs.configure(parsed.log_level, parsed.log_file, settings.log_config)
@@ -67,7 +67,7 @@ async def _with_account(settings: Settings, arguments: Namespace) -> int:
     from run_qarnot.hooks.manager import find_plugins
 
     given = os.environ.get("QARNOT_CLIENT_TOKEN", "")
-    if given != given.strip():
+    if given.strip() not in {"", given}:
         show.err("Spaces around the token in QARNOT_CLIENT_TOKEN were ignored.")
     account = await Account.open(settings, settings.token or "", find_plugins(settings).catalog())
     try:

@@ -41,7 +41,8 @@ BUILTIN: Mapping[str, App] = {
             open_path="/lab",
             probe_path="/api",
             token_env="JUPYTER_TOKEN",  # noqa: S106  the name of a variable
-            ready_pattern=r"https?://(?:localhost|127\.0\.0\.1):\d+/lab\?token=(?P<token>[\w.~-]+)",
+            # Jupyter's own log says "token=..." with three dots; the link that counts has the token in it.
+            ready_pattern=r"https?://(?:localhost|127\.0\.0\.1):\d+/lab\?token=(?P<token>[\w-]{8,})",
         ),
         App(kind="ssh", title="the machine"),
         App(kind="web", title="the application", port=8080, probe_path="/"),

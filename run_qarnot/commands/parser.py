@@ -47,6 +47,17 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def parse(arguments: list[str] | None = None) -> argparse.Namespace:
+    """Parse the command line; bad usage ends the process with 2."""
+    parser = make_parser()
+    parsed, rest = parser.parse_known_args(arguments)
+    if parsed.command == "results" and not any(word.startswith("-") for word in rest):
+        parsed.patterns += rest  # argparse gives up on patterns that stand behind an option
+    elif rest:
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    return parsed
+
+
 def _servers(made: dict[str, argparse.ArgumentParser]) -> None:
     for name in ("demo", "dashboard"):
         made[name].add_argument("--port", type=_port, metavar="N", help="default: 8866, or the next free one")

@@ -510,6 +510,8 @@ class Session:
     def _set(self, view: SessionView) -> None:
         if view == self.view:
             return
+        if (view.attempt, view.state) != (self.view.attempt, self.view.state):
+            log.info("%s: %s, attempt %d", view.name, view.state, view.attempt)
         self.view = view
         for listener in list(self._view_listeners):
             listener(view)

@@ -41,7 +41,7 @@ class Plugins:
 
     def _each(self, hook: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
         """Call `hook` of every plugin in order of discovery; skip and report those that fail."""
-        for implementation in reversed(getattr(self.manager.hook, hook).get_hookimpls()):
+        for implementation in getattr(self.manager.hook, hook).get_hookimpls():  # in order of registration
             name = implementation.plugin_name
             wanted = {key: arguments[key] for key in implementation.argnames}
             try:

@@ -1,0 +1,130 @@
+"""From what the user asks for to what is sent to Qarnot."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import asyncssh
+import pytest
+
+from run_qarnot.catalog.image import Image, Option
+from run_qarnot.errors import InputError
+from run_qarnot.keys import KeyPolicy
+from run_qarnot.plan import Label, make_plan
+from run_qarnot.spec import SessionSpec, option_constants, parse_settings
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+TOKEN = "qarnot-token-of-the-test"
+IMAGE = Image(id="base", title="JupyterLab", repo="qarnotlab/jupyterlab-base", tag="v1", constants={"SLOTS": 26})
+USER_KEY = asyncssh.generate_private_key("ssh-ed25519", comment="me").export_public_key().decode().strip()
+
+
+def plan_of(spec, **changes):
+    arguments = {"launch_id": "rq-1", "token": TOKEN, "profiles": ["jupyterlab"], "version": "1", "now": NOW}
+    return make_plan(spec, **(arguments | changes))
+
+
+def spec_of(image=IMAGE, **changes):
+    return replace(SessionSpec(image=image, name="calm-heron-42", hours=4), **changes)
+
+
+def test_the_contract():
+    plan = plan_of(spec_of())
+    assert plan.name == "calm-heron-42"
+    assert plan.launch_id == "rq-1"
+    assert plan.tags == ("run-qarnot",)
+    assert plan.resources == ("calm-heron-42-in",)
+    assert plan.results == "calm-heron-42-out"
+    assert plan.time_limit == timedelta(hours=4)
+    assert plan.snapshot_seconds == 300
+    assert set(plan.labels) == {"rq-launch", "rq-image", "rq-app", "rq-version", "rq-ends", "rq-keys"}
+    assert plan.labels[Label.ENDS] == "2026-03-02T13:00:00Z"
+    assert plan.constants["DOCKER_REPO"] == "qarnotlab/jupyterlab-base"
+    assert plan.constants["SLOTS"] == "26"
+    assert len(plan.constants["JUPYTER_TOKEN"]) == 48
+
+
+def test_older_results_come_before_the_inputs_so_that_new_uploads_win():
+    plan = plan_of(spec_of(), resumed=("old-in", "old-out"))
+    assert plan.resources == ("old-in", "old-out", "calm-heron-42-in")
+    assert plan.inputs == "calm-heron-42-in"
+
+
+def test_keys_by_the_policy_of_the_image():
+    assert plan_of(spec_of()).labels[Label.KEYS] == "session"
+    one = plan_of(spec_of(user_key=USER_KEY))
+    assert one.constants["DOCKER_SSH"] == USER_KEY
+    assert one.labels[Label.KEYS] == "user"
+    many = plan_of(spec_of(IMAGE.model_copy(update={"ssh_keys": KeyPolicy.MANY}), user_key=USER_KEY))
+    assert many.constants["DOCKER_SSH"].splitlines()[0] == USER_KEY
+    assert len(many.constants["DOCKER_SSH"].splitlines()) == 2
+    assert many.labels[Label.KEYS] == "user+session"
+
+
+def test_the_qarnot_token_is_in_no_part_of_the_plan():
+    plan = plan_of(spec_of(user_key=USER_KEY))
+    assert TOKEN not in "".join(map(str, (plan.constants, plan.labels, plan.tags, plan.resources, repr(plan))))
+    assert plan.constants["JUPYTER_TOKEN"] not in repr(plan)
+
+
+@pytest.mark.parametrize("hours", [0, -1, 25, float("nan"), float("inf")])
+def test_hours_that_the_image_does_not_allow(hours):
+    with pytest.raises(InputError, match="not possible"):
+        spec_of(hours=hours).checked()
+
+
+def test_all_reasons_are_told_not_only_the_first():
+    bad = spec_of(name="No Good", hours=99, user_key="nonsense", options={"colour": "red"})
+    assert [blocker.code for blocker in bad.blockers()] == ["name", "hours", "key-format", "option-unknown"]
+
+
+OPTIONS = {
+    "seconds": Option(type="int", min=1, max=60, default=10, constant="TIME"),
+    "column": Option(regex="[a-z]+", message="Write small letters.", constant="COLUMN"),
+    "kind": Option(type="choice", choices=("a", "b"), default="a", constant="KIND"),
+    "folds": Option(type="multi", choices=("x", "y"), constant="FOLDS"),
+    "fast": Option(type="bool", default=False, constant="FAST"),
+    "password": Option(type="secret", regex="[a-z]{8}", message="Eight letters.", constant="QARNOT_SECRET__P"),
+}
+WITH_OPTIONS = IMAGE.model_copy(update={"options": OPTIONS})
+
+
+def test_options_become_constants_with_their_defaults():
+    assert option_constants(WITH_OPTIONS, {}) == {"TIME": "10", "KIND": "a", "FAST": "false"}
+    given = {"seconds": "5", "column": "abc", "folds": ["x", "y"], "fast": "yes"}
+    constants = option_constants(WITH_OPTIONS, given)
+    assert (constants["TIME"], constants["COLUMN"], constants["FOLDS"], constants["FAST"]) == (
+        "5",
+        "abc",
+        "x,y",
+        "true",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("seconds", "61", "60 is the most"),
+        ("seconds", "one", "whole number"),
+        ("column", "A1", "Write small letters."),
+        ("kind", "c", "Choose from: a, b."),
+        ("folds", "x,z", "“z” is not offered"),
+        ("fast", "perhaps", "neither yes nor no"),
+        ("secondz", "1", "Did you mean “seconds”?"),
+    ],
+)
+def test_a_value_that_will_not_do_is_said(name, value, said):
+    with pytest.raises(InputError) as caught:
+        option_constants(WITH_OPTIONS, {name: value})
+    assert said in str(caught.value)
+
+
+def test_a_secret_is_not_repeated_in_the_error():
+    with pytest.raises(InputError) as caught:
+        option_constants(WITH_OPTIONS, {"password": "hunter2"})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_set_is_name_and_value():
+    assert parse_settings(["a=b=c", "d="]) == {"a": "b=c", "d": ""}
+    with pytest.raises(InputError, match="NAME=VALUE"):
+        parse_settings(["novalue"])

@@ -1,0 +1,63 @@
+"""The one place where secrets are taken out of text."""
+
+import io
+import logging
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from run_qarnot import redact
+
+secrets = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=60)
+
+
+@pytest.fixture(autouse=True)
+def _own_secrets(monkeypatch):
+    monkeypatch.setattr(redact, "_secrets", set())
+
+
+@given(secret=secrets, before=st.text(), after=st.text())
+def test_a_protected_secret_is_nowhere_in_the_text(secret, before, after):
+    assert secret not in redact.redact(f"{before}{secret}{after}", also=[secret]).replace(redact.MASK, "")
+
+
+def test_it_is_found_in_its_quoted_form_too():
+    redact.protect("a/secret+with=marks")
+    assert "secret" not in redact.redact("https://x/?t=a%2Fsecret%2Bwith%3Dmarks")
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("http://localhost:8888/lab?token=abcdef123", "abcdef123"),
+        ("Authorization: 0123456789abcdef", "0123456789abcdef"),
+        ("{'Authorization': 'Bearer xyz-123'}", "xyz-123"),
+        ("?X-Amz-Credential=me&X-Amz-Signature=deadbeef", "deadbeef"),
+        ("-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n-----END OPENSSH PRIVATE KEY-----", "b3BlbnNzaC1rZXk"),
+        ("-----BEGIN RSA PRIVATE KEY-----\ncut-off-in-the-middle", "cut-off"),
+        ("PuTTY-User-Key-File-3: ssh-rsa\nPrivate-Lines: 1\nAAAA", "AAAA"),
+    ],
+)
+def test_what_looks_like_a_secret_is_masked_even_if_nobody_made_it_known(text, secret):
+    assert secret not in redact.redact(text)
+
+
+def test_ordinary_text_is_left_alone():
+    text = "The token was refused. Author: me. 3 tokens left."
+    assert redact.redact(text) == text
+
+
+def test_a_log_record_is_redacted_with_its_arguments_and_its_traceback():
+    redact.protect("very-secret-token")
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(redact.RedactingFormatter(logging.Formatter("%(message)s")))
+    log = logging.Logger("test")
+    log.addHandler(handler)
+    try:
+        int("refused very-secret-token")
+    except ValueError:
+        log.exception("asked with %s", "very-secret-token")
+    assert "very-secret-token" not in stream.getvalue()
+    assert stream.getvalue().count(redact.MASK) >= 2

@@ -1,0 +1,37 @@
+"""What the environment says."""
+
+import pytest
+
+from run_qarnot.errors import InputError
+from run_qarnot.settings import CLOUD_URL, read_settings
+
+
+def test_nothing_set_means_the_cloud_and_the_packaged_catalog(tmp_path):
+    settings = read_settings({}, tmp_path)
+    assert settings.cluster_url == CLOUD_URL
+    assert settings.token is None
+    assert settings.images.is_file()
+    assert settings.plugins is None
+
+
+def test_the_folders_own_catalog_wins_and_a_variable_wins_over_it(tmp_path):
+    (tmp_path / "images.toml").write_text("schema = 1")
+    (tmp_path / "plugins").mkdir()
+    settings = read_settings({}, tmp_path)
+    assert settings.images == tmp_path / "images.toml"
+    assert settings.plugins == tmp_path / "plugins"
+    named = read_settings({"RUN_QARNOT_IMAGES": "/x/y.toml", "RUN_QARNOT_PLUGINS": "/x/p"}, tmp_path)
+    assert str(named.images) == "/x/y.toml"
+    assert str(named.plugins) == "/x/p"
+
+
+def test_the_token_is_trimmed_and_not_shown(tmp_path):
+    settings = read_settings({"QARNOT_CLIENT_TOKEN": "  a-secret-token\n"}, tmp_path)
+    assert settings.token == "a-secret-token"
+    assert "a-secret-token" not in repr(settings)
+
+
+@pytest.mark.parametrize("value", ["localhost:8080", "ftp://x", "http://"])
+def test_what_is_no_address_is_said_with_the_variables_name(value, tmp_path):
+    with pytest.raises(InputError, match="QARNOT_CLUSTER_URL"):
+        read_settings({"QARNOT_CLUSTER_URL": value}, tmp_path)

@@ -1,0 +1,49 @@
+"""The life of a session, as tables."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from run_qarnot import messages
+from run_qarnot.state import ALIVE, FINAL, ORDER, EndReason, Moment, State, observed_state
+
+moments = st.builds(Moment, st.integers(0, 4), st.sampled_from(list(State)))
+
+
+def test_every_state_has_an_order_but_unknown():
+    assert set(ORDER) == set(State) - {State.UNKNOWN}
+    assert set(ORDER) == ALIVE | FINAL
+
+
+def test_every_state_and_reason_has_its_sentence():
+    assert set(messages.STATES) == {state.value for state in State}
+    assert set(messages.END_REASONS) == {reason.value for reason in EndReason}
+
+
+def test_the_clusters_words_are_known_in_any_case():
+    assert observed_state("FullyExecuting") is State.STARTING
+    assert observed_state("SUBMITTED") is State.WAITING
+    assert observed_state("DownloadingResults") is State.SAVING
+
+
+@given(st.text())
+def test_a_word_that_is_not_known_is_never_an_end(word):
+    known = "cancelled deleted success failure".split()
+    assert observed_state(word) not in FINAL or word.lower() in known
+
+
+@given(st.lists(moments, max_size=30))
+def test_no_order_of_observations_leads_back(seen):
+    """(attempt, state) never falls, whatever a slow or confused cluster shows."""
+    now = Moment(0, State.PREPARING)
+    for moment in seen:
+        if moment.may_follow(now):
+            assert now.state not in FINAL
+            assert moment.state is not State.UNKNOWN
+            if moment.state not in FINAL:
+                assert (moment.attempt, ORDER[moment.state]) >= (now.attempt, ORDER[now.state])
+            now = moment
+
+
+def test_a_new_attempt_may_go_back_to_the_queue():
+    assert Moment(2, State.WAITING).may_follow(Moment(1, State.READY))
+    assert not Moment(1, State.WAITING).may_follow(Moment(1, State.READY))

@@ -1,0 +1,120 @@
+"""What is seen, and what is done next: pure functions."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from run_qarnot.cloud.facts import read_task
+from run_qarnot.doors import Forward
+from run_qarnot.engine.decide import decide, end_reason, observe
+from run_qarnot.state import FINAL, ORDER, State
+from run_qarnot.view import SessionView
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+VIEW = SessionView("id", "n", "base", "jupyterlab", "JupyterLab", State.WAITING, 0)
+FORWARD = Forward(22, "gateway", 41022)
+ENDS = {"labels": {"rq-ends": "2026-03-02T13:00:00Z"}}
+
+
+def facts(state, attempt=1, forwards=(), **more):
+    instance = {
+        "executionAttemptCount": attempt,
+        "activeForwards": [
+            {"applicationPort": f.app_port, "forwarderHost": f.host, "forwarderPort": f.port} for f in forwards
+        ],
+    }
+    status = {"runningInstancesInfo": {"perRunningInstanceInfo": [instance]}}
+    return read_task({"uuid": "id", "name": "n", "state": state, "status": status, **more})
+
+
+def test_a_life_from_the_queue_to_the_end():
+    view = VIEW
+    for word, expected in [
+        ("Submitted", State.WAITING),
+        ("FullyDispatched", State.LOADING),
+        ("FullyExecuting", State.STARTING),
+        ("UploadingResults", State.SAVING),
+        ("Success", State.ENDED),
+    ]:
+        view = observe(view, facts(word), NOW)
+        assert view.state is expected
+    assert view.reason == "finished"
+
+
+def test_only_we_know_ready_so_the_clusters_word_does_not_take_it_back():
+    ready = replace(VIEW, state=State.READY, attempt=1, ready=NOW)
+    assert observe(ready, facts("FullyExecuting"), NOW).state is State.READY
+
+
+def test_a_preempted_session_starts_again_with_a_higher_attempt():
+    ready = replace(VIEW, state=State.READY, attempt=1, ready=NOW)
+    again = observe(ready, facts("FullyExecuting", attempt=2), NOW)
+    assert (again.attempt, again.state, again.ready) == (2, State.STARTING, None)
+
+
+@pytest.mark.parametrize("word", ["Suspended", "", "success!", "EnDeD"])
+def test_a_word_that_is_not_known_changes_nothing(word):
+    ready = replace(VIEW, state=State.READY, attempt=1)
+    assert observe(ready, facts(word), NOW).state is State.READY
+
+
+words = st.sampled_from("Submitted FullyDispatched FullyExecuting UploadingResults PendingCancel Odd Success".split())
+
+
+@given(st.lists(st.tuples(words, st.integers(0, 3)), max_size=25))
+def test_attempt_and_state_never_fall(looks):
+    view = VIEW
+    for word, attempt in looks:
+        before, view = view, observe(view, facts(word, attempt), NOW)
+        assert view.attempt >= before.attempt
+        if before.state in FINAL:
+            assert view.state is before.state
+        elif view.attempt == before.attempt and view.state not in FINAL:
+            assert ORDER[view.state] >= ORDER[before.state]
+
+
+def test_a_tunnel_is_opened_as_soon_as_there_is_a_forward_and_the_app_is_asked():
+    starting = replace(VIEW, state=State.STARTING, attempt=1)
+    steps = decide(starting, facts("FullyExecuting", forwards=[FORWARD]), can_tunnel=True, age=5)
+    assert steps.tunnel_to == FORWARD
+    assert steps.probe
+    assert not steps.read_output
+    assert not decide(starting, facts("FullyExecuting"), can_tunnel=True, age=5).probe
+
+
+def test_without_a_key_of_ours_the_output_is_read():
+    starting = replace(VIEW, state=State.STARTING, attempt=1)
+    steps = decide(starting, facts("FullyExecuting", forwards=[FORWARD]), can_tunnel=False, age=5)
+    assert steps.tunnel_to is None
+    assert steps.read_output
+
+
+def test_a_ready_session_keeps_its_tunnel_and_is_asked_seldom():
+    ready = replace(VIEW, state=State.READY, attempt=1)
+    steps = decide(ready, facts("FullyExecuting", forwards=[FORWARD]), can_tunnel=True, age=500)
+    assert steps.tunnel_to == FORWARD
+    assert not steps.probe
+    assert steps.wait >= 5
+
+
+@given(st.sampled_from(list(State)), st.floats(0, 1e6))
+def test_it_always_waits_between_two_looks(state, age):
+    view = replace(VIEW, state=state)
+    assert decide(view, facts("FullyExecuting"), can_tunnel=True, age=age).wait >= 0.3
+
+
+def test_the_reason_of_an_end_is_worked_out_from_facts():
+    assert end_reason(facts("Failure")) == "failed"
+    assert end_reason(facts("Success")) == "finished"
+    assert end_reason(facts("Cancelled", endDate="2026-03-02T10:00:00Z", **ENDS)) == "stopped"
+    assert end_reason(facts("Cancelled", endDate="2026-03-02T13:00:05Z", **ENDS)) == "time-limit"
+
+
+def test_a_failure_says_the_clusters_reason():
+    failed = observe(VIEW, facts("Failure", errors=[{"code": "X", "message": "image not found"}]), NOW)
+    assert failed.error == "image not found"
+    assert failed.ended == NOW
+    assert observe(VIEW, facts("Failure", errors=None), NOW + timedelta(1)).error

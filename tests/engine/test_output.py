@@ -1,0 +1,39 @@
+"""What a container printed."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from run_qarnot.catalog.apps import BUILTIN
+from run_qarnot.engine import output
+
+PATTERN = BUILTIN["jupyterlab"].ready_pattern
+
+
+def test_the_prefix_of_the_instance_is_taken_off():
+    assert output.plain("0> hello\n0> world\n") == "hello\nworld\n"
+
+
+@given(st.text(), st.text())
+def test_what_was_added_is_found(before, added):
+    assert output.new_text(before, before + added) == added
+
+
+def test_after_rotation_only_what_is_new_is_told():
+    lines = [f"line {number}\n" for number in range(100)]
+    assert output.new_text("".join(lines[:60]), "".join(lines[30:70])) == "".join(lines[60:70])
+
+
+@given(
+    st.lists(st.text(st.characters(exclude_characters="\n\r")), max_size=8),
+    st.text(st.characters(exclude_characters="\n\r")),
+)
+def test_an_unfinished_line_waits_for_its_rest(lines, rest):
+    text = "".join(f"{line}\n" for line in lines) + rest
+    assert output.complete_lines(text) == (lines, rest)
+
+
+def test_the_newest_link_counts_and_half_a_link_is_none():
+    text = "http://localhost:8888/lab?token=old-12345\nagain\nhttp://127.0.0.1:8888/lab?token=new-12345\n"
+    assert output.find_link(PATTERN, text)["token"] == "new-12345"
+    assert output.find_link(PATTERN, "http://127.0.0.1:8888/lab?token=...") is None, "Jupyter's masked line"
+    assert output.find_link(PATTERN, "http://localhost:8888/lab?tok") is None

@@ -1,0 +1,86 @@
+"""Foreign errors → ours: the table is complete."""
+
+import botocore.exceptions
+import pytest
+import qarnot.exceptions
+import requests
+
+from run_qarnot.cloud.translate import check_answer, error_message, translate
+from run_qarnot.errors import NotFoundError, RefusedError, RunQarnotError, UnreachableError
+
+CLUSTER = "https://api.example"
+
+
+def subclasses(base):
+    return {base}.union(*(subclasses(child) for child in base.__subclasses__()))
+
+
+def sdk_exceptions():
+    found = vars(qarnot.exceptions).values()
+    return [item for item in found if isinstance(item, type) and issubclass(item, Exception)]
+
+
+@pytest.mark.parametrize("kind", sdk_exceptions())
+def test_every_exception_of_the_sdk_is_in_the_table(kind):
+    error = translate(kind("some message"), CLUSTER)
+    assert isinstance(error, RefusedError)
+
+
+@pytest.mark.parametrize("kind", sorted(subclasses(requests.exceptions.RequestException), key=str))
+def test_every_exception_of_requests_means_unreachable(kind):
+    arguments = ("x", "doc", 0) if issubclass(kind, requests.exceptions.JSONDecodeError) else ("x",)
+    assert isinstance(translate(kind(*arguments), CLUSTER), UnreachableError)
+
+
+@pytest.mark.parametrize("kind", sorted(subclasses(botocore.exceptions.BotoCoreError), key=str))
+def test_every_exception_of_botocore_is_in_the_table(kind):
+    error = translate(kind.__new__(kind), CLUSTER)
+    assert error.code != "bug"
+
+
+def test_the_sdks_empty_message_for_a_bad_token_becomes_a_sentence():
+    error = translate(qarnot.exceptions.UnauthorizedException(), CLUSTER)
+    assert error.code == "token-refused"
+    assert CLUSTER in error.what
+
+
+def test_storage_errors_name_what_the_storage_said():
+    body = {"Error": {"Code": "QuotaExceeded", "Message": "full"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+    error = translate(botocore.exceptions.ClientError(body, "PutObject"), CLUSTER)
+    assert "QuotaExceeded full" in error.what
+    body["ResponseMetadata"]["HTTPStatusCode"] = 503
+    assert isinstance(translate(botocore.exceptions.ClientError(body, "PutObject"), CLUSTER), UnreachableError)
+
+
+def answer(status, content):
+    response = requests.Response()
+    response.status_code, response._content, response.reason = status, content, "Reason"
+    return response
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "said"),
+    [
+        (401, b"{}", RefusedError, "does not accept this token"),
+        (402, b'{"message":"Not enough credits"}', RefusedError, "Not enough credits"),
+        (403, b'{"error":{"message":"inner"}}', RefusedError, "inner"),
+        (404, b'{"message":"No such task: x"}', NotFoundError, "“calm-heron”"),
+        (503, b"<html>", UnreachableError, "503"),
+        (429, b"null", UnreachableError, "429"),
+        (400, b'{"title":"t","errors":{"interval":["bad"]}}', RefusedError, "interval"),
+    ],
+)
+def test_answers_of_the_api(status, body, kind, said):
+    with pytest.raises(kind) as caught:
+        check_answer(answer(status, body), CLUSTER, "calm-heron")
+    assert said in str(caught.value)
+
+
+def test_any_error_body_gives_some_text():
+    for body in (b"", b"[]", b"null", b'{"message":null}', b'{"error":"text"}'):
+        assert isinstance(error_message(answer(500, body)), str)
+
+
+def test_what_is_ours_and_what_is_a_bug():
+    assert translate(ZeroDivisionError("x"), CLUSTER).code == "bug"
+    assert isinstance(translate(KeyError("uuid"), CLUSTER), RunQarnotError)

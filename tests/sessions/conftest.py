@@ -1,0 +1,48 @@
+"""One local cluster for the whole folder: it keeps sessions apart, so tests can share it."""
+
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.command import CommandLine, clean_environment
+
+from run_qarnot.cluster import LocalCluster
+
+
+@pytest.fixture(scope="session")
+def cluster(wheels: Path) -> Iterator[LocalCluster]:
+    with pytest.MonkeyPatch.context() as patch:  # a task's pip sees the cluster's settings, and only our wheel
+        patch.setenv("PIP_FIND_LINKS", str(wheels))
+        patch.setenv("PIP_NO_INDEX", "1")
+        with LocalCluster() as cluster:
+            yield cluster
+
+
+@pytest.fixture
+def cli(cluster: LocalCluster, tmp_path: Path) -> CommandLine:
+    """The command line with the cluster's account, in an empty folder."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    environment = clean_environment(
+        QARNOT_CLUSTER_URL=cluster.cluster_url,
+        QARNOT_STORAGE_URL=cluster.storage_url,
+        QARNOT_CLIENT_TOKEN=cluster.token,
+        HOME=str(tmp_path),
+    )
+    return CommandLine(folder, environment)
+
+
+@pytest.fixture(scope="session")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one small wheel, made here: pip is real, the network is not needed."""
+    folder = tmp_path_factory.mktemp("wheels")
+    info = "moo_of_the_test-1.0.dist-info"
+    with zipfile.ZipFile(folder / "moo_of_the_test-1.0-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("moo_of_the_test.py", "def moo():\n    return 'moo'\n")
+        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: moo-of-the-test\nVersion: 1.0\n")
+        wheel.writestr(
+            f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        )
+        wheel.writestr(f"{info}/RECORD", "")
+    return folder

@@ -1,0 +1,129 @@
+"""Bad input gets a sentence, nothing is lost, and nothing is started."""
+
+import os
+import socket
+import time
+
+import asyncssh
+import pytest
+
+
+def sentence(answer):
+    """Errors are two lines on standard error, without a traceback."""
+    lines = answer.err.strip().splitlines()
+    assert "Traceback" not in answer.err
+    assert answer.out == ""
+    assert len(lines) == 2, answer.err
+    return lines[0]
+
+
+def test_a_wrong_token(cli, cluster):
+    answer = cli.with_environment(QARNOT_CLIENT_TOKEN="not-the-token-at-all")("sessions", expect=1)
+    assert "does not accept this token" in sentence(answer)
+    assert "not-the-token-at-all" not in answer.err
+
+
+def test_an_empty_token(cli):
+    assert "No Qarnot token" in sentence(cli.with_environment(QARNOT_CLIENT_TOKEN="  ")("sessions", expect=1))
+
+
+def test_a_token_with_spaces_around_it_is_trimmed_and_that_is_said(cli, cluster):
+    answer = cli.with_environment(QARNOT_CLIENT_TOKEN=f" {cluster.token}\n")("sessions", "--json")
+    assert "Spaces around the token" in answer.err
+    assert isinstance(answer.json, list)
+
+
+def test_a_token_with_a_line_break_inside(cli):
+    answer = cli.with_environment(QARNOT_CLIENT_TOKEN="half\nother-half-of-it")("sessions", expect=1)
+    assert "a space or a line break" in sentence(answer)
+
+
+def test_a_private_key_given_as_public_key(cli, cluster):
+    private = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
+    (cli.folder / "id").write_text(private)
+    answer = cli("launch", "base", "--ssh-key", "id", expect=1)
+    assert "That is a private key" in sentence(answer)
+    assert private.splitlines()[1] not in answer.err
+
+
+def test_an_unknown_image_names_the_nearest(cli):
+    answer = cli("launch", "pytroch", expect=1)
+    assert "no image called “pytroch”" in sentence(answer)
+    assert "Did you mean “pytorch”?" in answer.err
+
+
+@pytest.mark.parametrize("name", ["Has Spaces", "UPPER", "a" * 80, "-x", "ünï"])
+def test_a_name_that_is_no_bucket_name(cli, name):
+    assert "The name" in sentence(cli("launch", "base", f"--name={name}", expect=1))
+
+
+def test_files_that_are_not_there_or_cannot_be_read(cli):
+    assert "no file or folder" in sentence(cli("launch", "base", "--input", "missing", expect=1))
+    folder = cli.folder / "data"
+    folder.mkdir()
+    os.mkfifo(folder / "pipe")
+    assert "not a regular file" in sentence(cli("launch", "base", "--input", "data", expect=1))
+
+
+def test_hours_and_options_that_are_not_possible(cli):
+    assert "99 hours is not possible" in sentence(cli("launch", "base", "--hours", "99", expect=1))
+    assert "no option “colour”" in sentence(cli("launch", "base", "--set", "colour=red", expect=1))
+
+
+def test_nothing_was_started_or_made_by_any_of_this(cli, cluster):
+    before = cli("sessions", "--json").json
+    cli("launch", "base", "--name", "not-made", "--hours", "99", expect=1)
+    assert cli("sessions", "--json").json == before
+    assert "no session" in sentence(cli("show", "not-made", expect=1))
+
+
+def test_bad_usage_is_2(cli):
+    assert cli("launch", expect=2).err
+    assert cli("no-such-command", expect=2).err
+    assert cli("show", "x", "--nonsense", expect=2).err
+
+
+def test_a_cluster_that_is_not_there_is_said_within_five_seconds(cli):
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        nobody = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        answer = cli.with_environment(QARNOT_CLUSTER_URL=nobody)("sessions", expect=3)
+        assert "does not answer" in sentence(answer)
+
+
+def test_a_cluster_that_accepts_and_says_nothing_is_no_hang(cli):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        address = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        started = time.monotonic()
+        answer = cli.with_environment(QARNOT_CLUSTER_URL=address)("sessions", expect=3)
+        assert "no answer in time" in sentence(answer)
+        assert time.monotonic() - started < 10, "five seconds, and the start of Python on a busy machine"
+
+
+def test_something_else_than_qarnot_answers(cli, cluster):
+    answer = cli.with_environment(QARNOT_CLUSTER_URL=cluster.storage_url)("sessions", expect=3)
+    assert "does not speak Qarnot's language" in sentence(answer)
+
+
+def test_one_name_twice_is_refused_and_the_first_is_left_alone(cli):
+    cli("launch", "base", "--name", "twice", "--detach")
+    answer = cli("launch", "base", "--name", "twice", expect=1)
+    assert "already a session called “twice”" in sentence(answer)
+    cli("stop", "twice", "--no-save")
+    assert cli("show", "twice", "--json").json["state"] == "ended"
+
+
+def test_a_session_that_fails_says_why_and_shows_its_last_lines(cli):
+    (cli.folder / "images.toml").write_text(
+        'schema = 1\n[images.broken]\ntitle = "Broken"\napp = "batch"\nprofile = "docker-batch"\n'
+        'repo = "library/ubuntu"\ncommand = "sh -c \\"echo the last words; exit 3\\""\n'
+    )
+    answer = cli("launch", "broken", "--name", "fails", "--json", expect=1)
+    assert "“fails” failed" in answer.err
+    assert "the last words" in answer.err
+    assert "Traceback" not in answer.err
+    session = cli("show", "fails", "--json").json
+    assert (session["state"], session["reason"]) == ("failed", "failed")
+    assert session["error"]

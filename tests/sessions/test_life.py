@@ -1,0 +1,157 @@
+"""Whole lives of sessions, by the command line, with real parts: HTTP, S3, SSH, JupyterLab, pip."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+from support.jupyter import Jupyter
+from support.ssh import make_key, running, words
+from support.waiting import wait_until
+
+pytestmark = pytest.mark.lifecycle
+
+
+def door(session, kind):
+    return next(door for door in session["doors"] if door["kind"] == kind)
+
+
+def test_from_an_input_folder_through_openssh_to_a_zip(cli, cluster, tmp_path):
+    data = cli.folder / "data"
+    (data / "deep").mkdir(parents=True)
+    (data / "hello.txt").write_text("hello\n")
+    (data / "deep/été.bin").write_bytes(bytes(range(256)) * 1000)
+    key = make_key(tmp_path)
+
+    launched = cli("launch", "base", "--input", "data/", "--ssh-key", key, "--name", "life", "--json")
+    session = launched.json
+    assert session["state"] == "ready"
+    assert session["name"] == "life"
+    assert session["ready"] >= session["created"]
+    assert [d["kind"] for d in session["doors"]] == ["vscode", "ssh"]
+    ssh = door(session, "ssh")
+    assert ":localhost:8888" in words(ssh["command"])[words(ssh["command"]).index("-L") + 1]
+
+    known_hosts = Path.home() / ".ssh/known_hosts"
+    before = known_hosts.read_bytes() if known_hosts.exists() else None
+    with running(ssh["command"]):
+        jupyter = Jupyter(ssh["url"])
+        wait_until(jupyter.answers, "JupyterLab to answer through OpenSSH")
+        assert {"hello.txt", "deep"} <= set(jupyter.names())
+        assert jupyter.run("print(open('hello.txt').read() + 'from the kernel')") == "hello\nfrom the kernel\n"
+        jupyter.run("open('made.bin', 'wb').write(bytes(range(256)) * 5000)")
+        jupyter.write_notebook("work.ipynb", "1 + 1")
+        notebook = jupyter.read("work.ipynb")
+    assert (known_hosts.read_bytes() if known_hosts.exists() else None) == before
+
+    cli("save", "life")
+    assert cli("show", "life", "--json").json["saved"] is not None
+    stopped = cli("stop", "lif")  # a unique beginning is enough
+    assert "Saving" in stopped.err
+    assert cli("show", "life", "--json").json["state"] == "ended"
+    assert cli("show", "life", "--json").json["reason"] == "stopped"
+
+    cli("results", "life", "--zip", "life.zip")
+    with zipfile.ZipFile(cli.folder / "life.zip") as archive:
+        assert archive.testzip() is None
+        assert archive.read("made.bin") == bytes(range(256)) * 5000
+        assert archive.read("work.ipynb").decode() == notebook
+        assert "hello.txt" not in archive.namelist(), "untouched inputs are not sent back"
+    cli("results", "life", "--output", "some", "*.bin")
+    assert [path.name for path in (cli.folder / "some").rglob("*") if path.is_file()] == ["made.bin"]
+
+    again = cli("results", "life", "--zip", "life.zip", expect=1)
+    assert "already exists" in again.err
+
+
+def test_a_key_is_not_needed_and_a_package_is_back_in_the_session_that_continues(cli):
+    cli("launch", "base", "--name", "first", "--json")
+    with opened(cli, "first") as jupyter:
+        assert "ModuleNotFoundError" in jupyter.run("import moo_of_the_test")
+        jupyter.run("!pip install --quiet moo-of-the-test")
+        assert jupyter.run("import moo_of_the_test; print(moo_of_the_test.moo())") == "moo\n"
+        jupyter.write_notebook("kept.ipynb", "import moo_of_the_test")
+        wait_until(lambda: "moo" in jupyter.read("requirements.txt"), "the package to be in requirements.txt")
+    cli("stop", "first")
+    cli("results", "first", "--output", "first")
+    assert (cli.folder / "first/requirements.txt").read_text().split() == ["moo-of-the-test==1.0"]
+
+    cli("launch", "base", "--name", "second", "--resume", "first", "--json")
+    with opened(cli, "second") as jupyter:
+        assert "kept.ipynb" in jupyter.names()
+        assert jupyter.run("import moo_of_the_test; print(moo_of_the_test.moo())") == "moo\n"
+    cli("stop", "second", "--no-save")
+    listed = {session["name"]: session for session in cli("sessions", "--json").json}
+    assert listed["second"]["state"] == listed["first"]["state"] == "ended"
+
+
+def test_what_is_uploaded_now_wins_over_what_is_continued(cli):
+    (cli.folder / "new").mkdir()
+    cli("launch", "base", "--name", "older", "--json")
+    with opened(cli, "older") as jupyter:
+        jupyter.run("open('shared.txt', 'w').write('old'); open('only-old.txt', 'w').write('old')")
+    cli("stop", "older")
+    (cli.folder / "new/shared.txt").write_text("new")
+    cli("launch", "base", "--name", "newer", "--resume", "older", "--input", "new", "--json")
+    (cli.folder / "late.txt").write_text("late")
+    with opened(cli, "newer") as jupyter:
+        assert jupyter.read("shared.txt") == "new"
+        assert jupyter.read("only-old.txt") == "old"
+        cli("add", "newer", "late.txt")
+        wait_until(lambda: "late.txt" in jupyter.names(), "the added file to reach the machine")
+    cli("stop", "newer", "--no-save")
+    kept = cli("delete", "older")
+    assert "still in older-in and older-out" in kept.err
+    assert "no session “older”" in cli("show", "older", expect=1).err
+
+
+def test_a_detached_launch_is_found_again_and_its_log_can_be_followed(cli):
+    name = cli("launch", "base", "--detach").out.strip()
+    follower = cli.start("logs", name, "--follow")
+    try:
+        wait_until(lambda: state_of(cli, name) == "ready", "the session to be ready", seconds=30)
+        cli("stop", name)
+        printed, _ = follower.communicate(timeout=20)
+    finally:
+        follower.kill()
+    assert "http://localhost:8888/lab?token=" in printed
+    assert "http://localhost:8888/lab?token=" in cli("logs", name).out
+
+
+def test_the_token_is_in_no_output_and_in_no_file(cli, cluster):
+    log = cli.folder / "run.log"
+    options = ["--log-level", "debug", "--log-file", log]
+    said = [cli("launch", "base", "--name", "quiet", "--json", *options)]
+    said += [cli(command, "quiet", *options) for command in ("show", "save", "logs", "stop", "show", "results")]
+    said.append(cli("sessions", "--json", *options))
+    for answer in said:
+        assert cluster.token not in answer.out + answer.err
+    assert log.stat().st_size > 0
+    for path in cli.folder.rglob("*"):
+        if path.is_file():
+            assert cluster.token.encode() not in path.read_bytes(), path
+
+
+def state_of(cli, name):
+    return cli("show", name, "--json").json["state"]
+
+
+class opened:  # noqa: N801  reads as a statement
+    """`run-qarnot open` for a block, as a user without a key does it."""
+
+    def __init__(self, cli, name):
+        self._process = cli.start("open", name, "--no-browser")
+
+    def __enter__(self):
+        address = self._process.stdout.readline().strip()
+        assert address.startswith("http://localhost:"), self._process.stderr.read()
+        return Jupyter(address)
+
+    def __exit__(self, *_):
+        self._process.terminate()
+        self._process.communicate(timeout=10)
+
+
+def test_json_is_all_that_is_on_standard_output(cli):
+    assert json.loads(cli("sessions", "--json").out) == cli("sessions", "--json").json
+    assert isinstance(cli("images", "--json").json, list)

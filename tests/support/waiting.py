@@ -1,0 +1,22 @@
+"""Tests wait for conditions, never for a number of seconds."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+Value = TypeVar("Value")
+
+_INTERVAL_SECONDS = 0.02
+
+
+def wait_until(condition: Callable[[], Value], what: str, seconds: float = 10) -> Value:
+    """Return the first true value of `condition`; fail, saying `what` was waited for, when there is none in time."""
+    deadline = time.monotonic() + seconds
+    pause = threading.Event()
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"waited {seconds:g} seconds in vain for {what}"
+        pause.wait(_INTERVAL_SECONDS)
+    return value
