@@ -1,0 +1,84 @@
+# Everything that this project is made, run and checked with. `make` alone says what there is.
+#
+# All goes into .venv in this folder; nothing is installed for the whole machine. Written for GNU make 3.81 (macOS) and
+# later, and for folders with spaces in their names: only relative paths.
+
+PYTHON ?= python3
+BIN = .venv/bin
+# Binder gets exactly these versions (binder/), and so does who runs the tests or the demo here.
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --constraint binder/constraints.txt
+BROWSERS = chromium chromium-browser google-chrome google-chrome-stable \
+	'/Applications/Chromium.app/Contents/MacOS/Chromium' \
+	'/Applications/Google Chrome.app/Contents/MacOS/Google Chrome'
+
+.PHONY: help demo test lint format bench clean
+
+help:
+	@echo 'make demo     the whole thing on this machine, no account needed; Ctrl-C ends it'
+	@echo '              (for a server without a screen: make demo ARGS=--no-browser)'
+	@echo 'make test     all tests; some of them: make test ARGS="-k plugin"'
+	@echo 'make lint     style, types and clean notebooks'
+	@echo 'make format   put the style right'
+	@echo 'make bench    how fast a launch is, against JupyterLab alone'
+	@echo 'make clean    remove what these commands made, the environment too'
+
+# `exec`: the program takes the place of the shell, so that Ctrl-C reaches it, and make waits until it has cleaned up.
+demo: .venv/installed-demo
+	@exec $(BIN)/python -m run_qarnot demo $(ARGS)
+
+# The tests look for the browser in CHROMIUM.
+test: .venv/installed-dev
+	@for browser in "$$CHROMIUM" $(BROWSERS); do \
+	  CHROMIUM=`command -v "$$browser" 2>/dev/null` && [ -n "$$CHROMIUM" ] && break; \
+	done; \
+	if [ -n "$$CHROMIUM" ]; then \
+	  export CHROMIUM; exec $(BIN)/python -m pytest $(ARGS); \
+	fi; \
+	echo 'No Chromium was found, so the page cannot be tried in a browser.' >&2; \
+	echo 'Install it (Debian, Ubuntu: apt-get install chromium; macOS: brew install --cask chromium),' >&2; \
+	echo 'or name yours: make test CHROMIUM=/path/to/chrome' >&2; \
+	if [ "$$CI" = true ]; then exit 1; fi; \
+	echo 'Everything else is tested now.' >&2; \
+	unset CHROMIUM; exec $(BIN)/python -m pytest -m 'not browser' $(ARGS)
+
+lint: .venv/installed-dev
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m mypy
+	$(BIN)/python -m nbstripout --verify *.ipynb
+
+format: .venv/installed-dev
+	$(BIN)/python -m ruff check --fix .
+	$(BIN)/python -m ruff format .
+	$(BIN)/python -m nbstripout *.ipynb
+
+bench: .venv/installed-dev
+	@exec $(BIN)/python benchmarks/launch.py $(ARGS)
+
+clean:
+	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Stamps: each is as old as the last installation, which is repeated when what is to be installed changes.
+.venv/installed-demo: pyproject.toml binder/constraints.txt | .venv/made
+	@echo 'Installing into .venv; the first time takes a minute or two.'
+	@$(INSTALL) --editable '.[local]'
+	@touch $@
+
+.venv/installed-dev: pyproject.toml binder/constraints.txt | .venv/made
+	@echo 'Installing into .venv, with the tools for development; the first time takes a minute or two.'
+	@$(INSTALL) --editable '.[local,dev]'
+	@touch $@ .venv/installed-demo
+
+.venv/made:
+	@command -v '$(PYTHON)' >/dev/null || { \
+	  echo 'There is no $(PYTHON) here. Install Python 3.11 or newer, or name yours: make PYTHON=/path/to/python3' >&2; exit 1; }
+	@'$(PYTHON)' -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "Python 3.11 or newer is needed, and $(PYTHON) is `'$(PYTHON)' --version 2>&1`." >&2; \
+	  echo 'If a newer one is installed, name it: make PYTHON=python3.12' >&2; exit 1; }
+	@'$(PYTHON)' -c 'import ensurepip, venv' 2>/dev/null || { \
+	  echo 'This Python cannot make environments: its module ensurepip is missing.' >&2; \
+	  echo 'Install it (Debian, Ubuntu: apt-get install python3-venv), then try again.' >&2; exit 1; }
+	@rm -rf .venv
+	@'$(PYTHON)' -m venv .venv || { rm -rf .venv; exit 1; }
+	@touch $@
