@@ -1,0 +1,39 @@
+"""`python -m run_qarnot.cluster`: the local cluster alone, until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import threading
+from pathlib import Path
+
+from run_qarnot.cluster.server import ClusterError, LocalCluster
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Print three lines to paste into a shell, on stdout and nothing else there; then serve."""
+    parser = argparse.ArgumentParser(prog="run_qarnot.cluster", description="A Qarnot cluster on this machine.")
+    parser.add_argument("--port", type=int, default=0, help="port of the API (default: any free one)")
+    parser.add_argument("--state-dir", type=Path, help="keep tasks and buckets in this folder")
+    options = parser.parse_args(arguments)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        with LocalCluster(options.port, options.state_dir) as cluster:
+            for name, value in (
+                ("QARNOT_CLUSTER_URL", cluster.cluster_url),
+                ("QARNOT_STORAGE_URL", cluster.storage_url),
+                ("QARNOT_CLIENT_TOKEN", cluster.token),
+            ):
+                print(f"export {name}='{value}'", flush=True)  # noqa: T201 - the command's answer
+            stop.wait()
+    except ClusterError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

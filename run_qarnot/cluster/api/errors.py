@@ -1,0 +1,53 @@
+"""Error answers (`reference/qarnot-platform.md` §1.4): their bodies differ by status, and clients depend on it."""
+
+from __future__ import annotations
+
+from fastapi import Request
+from fastapi.responses import JSONResponse, Response
+
+
+class ApiError(Exception):
+    """An error with a status and `{"message": …}`."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+
+
+def invalid(*fields: str) -> ApiError:
+    return ApiError(400, f"Invalid task file. Invalid fields: {', '.join(fields)}")
+
+
+async def answer_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, ApiError)
+    return JSONResponse({"message": error.message}, error.status)
+
+
+def unauthorized() -> Response:
+    """401 is nested, unlike all others."""
+    return JSONResponse({"error": {"message": "Bad authentication token", "code": 401}, "data": {}}, 401)
+
+
+def malformed(field: str, reason: str) -> Response:
+    """RFC 7807, for a body that is no JSON or has a value of a wrong type."""
+    body = {
+        "type": "https://tools.ietf.org/html/rfc9110#section-15.5.1",
+        "title": "One or more validation errors occurred.",
+        "status": 400,
+        "traceId": "local",
+        "errors": {field: [reason]},
+    }
+    return JSONResponse(body, 400, media_type="application/problem+json")
+
+
+class MalformedError(Exception):
+    def __init__(self, field: str, reason: str) -> None:
+        super().__init__(reason)
+        self.field = field
+        self.reason = reason
+
+
+async def answer_malformed(request: Request, error: Exception) -> Response:
+    assert isinstance(error, MalformedError)
+    return malformed(error.field, error.reason)

@@ -1,0 +1,51 @@
+"""Reading requests: JSON with keys in any case, tasks and jobs by id or short name."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from fastapi import Request
+
+from run_qarnot.cluster.api.errors import ApiError, MalformedError
+from run_qarnot.cluster.api.world import World
+from run_qarnot.cluster.jobs import Job
+from run_qarnot.cluster.tasks import Task
+from run_qarnot.cluster.wire import canonical
+
+
+async def read_json(request: Request) -> Any:
+    """The body, respelt; an empty one is an error of its own kind (§1.4)."""
+    try:
+        return canonical(json.loads(await request.body()))
+    except ValueError as error:
+        raise MalformedError("$", f"The request body is no JSON: {error}") from error
+
+
+async def read_object(request: Request, optional: bool = False) -> dict[str, Any]:
+    if optional and not await request.body():
+        return {}
+    body = await read_json(request)
+    if not isinstance(body, dict):
+        raise MalformedError("$", "The request body is not an object.")
+    return body
+
+
+def query(request: Request, name: str) -> str | None:
+    """A query value; names are matched in any case (§5)."""
+    wanted = name.casefold()
+    return next((value for key, value in request.query_params.multi_items() if key.casefold() == wanted), None)
+
+
+def find_task(world: World, name: str) -> Task:
+    task = world.manager.tasks.find(name)
+    if task is None:
+        raise ApiError(404, f"No such task: {name}")
+    return task
+
+
+def find_job(world: World, name: str) -> Job:
+    job = world.manager.jobs.find(name)
+    if job is None:
+        raise ApiError(404, f"No such job: {name}")
+    return job

@@ -1,0 +1,64 @@
+"""Snapshots, at once and periodic (`reference/qarnot-platform.md` §2.6)."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import Response
+
+from run_qarnot.cluster.api.errors import ApiError
+from run_qarnot.cluster.api.requests import find_task, read_object
+from run_qarnot.cluster.api.world import World
+from run_qarnot.cluster.runner import Run
+
+
+def add_routes(app: FastAPI, world: World) -> None:
+    @app.post("/tasks/{name}/snapshot/periodic")
+    async def periodic(name: str, request: Request) -> Response:
+        run = _running(world, name)
+        body = await read_object(request)
+        interval = body.get("interval")
+        if not isinstance(interval, int) or isinstance(interval, bool) or interval < 0:
+            raise ApiError(400, "Invalid snapshot interval")
+        run.task.snapshot_interval = interval
+        config = {name: body.get(name) for name in ("whitelist", "blacklist")}
+        # Without a result bucket there is nothing to do; the platform's answer to that is not known.
+        bucket = body.get("bucket") or run.task.definition["resultBucket"]
+        _check(body)
+        config |= {"bucket": bucket, "bucketPrefix": body.get("bucketPrefix") or ""}
+        run.watch(interval if bucket else 0, config)
+        return Response()
+
+    @app.post("/tasks/{name}/snapshot")
+    async def instant(name: str, request: Request) -> dict[str, Any]:
+        run = _running(world, name)
+        body = await read_object(request, optional=True)
+        bucket = body.get("bucket") or run.task.definition["resultBucket"]
+        if not bucket:
+            raise ApiError(400, "No bucket to put the snapshot in")
+        _check(body)
+        return run.snapshot(body, bucket)
+
+    @app.get("/tasks/{name}/snapshot/{snapshot}")
+    async def status(name: str, snapshot: str) -> dict[str, Any]:
+        found = find_task(world, name).snapshots.get(snapshot)
+        if found is None:
+            raise ApiError(404, f"No such snapshot: {snapshot}")
+        return found
+
+
+def _running(world: World, name: str) -> Run:
+    run = world.manager.run_of(find_task(world, name))
+    if run is None or run.task.is_final:
+        raise ApiError(403, "Task is not running")
+    return run
+
+
+def _check(body: dict[str, Any]) -> None:
+    for name in ("whitelist", "blacklist"):
+        try:
+            re.compile(str(body.get(name) or ""))
+        except re.error as error:
+            raise ApiError(400, f"Invalid {name}") from error

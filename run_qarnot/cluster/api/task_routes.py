@@ -1,0 +1,87 @@
+"""Tasks: submit, read, change, abort, delete (`reference/qarnot-platform.md` §2.1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+
+from run_qarnot.cluster import tasks
+from run_qarnot.cluster.api.errors import ApiError, MalformedError
+from run_qarnot.cluster.api.requests import find_task, read_json, read_object
+from run_qarnot.cluster.api.submission import constants_of, make_task
+from run_qarnot.cluster.api.views import task_view
+from run_qarnot.cluster.api.world import World
+
+
+def add_routes(app: FastAPI, world: World) -> None:
+    manager = world.manager
+
+    @app.post("/tasks")
+    async def submit(request: Request) -> Response:
+        body = await read_json(request)
+        if isinstance(body, list):
+            return JSONResponse([_one_of_many(world, each) for each in body], 207)
+        if not isinstance(body, dict):
+            raise MalformedError("$", "The request body is not an object.")
+        task = make_task(world, body)
+        manager.submit(task)
+        return JSONResponse({"uuid": task.uuid}, headers={"Location": f"/tasks/{task.uuid}"})
+
+    @app.get("/tasks/{name}")
+    async def read(name: str) -> dict[str, Any]:
+        return task_view(find_task(world, name))
+
+    @app.put("/tasks/{name}")
+    async def change(name: str, request: Request) -> Response:
+        """Constants and tags only; the SDK sends the whole task."""
+        task = find_task(world, name)
+        body = await read_object(request)
+        if body.get("constants") is not None:
+            given = {constant["key"]: constant for constant in constants_of(body["constants"])}
+            known = {constant["key"]: constant for constant in task.definition["constants"]}
+            fresh = {key: constant for key, constant in given.items() if constant["value"] != "[SECRET]"}
+            task.definition["constants"] = list((known | fresh).values())  # merged, never removed: §6.19
+        if isinstance(body.get("tags"), list):
+            task.definition["tags"] = [str(tag) for tag in body["tags"]]
+        task.touch()
+        manager.tasks.save(task)
+        return Response()
+
+    @app.patch("/tasks/{name}")
+    async def refresh(name: str) -> Response:
+        task = find_task(world, name)
+        run = manager.run_of(task)
+        if run is None or task.state != tasks.EXECUTING:
+            raise ApiError(400, "Task is not running")
+        await run.refresh()
+        return Response()
+
+    @app.delete("/tasks/{name}")
+    async def delete(name: str) -> Response:
+        manager.delete(find_task(world, name))
+        return Response()
+
+    @app.post("/tasks/{name}/abort")
+    async def abort(name: str) -> Response:
+        run = manager.run_of(find_task(world, name))
+        if run is None or run.task.is_final:
+            raise ApiError(403, "Can't abort the task")
+        run.cancel()
+        return Response()
+
+    @app.get("/network/tasks/{name}/port-forward")
+    async def forwards(name: str) -> dict[str, Any]:
+        """Of web forwards only (§2.9); this cluster has none."""
+        find_task(world, name)
+        return {"0": {}}
+
+
+def _one_of_many(world: World, body: Any) -> dict[str, Any]:
+    try:
+        task = make_task(world, body if isinstance(body, dict) else {})
+    except ApiError as error:
+        return {"statusCode": error.status, "uuid": None, "message": error.message}
+    world.manager.submit(task)
+    return {"statusCode": 200, "uuid": task.uuid, "message": ""}

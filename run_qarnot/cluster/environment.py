@@ -1,0 +1,48 @@
+"""The environment that a task's processes see (§3.3): made from nothing, never the caller's own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from run_qarnot.cluster.tasks import Task
+
+_ALLOWED = {"PATH", "LANG", "TZ", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SYSTEMROOT"}
+_ALLOWED |= {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy"}
+_ALLOWED_BEGINNINGS = ("LC_", "PIP_", "SSL_CERT_")
+
+
+def task_environment(task: Task, job: Path, home: Path, caller: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Variables for instance 0 of a task: an allow-list of the caller's, then constants, then the platform's own.
+
+    A secret of the caller (its Qarnot token, above all) is in none of them.
+    """
+    source = os.environ if caller is None else caller
+    kept = {name: value for name, value in source.items() if name in _ALLOWED or name.startswith(_ALLOWED_BEGINNINGS)}
+    temporary = str(home / "tmp")
+    return {
+        **kept,
+        "HOME": str(home),
+        "TMPDIR": temporary,
+        "SHELL": "/bin/bash" if Path("/bin/bash").exists() else "/bin/sh",
+        **{name: value for name, value in task.constants.items() if "\0" not in value and "=" not in name},
+        **instance_variables(task),
+        "TASK_PATH": str(job),
+        "QARNOT_RESOURCES_DIRECTORY": str(job),
+        "QARNOT_RESULTS_DIRECTORY": str(job),
+        "TMP_PATH": temporary,
+        "TMP_RAMFS_PATH": temporary,
+    }
+
+
+def instance_variables(task: Task, instance: int = 0) -> dict[str, str]:
+    """Who this instance is; FRAME_ID, QRANK and QSIZE are old aliases."""
+    count = str(task.definition.get("instanceCount") or 1)
+    return {
+        "INSTANCE_ID": str(instance),
+        "INSTANCE_COUNT": count,
+        "FRAME_ID": str(instance),
+        "QRANK": str(instance),
+        "QSIZE": count,
+    }

@@ -1,0 +1,41 @@
+"""Images that we know nothing about: their command runs on this machine, and the output says so."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from run_qarnot.cluster.commands import arguments, expand
+from run_qarnot.cluster.environment import instance_variables
+from run_qarnot.cluster.images import Start
+from run_qarnot.cluster.tasks import Task
+
+_SSHD = re.compile(r"(^|[\s/'\"])sshd\b")
+
+
+def adapter(task: Task, job: Path) -> Start:
+    """DOCKER_CMD, run by this machine without a container (§3.2)."""
+    constants = task.constants
+    image = f"{constants.get('DOCKER_REPO') or 'library/ubuntu'}:{constants.get('DOCKER_TAG') or 'latest'}"
+    notice = f"Local cluster: no container is used here. The command of {image} runs on this machine.\n"
+    command = constants.get("DOCKER_CMD", "")
+    try:
+        words = arguments(command, {**constants, **instance_variables(task)}, job)
+    except ValueError as error:
+        raise ValueError(f"DOCKER_CMD cannot be read: {error}.") from error
+    if not words:
+        notice += "DOCKER_CMD is empty, and what the image would run is not known here: nothing to do.\n"
+    return Start(words or ["true"], notice=notice)
+
+
+def sshd_adapter(task: Task, job: Path) -> Start | None:
+    """A command that installs DOCKER_SSH and starts `sshd`, as `*-ssh` profiles ask for (§3.4).
+
+    It must not run here: it would write this user's own `authorized_keys` and start a server for this machine. The
+    cluster's own SSH side does what it is for, so the task only has to stay.
+    """
+    command = expand(task.constants.get("DOCKER_CMD", ""), task.constants)
+    if not task.profile.endswith("-ssh") or not _SSHD.search(command):
+        return None
+    notice = "Local cluster: no container is used here. The cluster itself answers SSH in place of this image's sshd.\n"
+    return Start(["/bin/sh", "-c", "while :; do sleep 3600; done"], notice=notice)

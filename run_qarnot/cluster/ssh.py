@@ -1,0 +1,110 @@
+"""The SSH side of a running task (`reference/qarnot-platform.md` §3.4): one listener, its own host key, keys only."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+
+import asyncssh
+
+from run_qarnot.cluster.processes import listening_ports
+from run_qarnot.cluster.shells import Shells
+
+_HERE = {"localhost", "127.0.0.1", "::1"}
+
+
+def read_keys(text: str) -> tuple[list[str], list[str]]:
+    """DOCKER_SSH's lines: those that are public keys, and those that are not."""
+    good: list[str] = []
+    bad: list[str] = []
+    for line in filter(None, map(str.strip, text.splitlines())):
+        try:
+            asyncssh.import_authorized_keys(line)
+        except (ValueError, asyncssh.KeyImportError):
+            bad.append(line)
+        else:
+            good.append(line)
+    return good, bad
+
+
+class Gate:
+    """The listener of one task, open from when it executes until it ends."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str], ports: Mapping[int, int], main_pid: int) -> None:
+        self._shells = Shells(folder, environment)
+        self._ports = dict(ports)
+        self._main_pid = main_pid
+        self._acceptor: asyncssh.SSHAcceptor | None = None
+        self._connections: set[asyncssh.SSHServerConnection] = set()
+
+    async def open(self, keys: list[str]) -> int:
+        """Listen for holders of these keys, whatever user name they give; returns the port."""
+        self._acceptor = await asyncssh.create_server(
+            lambda: _Server(self._destination, self._connections),
+            "127.0.0.1",
+            0,
+            server_host_keys=[asyncssh.generate_private_key("ssh-ed25519")],
+            authorized_client_keys=asyncssh.import_authorized_keys("\n".join(keys)) if keys else None,
+            password_auth=False,
+            kbdint_auth=False,
+            host_based_auth=False,
+            gss_host=None,
+            process_factory=self._shells.serve,
+            encoding=None,
+            line_editor=False,
+            x11_forwarding=False,
+            agent_forwarding=False,
+            keepalive_interval=30,
+        )
+        return self._acceptor.get_port()
+
+    async def close(self) -> None:
+        """Close the listener and every connection; end what they started."""
+        if self._acceptor:
+            self._acceptor.close()
+        for connection in list(self._connections):
+            connection.abort()
+        if self._acceptor:
+            await self._acceptor.wait_closed()  # from Python 3.12 on, this waits for the connections too
+        await self._shells.end()
+
+    async def _destination(self, host: str, port: int) -> int:
+        """The real local port behind `host:port` as the client says it. Raises when it is not this task's own."""
+        if host in _HERE:
+            if port in self._ports:
+                return self._ports[port]
+            pids = [self._main_pid, *self._shells.pids]
+            if port in await asyncio.to_thread(listening_ports, pids):
+                return port
+        raise asyncssh.ChannelOpenError(
+            asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, f"{host}:{port} is not a port of this task"
+        )
+
+
+class _Server(asyncssh.SSHServer):
+    def __init__(
+        self, destination: Callable[[str, int], Awaitable[int]], connections: set[asyncssh.SSHServerConnection]
+    ) -> None:
+        self._destination = destination
+        self._connections = connections
+        self._connection: asyncssh.SSHServerConnection | None = None
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        self._connection = conn
+        self._connections.add(conn)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._connection:
+            self._connections.discard(self._connection)
+
+    def connection_requested(
+        self, dest_host: str, dest_port: int, orig_host: str, orig_port: int
+    ) -> Awaitable[asyncssh.SSHTCPSession[bytes]]:
+        return self._forward(dest_host, dest_port)
+
+    async def _forward(self, host: str, port: int) -> asyncssh.SSHTCPSession[bytes]:
+        assert self._connection
+        real = await self._destination(host, port)
+        # An SSHForwarder is what asyncssh wants here, though it is not called a session.
+        return await self._connection.forward_connection("127.0.0.1", real)  # type: ignore[return-value]

@@ -1,0 +1,133 @@
+"""A threaded HTTP server for a WSGI application that keeps connections alive and can be stopped without a trace.
+
+Werkzeug's own closes each connection after one answer, and waits 10 ms before it does: not with S3 clients, who keep
+ten connections and send thousands of requests (`reference/qarnot-platform.md` §0.13).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import socket
+from collections.abc import Iterable
+from typing import Any
+
+from moto.moto_server.werkzeug_app import MotoRequestHandler
+from werkzeug.serving import ThreadedWSGIServer
+
+_DRAIN = 16 << 20  # an unread body longer than this costs the connection
+_log = logging.getLogger(__name__)
+
+
+class Server(ThreadedWSGIServer):
+    """`stop` leaves no thread: idle kept-alive connections are closed, then joined."""
+
+    daemon_threads = False
+    block_on_close = True
+
+    def __init__(self, application: Any) -> None:
+        self._connections: set[socket.socket] = set()
+        super().__init__("127.0.0.1", 0, application, handler=_Handler)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def stop(self) -> None:
+        self.shutdown()
+        for connection in list(self._connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        self.server_close()
+
+
+class _Handler(MotoRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # small answers leave at once
+    wbufsize = 1 << 16
+
+    def log(self, type: str, message: str, *arguments: Any) -> None:  # noqa: A002 - werkzeug's name
+        """Nothing: addresses of requests carry signatures."""
+
+    def handle_expect_100(self) -> bool:
+        self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.wfile.flush()
+        return True
+
+    def run_wsgi(self) -> None:
+        environ = self.make_environ()
+        body = None
+        if "wsgi.input_terminated" in environ:  # chunked: its end is not ours to find after an error
+            self.close_connection = True
+        else:
+            body = environ["wsgi.input"] = _Body(self.rfile, int(environ.get("CONTENT_LENGTH") or 0))
+        status, headers = "500 Internal Server Error", [("Content-Length", "0")]
+
+        def start_response(given_status: str, given_headers: list[tuple[str, str]], _: Any = None) -> Any:
+            nonlocal status, headers
+            status, headers = given_status, given_headers
+
+        try:
+            content = self.server.app(environ, start_response)
+        except Exception:  # a fault of the application costs one answer, not the server  # noqa: BLE001
+            _log.exception("The storage failed on a %s request", self.command)
+            content = [b""]
+        try:
+            self._answer(status, headers, content)
+            if body and not body.drain():
+                self.close_connection = True
+        except (ConnectionError, TimeoutError):
+            self.close_connection = True
+        finally:
+            if hasattr(content, "close"):
+                content.close()
+
+    def _answer(self, status: str, headers: list[tuple[str, str]], content: Iterable[bytes]) -> None:
+        code, _, reason = status.partition(" ")
+        self.send_response(int(code), reason)
+        for name, value in headers:
+            self.send_header(name, value)
+        names = {name.lower() for name, _ in headers}
+        has_body = self.command != "HEAD" and int(code) >= 200 and int(code) not in {204, 304}
+        is_chunked = has_body and "content-length" not in names
+        if is_chunked:
+            self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        for data in content if has_body else ():
+            if is_chunked and data:
+                self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
+            else:
+                self.wfile.write(data)
+        if is_chunked:
+            self.wfile.write(b"0\r\n\r\n")
+        self.wfile.flush()
+
+
+class _Body(io.RawIOBase):
+    """A request's body: ends where it ends, although the connection goes on."""
+
+    def __init__(self, stream: Any, length: int) -> None:
+        self._stream = stream
+        self._left = length
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._stream.read(min(len(buffer), self._left)) if self._left else b""
+        buffer[: len(data)] = data
+        self._left = self._left - len(data) if data else 0
+        return len(data)
+
+    def drain(self) -> bool:
+        """Read what the application left; False when that is too much, and the connection must go instead."""
+        if self._left > _DRAIN:
+            return False
+        while self.read(1 << 16):
+            pass
+        return True

@@ -1,0 +1,227 @@
+"""The cluster as a whole: what it prints, what it leaves behind, what survives."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import psutil
+import pytest
+import requests
+from botocore.exceptions import ClientError
+from qarnot.connection import Connection
+
+import run_qarnot.cluster
+from run_qarnot.cluster import ClusterError, LocalCluster
+from tests.cluster.conftest import command, connect, ended, keys, running, until
+
+PACKAGE = Path(run_qarnot.cluster.__file__).parent
+
+
+def test_it_imports_nothing_of_ours() -> None:
+    for file in PACKAGE.rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                assert node.level == 0, file
+                names = [node.module or ""]
+            for name in names:
+                assert not name.startswith("run_qarnot") or name.startswith("run_qarnot.cluster"), (file, name)
+
+
+def test_nothing_is_left_behind() -> None:
+    threads, folders = set(threading.enumerate()), set(Path(tempfile.gettempdir()).glob("local-cluster-*"))
+    children = {process.pid for process in psutil.Process().children(recursive=True)}
+    with LocalCluster() as cluster:
+        connection = connect(cluster)
+        task = command(connection, "echo started; sleep 60")
+        task.submit()
+        running(task)
+        connection.create_bucket("left").add_string("x", "x")
+    with pytest.raises(requests.ConnectionError):
+        requests.get(f"{cluster.cluster_url}/settings", timeout=5)
+    with pytest.raises(requests.ConnectionError):
+        requests.get(cluster.storage_url, timeout=5)
+    assert set(threading.enumerate()) <= threads
+    assert set(Path(tempfile.gettempdir()).glob("local-cluster-*")) <= folders
+    assert {process.pid for process in psutil.Process().children(recursive=True)} <= children
+
+
+@contextmanager
+def program(*arguments: str) -> Iterator[Any]:
+    """`python -m run_qarnot.cluster` as a process; what it printed as attributes."""
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent.parent)}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "run_qarnot.cluster", *arguments],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment,
+    )
+    assert process.stdout
+    lines = [process.stdout.readline() for _ in range(3)]
+    found = dict(re.fullmatch(r"export (\w+)='(.+)'\n", line).groups() for line in lines)  # type: ignore[union-attr]
+    try:
+        yield SimpleNamespace(
+            process=process,
+            cluster_url=found["QARNOT_CLUSTER_URL"],
+            storage_url=found["QARNOT_STORAGE_URL"],
+            token=found["QARNOT_CLIENT_TOKEN"],
+        )
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_the_program_prints_its_address_and_ends_cleanly() -> None:
+    with program() as cluster:
+        connection = connect(cluster)
+        task = command(connection, "echo started; sleep 60")
+        task.submit()
+        running(task)
+        cluster.process.send_signal(signal.SIGTERM)
+        rest, errors = cluster.process.communicate(timeout=20)
+        assert (cluster.process.returncode, rest, errors) == (0, "", "")
+
+
+def test_a_port_in_use_is_said_in_one_sentence(cluster: LocalCluster) -> None:
+    port = cluster.cluster_url.rpartition(":")[2]
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent.parent)}
+    words = [sys.executable, "-m", "run_qarnot.cluster", "--port", port]
+    done = subprocess.run(words, capture_output=True, text=True, env=environment, check=False, timeout=30)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("\n") == 1
+    assert "--port" in done.stderr
+
+
+def test_killing_the_cluster_kills_its_tasks(tmp_path: Path) -> None:
+    note = tmp_path / "pids"
+    with program() as cluster:
+        connection = connect(cluster)
+        script = (
+            f"setsid sleep 61 & echo $! > {note}; sleep 62 & echo $! >> {note}; echo $$ >> {note}; echo started; wait"
+        )
+        task = command(connection, script)
+        task.submit()
+        running(task)
+        pids = [int(line) for line in note.read_text().split()]
+        assert len(pids) == 3
+        assert all(map(psutil.pid_exists, pids))
+        cluster.process.send_signal(signal.SIGKILL)
+        cluster.process.wait()
+        until("all processes of the task are gone", lambda: not any(map(psutil.pid_exists, pids)), 10)
+    left = f"local-cluster-{cluster.process.pid}-*"
+    assert list(Path(tempfile.gettempdir()).glob(left))
+    with LocalCluster():
+        assert not list(Path(tempfile.gettempdir()).glob(left)), "the next cluster tidies up"
+
+
+def test_state_survives_a_restart(tmp_path: Path) -> None:
+    state = tmp_path / "state"
+    with LocalCluster(state_dir=state, token="same") as cluster:
+        connection = connect(cluster)
+        bucket = connection.create_bucket("kept")
+        bucket.add_string("content", "deep/ünï code.txt")
+        bucket.add_string("gone", "gone.txt")
+        bucket.delete_file("gone.txt")
+        connection.create_bucket("deleted").delete()
+        large = tmp_path / "large"
+        large.write_bytes(os.urandom(9 << 20))
+        bucket.add_file(str(large), "large")
+        done = command(connection, "echo said; echo r > result.txt")
+        done.results = bucket
+        done.submit()
+        assert ended(done) == "Success"
+        job = connection.create_job("job")
+        job.submit()
+        lost = connection.create_task("lost", "docker-batch", 1, job=job)
+        lost.constants["DOCKER_CMD"] = "sh -c 'echo precious > work.txt; echo started; sleep 60'"
+        lost.results = bucket
+        lost.submit()
+        running(lost)
+        tags = {file.key: file.e_tag for file in bucket.list_files()}
+        with pytest.raises(ClusterError, match="Another local cluster"):
+            LocalCluster(state_dir=state).__enter__()
+    with LocalCluster(state_dir=state, token="same") as cluster:
+        connection = connect(cluster)
+        bucket = connection.retrieve_bucket("kept")
+        again = {file.key: file.e_tag for file in bucket.list_files()}
+        assert again.keys() == {"deep/ünï code.txt", "large", "result.txt", "work.txt"}
+        assert tags.items() <= again.items()
+        assert [each.uuid for each in connection.buckets()] == ["kept"]
+        task = connection.retrieve_task(done.uuid)
+        assert (task.state, task.stdout().splitlines()[1]) == ("Success", "0> said")
+        task = connection.retrieve_task(lost.uuid)
+        assert task.state == "Failure"
+        assert "stopped while this task was running" in task.errors[0].message
+        assert connection.retrieve_job(job.uuid).state == "Active"
+
+
+def test_a_task_sees_no_secret(monkeypatch: pytest.MonkeyPatch, cluster: LocalCluster, connection: Connection) -> None:
+    monkeypatch.setenv("QARNOT_CLIENT_TOKEN", "caller-secret")
+    monkeypatch.setenv("SOME_PASSWORD", "other-secret")
+    task = command(connection, "env; cat /proc/self/cmdline", MY_CONSTANT="mine")
+    task.submit()
+    assert ended(task) == "Success"
+    output = task.stdout()
+    assert "MY_CONSTANT=mine" in output
+    assert "INSTANCE_ID=0" in output
+    assert "secret" not in output
+    assert cluster.token not in output
+    assert cluster.token not in repr(cluster)
+
+
+def test_storage_wants_the_token_and_takes_any_region(
+    cluster: LocalCluster, connection: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection.create_bucket("signed").add_string("text", "päth with/space & more+plus.txt")
+    connection.create_bucket("signed")  # one's own bucket again: 200 (reference §0.10)
+    import boto3
+    from botocore.config import Config
+
+    def client(secret: str, version: str = "s3v4") -> Any:
+        who = {"aws_access_key_id": cluster.email, "aws_secret_access_key": secret}
+        config = Config(signature_version=version)
+        return boto3.client("s3", endpoint_url=cluster.storage_url, config=config, **who)
+
+    wanted = {"Bucket": "signed", "Key": "päth with/space & more+plus.txt"}
+    for given in ({}, {"ResponseContentDisposition": 'attachment; filename="a b.txt"', "ResponseContentType": "a/b"}):
+        for each in (connection.s3client, client(cluster.token), client(cluster.token, "s3")):
+            url = each.generate_presigned_url("get_object", Params={**wanted, **given})
+            assert requests.get(url, timeout=10).text == "text"
+            assert requests.get(url.replace("more", "moreover"), timeout=10).status_code == 403
+            late = each.generate_presigned_url("get_object", Params=wanted, ExpiresIn=-5)
+            assert requests.get(late, timeout=10).status_code == 403
+    url = client(cluster.token).generate_presigned_url("put_object", Params={"Bucket": "signed", "Key": "put"})
+    assert requests.put(url, data=b"put", timeout=10).status_code == 200
+    assert requests.get(f"{cluster.storage_url}/signed", timeout=10).status_code == 403
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-3")
+    elsewhere = connect(cluster)
+    elsewhere.create_bucket("signed")
+    elsewhere.create_bucket("elsewhere").add_string("x", "x")
+    assert keys(elsewhere.create_bucket("elsewhere")) == {"x"}
+    with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
+        client("wrong").list_buckets()
+
+
+def test_storage_keeps_connections(cluster: LocalCluster, connection: Connection) -> None:
+    connection.create_bucket("kept-alive").add_string("x", "x")
+    url = connection.s3client.generate_presigned_url("get_object", Params={"Bucket": "kept-alive", "Key": "x"})
+    with requests.Session() as session:
+        connections = set()
+        for _ in range(3):
+            answer = session.get(url, timeout=10, stream=True)
+            connections.add(answer.raw.connection.sock.getsockname())
+            assert answer.text == "x"
+        assert len(connections) == 1
