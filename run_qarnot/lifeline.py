@@ -82,8 +82,10 @@ def _wait_for_child_or_owner(child: subprocess.Popen[bytes], wake: int) -> None:
 
 def _end_descendants(child: subprocess.Popen[bytes], grace: float) -> None:
     deadline = time.monotonic() + grace
-    _signal(_living(), signal.SIGTERM)
+    asked: set[int] = set()
     while (rest := _living()) and time.monotonic() < deadline:
+        _signal((process for process in rest if process.pid not in asked), signal.SIGTERM)  # once each, late-born too
+        asked |= {process.pid for process in rest}
         _reap(child)
         time.sleep(_POLL_SECONDS)
     while rest := _living():  # a loop, because a dying process may still have started another

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import ipaddress
 import os
@@ -54,8 +55,8 @@ def demo(arguments: Namespace) -> int:
     """Run the local cluster and a dashboard against it; leave nothing behind."""
     _check_local_packages()
     _check_port(arguments.port)
-    stop = _wait_for_end()
-    with ExitStack() as parts:
+    with contextlib.suppress(KeyboardInterrupt), ExitStack() as parts:  # Ctrl-C is how a demo ends
+        stop = _wait_for_end()
         show.err("Starting the local cluster…")
         local = parts.enter_context(Part("local cluster", ["run_qarnot.cluster"], os.environ))
         exports: dict[str, str] = {}

@@ -1,0 +1,252 @@
+"""Puts the page together: `build()` is all that the notebook calls.
+
+One direction: components call in with what the visitor wants; `Page` changes the form or asks the engine; components
+show what they are told. The engine is imported only when there is a token, so that the first paint loads neither
+`qarnot` nor `boto3`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from ipyvuetify.Themes import theme
+
+from run_qarnot.catalog import Catalog
+from run_qarnot.errors import RunQarnotError
+from run_qarnot.files import Upload
+from run_qarnot.hooks.manager import find_plugins
+from run_qarnot.names import make_name
+from run_qarnot.page import guard
+from run_qarnot.page.components.account import AccountCard
+from run_qarnot.page.components.environment import EnvironmentCard
+from run_qarnot.page.components.session import SessionCard
+from run_qarnot.page.components.shell import Shell
+from run_qarnot.page.components.start import FORM_FIELDS, StartCard
+from run_qarnot.page.downloads import Downloads
+from run_qarnot.page.rows import image_rows, option_row, problem_rows
+from run_qarnot.page.sessions import Sessions
+from run_qarnot.page.tasks import Tasks
+from run_qarnot.page.uploads import Incoming, Uploads
+from run_qarnot.page.viewmodel import Form, OptionValue, clean_token
+from run_qarnot.redact import protect
+from run_qarnot.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from run_qarnot.engine.account import Account
+
+Opener = Callable[[Settings, str, Catalog], Awaitable["Account"]]
+
+
+async def open_account(settings: Settings, token: str, catalog: Catalog) -> Account:
+    """Open an account with the engine, which is imported here and in a thread: it takes half a second."""
+    module = await asyncio.to_thread(importlib.import_module, "run_qarnot.engine.account")
+    return cast("Account", await module.Account.open(settings, token, catalog))
+
+
+def build(opener: Opener = open_account) -> Shell:
+    """Build the page from the environment and the current folder; must run in a kernel (on its loop)."""
+    guard.install()  # before the first component exists
+    _paint()
+    settings = read_settings(os.environ, Path.cwd())
+    page = Page(settings, find_plugins(settings).catalog(), opener, Downloads.from_environment())
+    page.begin()
+    return page.shell
+
+
+def _paint() -> None:
+    light, dark = theme.themes.light, theme.themes.dark
+    light.primary, light.secondary, light.background, light.surface = "#0E5A64", "#4A6670", "#F5F7F8", "#FFFFFF"
+    light.error, light.success, light.warning, light.info = "#B3261E", "#1B6E3C", "#8A5300", "#175CA8"
+    dark.primary, dark.secondary, dark.background, dark.surface = "#7CCFD8", "#A9C3CA", "#11171A", "#1A2226"
+    dark.error, dark.success, dark.warning, dark.info = "#FFB4AB", "#7FD8A0", "#F3BE6B", "#9CC7FF"
+
+
+class Page:
+    """The state of one visitor's page."""
+
+    def __init__(self, settings: Settings, catalog: Catalog, opener: Opener, downloads: Downloads) -> None:
+        self.settings, self.catalog = settings, catalog
+        self._opener = opener
+        self.account: Account | None = None
+        self.tasks = Tasks()
+        self.uploads = Uploads()
+        self.form = Form()
+        self._starts: dict[str, tuple[Form, tuple[Incoming, ...]]] = {}  # by name, for "start again"
+        self.account_card = AccountCard(self.tasks, self.check_token, self.forget)
+        self.environment_card = EnvironmentCard(self.tasks, self.choose, self.set_option)
+        self.start_card = StartCard(self.tasks, self.uploads, self.set_form, self.start, self.show_blockers)
+        self.shell = Shell(
+            self.tasks, account=self.account_card, environment=self.environment_card, start=self.start_card
+        )
+        self.sessions = Sessions(self.shell, self.tasks, catalog, downloads, self._session_changed, self.again)
+
+    def begin(self) -> None:
+        """Show the catalog, choose its first image, and open the operator's account if there is one."""
+        rows = image_rows(self.catalog)
+        self.environment_card.images, self.environment_card.broken = rows, problem_rows(self.catalog)
+        if rows:
+            self.choose(rows[0]["id"])
+        self._show_draft()
+        if self.settings.token:
+            self.account_card.preset = True
+            self.tasks.spawn(self.check_token(""), self.account_card.failed)
+        self.tasks.spawn(self.sessions.rest_when_nobody_looks(), self.shell.failed)
+
+    # the account
+
+    async def check_token(self, text: str) -> None:
+        """Open the account of a token, and show its sessions. An empty text means the operator's token."""
+        card = self.account_card
+        if card.state != "asking":
+            return
+        card.state, card.problem = "checking", None
+        self.show_blockers()
+        try:
+            token, card.trimmed = clean_token(text or self.settings.token or "")
+            protect(token)
+            self.account = await self._opener(self.settings, token, self.catalog)
+            await self._show_account(self.account)
+            card.state = "known"
+        finally:
+            if card.state != "known":
+                card.state = "asking"
+                if self.account is not None:
+                    await self.account.close()
+                self.account = None
+            self.show_blockers()
+        await self._restore_sessions()
+
+    def forget(self) -> None:
+        """Forget everything of this account: token, sessions, files, what was typed."""
+        account, self.account = self.account, None
+        if account is not None:
+            self.tasks.spawn(account.close(), self.shell.failed)
+        self.sessions.clear()
+        self._starts.clear()
+        self.uploads.clear()
+        card = self.account_card
+        card.state, card.summary, card.trimmed, card.problem = "asking", None, False, None
+        self.form = replace(self.form, name=make_name(), resume="", key="")
+        self.start_card.resumable = []
+        self._show_draft()
+        self.start_card.show_files()
+
+    async def _show_account(self, account: Account) -> None:
+        summary = await account.summary()
+        self.account_card.summary = {
+            "email": summary.email,
+            "running": summary.running,
+            "most": summary.max_running,
+            "credits": None if summary.credits is None else f"{summary.credits:.2f}",
+            "cluster": summary.cluster,
+        }
+
+    async def _restore_sessions(self) -> None:
+        """Find every session of the account again, with nothing but the token."""
+        account = self.account
+        if account is None:
+            return
+        self.shell.finding = True
+        try:
+            found = await account.sessions()
+        finally:
+            self.shell.finding = False
+        if account is self.account:
+            self.sessions.restore(found)
+            self.start_card.resumable = self.sessions.resumable()
+
+    # the form
+
+    def choose(self, image_id: str) -> None:
+        """Choose an image of the catalog; one that is not there changes nothing."""
+        image = self.catalog.images.get(image_id)
+        if image is None or image.id == self.form.image:
+            return
+        self.form = self.form.with_image(image)
+        self._show_image()
+        self._show_draft(("hours",))
+
+    def set_option(self, name: str, value: OptionValue) -> None:
+        image = self.catalog.images.get(self.form.image)
+        if image is not None and name in image.options:
+            self.form = self.form.with_option(name, value)
+            self.show_blockers()
+
+    def set_form(self, values: dict[str, str]) -> None:
+        self.form = self.form.with_texts(values)
+        self.show_blockers()
+
+    def show_blockers(self) -> None:
+        """Work out why Start is not possible, and show it."""
+        blockers = self.form.blockers(self.catalog, account=self.account_card.state, uploads=self.uploads)
+        self.start_card.blockers = [{"text": blocker.text, "field": blocker.field} for blocker in blockers]
+
+    def _show_image(self) -> None:
+        image, card = self.catalog.images[self.form.image], self.environment_card
+        card.chosen, card.chosen_title = image.id, image.name
+        card.options = [option_row(name, option, self.form.options.get(name)) for name, option in image.options.items()]
+        self.start_card.image_title, self.start_card.most_hours = image.name, image.max_hours
+
+    def _show_draft(self, only: Sequence[str] = FORM_FIELDS) -> None:
+        self.start_card.show_draft(self.form.texts(), only)
+        self.show_blockers()
+
+    # sessions
+
+    async def start(self) -> None:
+        """Start what the form says, if nothing speaks against it."""
+        self.show_blockers()
+        if self.account is None or self.start_card.blockers or self.start_card.starting:
+            return
+        self.start_card.starting, self.start_card.problem = True, None
+        try:
+            await self._start(self.account)
+        finally:
+            self.start_card.starting = False
+
+    async def _start(self, account: Account) -> None:
+        spec = self.form.spec(self.catalog)
+        form, files = self.form, tuple(self.uploads)
+        session = await account.start(spec, [Upload(incoming.path, incoming.key) for incoming in files])
+        self._starts[spec.name] = (form, files)
+        self.uploads.keep()
+        self.uploads.clear()
+        self.sessions.add(session)
+        self.form = replace(self.form, name=make_name(), resume="")
+        self._show_draft(("name", "resume"))
+        self.start_card.show_files()
+
+    def again(self, card: SessionCard) -> None:
+        """Fill the form with what the session was started with; nothing starts before Start is pressed."""
+        view = card.session.view
+        remembered = self._starts.get(view.name)
+        if remembered is not None:
+            form, files = remembered
+            self.form = replace(form, name=make_name())
+            self.uploads.restore(files)
+        else:
+            self.choose(view.image)
+            self.form = replace(self.form, name=make_name(), resume=view.id or view.name)
+        if self.form.image in self.catalog.images:
+            self._show_image()
+        self._show_draft()
+        self.start_card.show_files()
+        self.start_card.call("come_here")
+
+    def _session_changed(self) -> None:
+        """A session began, became ready or ended: the numbers of the account are others now."""
+        self.start_card.resumable = self.sessions.resumable()
+        if self.account is not None:
+            self.tasks.spawn(self._refresh_account(self.account), self.account_card.failed)
+
+    async def _refresh_account(self, account: Account) -> None:
+        """What cannot be asked now stays as it was: the session's card says that the cluster does not answer."""
+        with contextlib.suppress(RunQarnotError):
+            await self._show_account(account)

@@ -1,0 +1,39 @@
+"""Card 1: the token comes in as an event, never as a trait, and one line says whose account it opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import traitlets
+
+from run_qarnot.page.component import Component, Fields, event
+from run_qarnot.page.tasks import Tasks
+
+_LONGEST_TOKEN = 4096
+
+
+class AccountCard(Component):
+    """`state` is one of: asking, checking, known."""
+
+    template_file = (__file__, "account.vue")
+
+    state = traitlets.Unicode("asking").tag(sync=True)
+    preset = traitlets.Bool(False).tag(sync=True)
+    trimmed = traitlets.Bool(False).tag(sync=True)
+    summary: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
+
+    def __init__(
+        self, tasks: Tasks, check: Callable[[str], Coroutine[Any, Any, None]], change: Callable[[], None]
+    ) -> None:
+        self._check = check
+        self._change = change
+        super().__init__("account", tasks)
+
+    @event
+    async def vue_check(self, fields: Fields) -> None:
+        await self._check(fields.text("token", _LONGEST_TOKEN))
+
+    @event
+    def vue_change(self, _fields: Fields) -> None:
+        self._change()

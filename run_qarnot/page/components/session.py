@@ -1,0 +1,170 @@
+"""The card of one session: shows what the engine tells, and passes on what the visitor wants."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import traitlets
+
+from run_qarnot.errors import RunQarnotError
+from run_qarnot.page.component import Component, Fields, event
+from run_qarnot.page.downloads import Downloads
+from run_qarnot.page.rows import result_rows, session_row
+from run_qarnot.page.tasks import Tasks, Throttle
+from run_qarnot.redact import redact
+from run_qarnot.state import State
+from run_qarnot.view import SessionView
+
+if TYPE_CHECKING:
+    from run_qarnot.engine.session import Session
+
+MOST_LOG_LINES = 5000  # kept by the browser
+
+
+class SessionCard(Component):
+    """`busy` is what was pressed and is not done yet: "", "save" or "stop"."""
+
+    template_file = (__file__, "session.vue")
+
+    view: Any = traitlets.Dict().tag(sync=True)
+    busy = traitlets.Unicode("").tag(sync=True)
+    folded = traitlets.Bool(False).tag(sync=True)
+    results: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
+    log_lines = traitlets.Int(MOST_LOG_LINES).tag(sync=True)
+
+    def __init__(
+        self,
+        tasks: Tasks,
+        session: Session,
+        image_title: str,
+        downloads: Downloads,
+        changed: Callable[[SessionView | None, SessionView], None],
+        again: Callable[[SessionCard], None],
+    ) -> None:
+        self.session = session
+        self._image_title = image_title
+        self._downloads = downloads
+        self._changed = changed
+        self._again = again
+        self._seen: SessionView | None = None
+        self._following: asyncio.Task[None] | None = None
+        self._stop_log: Callable[[], None] | None = None
+        self._log_wanted = False
+        self._throttle = Throttle(self._show)
+        self._unsubscribe: Callable[[], None] = session.subscribe(lambda _view: self._throttle())
+        super().__init__("session", tasks, folded=session.view.is_over)
+        self._show()
+
+    def follow(self) -> None:
+        """Watch the session, if it is not over and not being watched."""
+        idle = self._following is None or self._following.done()
+        if idle and not self.session.view.is_over:
+            self._following = self.tasks.spawn(self.session.follow(), self.failed)
+        if self._log_wanted:
+            self._open_log()
+
+    def begin(self) -> None:
+        """Ask once what the list of sessions does not say."""
+        self.tasks.spawn(self._load_details(), self.failed)
+
+    def rest(self) -> None:
+        """Stop watching; the session goes on."""
+        if self._following is not None:
+            self._following.cancel()
+        self._close_log()
+
+    def leave(self) -> None:
+        """Let go of the session: the card goes away."""
+        self.rest()
+        self._throttle.cancel()
+        self._unsubscribe()
+        self.close()
+
+    @event
+    def vue_log(self, fields: Fields) -> None:
+        """The output is unfolded or folded; only while it is open is it fetched."""
+        if fields.flag("open"):
+            self._open_log()
+        else:
+            self._log_wanted = False
+            self._close_log()
+
+    @event
+    async def vue_save(self, _fields: Fields) -> None:
+        await self._while_busy("save", self.session.save)
+
+    @event
+    async def vue_stop(self, fields: Fields) -> None:
+        save = fields.flag("save")
+        await self._while_busy("stop", lambda: self.session.stop(save=save))
+
+    @event
+    async def vue_load_results(self, _fields: Fields) -> None:
+        await self._load_results()
+
+    @event
+    async def vue_download(self, _fields: Fields) -> None:
+        self.problem = None
+        url = await self._downloads.offer(
+            f"{self.session.view.name}-results", self.session.zip_results, failed=self.failed
+        )
+        self.call("download", url)
+
+    @event
+    def vue_again(self, _fields: Fields) -> None:
+        self._again(self)
+
+    async def _while_busy(self, what: str, action: Callable[[], Awaitable[None]]) -> None:
+        if self.busy:
+            return
+        self.busy, self.problem = what, None
+        try:
+            await action()
+        finally:
+            self.busy = ""
+
+    async def _load_details(self) -> None:
+        """Ask for cost and the time of the last save: seldom, and not worth an error message."""
+        with contextlib.suppress(RunQarnotError):
+            await self.session.detail()
+
+    async def _load_results(self) -> None:
+        self.results = result_rows(await self.session.results())
+
+    def _show(self) -> None:
+        view, before = self.session.view, self._seen
+        self.view = session_row(view, self._image_title, datetime.now(UTC))
+        self._seen = view
+        if before is not None and before.state != view.state:
+            self._react(view)
+        self._changed(before, view)
+
+    def _react(self, view: SessionView) -> None:
+        """The state is a new one: show what one wants to see then."""
+        if view.state is State.READY or view.is_over:
+            self.tasks.spawn(self._load_details(), self.failed)
+        if view.is_over:
+            self.tasks.spawn(self._load_results(), self.failed)
+        if view.state is State.FAILED:
+            self._open_log()
+            self.call("show_log")
+
+    def _open_log(self) -> None:
+        """Whoever subscribes is told everything from the beginning, so the browser begins anew too."""
+        self._log_wanted = True
+        if self._stop_log is None:
+            self.call("clear_log")
+            self._stop_log = self.session.subscribe_log(self._tell_lines)
+
+    def _close_log(self) -> None:
+        if self._stop_log is not None:
+            self._stop_log()
+            self._stop_log = None
+
+    def _tell_lines(self, lines: list[str]) -> None:
+        for start in range(0, len(lines), 500):
+            self.call("append", [redact(line) for line in lines[start : start + 500]])

@@ -1,0 +1,124 @@
+"""Card 3: files, more options, the reasons why not, and the one button."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any
+
+import traitlets
+
+from run_qarnot.errors import InputError
+from run_qarnot.page.component import Buffers, Component, Fields, HostileInput, event
+from run_qarnot.page.rows import file_row
+from run_qarnot.page.tasks import Tasks
+from run_qarnot.page.uploads import PART_BYTES, WINDOW, Uploads
+from run_qarnot.page.viewmodel import holds_private_key
+
+FORM_FIELDS = ("name", "hours", "resume", "key")
+_LONGEST_FIELD = 20_000
+
+
+class StartCard(Component):
+    """The browser keeps what is typed; `draft` is what it starts from.
+
+    Whenever `revision` grows, the browser takes over the fields that the draft names in `only`, and no others: what
+    was just typed into them is perhaps still on its way to us.
+    """
+
+    template_file = (__file__, "start.vue")
+
+    files: Any = traitlets.List().tag(sync=True)
+    blockers: Any = traitlets.List().tag(sync=True)
+    draft: Any = traitlets.Dict().tag(sync=True)
+    revision = traitlets.Int(0).tag(sync=True)
+    resumable: Any = traitlets.List().tag(sync=True)
+    most_hours = traitlets.Float(24).tag(sync=True)
+    image_title = traitlets.Unicode("").tag(sync=True)
+    starting = traitlets.Bool(False).tag(sync=True)
+    part_bytes = traitlets.Int(PART_BYTES).tag(sync=True)
+    window = traitlets.Int(WINDOW).tag(sync=True)
+
+    def __init__(
+        self,
+        tasks: Tasks,
+        uploads: Uploads,
+        set_form: Callable[[dict[str, str]], None],
+        start: Callable[[], Coroutine[Any, Any, None]],
+        changed: Callable[[], None],
+    ) -> None:
+        self._uploads = uploads
+        self._set_form = set_form
+        self._start = start
+        self._changed = changed
+        super().__init__("start", tasks)
+
+    @event
+    def vue_form(self, fields: Fields) -> None:
+        """What is typed, as it is typed."""
+        self._take(fields)
+
+    @event
+    async def vue_start(self, fields: Fields) -> None:
+        self._take(fields)
+        await self._start()
+
+    @event
+    def vue_begin(self, fields: Fields) -> None:
+        """The browser is about to send a file."""
+        number = fields.whole("id")
+        try:
+            self._uploads.begin(number, fields.text("name", 4000), fields.whole("size"))
+        except HostileInput:
+            raise
+        except Exception:
+            self.call("refused", number)
+            raise
+        finally:
+            self.show_files()
+
+    @event
+    def vue_part(self, fields: Fields, buffers: Buffers) -> None:
+        """A part of a file; answered with how much of it is here, whatever happened to the part."""
+        number, offset = fields.whole("id"), fields.whole("offset")
+        try:
+            if len(buffers) == 1:
+                self._uploads.part(number, offset, buffers[0])
+        except Exception:
+            self.show_files()
+            raise
+        finally:
+            self.call("have", number, self._uploads.received(number))
+
+    @event
+    def vue_query(self, fields: Fields) -> None:
+        """The browser has not heard from us for a while."""
+        number = fields.whole("id")
+        self.call("have", number, self._uploads.received(number))
+
+    @event
+    def vue_finish(self, fields: Fields) -> None:
+        self._uploads.finish(fields.whole("id"))
+        self.show_files()
+
+    @event
+    def vue_remove(self, fields: Fields) -> None:
+        self._uploads.remove(fields.whole("id"))
+        self.show_files()
+
+    def show_files(self) -> None:
+        """Show the list of files as it is, and what follows from it."""
+        self.files = [file_row(incoming) for incoming in self._uploads]
+        self._changed()
+
+    def show_draft(self, values: dict[str, str], only: Sequence[str] = FORM_FIELDS) -> None:
+        """Have the browser take over `only` these fields."""
+        self.draft = {**values, "only": list(only)}
+        self.revision += 1
+
+    def _take(self, fields: Fields) -> None:
+        values = {name: fields.text(name, _LONGEST_FIELD) for name in FORM_FIELDS}
+        if holds_private_key(values["key"]):
+            self.call("erase_key")
+            self._set_form({**values, "key": ""})
+            raise InputError("key-private", field="ssh-key")
+        self._set_form(values)

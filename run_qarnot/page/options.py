@@ -1,0 +1,46 @@
+"""Voila's options for our page, in both kinds of server (`reference/voila-ipyvuetify.md` §1, §3, §7)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+TEMPLATE = "run-qarnot"
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "script-src 'self' 'unsafe-inline' blob:",  # Voila's inline scripts; ipyvue compiles into blobs
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "font-src 'self' data:",
+        "connect-src 'self' blob:",
+        "object-src 'none'",
+        "base-uri 'self'",
+        "form-action 'self'",
+        "frame-ancestors 'self'",
+    )
+)
+
+
+def voila_options() -> dict[str, Any]:
+    """Options of `VoilaConfiguration`."""
+    return {
+        "extension_allowlist": [
+            "jupyter-vue",
+            "jupyter-vuetify",
+            "@voila-dashboards/widgets-manager8",
+            "@jupyter-widgets/jupyterlab-manager",
+        ],
+        "allow_template_override": "NOTEBOOK",  # a visitor chooses neither
+        "allow_theme_override": "NOTEBOOK",
+        "show_tracebacks": False,  # they show source lines
+        "file_allowlist": [],  # no file of the notebook's folder is served
+    }
+
+
+def kernel_options() -> dict[str, Any]:
+    """Options of the kernel manager: a browser that was killed says no farewell, so idle kernels end by themselves.
+
+    A connected page pings and so is never idle.
+    """
+    return {"cull_idle_timeout": 600, "cull_interval": 60, "cull_connected": False}

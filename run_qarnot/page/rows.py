@@ -1,0 +1,154 @@
+"""Values of the core → plain data for the browser. Text stays text; a link is passed on only if it is one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from run_qarnot.catalog import Catalog
+from run_qarnot.catalog.image import Image, Option
+from run_qarnot.doors import Door, DoorKind
+from run_qarnot.page.uploads import Incoming
+from run_qarnot.page.words import STATE_WORDS
+from run_qarnot.state import State
+from run_qarnot.view import SessionView
+
+_LINK_SCHEMES = frozenset({"http", "https", "vscode"})
+_OPENED_BY_CLICK = (DoorKind.HTTPS, DoorKind.TUNNEL, DoorKind.VSCODE)
+_OPEN_STATES = frozenset({State.READY, State.UNKNOWN})
+MOST_RESULTS = 500
+
+Row = dict[str, Any]
+
+
+def safe_url(url: str | None) -> str | None:
+    """Return `url` if it may stand behind a link: never `javascript:`, `data:` or a relative one."""
+    if not url:
+        return None
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return url if parts.scheme in _LINK_SCHEMES and parts.netloc else None
+
+
+def image_row(image: Image) -> Row:
+    return {
+        "id": image.id,
+        "title": image.name,
+        "summary": image.summary,
+        "icon": image.icon,
+        "by": image.source,
+        "docs": safe_url(image.docs_url),
+    }
+
+
+def image_rows(catalog: Catalog) -> list[Row]:
+    return [image_row(image) for image in catalog if not image.hidden]
+
+
+def problem_rows(catalog: Catalog) -> list[Row]:
+    """Entries and plugins that cannot be used, one row each, with the reason."""
+    return [
+        {"title": problem.entry or problem.source, "by": problem.source, "reason": str(problem)}
+        for problem in catalog.problems
+    ]
+
+
+def option_row(name: str, option: Option, value: object) -> Row:
+    """A form field. The default of a secret is not shown, and what is typed into one never comes back here."""
+    secret = option.type == "secret"
+    shown = option.default if value is None else value
+    return {
+        "name": name,
+        "label": option.label or name,
+        "help": option.help,
+        "type": option.type,
+        "choices": list(option.choices),
+        "min": option.min,
+        "max": option.max,
+        "value": "" if secret or shown is None else list(shown) if isinstance(shown, tuple) else shown,
+    }
+
+
+def file_row(incoming: Incoming) -> Row:
+    return {
+        "id": incoming.id,
+        "name": incoming.key,
+        "size": incoming.size,
+        "received": incoming.received,
+        "arrival": incoming.arrival.value,
+        "problem": incoming.problem,
+    }
+
+
+def resume_rows(views: Iterable[SessionView]) -> list[Row]:
+    """Sessions that one can continue from, with what one remembers them by."""
+    return [
+        {"value": view.id or view.name, "name": view.name, "image": view.image, "created": _iso(view.created)}
+        for view in views
+        if view.results
+    ]
+
+
+def session_row(view: SessionView, image_title: str, now: datetime) -> Row:
+    """Everything that a session's card shows; times as ISO 8601, and `now`, so that a wrong clock does no harm."""
+    doors = [] if view.is_over else view.doors
+    return {
+        "name": view.name,
+        "image": image_title,
+        "app": view.app_title,
+        "state": view.state.value,
+        "state_word": STATE_WORDS[view.state.value],
+        "phase": view.phase,
+        "attempt": view.attempt,
+        "over": view.is_over,
+        "now": _iso(now),
+        "created": _iso(view.created),
+        "ended": _iso(view.ended),
+        "ends": _iso(view.ends),
+        "saved": _iso(view.saved),
+        "error": view.error,
+        "open": _best_door(view),
+        "vscode": _url_of(doors, DoorKind.VSCODE),
+        "ssh": _ssh_row(doors),
+        "notes": {door.kind.value: door.note for door in doors},
+        "cost": None if view.cost is None else f"{view.cost:.2f} €",
+        "carbon": None if view.carbon is None else f"{view.carbon:.0f} g",
+        "results": view.results,
+    }
+
+
+def result_rows(files: Iterable[Any]) -> Row:
+    """The first results by name, how many there are in all, and their size."""
+    ordered = sorted(files, key=lambda file: file.key)
+    return {
+        "files": [{"key": file.key, "size": file.size} for file in ordered[:MOST_RESULTS]],
+        "count": len(ordered),
+        "size": sum(file.size for file in ordered),
+    }
+
+
+def _best_door(view: SessionView) -> Row | None:
+    """The best door that a click can open, once there is something behind it."""
+    if view.state not in _OPEN_STATES:
+        return None
+    for kind in _OPENED_BY_CLICK:
+        if (url := _url_of(view.doors, kind)) is not None:
+            return {"url": url, "kind": kind.value}
+    return None
+
+
+def _url_of(doors: Iterable[Door], kind: DoorKind) -> str | None:
+    return next((url for door in doors if door.kind is kind and (url := safe_url(door.url)) is not None), None)
+
+
+def _ssh_row(doors: Iterable[Door]) -> Mapping[str, str | None] | None:
+    door = next((door for door in doors if door.kind is DoorKind.SSH and door.command), None)
+    return None if door is None else {"command": door.command, "url": safe_url(door.url), "note": door.note}
+
+
+def _iso(time: datetime | None) -> str | None:
+    return None if time is None else time.astimezone(UTC).isoformat(timespec="milliseconds")

@@ -1,0 +1,118 @@
+"""The session cards of the page: which there are, and who is being watched while somebody looks."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from run_qarnot.catalog import Catalog
+from run_qarnot.page.components.session import SessionCard
+from run_qarnot.page.components.shell import Shell
+from run_qarnot.page.downloads import Downloads
+from run_qarnot.page.rows import Row, resume_rows
+from run_qarnot.page.tasks import Tasks
+from run_qarnot.view import SessionView
+
+if TYPE_CHECKING:
+    from run_qarnot.engine.session import Session
+
+PATIENCE_SECONDS = 120.0  # without a ping: longer than the minute to which browsers slow down hidden pages
+_CHECK_SECONDS = 10.0
+_ENDED_SHOWN = timedelta(days=7)
+_MOST_ENDED = 10
+
+
+class Sessions:
+    """Keeps the cards, the newest first."""
+
+    def __init__(
+        self,
+        shell: Shell,
+        tasks: Tasks,
+        catalog: Catalog,
+        downloads: Downloads,
+        changed: Callable[[], None],
+        again: Callable[[SessionCard], None],
+    ) -> None:
+        self._shell, self._tasks, self._catalog, self._downloads = shell, tasks, catalog, downloads
+        self._changed, self._again = changed, again
+        self._cards: list[SessionCard] = []
+        self._others: list[SessionView] = []  # ended long ago: one can still continue from them
+        self._resting = False
+
+    def add(self, session: Session) -> None:
+        """Show a session that was just started, and see it through."""
+        self._cards.insert(0, self._make_card(session))
+        self._show()
+        self._cards[0].follow()
+        self._changed()
+
+    def restore(self, found: Iterable[Session]) -> None:
+        """Show what is on the account: all that is alive, and what ended lately."""
+        known = {card.session.view.id for card in self._cards}
+        ended = 0
+        for session in found:
+            view = session.view
+            if view.id in known:
+                continue
+            ended += view.is_over
+            if view.is_over and (ended > _MOST_ENDED or _is_old(view)):
+                self._others.append(view)
+                continue
+            self._cards.append(self._make_card(session))
+        self._show()
+        for card in self._cards:
+            card.follow()
+            card.begin()
+
+    def clear(self) -> None:
+        """Let go of all."""
+        cards, self._cards, self._others = self._cards, [], []
+        self._show()
+        for card in cards:
+            card.leave()
+
+    def resumable(self) -> list[Row]:
+        """What one can continue from."""
+        return resume_rows([*(card.session.view for card in self._cards), *self._others])
+
+    async def rest_when_nobody_looks(self) -> None:
+        """Stop watching when the browser's pings stop, and go on when they come back.
+
+        A kernel that keeps writing to widgets is never idle, so it would never be culled (§3 of the reference).
+        """
+        while True:
+            await asyncio.sleep(_CHECK_SECONDS)
+            self.check(time.monotonic())
+
+    def check(self, now: float) -> None:
+        """Rest or go on, whichever is right at `now`."""
+        alone = now - self._shell.seen > PATIENCE_SECONDS
+        if alone != self._resting:
+            self._resting = alone
+            for card in self._cards:
+                if alone:
+                    card.rest()
+                else:
+                    card.follow()
+
+    def _make_card(self, session: Session) -> SessionCard:
+        image = self._catalog.images.get(session.view.image)
+        title = image.name if image is not None else session.view.image
+        return SessionCard(self._tasks, session, title, self._downloads, self._told, self._again)
+
+    def _told(self, before: SessionView | None, view: SessionView) -> None:
+        if before is not None and before.state != view.state:
+            self._shell.announcement = f"{view.name}: {view.phase}"
+            self._changed()
+
+    def _show(self) -> None:
+        self._shell.sessions = list(self._cards)
+
+
+def _is_old(view: SessionView) -> bool:
+    when = view.ended or view.created
+    return when is not None and datetime.now(UTC) - when > _ENDED_SHOWN

@@ -1,0 +1,150 @@
+"""Files on their way from the browser into a private folder: the offset protocol (`reference/voila-ipyvuetify.md` §2).
+
+The browser sends parts of 4 MiB, each with its offset, and keeps four of them on the way. We append a part only if it
+begins where the file ends, and answer with how much we have; whatever was lost is then sent again. Memory stays
+constant, and a cut of the connection costs nothing. Every value comes from the browser and is checked here.
+
+What lies on the disk is named by number, never by the visitor; the folder is private and goes with the kernel.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import BinaryIO
+
+from run_qarnot.errors import InputError, TransferError
+from run_qarnot.names import check_key
+
+PART_BYTES = 4 * 1024 * 1024
+WINDOW = 4
+LONGEST_PART = 9 * 1024 * 1024  # the websocket takes 10 MiB
+MOST_FILES = 10_000
+_SPARE_BYTES = 64 * 1024 * 1024  # of the disk, left to others
+
+
+class Arrival(StrEnum):
+    """How far a file is."""
+
+    COMING = "coming"
+    HERE = "here"
+    BROKEN = "broken"
+
+
+@dataclass
+class Incoming:
+    """One file: `received` of `size` bytes are in `path`."""
+
+    id: int
+    key: str
+    size: int
+    path: Path
+    received: int = 0
+    arrival: Arrival = Arrival.COMING
+    problem: str = ""
+    stream: BinaryIO | None = field(default=None, repr=False)
+
+    def close(self) -> None:
+        if self.stream is not None:
+            self.stream.close()
+            self.stream = None
+
+
+class Uploads:
+    """The files of one page. Ids are the browser's own serial numbers."""
+
+    def __init__(self, parent: Path | None = None) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="run-qarnot-", dir=parent))  # 0700 by `mkdtemp`
+        self._files: dict[int, Incoming] = {}
+        self._kept: set[Path] = set()
+        self.close = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)  # also at exit
+
+    def __iter__(self) -> Iterator[Incoming]:
+        return iter(self._files.values())
+
+    def begin(self, number: int, name: str, size: int) -> Incoming:
+        """Expect a file.
+
+        Raises:
+            InputError: its name cannot be stored, or is there already; nothing is expected then.
+            TransferError: the disk has no room for it.
+        """
+        if number in self._files or len(self._files) >= MOST_FILES:
+            raise InputError("file-twice", field="upload", name=name[:120])
+        key = check_key(name)
+        if any(other.key == key for other in self):
+            raise InputError("file-twice", field="upload", name=key)
+        if shutil.disk_usage(self.folder).free < size + _SPARE_BYTES:
+            raise TransferError("upload", field="upload", name=key, problem="there is no room for it on this machine")
+        path = self.folder / f"{number}"
+        incoming = Incoming(number, key, size, path, stream=path.open("xb"))
+        self._files[number] = incoming
+        return incoming
+
+    def part(self, number: int, offset: int, data: memoryview | bytes) -> int:
+        """Append a part if it fits; return how many bytes of the file are here.
+
+        Raises:
+            TransferError: the disk does not take it; the file is marked as broken.
+        """
+        incoming = self._files.get(number)
+        if incoming is None or incoming.stream is None:
+            return self.received(number)
+        length = len(memoryview(data).cast("B")) if len(data) else 0
+        fits = offset == incoming.received and 0 < length <= min(LONGEST_PART, incoming.size - offset)
+        if fits:
+            try:
+                incoming.stream.write(data)
+            except OSError as error:
+                self._break(incoming, error.strerror or "the disk does not take it")
+                raise TransferError("upload", field="upload", name=incoming.key, problem=incoming.problem) from error
+            incoming.received += length
+        return incoming.received
+
+    def received(self, number: int) -> int:
+        """How many bytes of a file are here; -1 when it is not expected."""
+        incoming = self._files.get(number)
+        return -1 if incoming is None else incoming.received
+
+    def finish(self, number: int) -> None:
+        """The browser has nothing more to send for this file."""
+        incoming = self._files.get(number)
+        if incoming is None or incoming.arrival is not Arrival.COMING:
+            return
+        incoming.close()
+        if incoming.received == incoming.size:
+            incoming.arrival = Arrival.HERE
+        else:
+            self._break(incoming, f"{incoming.received} of {incoming.size} bytes are here")
+
+    def remove(self, number: int) -> None:
+        """Forget a file, and erase it unless a session still needs it."""
+        incoming = self._files.pop(number, None)
+        if incoming is None:
+            return
+        incoming.close()
+        if incoming.path not in self._kept:
+            incoming.path.unlink(missing_ok=True)
+
+    def keep(self) -> None:
+        """Do not erase what is here now before the page ends: a session reads it."""
+        self._kept.update(incoming.path for incoming in self)
+
+    def restore(self, files: Iterable[Incoming]) -> None:
+        """Put files of an earlier start into the list again, in place of those that are there."""
+        for number in tuple(self._files):
+            self.remove(number)
+        self._files.update({incoming.id: incoming for incoming in files})
+
+    def clear(self) -> None:
+        """Forget all files."""
+        self.restore(())
+
+    def _break(self, incoming: Incoming, problem: str) -> None:
+        incoming.close()
+        incoming.arrival, incoming.problem = Arrival.BROKEN, problem

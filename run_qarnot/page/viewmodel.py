@@ -1,0 +1,163 @@
+"""What the page knows and why Start is not possible yet: no widgets, no network, no disk.
+
+Start is enabled exactly when `Form.blockers` is empty, and the list of blockers is on the page.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from run_qarnot.catalog import Catalog
+from run_qarnot.catalog.image import Image
+from run_qarnot.errors import InputError, RunQarnotError
+from run_qarnot.keys import check_public_key
+from run_qarnot.names import make_name
+from run_qarnot.page.uploads import Arrival, Incoming
+from run_qarnot.page.words import BLOCKERS
+from run_qarnot.spec import LEAST_HOURS, SessionSpec
+
+OptionValue = str | bool | float | list[str]
+
+
+class Blocker(NamedTuple):
+    """A reason why Start is not possible, and the `data-testid` of the field it belongs to."""
+
+    text: str
+    field: str = ""
+
+
+def clean_token(text: str) -> tuple[str, bool]:
+    """Return the token in `text`, and whether there were spaces around it.
+
+    Raises:
+        InputError: there is none, or it contains what no token contains.
+    """
+    token = text.strip().strip("\u200b\ufeff")
+    if not token:
+        raise InputError("token-empty", field="token")
+    if re.search(r"\s", token):
+        raise InputError("token-shape", field="token", problem="a space or a line break")
+    if not token.isascii() or not token.isprintable():
+        raise InputError("token-shape", field="token", problem="a character that no token has")
+    return token, token != text
+
+
+def parse_hours(text: str, image: Image) -> float:
+    """Read a number of hours as people write it, `1.5` or `1,5`.
+
+    Raises:
+        InputError: it is no number.
+    """
+    try:
+        hours = float(text.strip().replace(",", "."))
+    except ValueError:
+        hours = math.nan
+    if math.isnan(hours):
+        limits = {"least": f"{LEAST_HOURS:g}", "most": f"{image.max_hours:g}"}
+        raise InputError("hours", field="hours", hours=f"“{text.strip()[:20]}”", **limits)
+    return hours
+
+
+@dataclass(frozen=True)
+class Form:
+    """What the visitor has entered so far, as entered."""
+
+    image: str = ""
+    name: str = field(default_factory=make_name)
+    hours: str = ""
+    resume: str = ""
+    key: str = field(default="", repr=False)
+    options: Mapping[str, OptionValue] = field(default_factory=dict)
+
+    def with_image(self, image: Image) -> Form:
+        """Choose an image; what depends on the image starts afresh."""
+        if image.id == self.image:
+            return self
+        return replace(self, image=image.id, hours=f"{image.hours:g}", options={})
+
+    def texts(self) -> dict[str, str]:
+        """What is typed."""
+        return {"name": self.name, "hours": self.hours, "resume": self.resume, "key": self.key}
+
+    def with_texts(self, texts: Mapping[str, str]) -> Form:
+        """Take over what is typed: `name`, `hours`, `resume`, `key`."""
+        return replace(self, name=texts["name"], hours=texts["hours"], resume=texts["resume"], key=texts["key"])
+
+    def with_option(self, name: str, value: OptionValue) -> Form:
+        return replace(self, options={**self.options, name: value})
+
+    def spec(self, catalog: Catalog) -> SessionSpec:
+        """Return what is asked for, in clean form.
+
+        Raises:
+            RunQarnotError: the first reason why this cannot be started.
+        """
+        image = catalog.get(self.image)
+        return SessionSpec(
+            image=image,
+            name=self.name.strip(),
+            hours=parse_hours(self.hours, image),
+            user_key=self.key.strip() or None,
+            resume=self.resume or None,
+            options={name: value for name, value in self.options.items() if value not in ("", [])},
+        ).checked()
+
+    def blockers(self, catalog: Catalog, *, account: str, uploads: Iterable[Incoming]) -> list[Blocker]:
+        """Return every reason why Start is not possible, in the order of the page.
+
+        Arguments:
+            account: "known", "checking", or anything else for none.
+        """
+        return [
+            *_account_blockers(account),
+            *self._image_blockers(catalog),
+            *_upload_blockers(tuple(uploads)),
+        ]
+
+    def _image_blockers(self, catalog: Catalog) -> Iterator[Blocker]:
+        image = catalog.images.get(self.image)
+        if image is None:
+            yield Blocker(BLOCKERS["no-image"])
+            return
+        hours = image.hours
+        try:
+            hours = parse_hours(self.hours, image)
+        except InputError as error:
+            yield _as_blocker(error)
+        options = {name: value for name, value in self.options.items() if value not in ("", [])}
+        spec = SessionSpec(image, self.name.strip(), hours, self.key.strip() or None, self.resume or None, options)
+        yield from map(_as_blocker, spec.blockers())
+
+
+def holds_private_key(text: str) -> bool:
+    """Whether somebody pasted a private key; it is then erased at once."""
+    try:
+        check_public_key(text)
+    except InputError as error:
+        return error.code == "key-private"
+    return False
+
+
+def _as_blocker(error: RunQarnotError) -> Blocker:
+    return Blocker(f"{error.what} {error.todo}".strip(), error.field or "")
+
+
+def _account_blockers(account: str) -> Iterator[Blocker]:
+    if account == "checking":
+        yield Blocker(BLOCKERS["checking"], "token")
+    elif account != "known":
+        yield Blocker(BLOCKERS["no-account"], "token")
+
+
+def _upload_blockers(uploads: tuple[Incoming, ...]) -> Iterator[Blocker]:
+    coming = [incoming.key for incoming in uploads if incoming.arrival is Arrival.COMING]
+    if coming:
+        names = ", ".join(coming[:3]) + (" …" if len(coming) > 3 else "")
+        yield Blocker(BLOCKERS["uploading"].format(names=names), "upload")
+    for incoming in uploads:
+        if incoming.arrival is Arrival.BROKEN:
+            yield Blocker(BLOCKERS["broken-file"].format(name=incoming.key), "upload")

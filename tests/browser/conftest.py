@@ -1,0 +1,58 @@
+"""One demo and one Chromium for the whole folder; every test has a page of its own."""
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+from support.chromium import ARGUMENTS, chromium
+from support.command import REPOSITORY, CommandLine, clean_environment
+from support.servers import Server, running
+from support.traffic import Traffic
+
+
+@pytest.fixture(scope="session")
+def home() -> Iterator[Path]:
+    """The working folder of the demo, which is also its home and holds its temporary files.
+
+    Not pytest's own: the path of a unix socket may have a hundred characters only.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="rq-"))
+    (folder / "tmp").mkdir()
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def demo(home: Path) -> Iterator[Server]:
+    environment = clean_environment(
+        HOME=str(home), TMPDIR=str(home / "tmp"), RUN_QARNOT_PLUGINS=str(REPOSITORY / "plugins")
+    )
+    with running(CommandLine(home, environment), "demo", "--no-browser", "--log-file", home / "demo.log") as server:
+        server.address()
+        yield server
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(locale="en-GB", accept_downloads=True)
+    page = context.new_page()
+    page.set_default_timeout(30_000)
+    yield page
+    context.close()
+
+
+@pytest.fixture
+def traffic(page: Page) -> Traffic:
+    """All that the browser gets from any server."""
+    return Traffic(page.context)

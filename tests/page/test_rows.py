@@ -1,0 +1,93 @@
+"""What the browser gets: text as text, links only when they are links."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from page.support.fake_engine import view
+from page.support.pages import catalog
+from run_qarnot.doors import Door, DoorKind
+from run_qarnot.files import StoredFile
+from run_qarnot.page.rows import image_rows, option_row, problem_rows, result_rows, safe_url, session_row
+from run_qarnot.state import State
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+TUNNEL = Door(DoorKind.TUNNEL, "http://localhost:8888/lab?token=x", "run-qarnot open x", "")
+VSCODE = Door(DoorKind.VSCODE, "vscode://vscode-remote/ssh-remote+root@h:22/job", None, "")
+SSH = Door(DoorKind.SSH, "http://localhost:8888/lab", "ssh -N h", "")
+
+
+@pytest.mark.parametrize("url", ["http://localhost:8888/lab", "https://x.example/", "vscode://vscode-remote/x"])
+def test_links_pass(url: str) -> None:
+    assert safe_url(url) == url
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "javascript:alert(1)",
+        "JavaScript://x/%0aalert(1)",
+        "data:text/html,x",
+        "file:///etc/passwd",
+        "//x",
+        "/x",
+        "",
+        None,
+        "http:",
+        "http://[x",
+        " javascript:x",
+    ],
+)
+def test_what_is_no_link_does_not(url: str | None) -> None:
+    assert safe_url(url) is None
+
+
+def test_the_best_door_is_the_one_to_open() -> None:
+    row = session_row(view(state=State.READY, doors=(TUNNEL, VSCODE, SSH)), "JupyterLab", NOW)
+    assert row["open"] == {"url": TUNNEL.url, "kind": "tunnel"}
+    assert row["vscode"] == VSCODE.url
+    assert row["ssh"]["command"] == "ssh -N h"
+
+
+def test_an_address_that_needs_a_typed_command_first_is_not_the_one_to_open() -> None:
+    row = session_row(view(state=State.READY, doors=(SSH, VSCODE)), "JupyterLab", NOW)
+    assert row["open"]["kind"] == "vscode"
+    assert session_row(view(state=State.READY, doors=(SSH,)), "", NOW)["open"] is None
+
+
+def test_hostile_doors_are_no_links() -> None:
+    bad = Door(DoorKind.TUNNEL, "javascript:alert(1)", None, "")
+    row = session_row(view(state=State.READY, doors=(bad,)), "", NOW)
+    assert row["open"] is None
+
+
+@pytest.mark.parametrize("state", [State.WAITING, State.STARTING, State.STOPPING, State.ENDED, State.FAILED])
+def test_nothing_is_opened_before_it_answers_or_after_the_end(state: State) -> None:
+    row = session_row(view(state=state, doors=(TUNNEL,), reason="stopped" if state is State.ENDED else None), "", NOW)
+    assert row["open"] is None
+
+
+@pytest.mark.parametrize("state", list(State))
+def test_every_state_has_a_word(state: State) -> None:
+    assert session_row(view(state=state), "", NOW)["state_word"]
+
+
+def test_hidden_images_are_not_offered_and_broken_ones_say_why() -> None:
+    assert [row["id"] for row in image_rows(catalog())] == ["base", "torch"]
+    (problem,) = problem_rows(catalog())
+    assert problem["title"] == "broken"
+    assert "title" in problem["reason"]
+
+
+def test_a_secret_never_comes_back() -> None:
+    option = catalog().images["torch"].options["secret"]
+    assert option_row("secret", option, "hunter2-hunter2")["value"] == ""
+
+
+def test_results_are_counted_in_full_and_listed_in_part() -> None:
+    files = [StoredFile(f"{number:04}", 2, NOW) for number in range(2000)]
+    row = result_rows(reversed(files))
+    assert (row["count"], row["size"], row["files"][0]["key"]) == (2000, 4000, "0000")
+    assert len(row["files"]) == 500

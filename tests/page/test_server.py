@@ -1,0 +1,166 @@
+"""Our own server, as a program: what it says, what it refuses, what it leaves behind."""
+
+from __future__ import annotations
+
+import http.client
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+from support.repository import ROOT
+from support.waiting import wait_until
+
+from run_qarnot.errors import InputError
+from run_qarnot.page import server
+from run_qarnot.settings import Settings
+
+Answer = tuple[int, http.client.HTTPMessage, str]
+
+
+class Site:
+    """The server in a process of its own."""
+
+    def __init__(self, folder: Path, **variables: str) -> None:
+        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        self.temporary = Path(tempfile.mkdtemp(prefix="rq-"))  # short, as usual: paths of sockets have a limit
+        environment = {**kept, "PYTHONPATH": str(ROOT), "TMPDIR": str(self.temporary), **variables}
+        command = [sys.executable, "-m", "run_qarnot.page.server", "--no-browser"]
+        self.process = subprocess.Popen(
+            command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout is not None
+        self.line = self.process.stdout.readline()
+        self.port = urlsplit(self.line.split()[-1]).port if self.line else None
+
+    def get(self, path: str = "/", method: str = "GET", **headers: str) -> Answer:
+        assert self.port is not None, self.process.communicate()[1]
+        connection = http.client.HTTPConnection("localhost", self.port, timeout=60)
+        try:
+            connection.request(method, path, headers=headers)
+            answer = connection.getresponse()
+            return answer.status, answer.headers, answer.read().decode()
+        finally:
+            connection.close()
+
+    def kernels(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def end(self, number: int = signal.SIGTERM) -> tuple[int, str, str]:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        out, err = self.process.communicate(timeout=30)
+        self.left = [path.name for path in self.temporary.iterdir()]
+        shutil.rmtree(self.temporary)
+        return self.process.returncode, out, err
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    site = Site(tmp_path_factory.mktemp("site"))
+    yield site
+    site.end()
+
+
+def test_it_says_one_line_once_it_answers(site: Site) -> None:
+    assert re.fullmatch(r"Dashboard: http://localhost:\d+/\n", site.line)
+
+
+def test_the_page_has_what_it_needs_and_leaves_no_kernel(site: Site) -> None:
+    """One visit: title, policy, own template, and the farewell that a browser sends when the page closes."""
+    status, headers, body = site.get("/?template=classic&theme=dark")
+    assert status == 200
+    assert "<title>Run Qarnot</title>" in body
+    assert 'name="description"' in body
+    assert "Opening the page" in body
+    assert "cdn" not in body.replace("cdnjs.cloudflare.com/ajax/libs/mathjax", "")  # named, never loaded
+    assert "frame-ancestors 'self'" in headers["Content-Security-Policy"]
+    cookie = re.search(r"_xsrf=([^;]+)", "\n".join(headers.get_all("Set-Cookie") or []))
+    kernel = re.search(r'"kernelId": "([\w-]+)"', body)
+    assert cookie is not None
+    assert kernel is not None
+    assert len(site.kernels()) >= 1
+    farewell = f"/voila/api/shutdown/{kernel[1]}?_xsrf={cookie[1]}"
+    assert site.get(farewell, "POST", Cookie=f"_xsrf={cookie[1]}")[0] == 204
+    wait_until(lambda: not site.kernels(), "the kernel to end")
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:8866", "192.0.2.1"])
+def test_a_foreign_name_is_refused(site: Site, host: str) -> None:
+    assert site.get("/", Host=host)[0] == 403
+    assert site.kernels() == []
+
+
+@pytest.mark.parametrize(
+    "path", ["/voila/files/images.toml", "/voila/files/dashboard.ipynb", "/api/contents", "/voila/tree"]
+)
+def test_no_file_is_served(site: Site, path: str) -> None:
+    status, _, body = site.get(path)
+    assert status in {302, 403, 404}
+    assert "qarnotlab" not in body
+
+
+def test_an_unknown_download_is_not_found(site: Site) -> None:
+    status, _, body = site.get(f"/run-qarnot/download/{'x' * 43}/results.zip")
+    assert status == 404
+    assert "Press the button again" in body
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_it_ends_with_its_kernels_and_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
+    site = Site(tmp_path, QARNOT_CLIENT_TOKEN="secret-qarnot-token", QARNOT_CLUSTER_URL="http://127.0.0.1:9")
+    status, _, body = site.get()
+    assert status == 200
+    kernels = site.kernels()
+    assert kernels
+    code, out, err = site.end(number)
+    assert (code, out) == (0, "")
+    assert "Traceback" not in err
+    assert "secret-qarnot-token" not in body + err
+    assert not [kernel for kernel in kernels if kernel.is_running() and kernel.status() != psutil.STATUS_ZOMBIE]
+    assert site.left == []
+
+
+def test_a_login_token_guards_page_and_downloads(tmp_path: Path) -> None:
+    site = Site(tmp_path, RUN_QARNOT_LOGIN_TOKEN="a-long-login-token")
+    try:
+        assert site.get("/")[0] == 302
+        assert site.get(f"/run-qarnot/download/{'x' * 43}/results.zip")[0] in {302, 403}
+        assert site.kernels() == []
+        assert site.get("/?token=a-long-login-token")[0] in {200, 302}
+    finally:
+        _, out, err = site.end()
+    assert "a-long-login-token" not in site.line + out + err
+
+
+def test_others_reach_it_only_with_a_login_token() -> None:
+    with pytest.raises(InputError) as caught:
+        server.serve(Settings(), ip="0.0.0.0", open_browser=False)
+    assert caught.value.code == "address-open"
+
+
+def test_a_port_in_use_is_said_or_stepped_over() -> None:
+    with socket.create_server(("localhost", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(InputError) as caught:
+            server.serve(Settings(), port=port, open_browser=False)
+    assert caught.value.code == "port-taken"
+
+
+def test_the_environment_is_as_before_afterwards() -> None:
+    before = dict(os.environ)
+    with server._environment(Settings(token="qarnot-token", login_token="login-token")) as folder:
+        assert os.environ["QARNOT_CLIENT_TOKEN"] == "qarnot-token"
+        assert "RUN_QARNOT_LOGIN_TOKEN" not in os.environ
+        assert folder.is_dir()
+    assert dict(os.environ) == before
+    assert not folder.exists()

@@ -1,0 +1,145 @@
+"""The offset protocol, with what a browser and what an attacker sends."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from run_qarnot.errors import InputError, TransferError
+from run_qarnot.page.uploads import LONGEST_PART, Arrival, Uploads
+
+DATA = bytes(range(256)) * 40
+
+
+@pytest.fixture
+def uploads(tmp_path: Path) -> Uploads:
+    return Uploads(tmp_path)
+
+
+def send(uploads: Uploads, number: int, name: str, data: bytes, step: int = 1000) -> None:
+    uploads.begin(number, name, len(data))
+    for offset in range(0, len(data), step):
+        uploads.part(number, offset, data[offset : offset + step])
+    uploads.finish(number)
+
+
+def test_a_file_arrives_whole_in_a_private_folder(uploads: Uploads) -> None:
+    send(uploads, 1, "data/täst.csv", DATA)
+    (incoming,) = uploads
+    assert incoming.arrival is Arrival.HERE
+    assert incoming.key == "data/täst.csv"
+    assert incoming.path.read_bytes() == DATA
+    assert incoming.path.parent == uploads.folder
+    assert stat.S_IMODE(uploads.folder.stat().st_mode) == 0o700
+
+
+def test_an_empty_file_arrives(uploads: Uploads) -> None:
+    send(uploads, 1, "empty", b"")
+    assert [incoming.arrival for incoming in uploads] == [Arrival.HERE]
+
+
+@given(order=st.lists(st.integers(0, 9), max_size=60))
+def test_parts_in_any_order_and_number_never_spoil_a_file(order: list[int]) -> None:
+    uploads = Uploads()
+    data = bytes(range(100))
+    uploads.begin(1, "x", len(data))
+    for part in [*order, *range(10)]:
+        assert uploads.part(1, part * 10, data[part * 10 : part * 10 + 10]) % 10 == 0
+    uploads.finish(1)
+    (incoming,) = uploads
+    assert incoming.path.read_bytes() == data
+    uploads.close()
+
+
+@pytest.mark.parametrize("offset", [1, 5, 2**53])
+def test_gaps_are_not_filled(uploads: Uploads, offset: int) -> None:
+    uploads.begin(1, "x", 10)
+    assert uploads.part(1, offset, b"abc") == 0
+
+
+@pytest.mark.parametrize("part", [b"", b"x" * 11, b"x" * (LONGEST_PART + 1)])
+def test_parts_of_a_wrong_size_are_dropped(uploads: Uploads, part: bytes) -> None:
+    uploads.begin(1, "x", 10)
+    assert uploads.part(1, 0, part) == 0
+
+
+def test_an_unknown_file_is_not_expected(uploads: Uploads) -> None:
+    assert uploads.part(7, 0, b"abc") == -1
+    uploads.finish(7)
+    uploads.remove(7)
+    assert list(uploads) == []
+    assert list(uploads.folder.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["", "/etc/passwd", "../x", "a/../../x", "a\\b", "C:x", "a\x00b", "a\nb", " x", "x" * 1001, "\ud800"]
+)
+def test_unsafe_names_are_refused(uploads: Uploads, name: str) -> None:
+    with pytest.raises(InputError):
+        uploads.begin(1, name, 1)
+    assert list(uploads) == []
+
+
+def test_one_name_and_one_number_come_once(uploads: Uploads) -> None:
+    send(uploads, 1, "x", b"first")
+    for number, name in ((1, "y"), (2, "x")):
+        with pytest.raises(InputError):
+            uploads.begin(number, name, 3)
+    (incoming,) = uploads
+    assert incoming.path.read_bytes() == b"first"
+
+
+def test_more_than_the_disk_holds_is_refused_at_once(uploads: Uploads) -> None:
+    with pytest.raises(TransferError, match="no room"):
+        uploads.begin(1, "x", 2**53 - 1)
+    assert list(uploads) == []
+
+
+def test_half_a_file_is_broken_not_here(uploads: Uploads) -> None:
+    uploads.begin(1, "x", 10)
+    uploads.part(1, 0, b"abc")
+    uploads.finish(1)
+    (incoming,) = uploads
+    assert incoming.arrival is Arrival.BROKEN
+    assert "3 of 10" in incoming.problem
+    assert uploads.part(1, 3, b"defghij") == 3
+
+
+def test_a_full_disk_breaks_the_file_and_is_said(uploads: Uploads) -> None:
+    incoming = uploads.begin(1, "x", 10)
+
+    class Full:
+        def write(self, _data: bytes) -> int:
+            raise OSError(28, "No space left on device")
+
+        def close(self) -> None:
+            pass
+
+    incoming.close()
+    incoming.stream = Full()  # type: ignore[assignment]
+    with pytest.raises(TransferError, match="No space left"):
+        uploads.part(1, 0, b"abc")
+    assert incoming.arrival is Arrival.BROKEN
+
+
+def test_what_a_session_reads_is_kept_when_the_list_is_cleared(uploads: Uploads) -> None:
+    send(uploads, 1, "x", b"abc")
+    files = tuple(uploads)
+    uploads.keep()
+    uploads.clear()
+    send(uploads, 2, "y", b"def")
+    assert [incoming.key for incoming in uploads] == ["y"]
+    uploads.restore(files)
+    assert [incoming.key for incoming in uploads] == ["x"]
+    assert [path.read_bytes() for path in uploads.folder.iterdir()] == [b"abc"]
+
+
+def test_the_folder_goes_with_its_owner(tmp_path: Path) -> None:
+    uploads = Uploads(tmp_path)
+    send(uploads, 1, "x", b"abc")
+    del uploads
+    assert list(tmp_path.iterdir()) == []

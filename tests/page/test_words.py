@@ -1,0 +1,50 @@
+"""Words and ids: none is missing, none is left over."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from run_qarnot.page import words
+from run_qarnot.state import State
+
+FOLDER = Path(words.__file__).parent
+COMPONENTS = sorted((FOLDER / "components").glob("*.vue"), key=lambda path: path.stem)
+IDS = (
+    "token account upload upload-list resume more name hours ssh-key start blockers sessions state phase elapsed open "
+    "ssh-command vscode log save stop stop-confirm results download error cost carbon"
+).split()
+
+
+@pytest.mark.parametrize("path", COMPONENTS, ids=lambda path: path.stem)
+def test_a_component_and_its_words_fit(path: Path) -> None:
+    used = set(re.findall(r"\bwords\.(\w+)", path.read_text()))
+    assert used == set(words.section(path.stem))
+
+
+def test_every_language_has_every_word() -> None:
+    tables = [value for name, value in vars(words).items() if name.isupper() and name == "ENGLISH"]
+    for table in tables:
+        assert {name: set(section) for name, section in table.items()} == {
+            name: set(section) for name, section in words.ENGLISH.items()
+        }
+
+
+def test_every_state_has_a_word() -> None:
+    assert set(words.STATE_WORDS) == {state.value for state in State}
+
+
+@pytest.mark.parametrize("name", IDS)
+def test_the_ids_that_people_and_tests_rely_on_are_there(name: str) -> None:
+    text = "\n".join(path.read_text() for path in COMPONENTS)
+    assert f'data-testid="{name}"' in text or f"v-tid=\"'{name}'\"" in text
+
+
+@pytest.mark.parametrize("path", [*COMPONENTS, *(FOLDER / "template").iterdir()], ids=lambda path: path.name)
+def test_no_request_leaves_the_server_and_nothing_is_html(path: Path) -> None:
+    text = re.sub(r"\{#.*?#\}", "", path.read_text(), flags=re.DOTALL)
+    assert not re.findall(r"https?://(?!www\.w3\.org)\S+", text)
+    assert "v-html" not in text
+    assert "innerHTML" not in text
