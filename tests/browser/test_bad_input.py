@@ -1,0 +1,145 @@
+"""What goes wrong on the page gets a sentence beside it, and nothing that was entered is lost."""
+
+import re
+
+import asyncssh
+import pytest
+from playwright.sync_api import expect
+from support.command import CommandLine, clean_environment
+from support.servers import files_with, running
+
+from run_qarnot.cluster import LocalCluster
+
+pytestmark = pytest.mark.browser
+
+BROKEN = """
+schema = 1
+[images.base]
+title = "JupyterLab"
+repo = "qarnotlab/jupyterlab-base"
+tag = "v1"
+[images.fails]
+title = "Fails"
+app = "batch"
+profile = "docker-batch"
+repo = "library/ubuntu"
+command = "sh -c 'echo these are the last words; exit 3'"
+[images.bad]
+titel = "Misspelt"
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with LocalCluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def dashboard(cluster, tmp_path_factory):
+    """The dashboard as on a server that knows no account."""
+    folder = tmp_path_factory.mktemp("dashboard")
+    (folder / "images.toml").write_text(BROKEN)
+    environment = clean_environment(QARNOT_CLUSTER_URL=cluster.cluster_url, QARNOT_STORAGE_URL=cluster.storage_url)
+    cli = CommandLine(folder, environment | {"HOME": str(folder)})
+    with running(cli, "dashboard", "--no-browser", "--port", "18866") as server:
+        server.address()
+        yield server
+
+
+def test_tokens(page, traffic, dashboard, cluster):
+    page.goto(dashboard.address())
+    token = page.get_by_test_id("token")
+    expect(token).to_have_attribute("type", "password")
+    expect(page.get_by_test_id("start")).to_be_disabled()
+    expect(page.get_by_test_id("blockers")).to_contain_text("token")
+
+    token.press("Enter")
+    expect(page.get_by_test_id("account-error")).to_contain_text("No Qarnot token was given")
+    token.fill("a-token-that-is-wrong")
+    token.press("Enter")
+    expect(page.get_by_test_id("account-error")).to_contain_text("does not accept this token")
+    token.fill(f"  {cluster.token} ")
+    token.press("Enter")
+    expect(page.get_by_test_id("account")).to_contain_text(cluster.email)
+    expect(page.get_by_text("spaces around the token")).to_be_visible()
+    expect(page.get_by_test_id("start")).to_be_enabled()
+
+    assert not traffic.holds(cluster.token), "the token came back to the browser"
+    assert cluster.token not in page.content()
+    assert cluster.token not in dashboard.printed
+    page.get_by_test_id("change").click()
+    expect(page.get_by_test_id("token")).to_have_value("")
+
+
+def signed_in(page, dashboard, cluster):
+    page.goto(dashboard.address())
+    page.get_by_test_id("token").fill(cluster.token)
+    page.get_by_test_id("token").press("Enter")
+    expect(page.get_by_test_id("account")).to_be_visible()
+
+
+def test_a_private_key_is_erased_before_it_leaves_the_browser(page, dashboard, cluster, tmp_path):
+    sent = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
+    signed_in(page, dashboard, cluster)
+    private = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
+    page.get_by_test_id("more").click()
+    page.get_by_test_id("ssh-key").fill(private)
+    expect(page.get_by_test_id("key-refused")).to_contain_text("private key")
+    expect(page.get_by_test_id("ssh-key")).to_have_value("")
+    secret = private.splitlines()[2]
+    assert not any(secret in (frame if isinstance(frame, str) else frame.decode("latin-1")) for frame in sent)
+    page.get_by_test_id("ssh-key").fill("not a key at all")
+    expect(page.get_by_test_id("blockers")).to_contain_text("not an OpenSSH public key")
+
+
+def test_a_bad_entry_is_greyed_with_its_reason_and_the_rest_works(page, dashboard, cluster):
+    signed_in(page, dashboard, cluster)
+    expect(page.get_by_test_id("image-broken")).to_contain_text("titel")
+    expect(page.get_by_test_id("image-broken")).to_contain_text("did you mean “title”?")
+    expect(page.get_by_test_id("image-base")).to_be_enabled()
+
+
+def test_a_failed_session_says_why_shows_its_last_lines_and_the_form_is_kept(page, dashboard, cluster, tmp_path):
+    (tmp_path / "kept.txt").write_text("kept")
+    signed_in(page, dashboard, cluster)
+    page.get_by_test_id("image-fails").click()
+    page.get_by_test_id("upload").set_input_files(tmp_path / "kept.txt")
+    page.get_by_test_id("more").click()
+    page.get_by_test_id("name").fill("will-fail")
+    page.get_by_test_id("hours").fill("2")
+    expect(page.get_by_test_id("start")).to_be_enabled()
+    page.get_by_test_id("start").click()
+    card = page.get_by_test_id("session-will-fail")
+    expect(card.get_by_test_id("state")).to_contain_text("Failed", timeout=30_000)
+    expect(card.get_by_test_id("error")).to_contain_text(re.compile(r"\w{4}"))
+    expect(card.get_by_test_id("log-lines")).to_contain_text("these are the last words")
+    card.get_by_test_id("again").click()
+    expect(page.get_by_test_id("upload-list")).to_contain_text("kept.txt")
+    expect(page.get_by_test_id("hours")).to_have_value("2")
+    expect(page.get_by_test_id("name")).not_to_have_value("will-fail")
+    expect(page.get_by_test_id("start")).to_be_enabled()
+
+
+def test_the_users_own_key_gives_her_own_doors(page, dashboard, cluster, tmp_path):
+    public = asyncssh.generate_private_key("ssh-ed25519", comment="me").export_public_key().decode()
+    signed_in(page, dashboard, cluster)
+    page.get_by_test_id("more").click()
+    page.get_by_test_id("name").fill("own-key")
+    page.get_by_test_id("ssh-key").fill(public)
+    page.get_by_test_id("start").click()
+    card = page.get_by_test_id("session-own-key")
+    expect(card.get_by_test_id("state")).to_contain_text("Ready", timeout=60_000)
+    if card.get_by_test_id("doors").get_attribute("aria-expanded") == "false":
+        card.get_by_test_id("doors").click()
+    expect(card.get_by_test_id("ssh-command")).to_contain_text("ssh -N -L")
+    expect(card.get_by_test_id("vscode")).to_have_attribute("href", re.compile("^vscode://vscode-remote/ssh-remote"))
+    card.get_by_test_id("stop").click()
+    card.get_by_test_id("stop-no-save").click()
+    expect(card.get_by_test_id("state")).to_contain_text("Ended", timeout=30_000)
+
+
+def test_no_token_was_written_anywhere(dashboard, cluster, tmp_path_factory):
+    folder = next(tmp_path_factory.getbasetemp().glob("dashboard*"))
+    assert files_with(cluster.token, folder) == []
