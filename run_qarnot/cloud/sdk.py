@@ -10,6 +10,8 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
 from urllib.parse import quote
@@ -17,9 +19,9 @@ from urllib.parse import quote
 import requests
 from qarnot import hardware_constraint as hardware
 from qarnot.bucket import Bucket
-from qarnot.connection import Connection
 from qarnot.scheduling_type import FlexScheduling, OnDemandScheduling, ReservedScheduling
 
+from run_qarnot.cloud.connection import connect
 from run_qarnot.cloud.facts import AccountFacts, TaskFacts, read_task
 from run_qarnot.cloud.storage import Storage
 from run_qarnot.cloud.translate import check_answer, error_message, translated
@@ -27,9 +29,8 @@ from run_qarnot.errors import NotFoundError, RunQarnotError
 from run_qarnot.plan import TAG, TaskPlan
 from run_qarnot.settings import Settings
 
-FIRST_TIMEOUT = (2.0, 4.0)  # seconds to connect, to answer: "not there" is said within five seconds
-TIMEOUT = (4.0, 30.0)  # once it has answered, a slow cluster is given time
 _PAGE = 100
+_CLOCK_TOLERANCE = timedelta(seconds=30)
 
 _SCHEDULING = {"flex": FlexScheduling, "on-demand": OnDemandScheduling, "reserved": ReservedScheduling}
 _HARDWARE = {
@@ -58,18 +59,10 @@ class Cloud:
         """
         self.address = settings.cluster_url
         with self._translated():
-            self._connection = Connection(
-                client_token=token,
-                cluster_url=settings.cluster_url,
-                storage_url=settings.storage_url,
-                cluster_unsafe=settings.cluster_unsafe,
-                cluster_timeout=FIRST_TIMEOUT,  # requests takes pairs, and the SDK passes it on
-                retry_count=0,  # the SDK's own retries sleep up to 31 s, uninterruptible (§6.5)
-                show_bucket_warnings=False,
-                logger=log,  # the SDK's default prints to our stdout (§6.25)
-            )
-            self.email = str(self._connection.user_info.email)
-        self._connection.timeout = TIMEOUT
+            self._connection = connect(settings, token)
+            info = self._connection._get("/info")
+            self.email = str(info.json()["email"])
+            self.clock_offset = _clock_offset(info)
         self.storage = Storage(self._connection.s3client, self.address)
 
     # — account —
@@ -91,6 +84,15 @@ class Cloud:
         """Return the names of the profiles that the account has."""
         return [str(name) for name in self._json("GET", "/profiles") or []]
 
+    def profile_constants(self, profile: str) -> list[str]:
+        """Return the names of the constants that a profile knows.
+
+        Raises:
+            NotFoundError: the account has no such profile.
+        """
+        details = self._json("GET", f"/profiles/{quote(profile, safe='')}", name=profile)
+        return [str(constant.get("name")) for constant in details.get("constants") or []]
+
     # — tasks —
 
     def tasks(self) -> list[TaskFacts]:
@@ -98,11 +100,7 @@ class Cloud:
         found: list[TaskFacts] = []
         page: str | None = None
         while True:
-            body = {
-                "filter": {"operator": "Equal", "field": "Tags", "value": TAG},
-                "token": page,
-                "maximumResults": _PAGE,
-            }
+            body = {"filter": _equal("Tags", TAG), "token": page, "maximumResults": _PAGE}
             answer = self._json("POST", "/tasks/paginate", body)
             found.extend(map(read_task, answer.get("data") or []))
             page = answer.get("nextToken")
@@ -118,28 +116,41 @@ class Cloud:
         """
         return read_task(self._json("GET", f"/tasks/{quote(task_id, safe='')}", name=name or task_id))
 
-    def submit(self, plan: TaskPlan) -> TaskFacts:
-        """Make the job that limits the time, and the task in it. The buckets must exist.
-
-        An answer that gets lost makes no second task: the launch id is looked up before anything is repeated.
-        """
+    def make_job(self, plan: TaskPlan) -> str:
+        """Make the job that limits the time; return its id. One that exists for the launch already is taken."""
+        shortname = f"{plan.launch_id}-limit"
+        found = self._json("POST", "/jobs/search", {"filter": _equal("Shortname", shortname), "maximumResults": 10})
+        for job in found or []:
+            if job.get("shortname") == shortname:
+                return str(job["uuid"])
         with self._translated():
-            job = self._connection.create_job(plan.name, shortname=f"{plan.launch_id}-limit")
+            job = self._connection.create_job(plan.name, shortname=shortname)
             job.max_wall_time = plan.time_limit
             job.tags = list(plan.tags)
             job.auto_delete = True
             job.submit()
+            return str(job.uuid)
+
+    def drop_job(self, job_id: str) -> None:
+        """Delete a job in which nothing was started. That it stays is no harm: it is empty."""
+        with contextlib.suppress(RunQarnotError):
+            self._call("DELETE", f"/jobs/{quote(job_id, safe='')}?force=true")
+
+    def make_task(self, plan: TaskPlan, job_id: str) -> TaskFacts:
+        """Make the task in its job. The buckets must exist.
+
+        May be repeated: the launch id is looked up first, so that an answer that got lost makes no second task.
+        """
+        with contextlib.suppress(NotFoundError):
+            return self._with_snapshots(self.task(plan.launch_id, plan.name), plan)
         try:
             with self._translated():
-                self._task_of(plan, job).submit()
+                self._task_of(plan, self._connection.retrieve_job(job_id)).submit()
         except RunQarnotError:
-            facts = self._submitted_after_all(plan.launch_id)
-            if facts is None:
-                with contextlib.suppress(Exception):  # an empty job is harmless; the first error is what counts
-                    job.delete(forceAbort=True)
-                raise
-            self._snapshot_every(facts.id, plan.snapshot_seconds)  # the SDK asks for it after submission (§2.2)
-            return facts
+            # Submission is three requests (§2.2): perhaps the task is made, and one of the others failed.
+            with contextlib.suppress(NotFoundError):
+                return self._with_snapshots(self.task(plan.launch_id, plan.name), plan)
+            raise
         return self.task(plan.launch_id, plan.name)
 
     def abort(self, task: TaskFacts) -> None:
@@ -199,7 +210,7 @@ class Cloud:
     # — inner —
 
     def _task_of(self, plan: TaskPlan, job: Any) -> Any:
-        task = self._connection.create_task(plan.name, plan.profile, 1, plan.launch_id, job)
+        task = self._connection.create_task(plan.name, plan.profile, plan.instances, plan.launch_id, job)
         task.resources = [self._bucket(name) for name in plan.resources]
         task.results = self._bucket(plan.results)
         task.constants = dict(plan.constants)
@@ -216,15 +227,12 @@ class Cloud:
     def _bucket(self, name: str) -> Bucket:
         return Bucket(self._connection, name, create=False)
 
-    def _submitted_after_all(self, launch_id: str) -> TaskFacts | None:
-        try:
-            return self.task(launch_id)
-        except NotFoundError:
-            return None
-
-    def _snapshot_every(self, task_id: str, seconds: int) -> None:
-        if seconds:
-            self._call("POST", f"/tasks/{quote(task_id, safe='')}/snapshot/periodic", {"interval": seconds})
+    def _with_snapshots(self, facts: TaskFacts, plan: TaskPlan) -> TaskFacts:
+        if plan.snapshot_seconds:
+            body = {"interval": plan.snapshot_seconds}
+            path = f"/tasks/{quote(facts.id, safe='')}/snapshot/periodic"
+            check_answer(self._call("POST", path, body), self.address, plan.name)
+        return facts
 
     def _json(self, method: str, path: str, body: Mapping[str, Any] | None = None, name: str = "") -> Any:
         response = self._call(method, path, body)
@@ -259,9 +267,23 @@ def _hardware_constraints(wanted: Mapping[str, str | int | float | bool]) -> Ite
             yield constraint(value)
 
 
+def _equal(field: str, value: str) -> dict[str, str]:
+    return {"operator": "Equal", "field": field, "value": value}
+
+
 def first_profile(wanted: Sequence[str], available: Sequence[str]) -> list[str]:
     """Return those of `wanted` that are available, in the order of preference."""
     return [name for name in wanted if name in set(available)]
+
+
+def _clock_offset(response: requests.Response) -> timedelta:
+    """How far the cluster's clock is ahead of this machine's; small differences are the network's."""
+    try:
+        theirs = parsedate_to_datetime(response.headers["Date"])
+    except (KeyError, ValueError):
+        return timedelta()
+    offset = theirs - datetime.now(UTC)
+    return offset if abs(offset) > _CLOCK_TOLERANCE else timedelta()
 
 
 def _number(value: object) -> float | None:

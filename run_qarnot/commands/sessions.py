@@ -41,7 +41,7 @@ async def launch(account: Account, arguments: Namespace) -> int:
         options=parse_settings(arguments.set),
     )
     session = await account.start(spec, uploads)
-    session.identity = _identity(arguments.ssh_key)
+    session.use_identity(_identity(arguments.ssh_key))
     show.err(f"{session.view.name}: {image.name}, stops by itself after {spec.hours:g} hours")
     async with _following(session):
         if arguments.detach:

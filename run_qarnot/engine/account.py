@@ -16,6 +16,7 @@ from run_qarnot.catalog import Catalog
 from run_qarnot.cloud.facts import TaskFacts
 from run_qarnot.cloud.sdk import Cloud, first_profile
 from run_qarnot.engine.session import Session
+from run_qarnot.engine.watch import Watch
 from run_qarnot.errors import InputError, NotFoundError, RefusedError
 from run_qarnot.files import Upload
 from run_qarnot.names import make_launch_id
@@ -25,6 +26,7 @@ from run_qarnot.settings import Settings
 from run_qarnot.spec import SessionSpec
 
 T = TypeVar("T")
+_DRAIN_SECONDS = 5.0  # what plugins get, at the end, to hear of the last events
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,7 @@ class Account:
         self.email = cloud.email
         self._token = token
         self._worker = worker  # one thread: the SDK's connection is not for several at once (§6.26)
+        self.watch = Watch(lambda task, name: self.call(cloud.task, task, name), lambda: self.call(cloud.tasks))
 
     @classmethod
     async def open(cls, settings: Settings, token: str, catalog: Catalog) -> Account:
@@ -68,18 +71,31 @@ class Account:
         return cls(settings, token, catalog, cloud, worker)
 
     async def close(self) -> None:
-        """Give up the connection. Sessions go on."""
+        """Give up the connection, once plugins were told what happened. Sessions go on."""
+        await asyncio.to_thread(self.catalog.hooks.drain, _DRAIN_SECONDS)
         self._worker.shutdown(wait=False, cancel_futures=True)
 
     async def call(self, function: Callable[..., T], *arguments: object) -> T:
         """Run a blocking method of `cloud` in its thread."""
         return await asyncio.get_running_loop().run_in_executor(self._worker, function, *arguments)
 
+    def now(self) -> datetime:
+        """The time by the cluster's clock: this machine's may be wrong, and the cluster keeps the limits."""
+        return datetime.now(UTC) + self.cloud.clock_offset
+
     async def summary(self) -> AccountSummary:
         """Ask who we are, what runs and what is left."""
         facts = await self.call(self.cloud.account)
         host = urlsplit(self.settings.cluster_url).hostname or self.settings.cluster_url
         return AccountSummary(facts.email, facts.running, facts.max_running, facts.credits, host)
+
+    async def profiles(self) -> list[str]:
+        """Return the names of the profiles that the account has."""
+        return await self.call(self.cloud.profiles)
+
+    async def profile_constants(self, profile: str) -> list[str]:
+        """Return the names of the constants that a profile of the account knows."""
+        return await self.call(self.cloud.profile_constants, profile)
 
     async def sessions(self) -> list[Session]:
         """Return all sessions that this product started on the account, the newest first."""
@@ -121,8 +137,9 @@ class Account:
             profiles=profiles,
             resumed=await self._files_of(spec.resume) if spec.resume else (),
             version=__version__,
-            now=datetime.now(UTC),
+            now=self.now(),
         )
+        plan = await asyncio.to_thread(self.catalog.hooks.prepare, plan, spec)
         return Session.new(self, self._token, plan, uploads)
 
     def _found(self, facts: TaskFacts) -> Session:

@@ -1,8 +1,16 @@
-"""What a container printed: what is new since the last look, and the app's own link in it. Pure functions."""
+"""What a container printed: what is new since the last look, and the app's own link in it."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
+from collections.abc import Awaitable, Callable
+
+from run_qarnot.errors import RunQarnotError
+
+Listener = Callable[[list[str]], None]
+_FETCH_SECONDS = 1.0
 
 _PREFIX = re.compile(r"^\d+> ?", re.MULTILINE)  # the aggregate stream names the instance on each line (§2.5)
 
@@ -30,3 +38,51 @@ def complete_lines(text: str) -> tuple[list[str], str]:
 def find_link(pattern: str, text: str) -> re.Match[str] | None:
     """Return the last match: after a restart the app prints a new link, and the newest counts."""
     return next(reversed(list(re.finditer(pattern, text))), None)
+
+
+class Follower:
+    """Fetches the output again and again while somebody listens, and tells the lines that are new.
+
+    Arguments:
+        fetch: returns the output so far, and whether there will be no more.
+    """
+
+    def __init__(self, fetch: Callable[[], Awaitable[tuple[str, bool]]]) -> None:
+        self._fetch = fetch
+        self._listeners: list[Listener] = []
+        self._work: asyncio.Task[None] | None = None
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Have `listener` told new lines; returns the way to end that."""
+        self._listeners.append(listener)
+        if self._work is None or self._work.done():
+            self._work = asyncio.get_running_loop().create_task(self._follow())
+
+        def unsubscribe() -> None:
+            with contextlib.suppress(ValueError):
+                self._listeners.remove(listener)
+            if not self._listeners and self._work is not None:
+                self._work.cancel()
+
+        return unsubscribe
+
+    async def finished(self) -> None:
+        """Wait until there is no more to tell."""
+        if self._work is not None:
+            await self._work
+
+    async def _follow(self) -> None:
+        seen, rest, over = "", "", False
+        while self._listeners and not over:
+            with contextlib.suppress(RunQarnotError):  # the session itself says that the cluster does not answer
+                text, over = await self._fetch()
+                lines, rest = complete_lines(rest + new_text(seen, text))
+                seen = text
+                self._tell([*lines, rest] if over and rest else lines)
+            if not over:
+                await asyncio.sleep(_FETCH_SECONDS)
+
+    def _tell(self, lines: list[str]) -> None:
+        if lines:
+            for listener in list(self._listeners):
+                listener(lines)

@@ -1,4 +1,4 @@
-"""One demo and one Chromium for the whole folder; every test has a page of its own."""
+"""One demo for the whole folder, one Chromium a file; every test has a page of its own."""
 
 import shutil
 import tempfile
@@ -35,8 +35,9 @@ def demo(home: Path) -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Not for the whole session: Playwright keeps an event loop running, and other tests want one of their own."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
         yield browser

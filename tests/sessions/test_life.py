@@ -10,6 +10,7 @@ from support.ssh import make_key, running, words
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.lifecycle
+LINK = "http://localhost:8888/lab?token="
 
 
 def door(session, kind):
@@ -110,12 +111,12 @@ def test_a_detached_launch_is_found_again_and_its_log_can_be_followed(cli):
     follower = cli.start("logs", name, "--follow")
     try:
         wait_until(lambda: state_of(cli, name) == "ready", "the session to be ready", seconds=30)
+        wait_until(lambda: LINK in cli("logs", name).out, "the image to print its link")
         cli("stop", name)
         printed, _ = follower.communicate(timeout=20)
     finally:
         follower.kill()
-    assert "http://localhost:8888/lab?token=" in printed
-    assert "http://localhost:8888/lab?token=" in cli("logs", name).out
+    assert LINK in printed
 
 
 def test_the_token_is_in_no_output_and_in_no_file(cli, cluster):

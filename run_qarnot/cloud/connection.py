@@ -1,0 +1,93 @@
+"""The SDK's connection, with its leaks closed in one place (`reference/qarnot-platform.md` §1.1, §6).
+
+What it takes from the environment unasked, and what we do about it:
+
+- `~/.netrc` replaces the token: an own authentication is set, and no netrc is read while connecting.
+- `AWS_*` and `~/.aws` choose region, profile and endpoint of the storage: not seen while its client is made. A CA
+  bundle for AWS stays, because networks that need it need it here too.
+- `QARNOT_CLUSTER_TIMEOUT` and `QARNOT_CLUSTER_UNSAFE` override what they are told: read by `settings`, not by it.
+- It prints to our standard output: it is given a logger.
+- It has no time-out, and its retries sleep up to 31 seconds uninterruptibly: time-outs are set, retries are ours.
+
+Proxies of the environment stay in force: in many laboratories there is no other way out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import threading
+from collections.abc import Iterator
+
+import requests
+from qarnot.connection import Connection
+
+from run_qarnot.settings import Settings
+
+FIRST_TIMEOUT = (2.0, 4.0)  # seconds to connect, to answer: "not there" is said within five seconds
+TIMEOUT = (4.0, 30.0)  # once it has answered, a slow cluster is given time
+
+_KEPT = {"AWS_CA_BUNDLE"}
+_NOT_SEEN = ("AWS_", "QARNOT_")
+_SET = {
+    "NETRC": os.devnull,
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+_environment = threading.Lock()
+log = logging.getLogger("run_qarnot.sdk")
+
+
+class TokenAuth(requests.auth.AuthBase):
+    """The token as the header wants it: raw, without `Bearer`. As long as it is set, requests reads no `~/.netrc`."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = self._token
+        return request
+
+
+def connect(settings: Settings, token: str) -> Connection:
+    """Connect. Two requests are made: `GET /settings`, `GET /info`.
+
+    Raises:
+        Exception: whatever the SDK lets out; `translate` knows.
+    """
+    with _closed_environment():
+        connection = Connection(
+            client_token=token,
+            cluster_url=settings.cluster_url,
+            storage_url=settings.storage_url,
+            cluster_unsafe=settings.cluster_unsafe,
+            cluster_timeout=FIRST_TIMEOUT,  # requests takes pairs, and the SDK passes it on
+            retry_count=0,
+            show_bucket_warnings=False,
+            logger=log,
+        )
+    connection._http.auth = TokenAuth(token)
+    connection.timeout = TIMEOUT
+    return connection
+
+
+@contextlib.contextmanager
+def _closed_environment() -> Iterator[None]:
+    """Hide what the SDK and its libraries would take from the environment. One connection is made at a time."""
+    with _environment:
+        hidden = {name: os.environ.pop(name) for name in list(os.environ) if _is_hidden(name)}
+        before = {name: os.environ.get(name) for name in _SET}
+        os.environ.update(_SET)
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                if value is None:
+                    del os.environ[name]
+            os.environ.update({name: value for name, value in before.items() if value is not None} | hidden)
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(_NOT_SEEN) and name not in _KEPT

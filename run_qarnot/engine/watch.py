@@ -1,0 +1,82 @@
+"""One look at the cluster serves all sessions that want one at that moment.
+
+Sessions wait for ticks of a common clock (`until_tick`), so that fifty of them ask together; what asks together is
+answered by one request for the whole list. One that asks alone costs a request for one task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from run_qarnot.cloud.facts import TaskFacts
+from run_qarnot.errors import NotFoundError
+
+_GATHER_SECONDS = 0.02
+
+One = Callable[[str, str], Awaitable[TaskFacts]]
+All = Callable[[], Awaitable[list[TaskFacts]]]
+
+
+class Watch:
+    """Looks at tasks for several sessions at once.
+
+    Arguments:
+        look_at_one: asks for one task by id and name; raises NotFoundError.
+        look_at_all: asks for all tasks.
+    """
+
+    def __init__(self, look_at_one: One, look_at_all: All) -> None:
+        self._look_at_one = look_at_one
+        self._look_at_all = look_at_all
+        self._wanted: dict[str, tuple[str, asyncio.Future[TaskFacts]]] = {}
+        self._round: asyncio.Task[None] | None = None
+
+    async def look(self, task_id: str, name: str) -> TaskFacts:
+        """Look at a task.
+
+        Raises:
+            NotFoundError: it is not there.
+            RunQarnotError: the cluster does not answer, or refuses.
+        """
+        if task_id not in self._wanted:
+            self._wanted[task_id] = (name, asyncio.get_running_loop().create_future())
+        future = self._wanted[task_id][1]
+        if self._round is None:
+            self._round = asyncio.get_running_loop().create_task(self._answer())
+        return await asyncio.shield(future)
+
+    async def _answer(self) -> None:
+        await asyncio.sleep(_GATHER_SECONDS)
+        wanted, self._wanted, self._round = self._wanted, {}, None
+        try:
+            found = await self._ask(wanted)
+        except Exception as error:  # noqa: BLE001  it belongs to those who asked
+            for _, future in wanted.values():
+                future.set_exception(error)
+                future.exception()  # who asked may have gone
+            return
+        for task_id, (name, future) in wanted.items():
+            if task_id in found:
+                future.set_result(found[task_id])
+            else:
+                future.set_exception(NotFoundError("session-unknown", text=name or task_id))
+                future.exception()
+
+    async def _ask(self, wanted: dict[str, tuple[str, asyncio.Future[TaskFacts]]]) -> dict[str, TaskFacts]:
+        if len(wanted) > 1:
+            return {facts.id: facts for facts in await self._look_at_all()}
+        (task_id, (name, _)), *_ = wanted.items()
+        try:
+            return {task_id: await self._look_at_one(task_id, name)}
+        except NotFoundError:
+            return {}
+
+
+def until_tick(now: float, wait: float) -> float:
+    """Return the seconds to the tick nearest to `wait` from now; ticks are at multiples of `wait`.
+
+    At least half of `wait`, at most one and a half: sessions with the same rhythm fall into step.
+    """
+    tick = round((now + wait) / wait) * wait
+    return max(tick - now, wait / 2)

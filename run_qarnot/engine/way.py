@@ -1,0 +1,121 @@
+"""How this process reaches a session's app: its tunnel, whether the app answers, and the doors that follow."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+
+from run_qarnot.catalog.apps import App
+from run_qarnot.cloud.facts import TaskFacts
+from run_qarnot.doors import SSH_PORT, Door, Forward, Place, Reach, doors
+from run_qarnot.engine import output
+from run_qarnot.engine.ports import free_ports
+from run_qarnot.engine.tunnel import Tunnel, TunnelError, answers, speaks_ssh
+from run_qarnot.plan import SESSION_KEY, USER_KEY, Label
+
+log = logging.getLogger(__name__)
+
+
+class WayIn:
+    """One session's way in, as seen from this process.
+
+    Arguments:
+        name: of the session.
+        app: what runs there.
+        user: who logs in by SSH.
+        private_key: the session's own, in OpenSSH's format.
+        lost: called when an open tunnel breaks.
+    """
+
+    def __init__(self, name: str, app: App, user: str, private_key: str, lost: Callable[[], None]) -> None:
+        self.identity: str | None = None  # file of the user's private key, for the printed command
+        self.problem = ""  # why there is no tunnel though there should be one
+        self._name = name
+        self._app = app
+        self._user = user
+        self._lost = lost
+        self._tunnel = Tunnel(user, [private_key])
+        self._own_keys = False
+        self._denied = False
+        self._app_token: str | None = None
+        self._place: Place | None = None
+
+    def use_own_keys(self) -> None:
+        """Open the tunnel with the user's own keys (agent, `~/.ssh`): for sessions that know no other."""
+        self._tunnel = Tunnel(self._user, None)
+        self._own_keys, self._denied = True, False
+
+    def has_key(self, facts: TaskFacts) -> bool:
+        """Whether this process has a key that the machine takes, as far as is known."""
+        return not self._denied and (self._own_keys or SESSION_KEY in _keys(facts))
+
+    def can_tunnel(self, facts: TaskFacts) -> bool:
+        return self._app.port is not None and self.has_key(facts)
+
+    @property
+    def is_open(self) -> bool:
+        return self._tunnel.is_open
+
+    async def keep(self, forward: Forward) -> None:
+        """Have the tunnel open, and lead to this forward. What speaks against it stands in `problem`."""
+        if self._app.port is None or self._tunnel.leads_to(forward):
+            return
+        try:
+            await self._tunnel.open(forward, self._app.port)
+        except TunnelError as error:
+            log.info("%s: %s", self._name, error)
+            self._denied, self.problem = error.denied, str(error)
+        else:
+            self._tunnel.when_lost(self._lost)
+            self._place, self.problem = None, ""
+
+    async def close(self) -> None:
+        await self._tunnel.close()
+        self._place = None
+
+    async def answers(self) -> bool:
+        """Ask the app, through the tunnel."""
+        port, path = self._tunnel.port, self._app.probe_path
+        return self.is_open and port is not None and (path is None or await answers(port, path))
+
+    async def greets(self, facts: TaskFacts) -> bool:
+        """Know without a tunnel, and without a link in the output, that there is nothing left to wait for."""
+        ssh = next((forward for forward in facts.forwards if forward.app_port == SSH_PORT), None)
+        return self._app.ends_by_itself or (ssh is not None and await speaks_ssh(ssh.host, ssh.port))
+
+    def found_link(self, text: str) -> bool:
+        """Look for the app's own link in its output, and remember the token in it."""
+        match = output.find_link(self._app.ready_pattern, text) if self._app.ready_pattern else None
+        if match is None:
+            return False
+        self._app_token = match.groupdict().get("token") or self._app_token
+        return True
+
+    def doors(self, facts: TaskFacts) -> tuple[Door, ...]:
+        """Work out the ways in."""
+        if self._app.token_env and self._app_token is None:
+            self._app_token = facts.constants.get(self._app.token_env)
+        reach = Reach(
+            name=self._name,
+            app_title=self._app.title,
+            app_port=self._app.port,
+            open_path=self._app.open_path,
+            app_token=self._app_token,
+            ssh_user=self._user,
+            forwards=facts.forwards,
+            session_key_accepted=self.has_key(facts),
+            user_key_accepted=USER_KEY in _keys(facts),
+        )
+        return doors(reach, self._where())
+
+    def _where(self) -> Place:
+        """Where this process runs; found out once for as long as the tunnel stays, so that commands do not change."""
+        if self._place is None:
+            port = self._tunnel.port if self._tunnel.is_open else None
+            self._place = Place(port, next(iter(free_ports())), self.identity, os.devnull)
+        return self._place
+
+
+def _keys(facts: TaskFacts) -> list[str]:
+    return facts.label(Label.KEYS).split("+")
