@@ -11,7 +11,7 @@ BROWSERS = chromium chromium-browser google-chrome google-chrome-stable \
 	'/Applications/Chromium.app/Contents/MacOS/Chromium' \
 	'/Applications/Google Chrome.app/Contents/MacOS/Google Chrome'
 
-.PHONY: help demo test lint format bench screenshots clean
+.PHONY: help demo test lint format bench docs screenshots clean
 
 help:
 	@echo 'make demo     the whole thing on this machine, no account needed; Ctrl-C ends it'
@@ -20,6 +20,7 @@ help:
 	@echo 'make lint     style, types and clean notebooks'
 	@echo 'make format   put the style right'
 	@echo 'make bench    how fast a launch is, against JupyterLab alone'
+	@echo 'make docs     write the pages that are made from the code'
 	@echo 'make screenshots   make the pictures of README and docs again'
 	@echo 'make clean    remove what these commands made, the environment too'
 
@@ -55,6 +56,9 @@ format: .venv/installed-dev
 
 bench: .venv/installed-dev
 	@exec $(BIN)/python benchmarks/launch.py $(ARGS)
+
+docs: .venv/installed-dev
+	@exec $(BIN)/python docs/make_lifecycle.py
 
 screenshots: .venv/installed-dev
 	@exec $(BIN)/python docs/screenshots.py

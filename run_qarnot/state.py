@@ -6,8 +6,10 @@ because a poller sees snapshots, sometimes late ones; `EndReason` says why a ses
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 
 
 class State(StrEnum):
@@ -24,6 +26,22 @@ class State(StrEnum):
     FAILED = "failed"
     UNKNOWN = "unknown"  # the cluster used a word that we do not know; never an end
 
+
+# What may come next on one machine. A poller misses steps, so it believes whatever can be reached from here.
+NEXT: Mapping[State, frozenset[State]] = {
+    State.PREPARING: frozenset({State.WAITING, State.ENDED, State.FAILED}),
+    State.WAITING: frozenset({State.LOADING, State.STOPPING, State.FAILED}),
+    State.LOADING: frozenset({State.STARTING, State.STOPPING, State.FAILED}),
+    State.STARTING: frozenset({State.READY, State.SAVING, State.STOPPING, State.FAILED}),
+    State.READY: frozenset({State.SAVING, State.STOPPING, State.FAILED}),
+    State.SAVING: frozenset({State.STOPPING, State.ENDED, State.FAILED}),
+    State.STOPPING: frozenset({State.ENDED, State.FAILED}),
+    State.ENDED: frozenset(),
+    State.FAILED: frozenset(),
+}
+
+# Where a new attempt may begin, after the cluster moved the session to another machine (preemption, a lost node).
+RESTARTS = frozenset({State.WAITING, State.LOADING, State.STARTING})
 
 ORDER = {state: rank for rank, state in enumerate(State) if state is not State.UNKNOWN}
 FINAL = frozenset({State.ENDED, State.FAILED})
@@ -82,4 +100,17 @@ class Moment:
             return True
         if self.attempt != earlier.attempt:
             return self.attempt > earlier.attempt
-        return ORDER[self.state] >= ORDER[earlier.state]
+        return self.state is earlier.state or self.state in reachable(earlier.state)
+
+
+@cache
+def reachable(state: State) -> frozenset[State]:
+    """Return every state that may come after `state` on the same machine, sooner or later."""
+    found: set[State] = set()
+    waiting = list(NEXT[state])
+    while waiting:
+        following = waiting.pop()
+        if following not in found:
+            found.add(following)
+            waiting.extend(NEXT[following])
+    return frozenset(found)

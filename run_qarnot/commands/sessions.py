@@ -213,8 +213,10 @@ async def _following(session: Session, *, quiet: bool = False) -> AsyncIterator[
 
 
 async def _until_ready(session: Session) -> None:
-    view = await session.until(lambda view: view.state is State.READY or view.is_over)
-    if not view.is_over:
+    """Wait until the app answers; of a batch, until it has ended."""
+    batch = session.ends_by_itself
+    view = await session.until(lambda view: view.is_over or (view.state is State.READY and not batch))
+    if not view.is_over or (batch and view.state is State.ENDED):
         return
     if view.state is State.FAILED:
         tail = (await session.logs()).splitlines()[-_LOG_LINES_ON_FAILURE:] if view.id else []

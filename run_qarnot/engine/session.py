@@ -129,6 +129,11 @@ class Session:
         finally:
             unsubscribe()
 
+    @property
+    def ends_by_itself(self) -> bool:
+        """Whether there is nothing to open, and the end of the command is what one waits for."""
+        return self._app.ends_by_itself
+
     # — the way in —
 
     @property
@@ -273,7 +278,8 @@ class Session:
         return await asyncio.to_thread(self._account.catalog.hooks.panels, self.view, self._read_result)
 
     def _read_result(self, path: str) -> bytes:
-        return b"".join(self._cloud.storage.read(self.view.results, path)) if self.view.results else b""
+        """The first MiB of a file: what plugins show is small, and a result may be as big as it likes."""
+        return next(self._cloud.storage.read(self.view.results, path), b"") if self.view.results else b""
 
     def zip_results(self, files: Sequence[StoredFile] | None = None) -> Iterator[bytes]:
         """Yield the results as one zip. Blocks: run it in a thread."""
@@ -367,7 +373,8 @@ class Session:
     def _ready(self) -> None:
         """It answers. Since when is known only to who has seen it not answer."""
         since = self.view.ready or (self._account.now() if self._seen_unready else None)
-        self._set(replace(self.view, state=State.READY, ready=since, note=""))
+        note = f"Running: {self._app.title} is at work" if self._app.ends_by_itself else ""
+        self._set(replace(self.view, state=State.READY, ready=since, note=note))
         self._tell_doors()
 
     async def _printed(self) -> str:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from run_qarnot import messages
-from run_qarnot.state import ALIVE, FINAL, ORDER, EndReason, Moment, State, observed_state
+from run_qarnot.state import ALIVE, FINAL, NEXT, ORDER, RESTARTS, EndReason, Moment, State, observed_state, reachable
 
 moments = st.builds(Moment, st.integers(0, 4), st.sampled_from(list(State)))
 
@@ -47,3 +47,20 @@ def test_no_order_of_observations_leads_back(seen):
 def test_a_new_attempt_may_go_back_to_the_queue():
     assert Moment(2, State.WAITING).may_follow(Moment(1, State.READY))
     assert not Moment(1, State.WAITING).may_follow(Moment(1, State.READY))
+
+
+def test_the_table_names_every_state_and_every_life_can_end():
+    assert set(NEXT) == set(ORDER)
+    for state in ALIVE:
+        assert reachable(state) & FINAL, f"{state} has no end"
+        assert state not in reachable(state), "nothing leads back"
+        assert all(ORDER[later] > ORDER[state] for later in reachable(state))
+    assert RESTARTS <= ALIVE
+
+
+def test_every_pair_of_states():
+    for before in ORDER:
+        for after in ORDER:
+            believed = Moment(1, after).may_follow(Moment(1, before))
+            allowed = after is before or after in reachable(before) or after in FINAL
+            assert believed == (before not in FINAL and allowed), (before, after)

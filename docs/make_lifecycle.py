@@ -1,0 +1,58 @@
+"""Writes docs/lifecycle.md from the tables that the engine itself runs on: `make docs`. A test fails if it is stale."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from run_qarnot import messages  # noqa: E402
+from run_qarnot.state import FINAL, NEXT, RESTARTS, EndReason, State  # noqa: E402
+
+PAGE = ROOT / "docs" / "lifecycle.md"
+
+
+def main() -> None:
+    PAGE.write_text(text(), encoding="utf-8")
+
+
+def text() -> str:
+    """The whole page."""
+    return "\n".join(_lines()) + "\n"
+
+
+def _lines() -> Iterator[str]:
+    yield from (
+        "# The life of a session",
+        "",
+        "<!-- Written by docs/make_lifecycle.py from run_qarnot/state.py. Change those, then `make docs`. -->",
+        "",
+        "What may come next, on one machine. The cluster is asked now and then, so steps are missed: whatever can be",
+        "reached is believed, nothing leads back, and a word that is not known changes nothing. When the cluster moves",
+        "a session to another machine, a new *attempt* begins, in any of the states with a thick border.",
+        "",
+        "```mermaid",
+        "stateDiagram-v2",
+        f"    [*] --> {State.PREPARING}",
+    )
+    for state, following in NEXT.items():
+        yield from (f"    {state} --> {after}" for after in State if after in following)
+    yield from (f"    {state} --> [*]" for state in State if state in FINAL)
+    yield "    classDef restart stroke-width:3px"
+    yield from (f"    class {state} restart" for state in State if state in RESTARTS)
+    yield from ("```", "", "| state | what a person reads |", "| --- | --- |")
+    yield from (f"| `{state}` | {messages.STATES[state].format(app='JupyterLab')} |" for state in State)
+    yield from ("", "Why a session ended:", "", "| reason | what a person reads |", "| --- | --- |")
+    yield from (f"| `{reason}` | {messages.END_REASONS[reason]} |" for reason in EndReason)
+    yield from (
+        "",
+        "`run_qarnot/engine/decide.py` turns what is seen into what is shown and done, as pure functions;",
+        "`run_qarnot/engine/session.py` carries it out: observe, decide, act, tell.",
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,118 @@
+"""One look serves all that ask at that moment; sessions with one rhythm fall into step."""
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from run_qarnot.cloud.facts import read_task
+from run_qarnot.engine.patience import patiently
+from run_qarnot.engine.watch import Watch, until_tick
+from run_qarnot.errors import NotFoundError, RefusedError, UnreachableError
+
+
+class Cluster:
+    """Counts what is asked."""
+
+    def __init__(self, *ids):
+        self.tasks = [read_task({"uuid": task_id, "state": "FullyExecuting"}) for task_id in ids]
+        self.asked = []
+
+    async def one(self, task_id, name):
+        self.asked.append(task_id)
+        for task in self.tasks:
+            if task.id == task_id:
+                return task
+        raise NotFoundError("session-unknown", text=name)
+
+    async def all(self):
+        self.asked.append("all")
+        return self.tasks
+
+
+def test_one_that_asks_alone_costs_a_request_for_one_task():
+    cluster = Cluster("a", "b")
+
+    async def ask():
+        return await Watch(cluster.one, cluster.all).look("a", "name")
+
+    assert asyncio.run(ask()).id == "a"
+    assert cluster.asked == ["a"]
+
+
+def test_fifty_that_ask_together_cost_one_request():
+    ids = [f"task-{number}" for number in range(50)]
+    cluster = Cluster(*ids)
+
+    async def ask():
+        watch = Watch(cluster.one, cluster.all)
+        return await asyncio.gather(*(watch.look(task_id, "") for task_id in ids))
+
+    assert [facts.id for facts in asyncio.run(ask())] == ids
+    assert cluster.asked == ["all"]
+
+
+def test_a_task_that_is_gone_is_not_found_and_the_others_are_served():
+    cluster = Cluster("a")
+
+    async def ask():
+        watch = Watch(cluster.one, cluster.all)
+        return await asyncio.gather(watch.look("a", ""), watch.look("gone", "my-name"), return_exceptions=True)
+
+    found, missing = asyncio.run(ask())
+    assert found.id == "a"
+    assert isinstance(missing, NotFoundError)
+    assert "my-name" in str(missing)
+
+
+def test_an_error_reaches_all_who_asked_and_the_next_round_works():
+    cluster = Cluster("a", "b")
+    failing = True
+
+    async def all_():
+        if failing:
+            raise UnreachableError("unreachable", cluster="c", problem="p")
+        return await cluster.all()
+
+    async def ask():
+        nonlocal failing
+        watch = Watch(cluster.one, all_)
+        errors = await asyncio.gather(watch.look("a", ""), watch.look("b", ""), return_exceptions=True)
+        failing = False
+        return errors, await asyncio.gather(watch.look("a", ""), watch.look("b", ""))
+
+    errors, found = asyncio.run(ask())
+    assert all(isinstance(error, UnreachableError) for error in errors)
+    assert [facts.id for facts in found] == ["a", "b"]
+
+
+@given(st.floats(0, 1e6), st.sampled_from([0.3, 0.5, 1.0, 4.0, 5.0]))
+def test_ticks_are_never_far_from_what_was_wanted(now, wait):
+    seconds = until_tick(now, wait)
+    assert wait / 2 - 1e-6 <= seconds <= wait * 1.5 + 1e-6
+
+
+@given(st.lists(st.floats(0, 5), min_size=2, max_size=20))
+def test_those_with_one_rhythm_are_in_step_after_one_wait(starts):
+    woken = [start + until_tick(start, 5.0) for start in starts]
+    again = {round(time + until_tick(time, 5.0), 6) % 5 for time in woken if abs(time % 5) < 1e-6}
+    assert len(again) <= 1
+
+
+def test_trying_again_ends_after_some_tries_and_only_for_what_may_pass(monkeypatch):
+    monkeypatch.setattr("run_qarnot.engine.patience._FIRST_PAUSE", 0.001)
+    tries, told = [], []
+
+    async def act(error):
+        tries.append(error)
+        raise error
+
+    with pytest.raises(UnreachableError):
+        asyncio.run(patiently(lambda: act(UnreachableError("storage-unreachable", problem="p")), told.append, tries=4))
+    assert (len(tries), len(told)) == (4, 3)
+    assert told[0].endswith("Trying again.")
+    tries.clear()
+    with pytest.raises(RefusedError):
+        asyncio.run(patiently(lambda: act(RefusedError("forbidden", message="m")), told.append))
+    assert len(tries) == 1
