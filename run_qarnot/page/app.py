@@ -76,7 +76,7 @@ class Page:
         self._opener = opener
         self.account: Account | None = None
         self.tasks = Tasks()
-        self.uploads = Uploads()
+        self.uploads = Uploads(downloads.folder)  # which the server erases, should this kernel be killed
         self.form = Form()
         self._starts: dict[str, tuple[Form, tuple[Incoming, ...]]] = {}  # by name, for "start again"
         self.account_card = AccountCard(self.tasks, self.check_token, self.forget)

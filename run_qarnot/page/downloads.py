@@ -50,6 +50,11 @@ class Downloads:
         folder = os.environ.get(FOLDER_VARIABLE)
         return cls(Path(folder) if folder else None, os.environ.get("VOILA_BASE_URL", "/"))
 
+    @property
+    def folder(self) -> Path | None:
+        """The server's private folder, if there is one."""
+        return self._folder if self._folder is not None and self._folder.is_dir() else None
+
     async def offer(self, name: str, make_zip: Zip, failed: Callable[[BaseException], None]) -> str:
         """Return the address, valid once and for a minute, at which the browser gets the zip.
 
@@ -61,11 +66,12 @@ class Downloads:
         Raises:
             TransferError: nobody serves downloads here.
         """
-        if self._folder is None or not self._folder.is_dir() or not hasattr(asyncio, "start_unix_server"):
+        folder = self.folder
+        if folder is None or not hasattr(asyncio, "start_unix_server"):
             problem = "the server of this page does not offer downloads"
             raise TransferError("download", name=f"{name}.zip", problem=problem)
         ticket = secrets.token_urlsafe(32)
-        path = socket_path(self._folder, ticket)
+        path = socket_path(folder, ticket)
         visitor: asyncio.Future[asyncio.StreamWriter] = asyncio.get_running_loop().create_future()
 
         async def come(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

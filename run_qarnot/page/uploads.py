@@ -59,10 +59,23 @@ class Uploads:
     """The files of one page. Ids are the browser's own serial numbers."""
 
     def __init__(self, parent: Path | None = None) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="run-qarnot-", dir=parent))  # 0700 by `mkdtemp`
+        self._parent = parent
+        self._folder: Path | None = None
         self._files: dict[int, Incoming] = {}
         self._kept: set[Path] = set()
-        self.close = weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)  # also at exit
+
+    @property
+    def folder(self) -> Path:
+        """The private folder, made when the first file comes: most pages never need one."""
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="run-qarnot-", dir=self._parent))  # 0700 by `mkdtemp`
+            self._finalizer = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)  # also at exit
+        return self._folder
+
+    def close(self) -> None:
+        """Erase everything now."""
+        if self._folder is not None:
+            self._finalizer()
 
     def __iter__(self) -> Iterator[Incoming]:
         return iter(self._files.values())

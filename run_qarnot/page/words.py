@@ -79,7 +79,7 @@ ENGLISH: Table = {
         "doors": "Other ways in",
         "vscode": "Open in VS Code",
         "ssh": "With OpenSSH",
-        "ssh_then": "then open",
+        "ssh_then": "Open the address",
         "copy": "Copy",
         "copied": "Copied",
         "save": "Save now",

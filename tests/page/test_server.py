@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -32,6 +32,7 @@ class Site:
 
     def __init__(self, folder: Path, **variables: str) -> None:
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+        self.ending: tuple[int, str, str] | None = None
         self.temporary = Path(tempfile.mkdtemp(prefix="rq-"))  # short, as usual: paths of sockets have a limit
         environment = {**kept, "PYTHONPATH": str(ROOT), "TMPDIR": str(self.temporary), **variables}
         command = [sys.executable, "-m", "run_qarnot.page.server", "--no-browser"]
@@ -56,12 +57,28 @@ class Site:
         return psutil.Process(self.process.pid).children(recursive=True)
 
     def end(self, number: int = signal.SIGTERM) -> tuple[int, str, str]:
-        if self.process.poll() is None:
+        """End it, once; return its code and what it said."""
+        if self.ending is None:
             self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=30)
-        self.left = [path.name for path in self.temporary.iterdir()]
-        shutil.rmtree(self.temporary)
-        return self.process.returncode, out, err
+            out, err = self.process.communicate(timeout=30)
+            self.left = [path.name for path in self.temporary.iterdir()]
+            shutil.rmtree(self.temporary)
+            self.ending = self.process.returncode, out, err
+        return self.ending
+
+
+@pytest.fixture
+def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
+    """Make a server that is ended whatever happens."""
+    made: list[Site] = []
+
+    def make(**variables: str) -> Site:
+        made.append(Site(tmp_path, **variables))
+        return made[-1]
+
+    yield make
+    for site in made:
+        site.end()
 
 
 @pytest.fixture(scope="module")
@@ -116,8 +133,8 @@ def test_an_unknown_download_is_not_found(site: Site) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_it_ends_with_its_kernels_and_leaves_nothing(tmp_path: Path, number: signal.Signals) -> None:
-    site = Site(tmp_path, QARNOT_CLIENT_TOKEN="secret-qarnot-token", QARNOT_CLUSTER_URL="http://127.0.0.1:9")
+def test_it_ends_with_its_kernels_and_leaves_nothing(make_site: Callable[..., Site], number: signal.Signals) -> None:
+    site = make_site(QARNOT_CLIENT_TOKEN="secret-qarnot-token", QARNOT_CLUSTER_URL="http://127.0.0.1:9")
     status, _, body = site.get()
     assert status == 200
     kernels = site.kernels()
@@ -130,15 +147,13 @@ def test_it_ends_with_its_kernels_and_leaves_nothing(tmp_path: Path, number: sig
     assert site.left == []
 
 
-def test_a_login_token_guards_page_and_downloads(tmp_path: Path) -> None:
-    site = Site(tmp_path, RUN_QARNOT_LOGIN_TOKEN="a-long-login-token")
-    try:
-        assert site.get("/")[0] == 302
-        assert site.get(f"/run-qarnot/download/{'x' * 43}/results.zip")[0] in {302, 403}
-        assert site.kernels() == []
-        assert site.get("/?token=a-long-login-token")[0] in {200, 302}
-    finally:
-        _, out, err = site.end()
+def test_a_login_token_guards_page_and_downloads(make_site: Callable[..., Site]) -> None:
+    site = make_site(RUN_QARNOT_LOGIN_TOKEN="a-long-login-token")
+    assert site.get("/")[0] == 302
+    assert site.get(f"/run-qarnot/download/{'x' * 43}/results.zip")[0] in {302, 403}
+    assert site.kernels() == []
+    assert site.get("/?token=a-long-login-token")[0] in {200, 302}
+    _, out, err = site.end()
     assert "a-long-login-token" not in site.line + out + err
 
 

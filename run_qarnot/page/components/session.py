@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from run_qarnot.engine.session import Session
 
 MOST_LOG_LINES = 5000  # kept by the browser
+_LINES_AT_ONCE = 500
 
 
 class SessionCard(Component):
@@ -166,5 +167,6 @@ class SessionCard(Component):
             self._stop_log = None
 
     def _tell_lines(self, lines: list[str]) -> None:
-        for start in range(0, len(lines), 500):
-            self.call("append", [redact(line) for line in lines[start : start + 500]])
+        kept = lines[-MOST_LOG_LINES:]  # the browser would drop the others at once
+        for start in range(0, len(kept), _LINES_AT_ONCE):
+            self.call("append", [redact(line) for line in kept[start : start + _LINES_AT_ONCE]])
