@@ -55,10 +55,13 @@ format: .venv/installed-dev
 	$(BIN)/python -m nbstripout *.ipynb
 
 bench: .venv/installed-dev
-	@exec $(BIN)/python benchmarks/launch.py $(ARGS)
+	@for part in launch following catalog transfers page; do \
+	  [ ! -e benchmarks/$$part.py ] || $(BIN)/python benchmarks/$$part.py || exit 1; \
+	done
 
 docs: .venv/installed-dev
-	@exec $(BIN)/python docs/make_lifecycle.py
+	@$(BIN)/python docs/make_lifecycle.py
+	@$(BIN)/python docs/make_reference.py
 
 screenshots: .venv/installed-dev
 	@exec $(BIN)/python docs/screenshots.py

@@ -12,16 +12,42 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from run_qarnot.catalog.apps import App
+    from run_qarnot.catalog.hooks import Panel
     from run_qarnot.catalog.image import Image, Option
+    from run_qarnot.hooks.objects import Refusal, SessionEvent, SessionInfo, TaskDraft
     from run_qarnot.hooks.spec import hookimpl, hookspec
     from run_qarnot.page.app import build
     from run_qarnot.settings import Settings
+    from run_qarnot.spec import SessionSpec
 
-__all__ = ["Image", "Option", "Settings", "__version__", "build", "hookimpl", "hookspec"]
+__all__ = [
+    "App",
+    "Image",
+    "Option",
+    "Panel",
+    "Refusal",
+    "SessionEvent",
+    "SessionInfo",
+    "SessionSpec",
+    "Settings",
+    "TaskDraft",
+    "__version__",
+    "build",
+    "hookimpl",
+    "hookspec",
+]
 
 _HOMES = {
+    "App": "run_qarnot.catalog.apps",
     "Image": "run_qarnot.catalog.image",
     "Option": "run_qarnot.catalog.image",
+    "Panel": "run_qarnot.catalog.hooks",
+    "Refusal": "run_qarnot.hooks.objects",
+    "SessionEvent": "run_qarnot.hooks.objects",
+    "SessionInfo": "run_qarnot.hooks.objects",
+    "SessionSpec": "run_qarnot.spec",
+    "TaskDraft": "run_qarnot.hooks.objects",
     "Settings": "run_qarnot.settings",
     "build": "run_qarnot.page.app",
     "hookimpl": "run_qarnot.hooks.spec",

@@ -12,7 +12,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from run_qarnot import logs
-from run_qarnot.commands import catalog, servers, show
+from run_qarnot.commands import catalog, link, plugins, servers, show
 from run_qarnot.commands.parser import parse
 from run_qarnot.errors import RunQarnotError
 from run_qarnot.settings import Settings, read_settings
@@ -30,7 +30,7 @@ def main(arguments: list[str] | None = None) -> int:
     except RunQarnotError as error:
         if error.details:
             show.err(error.details)
-        show.err(f"{error.what}\n{error.todo}")
+        show.err(f"{error.what}\n{f'{error.todo} {error.typed}'.strip()}")
         return error.exit_code
     except KeyboardInterrupt:
         return 130
@@ -55,8 +55,14 @@ def _run(settings: Settings, arguments: Namespace) -> int:
             return servers.cluster(arguments)
         case "images":
             return catalog.images(settings, as_json=arguments.json)
+        case "plugins":
+            return plugins.plugins(settings, as_json=arguments.json)
+        case "new-plugin":
+            return plugins.new_plugin(arguments.name, package=arguments.package, folder=arguments.folder)
         case "check":
             return catalog.check(settings, arguments.path, as_json=arguments.json)
+        case "link":
+            return link.link(settings, arguments.image, arguments.set, arguments.hours, arguments.base)
     return asyncio.run(_with_account(settings, arguments))
 
 

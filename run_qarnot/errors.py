@@ -35,7 +35,7 @@ class RunQarnotError(Exception):
         self.field = field
         self.details = details
         self.facts = facts
-        self.what, self.todo = messages.error_words(code, facts)
+        self.what, self.todo, self.typed = messages.error_words(code, facts)
         super().__init__(f"{self.what} {self.todo}")
 
 

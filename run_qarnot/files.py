@@ -7,12 +7,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
+from unicodedata import normalize
 
 from run_qarnot.errors import InputError
 from run_qarnot.names import check_key
 
-_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\..*)?")  # names that Windows keeps for devices
+# Names that Windows keeps for devices, also with an extension or spaces behind them.
+_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[\d¹²³])\s*(\..*)?")
+# Control characters, what Windows does not take, and what turns the direction of writing to hide an extension.
+_UNSAFE = re.compile('[\x00-\x1f\x7f-\x9f<>:"|?*\u200e\u200f\u2028-\u202e\u2066-\u2069\ufffe\uffff]')
 _LONGEST_PART = 200  # bytes; file systems take 255, and names may get a number
+_LONGEST_SUFFIX = 20  # bytes of an extension that a name keeps when it is cut
 
 
 @dataclass(frozen=True)
@@ -25,11 +30,17 @@ class Upload:
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file in a bucket; size in bytes."""
+    """A file in a bucket; size in bytes, `etag` without quotes."""
 
     key: str
     size: int
     modified: datetime
+    etag: str = ""
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it only marks an empty folder, as some storage tools make them."""
+        return self.key.endswith("/") and self.size == 0
 
 
 def collect_inputs(paths: Sequence[Path]) -> list[Upload]:
@@ -53,18 +64,11 @@ def collect_inputs(paths: Sequence[Path]) -> list[Upload]:
 def safe_paths(keys: Iterable[str]) -> dict[str, str]:
     """Map keys of a bucket, which anyone may have chosen, to relative paths that are safe to write on any system.
 
-    Nothing leads outside the folder, no two keys share a path (not on file systems that ignore case either), and no
-    file stands where a folder must be.
+    Nothing leads outside the folder, no two keys share a path (not on file systems that ignore case, or how letters
+    with accents are composed, either), and no file stands where a folder must be.
     """
-    paths: dict[str, str] = {}
-    files: set[str] = set()
-    folders: set[str] = set()
-    for key in keys:
-        path = _free_path(_safe_path(key), files, folders)
-        files.add(path.lower())
-        folders.update(_parents(path.lower()))
-        paths[key] = path
-    return paths
+    places = _Places()
+    return {key: places.take(_safe_path(key)) for key in keys}
 
 
 def _files_of(path: Path) -> Iterator[Upload]:
@@ -107,27 +111,63 @@ def _safe_path(key: str) -> str:
 
 
 def _safe_part(part: str) -> str:
-    part = re.sub(r'[\x00-\x1f\x7f<>:"|?*]', "_", part.encode("utf-8", "replace").decode())
-    part = part.encode()[:_LONGEST_PART].decode(errors="ignore").rstrip(" .") or "_"
+    part = _UNSAFE.sub("_", part.encode("utf-8", "replace").decode())
+    part = _cut(part).rstrip(" .") or "_"
     return f"_{part}" if _RESERVED.fullmatch(part) else part
 
 
-def _free_path(path: str, files: set[str], folders: set[str]) -> str:
-    pure = PurePosixPath(path)
-    candidate, number = path, 1
-    while _is_taken(candidate.lower(), files, folders):
-        number += 1
-        candidate = str(pure.with_name(f"{pure.stem} ({number}){pure.suffix}"))
-        if _parents(path.lower()) & files:  # the folder's name is a file's: another folder is needed
-            first, _, rest = path.partition("/")
-            candidate = f"{first} ({number})/{rest}"
-    return candidate
+def _cut(part: str) -> str:
+    """Shorten a name to what file systems take; it keeps its extension."""
+    if len(part.encode()) <= _LONGEST_PART:
+        return part
+    suffix = PurePosixPath(part).suffix.encode()
+    suffix = suffix if len(suffix) <= _LONGEST_SUFFIX else b""
+    stem = part.encode()[: _LONGEST_PART - len(suffix)].decode(errors="ignore")
+    return stem + suffix.decode()
 
 
-def _is_taken(path: str, files: set[str], folders: set[str]) -> bool:
-    return path in files or path in folders or bool(_parents(path) & files)
+class _Places:
+    """The paths that are taken, compared as the least exact file system does."""
+
+    def __init__(self) -> None:
+        self._files: set[str] = set()
+        self._folders: set[str] = set()
+        self._other_folders: dict[str, str] = {}  # in place of those whose name a file has
+        self._numbers: dict[str, int] = {}  # the last that a path got: thousands of twins must not be tried one by one
+
+    def take(self, path: str) -> str:
+        """Return `path`, or the nearest that is free, and take it."""
+        free = self._free(path)
+        self._files.add(_folded(free))
+        self._folders.update(_parents(_folded(free)))
+        return free
+
+    def _free(self, path: str) -> str:
+        blocked = next((folder for folder in _parents(path) if _folded(folder) in self._files), None)
+        if blocked is not None:  # the folder's name is a file's: another folder is needed, the same for all in it
+            other = self._other_folders.setdefault(_folded(blocked), self._numbered(blocked))
+            return self._free(other + path[len(blocked) :])
+        return self._numbered(path) if self._is_taken(path) else path
+
+    def _numbered(self, path: str) -> str:
+        """Return the path with the first number behind its name that no file has."""
+        pure, number = PurePosixPath(path), self._numbers.get(_folded(path), 1)
+        candidate = path
+        while self._is_taken(candidate):
+            number += 1
+            candidate = str(pure.with_name(f"{pure.stem} ({number}){pure.suffix}"))
+        self._numbers[_folded(path)] = number
+        return candidate
+
+    def _is_taken(self, path: str) -> bool:
+        return _folded(path) in self._files or _folded(path) in self._folders
 
 
-def _parents(path: str) -> set[str]:
+def _folded(path: str) -> str:
+    return normalize("NFC", normalize("NFC", path).casefold())
+
+
+def _parents(path: str) -> list[str]:
+    """The folders above a path, the highest first."""
     parts = path.split("/")
-    return {"/".join(parts[:count]) for count in range(1, len(parts))}
+    return ["/".join(parts[:count]) for count in range(1, len(parts))]

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from run_qarnot import keys
+from run_qarnot import keys, start
 from run_qarnot.spec import SessionSpec, option_constants
 
 TAG = "run-qarnot"
@@ -43,6 +43,7 @@ class TaskPlan:
     scheduling: str = ""
     tags: tuple[str, ...] = (TAG,)
     hardware: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    instances: int = 1
 
     @property
     def inputs(self) -> str:
@@ -81,7 +82,7 @@ def make_plan(
     session_key = keys.derive_session_key(token, launch_id)
     lines = keys.authorized_keys(image.ssh_keys, session_key.public, spec.user_key)
     kinds = [USER_KEY] * (spec.user_key in lines) + [SESSION_KEY] * (session_key.public in lines)
-    constants = {name: str(value) for name, value in image.constants.items()}
+    constants = {name: _constant(value) for name, value in image.constants.items()}
     constants |= option_constants(image, spec.options)
     constants |= {"DOCKER_SSH": "\n".join(lines)}
     if image.repo:
@@ -90,6 +91,8 @@ def make_plan(
         constants["DOCKER_TAG"] = image.tag or image.digest
     if image.command:
         constants["DOCKER_CMD"] = image.command
+    if image.start == "bundled":
+        constants |= start.constants(app, constants.get("DOCKER_CMD", ""))
     if app.token_env:
         constants[app.token_env] = keys.derive_app_token(token, launch_id)
     limit = timedelta(seconds=round(spec.hours * 3600))
@@ -114,3 +117,8 @@ def make_plan(
         scheduling=image.scheduling,
         hardware=image.hardware,
     )
+
+
+def _constant(value: str | float) -> str:
+    """As a container expects it: `true`, not `True`."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

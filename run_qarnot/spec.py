@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from run_qarnot.catalog.image import Image
@@ -60,6 +61,22 @@ class SessionSpec:
                 yield error
 
 
+def parse_hours(text: str, image: Image) -> float:
+    """Read a number of hours as people write it, `1.5` or `1,5`.
+
+    Raises:
+        InputError: it is no number.
+    """
+    try:
+        hours = float(text.strip().replace(",", "."))
+    except ValueError:
+        hours = math.nan
+    if math.isnan(hours):
+        limits = {"least": f"{LEAST_HOURS:g}", "most": f"{image.max_hours:g}"}
+        raise InputError("hours", field="hours", hours=f"“{text.strip()[:20]}”", **limits)
+    return hours
+
+
 def check_hours(hours: float, image: Image) -> float:
     """Return `hours` if the image allows them."""
     if not LEAST_HOURS <= hours <= image.max_hours:  # also false for NaN
@@ -68,19 +85,26 @@ def check_hours(hours: float, image: Image) -> float:
     return hours
 
 
-def option_constants(image: Image, values: Mapping[str, object]) -> dict[str, str]:
-    """Return the task constants that the image's options set, defaults included."""
-    for name in values:
+def check_names(image: Image, names: Iterable[str]) -> None:
+    """Raise InputError for the first name that is no option of the image; it says which there are."""
+    for name in names:
         if name not in image.options:
             near = nearest(name, image.options)
             hint = f"Did you mean “{near}”?" if near else f"It has: {', '.join(image.options) or 'none'}."
             raise InputError("option-unknown", image=image.id, option=name, hint=hint)
+
+
+def option_constants(image: Image, values: Mapping[str, object]) -> dict[str, str]:
+    """Return the task constants that the image's options set, defaults included."""
+    check_names(image, values)
     constants = {}
     for name, option in image.options.items():
         value = values.get(name, option.default)
-        if value is None or option.constant is None:
+        if value is None:
             continue
-        constants[option.constant] = option.check(name, value)
+        text = option.check(name, value)
+        if option.constant is not None:
+            constants[option.constant] = text
     return constants
 
 

@@ -39,9 +39,11 @@ class SessionView:
     @property
     def phase(self) -> str:
         """What it is doing, as a sentence for people."""
+        if self.state is State.FAILED:
+            return messages.end(self.state, None)
         if self.state in FINAL and self.reason:
-            return f"{messages.STATES[self.state]}. {messages.END_REASONS[self.reason]}"
-        return self.note or messages.phase(self.state, self.app_title)
+            return messages.end(self.state, self.reason)
+        return messages.say(self.note) or messages.phase(self.state, self.app_title)
 
     @property
     def is_over(self) -> bool:

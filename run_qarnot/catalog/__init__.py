@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
 
+from run_qarnot.catalog.apps import BUILTIN, App
+from run_qarnot.catalog.hooks import Hooks, NoHooks
 from run_qarnot.catalog.image import Image
-from run_qarnot.catalog.reader import Problem, Reading
+from run_qarnot.catalog.lines import Lines
+from run_qarnot.catalog.problem import Problem, make_problem, show_value
+from run_qarnot.catalog.reader import Reading
 from run_qarnot.errors import InputError, NotFoundError
 from run_qarnot.names import nearest
 
 
 @dataclass(frozen=True)
 class Catalog:
-    """Checked images by id, in the order in which they were brought, and what was wrong on the way."""
+    """Checked images by id, in the order in which they were brought, and what was wrong on the way.
+
+    Arguments:
+        images: by id.
+        problems: bad entries and plugins; everything else works.
+        apps: the kinds of app that there are, by name.
+        hooks: what plugins do with sessions.
+        lines: of the files that images come from, by source.
+    """
 
     images: dict[str, Image] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    apps: Mapping[str, App] = field(default_factory=lambda: BUILTIN)
+    hooks: Hooks = field(default_factory=NoHooks, repr=False, compare=False)
+    lines: Mapping[str, Lines] = field(default_factory=dict, repr=False, compare=False)
 
     def __iter__(self) -> Iterator[Image]:
         return iter(self.images.values())
@@ -36,16 +53,71 @@ class Catalog:
         near = nearest(name, self.images)
         raise NotFoundError("image-unknown", image=name, hint=f"Did you mean “{near}”?" if near else "")
 
+    def search(self, text: str = "", *, category: str | None = None) -> list[Image]:
+        """Return the offered images, in the catalog's order, in which every word of `text` occurs.
 
-def merge(readings: Iterable[Reading]) -> Catalog:
+        `category` narrows it to one; "" is that of the images without any.
+        """
+        words = text.lower().split()
+        return [
+            image
+            for image, haystack in self._haystacks
+            if all(word in haystack for word in words) and category in (None, image.category)
+        ]
+
+    @cached_property
+    def categories(self) -> dict[str, int]:
+        """The categories of the offered images in the catalog's order, and how many images each has."""
+        counts: dict[str, int] = {}
+        for image, _ in self._haystacks:
+            counts[image.category] = counts.get(image.category, 0) + 1
+        return counts
+
+    def line_of(self, image: Image, *key: str) -> int | None:
+        """Return where a key of an image stands in its file."""
+        lines = self.lines.get(image.source)
+        return lines.of("images", image.id, *key) if lines else None
+
+    @cached_property
+    def _haystacks(self) -> list[tuple[Image, str]]:
+        return [
+            (image, "\n".join((image.id, image.title, image.summary, image.description, image.category)).lower())
+            for image in self
+            if not image.hidden
+        ]
+
+
+def merge(readings: Iterable[Reading], apps: Mapping[str, App] = BUILTIN, hooks: Hooks | None = None) -> Catalog:
     """Put readings together. Of two images with one id the first wins, and the second is told as a problem."""
     images: dict[str, Image] = {}
     problems: list[Problem] = []
+    lines: dict[str, Lines] = {}
     for reading in readings:
         problems.extend(reading.problems)
         for image in reading.images:
-            first = images.setdefault(image.id, image)
-            if first is not image:
-                message = f"is skipped: {first.source} already brings an image of this id"
-                problems.append(Problem(image.source, image.id, message=message))
-    return Catalog(images, tuple(problems))
+            where = reading.lines or Lines("")
+            if image.app not in apps:
+                problems.append(_unknown_app(image, apps, where))
+            elif (first := images.get(image.id)) is not None:
+                line = where.of("images", image.id)
+                twice = make_problem("entry-twice", image.source, entry=image.id, line=line, first=first.source)
+                problems.append(twice)
+            else:
+                images[image.id] = _with_app(image, apps)
+                if reading.lines is not None:
+                    lines[image.source] = reading.lines
+    return Catalog(images, tuple(problems), apps, hooks or NoHooks(), lines)
+
+
+def _with_app(image: Image, apps: Mapping[str, App]) -> Image:
+    return image if image.app in BUILTIN else image.model_copy(update={"kind": apps[image.app]})
+
+
+def _unknown_app(image: Image, apps: Mapping[str, App], lines: Lines) -> Problem:
+    line = lines.of("images", image.id, "app")
+    facts: dict[str, Any] = {
+        "found": show_value(image.app),
+        "allowed": ", ".join(apps),
+        "nearest": nearest(image.app, apps),
+    }
+    return make_problem("app", image.source, entry=image.id, key="app", line=line, **facts)

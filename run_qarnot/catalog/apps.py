@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,33 @@ class App:
     ready_pattern: str | None = None
     ends_by_itself: bool = False
 
+    def problems(self) -> Iterator[str]:
+        """Yield what is wrong with it: plugins make them, so that nothing is certain."""
+        for field in fields(self):
+            wanted, value = _TYPES[str(field.type)], getattr(self, field.name)
+            if type(value) not in wanted:
+                yield f"`{field.name}` must be {' or '.join(_WORDS[kind] for kind in wanted)}"
+                return
+        if not re.fullmatch(r"[a-z][a-z0-9-]*", self.kind):
+            yield "`kind` must be small letters, digits and hyphens"
+        if self.port is not None and not 0 < self.port < 65536:
+            yield "`port` must be between 1 and 65535"
+        for name in ("open_path", "probe_path"):
+            if not (getattr(self, name) or "/").startswith("/"):
+                yield f"`{name}` must begin with “/”"
+        try:
+            re.compile(self.ready_pattern or "")
+        except re.error as error:
+            yield f"`ready_pattern` does not compile: {error}"
+
+
+_WORDS: Mapping[type, str] = {str: "text", int: "a whole number", bool: "true or false", type(None): "None"}
+_TYPES: Mapping[str, tuple[type, ...]] = {
+    "str": (str,),
+    "str | None": (str, type(None)),
+    "int | None": (int, type(None)),
+    "bool": (bool,),
+}
 
 BUILTIN: Mapping[str, App] = {
     app.kind: app

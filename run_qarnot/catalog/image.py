@@ -2,166 +2,135 @@
 
 from __future__ import annotations
 
+import importlib.resources
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, Strict, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from run_qarnot.catalog.apps import BUILTIN, App
-from run_qarnot.errors import InputError
+from run_qarnot.catalog.options import CONSTANT, Entry, Option, OptionType, check_regex, fault
+from run_qarnot.catalog.problem import show_value
 from run_qarnot.keys import KeyPolicy
 from run_qarnot.names import nearest
 
-OptionType = Literal["text", "int", "float", "bool", "choice", "multi", "secret"]
+__all__ = ["HARDWARE", "IMAGE_ID", "INTERNAL", "Image", "Option", "OptionType", "Ready", "icon_names"]
+
 IMAGE_ID = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
-_TRUE, _FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
+INTERNAL = {"id", "source", "kind"}  # fields of `Image` that are no keys of an entry
+
+# Hardware constraints of Qarnot, and what each takes.
+HARDWARE: Mapping[str, type] = {
+    "minimum_cores": int,
+    "maximum_cores": int,
+    "minimum_ram_mb": int,
+    "maximum_ram_mb": int,
+    "specification": str,
+    "cpu_model": str,
+    "gpu": bool,
+    "ssd": bool,
+}
+
+_ICONS = "those of https://pictogrammers.com/library/mdi/"
+Whole = Annotated[int, Strict()]
+Number = Annotated[float, Strict()]
+YesNo = Annotated[bool, Strict()]
+Value = str | Whole | Number | YesNo
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Option(_Entry):
-    """A form field that an image declares, and the task constant that it sets."""
-
-    label: str = Field("", description="Name of the field, for people; the option's own name when left out.")
-    help: str = Field("", description="A sentence below the field.")
-    type: OptionType = Field("text", description="What may be entered.")
-    choices: tuple[str, ...] = Field((), description="For `choice` and `multi`: what can be chosen.")
-    min: float | None = Field(None, description="For numbers: the least.")
-    max: float | None = Field(None, description="For numbers: the most.")
-    regex: str | None = Field(None, description="What a text must match as a whole; needs `message`.")
-    message: str | None = Field(None, description="What is said when `regex` does not match.")
-    default: str | int | float | bool | tuple[str, ...] | None = Field(None, description="Value when untouched.")
-    constant: str | None = Field(None, description="The task constant that it sets.", pattern=r"^[A-Za-z0-9_.-]+$")
-
-    @field_validator("regex")
-    @classmethod
-    def _compiles(cls, value: str | None) -> str | None:
-        try:
-            re.compile(value or "")
-        except re.error as error:
-            raise ValueError(f"the regular expression does not compile: {error}") from None
-        return value
-
-    @model_validator(mode="after")
-    def _is_consistent(self) -> Option:
-        if self.regex is not None and not self.message:
-            raise ValueError("`regex` needs a `message` that says what is allowed")
-        if self.type in {"choice", "multi"} and not self.choices:
-            raise ValueError(f"a field of type {self.type} needs `choices`")
-        chosen = self.default if isinstance(self.default, tuple) else (self.default,)
-        if self.choices and self.default is not None and set(map(str, chosen)) - set(self.choices):
-            raise ValueError("the `default` is not among the `choices`")
-        return self
-
-    def check(self, name: str, value: object) -> str:
-        """Return `value` as the text of a constant.
-
-        Raises:
-            InputError: when it may not be entered; the sentence says what is allowed.
-        """
-        text = ",".join(value) if isinstance(value, list | tuple) else str(value).strip()
-        problem, hint = self._problem(text)
-        if problem:
-            shown = "(hidden)" if self.type == "secret" else text
-            facts = {"value": shown, "label": self.label or name, "problem": problem, "hint": hint}
-            raise InputError("option-value", field=f"option-{name}", **facts)
-        return str(text.lower() in _TRUE).lower() if self.type == "bool" else text
-
-    def _problem(self, text: str) -> tuple[str, str]:
-        if self.type in {"int", "float"}:
-            return self._number_problem(text)
-        if self.type == "bool" and text.lower() not in _TRUE | _FALSE:
-            return "it is neither yes nor no", "Write yes or no."
-        chosen = [part for part in text.split(",") if part] if self.type == "multi" else [text]
-        if self.choices and (unknown := [part for part in chosen if part not in self.choices]):
-            return f"“{unknown[0]}” is not offered", f"Choose from: {', '.join(self.choices)}."
-        if self.regex is not None and not re.fullmatch(self.regex, text):
-            return "it has another form", self.message or ""
-        return "", ""
-
-    def _number_problem(self, text: str) -> tuple[str, str]:
-        try:
-            number = int(text) if self.type == "int" else float(text)
-        except ValueError:
-            return "it is no number" if self.type == "float" else "it is no whole number", "Write digits."
-        if self.min is not None and number < self.min:
-            return f"{self.min:g} is the least", f"Write {self.min:g} or more."
-        if self.max is not None and number > self.max:
-            return f"{self.max:g} is the most", f"Write {self.max:g} or less."
-        return "", ""
-
-
-class Ready(_Entry):
+class Ready(Entry):
     """How to know that an app answers, where its kind does not say it well enough."""
 
     pattern: str | None = Field(None, description="Finds, in the output, what the app prints once it answers.")
-    path: str | None = Field(None, description="Answers with 200 once the app is up.")
+    path: str | None = Field(None, description="Answers with 200 once the app is up.", pattern=r"^/")
 
     @field_validator("pattern")
     @classmethod
     def _compiles(cls, value: str | None) -> str | None:
-        try:
-            re.compile(value or "")
-        except re.error as error:
-            raise ValueError(f"the regular expression does not compile: {error}") from None
-        return value
+        return check_regex(value)
 
 
-class Image(_Entry):
+class Image(Entry):
     """A docker image and how to start it."""
 
     id: str = Field(pattern=rf"^{IMAGE_ID.pattern}$", description="The name of its table in the file.")
     title: str = Field("", description="Name, for people; the id when left out.")
     summary: str = Field("", description="One line: what it is good for.")
     description: str = Field("", description="More about it.")
-    icon: str = Field("mdi-cube-outline", description="A Material Design icon.", pattern=r"^mdi-[a-z0-9-]+$")
+    icon: str = Field("mdi-cube-outline", description="A Material Design icon: https://pictogrammers.com/library/mdi/")
     category: str = Field("", description="Images of one category are shown together.")
     docs_url: str = Field("", description="Where its documentation is.", pattern=r"^(https?://\S+)?$")
-    app: str = Field("jupyterlab", description="The kind of app that it runs.")
-    profile: tuple[str, ...] = Field(("jupyterlab",), description="Qarnot profile; of several, the first there is.")
-    start: Literal["image", "bundled"] = Field("image", description="Who brings up the app.")
-    repo: str = Field("", description="Docker repository.")
-    tag: str = Field("", description="Docker tag.")
+    app: str = Field("jupyterlab", description="The kind of app that it runs: built in, or brought by a plugin.")
+    profile: tuple[str, ...] = Field(
+        ("jupyterlab",), min_length=1, description="Qarnot profile; of several, the first that the account has."
+    )
+    start: Literal["image", "bundled"] = Field(
+        "image", description="Who brings up the app: the image or profile by itself, or our own start script."
+    )
+    repo: str = Field("", description="Docker repository.", pattern=r"^\S*$")
+    tag: str = Field("", description="Docker tag.", pattern=r"^([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$")
     digest: str = Field("", description="Docker digest, instead of a tag.", pattern=r"^(sha256:[0-9a-f]{64})?$")
     command: str = Field("", description="Command, where the image does not have the right one.")
     ssh_user: str = Field("root", description="Who logs in by SSH.", pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")
-    port: int | None = Field(None, ge=1, le=65535, description="Where the app listens inside the container.")
+    port: Whole | None = Field(None, ge=1, le=65535, description="Where the app listens inside the container.")
     open_path: str | None = Field(None, description="Path of the app's page.", pattern=r"^/")
-    token_env: str | None = Field(None, description="Constant by which the app's token is chosen.")
+    token_env: str | None = Field(None, description="Constant by which the app's token is chosen.", pattern=CONSTANT)
     ready: Ready = Field(Ready(pattern=None, path=None), description="How to know that the app answers.")
-    snapshot_minutes: float = Field(5, ge=0, description="Minutes between saves; 0 for none.")
-    hours: float = Field(4, gt=0, description="The session stops after so many hours.")
-    max_hours: float = Field(24, gt=0, description="The most hours that can be chosen.")
-    constants: Mapping[str, str | int | float | bool] = Field({}, description="More task constants.")
-    hardware: Mapping[str, str | int | float | bool] = Field({}, description="Hardware constraints.")
+    snapshot_minutes: Number = Field(5, ge=0, description="Minutes between saves; 0 for none.")
+    hours: Number = Field(4, gt=0, description="The session stops after so many hours.")
+    max_hours: Number = Field(24, gt=0, description="The most hours that can be chosen.")
+    constants: Mapping[str, Value] = Field(
+        default_factory=dict, description="More task constants; a container sees them as variables."
+    )
+    hardware: Mapping[str, Value] = Field(
+        default_factory=dict, description=f"What the machine must have: {', '.join(HARDWARE)}."
+    )
     scheduling: Literal["", "flex", "on-demand", "reserved"] = Field("", description="How machines are obtained.")
-    ssh_keys: KeyPolicy = Field(KeyPolicy.ONE, description="How many keys the image takes.")
-    options: Mapping[str, Option] = Field({}, description="Fields of its own on the form.")
-    hidden: bool = Field(False, description="Not offered, but still known by name.")
+    ssh_keys: KeyPolicy = Field(KeyPolicy.ONE, description="How many keys the image takes in `DOCKER_SSH`.")
+    options: Mapping[str, Option] = Field(default_factory=dict, description="Fields of its own on the form.")
+    hidden: YesNo = Field(False, description="Not offered, but still known by name.")
     source: Annotated[str, Field(exclude=True)] = ""  # who brought it: shown as “by …”
+    kind: Annotated[App | None, Field(exclude=True, repr=False)] = None  # a plugin's app, put in by the catalog
 
     @field_validator("profile", mode="before")
     @classmethod
     def _as_tuple(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
 
-    @field_validator("app")
+    @field_validator("icon")
     @classmethod
-    def _is_known(cls, value: str) -> str:
-        if value not in BUILTIN:
-            near = nearest(value, BUILTIN)
-            raise ValueError(f"there is no app “{value}”" + (f"; did you mean “{near}”?" if near else ""))
+    def _is_an_icon(cls, value: str) -> str:
+        known = icon_names()
+        if value.removeprefix("mdi-") not in known or not value.startswith("mdi-"):
+            near = nearest(value.removeprefix("mdi-"), known)
+            raise fault("icon", found=show_value(value), allowed=_ICONS, nearest=near and f"mdi-{near}")
+        return value
+
+    @field_validator("constants", "options")
+    @classmethod
+    def _are_names(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
+        for name in value:
+            if not re.match(CONSTANT, name):
+                raise fault("form", name, wanted="a name of letters, digits, “_”, “.” and “-”", found=show_value(name))
+        return value
+
+    @field_validator("hardware")
+    @classmethod
+    def _is_hardware(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
+        for name, wanted in value.items():
+            if (problem := _hardware_fault(name, wanted)) is not None:
+                raise problem
         return value
 
     @model_validator(mode="after")
     def _is_consistent(self) -> Image:
         if self.tag and self.digest:
-            raise ValueError("`tag` and `digest` exclude each other")
+            raise fault("tag-digest", "digest")
         if self.hours > self.max_hours:
-            raise ValueError(f"`hours` ({self.hours:g}) is more than `max_hours` ({self.max_hours:g})")
+            raise fault("hours", "hours", found=f"{self.hours:g}", allowed=f"up to {self.max_hours:g}")
         return self
 
     @property
@@ -172,7 +141,7 @@ class Image(_Entry):
     @property
     def effective_app(self) -> App:
         """The app kind, with what the image says for itself over it."""
-        kind = BUILTIN[self.app]
+        kind = self.kind or BUILTIN[self.app]
         return App(
             kind=kind.kind,
             title=kind.title,
@@ -183,3 +152,19 @@ class Image(_Entry):
             ready_pattern=self.ready.pattern or kind.ready_pattern,
             ends_by_itself=kind.ends_by_itself,
         )
+
+
+@cache
+def icon_names() -> frozenset[str]:
+    """The icons of the font that ipyvuetify brings, without `mdi-`."""
+    return frozenset((importlib.resources.files("run_qarnot.catalog") / "icons.txt").read_text("ascii").split())
+
+
+def _hardware_fault(name: str, value: object) -> PydanticCustomError | None:
+    if name not in HARDWARE:
+        facts = {"found": show_value(name), "allowed": ", ".join(HARDWARE), "nearest": nearest(name, HARDWARE)}
+        return fault("key-unknown", name, **facts)
+    if type(value) is not HARDWARE[name]:
+        wanted = {int: "a whole number", str: "text", bool: "true or false"}[HARDWARE[name]]
+        return fault("type", name, wanted=wanted, found=show_value(value))
+    return None

@@ -128,8 +128,7 @@ class Cloud:
             job.max_wall_time = plan.time_limit
             job.tags = list(plan.tags)
             job.auto_delete = True
-            job.submit()
-            return str(job.uuid)
+        return str(self._json("POST", "/jobs/", job._to_json())["uuid"])
 
     def drop_job(self, job_id: str) -> None:
         """Delete a job in which nothing was started. That it stays is no harm: it is empty."""
@@ -142,16 +141,15 @@ class Cloud:
         May be repeated: the launch id is looked up first, so that an answer that got lost makes no second task.
         """
         with contextlib.suppress(NotFoundError):
-            return self._with_snapshots(self.task(plan.launch_id, plan.name), plan)
-        try:
-            with self._translated():
-                self._task_of(plan, self._connection.retrieve_job(job_id)).submit()
-        except RunQarnotError:
-            # Submission is three requests (§2.2): perhaps the task is made, and one of the others failed.
-            with contextlib.suppress(NotFoundError):
-                return self._with_snapshots(self.task(plan.launch_id, plan.name), plan)
-            raise
-        return self.task(plan.launch_id, plan.name)
+            return self.task(plan.launch_id, plan.name)
+        with self._translated():
+            body = self._task_of(plan, job_id)._to_json()
+        return self.task(str(self._json("POST", "/tasks", body)["uuid"]), plan.name)
+
+    def snapshot_every(self, task: TaskFacts, seconds: int) -> None:
+        """Have the results saved again and again while the task runs."""
+        path = f"/tasks/{quote(task.id, safe='')}/snapshot/periodic"
+        check_answer(self._call("POST", path, {"interval": seconds}), self.address, task.name)
 
     def abort(self, task: TaskFacts) -> None:
         """End a task. One that is over already is left as it is."""
@@ -209,8 +207,10 @@ class Cloud:
 
     # — inner —
 
-    def _task_of(self, plan: TaskPlan, job: Any) -> Any:
-        task = self._connection.create_task(plan.name, plan.profile, plan.instances, plan.launch_id, job)
+    def _task_of(self, plan: TaskPlan, job_id: str) -> Any:
+        """The SDK knows the task's form. It is sent by us: of a 503 the SDK keeps nothing but its words."""
+        task = self._connection.create_task(plan.name, plan.profile, plan.instances, plan.launch_id)
+        task._job_uuid = job_id
         task.resources = [self._bucket(name) for name in plan.resources]
         task.results = self._bucket(plan.results)
         task.constants = dict(plan.constants)
@@ -220,19 +220,10 @@ class Cloud:
         task.hardware_constraints = list(_hardware_constraints(plan.hardware))
         if plan.scheduling:
             task.scheduling_type = _SCHEDULING[plan.scheduling]()
-        if plan.snapshot_seconds:
-            task.snapshot(plan.snapshot_seconds)
         return task
 
     def _bucket(self, name: str) -> Bucket:
         return Bucket(self._connection, name, create=False)
-
-    def _with_snapshots(self, facts: TaskFacts, plan: TaskPlan) -> TaskFacts:
-        if plan.snapshot_seconds:
-            body = {"interval": plan.snapshot_seconds}
-            path = f"/tasks/{quote(facts.id, safe='')}/snapshot/periodic"
-            check_answer(self._call("POST", path, body), self.address, plan.name)
-        return facts
 
     def _json(self, method: str, path: str, body: Mapping[str, Any] | None = None, name: str = "") -> Any:
         response = self._call(method, path, body)

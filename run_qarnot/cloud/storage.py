@@ -6,40 +6,48 @@ Uploads only ever add. Nothing here mirrors, and nothing deletes but `delete_buc
 from __future__ import annotations
 
 import contextlib
-import shutil
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from boto3.exceptions import S3UploadFailedError
-from boto3.s3.transfer import TransferConfig
-from botocore.exceptions import ClientError
 from zipstream import ZIP_STORED, ZipStream
 
+from run_qarnot.cloud.parts import checksum_of, has_parts
+from run_qarnot.cloud.receiving import Piece, ReadAhead, ReplacedError
+from run_qarnot.cloud.saving import Saving
+from run_qarnot.cloud.sending import THREADS, Sending, Unfinished, count_what_is_sent
 from run_qarnot.cloud.translate import translated
-from run_qarnot.errors import InputError, RunQarnotError, TransferError
+from run_qarnot.cloud.work import WAITS, Cancelled, GivenUpError, Progress, Work, error_code, problem_of
+from run_qarnot.errors import InputError, RefusedError, RunQarnotError, TransferError
 from run_qarnot.files import StoredFile, Upload, safe_paths
 
 _CHUNK = 1 << 20
-_PARALLEL_FILES = 4
-_TRANSFER = TransferConfig(multipart_threshold=8 << 20, multipart_chunksize=8 << 20, max_concurrency=4)
-
-Progress = Callable[[int], None]  # told the number of bytes that were moved since the last call
+_QUICK_WAITS = (0.2, 0.6)  # for calls that somebody waits for
 
 
 class Storage:
     """The buckets of one account."""
 
-    def __init__(self, client: Any, cluster: str) -> None:
+    def __init__(self, client: Any, cluster: str, waits: Sequence[float] = WAITS) -> None:
+        """Take the SDK's client.
+
+        Arguments:
+            client: of boto3.
+            cluster: the address, for the sentences of errors.
+            waits: seconds before each further attempt to move something.
+        """
         self._client = client
         self._cluster = cluster
+        self._waits = waits
+        self._quick = Work(cluster, waits=_QUICK_WAITS)
+        # botocore's own attempts sleep where nobody can wake them; those of `Work` end when the user says so.
+        client.meta.events.unregister("needs-retry.s3", unique_id="retry-config-s3")
+        count_what_is_sent(client)
 
     def create(self, bucket: str) -> None:
         """Make a bucket; one's own existing bucket is fine (`reference/qarnot-platform.md` §0.10)."""
-        with translated(self._cluster):
-            self._client.create_bucket(Bucket=bucket)
+        self._quick.attempt(lambda: self._client.create_bucket(Bucket=bucket))
 
     def files(self, bucket: str, prefix: str = "") -> list[StoredFile]:
         """Return the files of a bucket; a bucket that does not exist has none."""
@@ -49,20 +57,36 @@ class Storage:
         """Whether nothing is in the bucket, or it does not exist."""
         return next(self._list(bucket, ""), None) is None
 
-    def upload(self, bucket: str, uploads: Sequence[Upload], progress: Progress = lambda _: None) -> None:
-        """Add files to a bucket, several at once, in parts of 8 MiB.
+    def upload(
+        self,
+        bucket: str,
+        uploads: Sequence[Upload],
+        progress: Progress = lambda _: None,
+        *,
+        cancelled: Cancelled = lambda: False,
+        replace: bool = False,
+    ) -> None:
+        """Add files to a bucket, several parts at once, with the same memory whatever their sizes.
+
+        What the bucket has already is not sent again: neither whole files, nor parts of an upload that was broken off,
+        however long ago. Every checksum is compared.
+
+        Arguments:
+            bucket: it exists.
+            uploads: the files.
+            progress: is told bytes as they are sent; less than zero when some have to be sent again.
+            cancelled: is asked often; the first time that it says yes ends the upload at once.
+            replace: what stands there under the name of an upload, with other content, is replaced.
 
         Raises:
-            TransferError: names the first file that could not be moved; what was moved stays.
+            InputError: another file of that name is there, and `replace` is false; said before anything is sent.
+                Between that look and the end of the upload nothing guards the name.
+            TransferError: names the first file that could not be moved; what was moved stays, parts too.
         """
-        with ThreadPoolExecutor(_PARALLEL_FILES, thread_name_prefix="upload") as pool:
-            futures = [pool.submit(self._upload, bucket, upload, progress) for upload in uploads]
-            try:
-                for future in futures:
-                    future.result()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        work = Work(self._cluster, progress, cancelled, self._waits)
+        missing = self._not_there_yet(bucket, uploads, work, replace=replace)
+        unfinished = self._unfinished(bucket, work) if any(_is_large(upload) for upload in missing) else Unfinished({})
+        work.run([Sending(self._client, bucket, upload, unfinished, work).begin for upload in missing], THREADS)
 
     def read(self, bucket: str, key: str) -> Iterator[bytes]:
         """Yield the content of a file in chunks of at most 1 MiB."""
@@ -71,91 +95,141 @@ class Storage:
         with contextlib.closing(body), translated(self._cluster):
             yield from iter(lambda: body.read(_CHUNK), b"")
 
-    def zip(self, bucket: str, files: Sequence[StoredFile]) -> Iterator[bytes]:
+    def zip(self, bucket: str, files: Sequence[StoredFile], *, cancelled: Cancelled = lambda: False) -> Iterator[bytes]:
         """Yield files of a bucket as one zip: nothing on disk, constant memory, zip64 where it is needed.
 
-        Stored, not compressed: reading is the limit, and most results are compressed formats already.
-        """
-        stream = ZipStream(compress_type=ZIP_STORED)
-        names = safe_paths(file.key for file in files)
-        for file in files:
-            stream.add(self.read(bucket, file.key), names[file.key], size=file.size)
-        yield from stream
-
-    def download(
-        self, bucket: str, files: Sequence[StoredFile], folder: Path, progress: Progress = lambda _: None
-    ) -> None:
-        """Write files of a bucket below `folder`. Nothing that exists is overwritten, nothing incomplete is kept.
+        Stored, not compressed: reading is the limit, and most results are compressed formats already. Each file is the
+        version that stands there when its turn comes, whole.
 
         Raises:
-            InputError: a file is there already; said before anything is written.
+            TransferError: a file could not be read; what was yielded is no zip.
+        """
+        files = [file for file in files if not file.is_folder]
+        work = Work(self._cluster, cancelled=cancelled, waits=self._waits)
+        names = safe_paths(file.key for file in files)
+        stream = ZipStream(compress_type=ZIP_STORED)
+        with ReadAhead(self._client, (Piece(bucket, file.key) for file in files), work, self._cluster) as reader:
+            for file in files:
+                stream.add(_content(reader, file), names[file.key], size=file.size)
+            yield from stream
+
+    def download(
+        self,
+        bucket: str,
+        files: Sequence[StoredFile],
+        folder: Path,
+        progress: Progress = lambda _: None,
+        *,
+        cancelled: Cancelled = lambda: False,
+    ) -> list[str]:
+        """Write files of a bucket below `folder`. Nothing that exists is overwritten, nothing incomplete has its name.
+
+        A file that an earlier attempt has brought is not read again, and one that it has begun is gone on with. The
+        arguments are those of `upload`.
+
+        Returns:
+            The keys of files whose checksum could not be confirmed: see `saving`.
+
+        Raises:
+            InputError: a file is there already, with other content; said before anything is written.
             TransferError: a file could not be read or written.
         """
-        names = safe_paths(file.key for file in files)
-        targets = {file.key: folder / names[file.key] for file in files}
-        for target in targets.values():
-            if target.exists():
-                raise InputError("output-exists", path=target)
-        for file in files:
-            self._download(bucket, file, targets[file.key], progress)
+        files = [file for file in files if not file.is_folder]
+        work = Work(self._cluster, progress, cancelled, self._waits)
+        targets = {key: folder / path for key, path in safe_paths(file.key for file in files).items()}
+        return Saving(self._client, bucket, self._cluster, work).save(files, targets)
 
     def presign(self, bucket: str, key: str, seconds: int) -> str:
-        """Return an address that gives one file, without a token, for so many seconds."""
+        """Return an address that gives one file, without a token, for so many seconds. Browsers save it."""
         with translated(self._cluster):
-            parameters = {"Bucket": bucket, "Key": key}
+            parameters = {"Bucket": bucket, "Key": key, "ResponseContentDisposition": "attachment"}
             return str(self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds))
 
     def delete_bucket(self, bucket: str) -> None:
-        """Delete a bucket with all that is in it. There is no way back."""
-        with translated(self._cluster):
-            for start in iter(lambda: [{"Key": file.key} for file in self._first(bucket, 1000)], []):
-                self._client.delete_objects(Bucket=bucket, Delete={"Objects": start, "Quiet": True})
-            with contextlib.suppress(self._client.exceptions.NoSuchBucket):
-                self._client.delete_bucket(Bucket=bucket)
+        """Delete a bucket with all that is in it, unfinished uploads too. There is no way back."""
+        for key, upload_ids in self._unfinished(bucket, self._quick).by_key.items():
+            for upload_id in upload_ids:
+                with contextlib.suppress(RefusedError):
+                    names = {"Bucket": bucket, "Key": key, "UploadId": upload_id}
+                    self._quick.attempt(partial(self._client.abort_multipart_upload, **names))
+        for start in iter(lambda: [{"Key": file.key} for file in self._first(bucket, 1000)], []):
+            objects = {"Objects": start, "Quiet": True}
+            self._quick.attempt(partial(self._client.delete_objects, Bucket=bucket, Delete=objects))
+        with translated(self._cluster), contextlib.suppress(self._client.exceptions.NoSuchBucket):
+            self._client.delete_bucket(Bucket=bucket)
 
     def _first(self, bucket: str, count: int) -> list[StoredFile]:
         return [file for file, _ in zip(self._list(bucket, ""), range(count), strict=False)]
 
     def _list(self, bucket: str, prefix: str) -> Iterator[StoredFile]:
-        pages = self._client.get_paginator("list_objects").paginate(Bucket=bucket, Prefix=prefix)
-        with translated(self._cluster):
+        marker, is_more = "", True
+        while is_more:  # boto3's own paginator has no second attempt: after an error it says that nothing follows
+            asked = {"Bucket": bucket, "Prefix": prefix, "Marker": marker}
             try:
-                for page in pages:
-                    for entry in page.get("Contents", []):
-                        yield StoredFile(entry["Key"], entry["Size"], entry["LastModified"])
-            except ClientError as error:
-                if error.response.get("Error", {}).get("Code") != "NoSuchBucket":
-                    raise
+                page = self._quick.attempt(partial(self._client.list_objects, **asked))
+            except RunQarnotError as error:
+                if error_code(error) == "NoSuchBucket":
+                    return
+                raise
+            for entry in page.get("Contents", []):
+                marker = entry["Key"]
+                yield StoredFile(entry["Key"], entry["Size"], entry["LastModified"], entry["ETag"].strip('"'))
+            is_more = bool(page.get("IsTruncated") and page.get("Contents"))
 
-    def _upload(self, bucket: str, upload: Upload, progress: Progress) -> None:
+    def _not_there_yet(self, bucket: str, uploads: Sequence[Upload], work: Work, *, replace: bool) -> Sequence[Upload]:
+        """Leave out the uploads that the bucket has already."""
+        wanted = {upload.key for upload in uploads}
+        there = {file.key: file for file in self._list(bucket, "") if file.key in wanted}
+        if not there:
+            return uploads
+        missing: list[Upload] = []
+        for upload in uploads:
+            try:
+                is_same = upload.key in there and _is_same(upload.path, there[upload.key], work)
+            except OSError as error:
+                raise TransferError("upload", name=upload.key, problem=problem_of(error)) from error
+            if is_same:
+                work.moved(there[upload.key].size)
+            elif upload.key in there and not replace:
+                raise InputError("input-exists", field="upload", name=upload.key, bucket=bucket)
+            else:
+                missing.append(upload)
+        return missing
+
+    def _unfinished(self, bucket: str, work: Work) -> Unfinished:
+        def listed() -> list[tuple[Any, str, str]]:
+            pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket)
+            found = [upload for page in pages for upload in page.get("Uploads", [])]
+            return sorted(((each["Initiated"], each["Key"], each["UploadId"]) for each in found), reverse=True)
+
         try:
-            with translated(self._cluster):
-                self._client.upload_file(str(upload.path), bucket, upload.key, Callback=progress, Config=_TRANSFER)
-        except RunQarnotError as error:
-            raise TransferError("upload", name=upload.key, problem=_upload_problem(error)) from error
-
-    def _download(self, bucket: str, file: StoredFile, target: Path, progress: Progress) -> None:
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".partial-", delete=False) as partial:
-                try:
-                    for chunk in self.read(bucket, file.key):
-                        partial.write(chunk)
-                        progress(len(chunk))
-                    partial.close()
-                    shutil.move(partial.name, target)
-                except BaseException:
-                    Path(partial.name).unlink(missing_ok=True)
-                    raise
-        except OSError as error:
-            raise TransferError("write", path=target, problem=error.strerror or "unknown") from error
-        except RunQarnotError as error:
-            raise TransferError("download", name=file.key, problem=error.what) from error
+            found = work.attempt(listed)
+        except RefusedError:
+            return Unfinished({})  # a storage that does not tell: everything is sent anew
+        by_key: dict[str, list[str]] = {}
+        for _, key, upload_id in found:
+            by_key.setdefault(key, []).append(upload_id)
+        return Unfinished(by_key)
 
 
-def _upload_problem(error: RunQarnotError) -> str:
-    cause = error.__cause__
-    if isinstance(cause, S3UploadFailedError):
-        inner = cause.__cause__ or cause.__context__
-        return str(inner or cause)
-    return str(cause) if isinstance(cause, OSError) else error.what
+def _is_large(upload: Upload) -> bool:
+    return upload.path.is_file() and has_parts(upload.path.stat().st_size)
+
+
+def _is_same(path: Path, stored: StoredFile, work: Work) -> bool:
+    if path.stat().st_size != stored.size:
+        return False
+    return checksum_of(path, stored.etag, stored.size, work.check).matches() is True
+
+
+def _content(reader: ReadAhead, file: StoredFile) -> Iterator[bytes]:
+    try:
+        with reader.next() as piece:
+            yield from piece.chunks(reader.work)
+    except GivenUpError:
+        raise
+    except ReplacedError as error:
+        problem = "it was replaced while it was read"
+        raise TransferError("download", name=file.key, problem=problem) from error
+    except RunQarnotError as error:
+        raise TransferError("download", name=file.key, problem=problem_of(error)) from error

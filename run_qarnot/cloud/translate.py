@@ -75,7 +75,7 @@ def check_answer(response: requests.Response, cluster: str, name: str) -> None:
     Arguments:
         response: of the API.
         cluster: its address.
-        name: of the session that was asked for.
+        name: of the session that was asked for; empty when something new was to be made.
     """
     if response.ok:
         return
@@ -83,11 +83,13 @@ def check_answer(response: requests.Response, cluster: str, name: str) -> None:
     match response.status_code:
         case HTTPStatus.UNAUTHORIZED:
             raise RefusedError("token-refused", cluster=cluster)
-        case HTTPStatus.PAYMENT_REQUIRED:
+        case HTTPStatus.PAYMENT_REQUIRED if "hardware constraint" not in message.lower():
             raise RefusedError("credits", message=message)
+        case HTTPStatus.FORBIDDEN if "maximum number of" in message.lower():
+            raise RefusedError("quota-tasks", message=message)
         case HTTPStatus.FORBIDDEN:
             raise RefusedError("forbidden", message=message)
-        case HTTPStatus.NOT_FOUND:
+        case HTTPStatus.NOT_FOUND if name:
             raise NotFoundError("session-unknown", text=name)
         case status if status in _UNREACHABLE_STATUS:
             raise UnreachableError("unreachable", cluster=cluster, problem=f"it answers {status} {message}".strip())

@@ -5,6 +5,7 @@ A second, independent reading of Qarnot's API (`reference/qarnot-platform.md`): 
 
     with LocalCluster() as cluster:
         connection = qarnot.connection.Connection(cluster_url=cluster.cluster_url, client_token=cluster.token)
+        cluster.control.preempt(task)  # time and trouble: run_qarnot/cluster/control.py
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from run_qarnot.cluster.faults import ControlError
     from run_qarnot.cluster.server import ClusterError, LocalCluster
 
-__all__ = ["ClusterError", "LocalCluster"]
+__all__ = ["ClusterError", "ControlError", "LocalCluster"]
 
 
 def __getattr__(name: str) -> Any:

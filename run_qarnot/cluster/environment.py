@@ -13,8 +13,10 @@ _ALLOWED |= {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy",
 _ALLOWED_BEGINNINGS = ("LC_", "PIP_", "SSL_CERT_")
 
 
-def task_environment(task: Task, job: Path, home: Path, caller: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Variables for instance 0 of a task: an allow-list of the caller's, then constants, then the platform's own.
+def task_environment(
+    task: Task, instance: int, job: Path, home: Path, caller: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Variables for an instance of a task: an allow-list of the caller's, then constants, then the platform's own.
 
     A secret of the caller (its Qarnot token, above all) is in none of them.
     """
@@ -27,7 +29,7 @@ def task_environment(task: Task, job: Path, home: Path, caller: Mapping[str, str
         "TMPDIR": temporary,
         "SHELL": "/bin/bash" if Path("/bin/bash").exists() else "/bin/sh",
         **{name: value for name, value in task.constants.items() if "\0" not in value and "=" not in name},
-        **instance_variables(task),
+        **instance_variables(task, instance),
         "TASK_PATH": str(job),
         "QARNOT_RESOURCES_DIRECTORY": str(job),
         "QARNOT_RESULTS_DIRECTORY": str(job),
@@ -36,9 +38,9 @@ def task_environment(task: Task, job: Path, home: Path, caller: Mapping[str, str
     }
 
 
-def instance_variables(task: Task, instance: int = 0) -> dict[str, str]:
+def instance_variables(task: Task, instance: int) -> dict[str, str]:
     """Who this instance is; FRAME_ID, QRANK and QSIZE are old aliases."""
-    count = str(task.definition.get("instanceCount") or 1)
+    count = str(len(task.instances) or 1)
     return {
         "INSTANCE_ID": str(instance),
         "INSTANCE_COUNT": count,

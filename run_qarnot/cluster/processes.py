@@ -83,6 +83,14 @@ class Process:
         await asyncio.gather(*self._pumps)
         return code
 
+    def kill(self) -> None:
+        """End all at once, as when the machine goes away. Returns at once."""
+        with contextlib.suppress(psutil.Error):
+            for process in psutil.Process(self.pid).children(recursive=True):
+                with contextlib.suppress(psutil.Error):
+                    process.kill()
+        self.end()
+
     def end(self) -> None:
         """Ask for the end, gently at first. Returns at once; `wait` tells when it is done."""
         if self._process.stdin:

@@ -33,12 +33,23 @@ class Profile:
         return {"name": self.name, "constants": constants, "licenses": []}
 
 
+_CLUSTER = {"DOCKER_CMD_MASTER": ("", "Command of instance 0"), "DOCKER_CMD_WORKER": ("", "Command of the others")}
+
+# Software that is not on this machine: its tasks start and, on `-ssh` profiles, stay for visitors (§3.1, §3.4).
+_SOFTWARE = "blender openfoam openfoam-foundation fds code-aster starccm-qarnot auto-sklearn-cluster"
+_SOFTWARE_SSH = "openfoam-ssh openfoam-foundation-ssh code-aster-ssh starccm-qarnot-ssh"
+
 PROFILES = {
     profile.name: profile
     for profile in (
         Profile("docker-batch", _DOCKER),
         Profile("docker-network", _DOCKER),
         Profile("docker-network-ssh", _DOCKER | _SSH, forwards=True),
+        Profile("docker-cluster", _DOCKER | _CLUSTER),
+        Profile("docker-cluster-network", _DOCKER | _CLUSTER),
+        Profile("docker-cluster-network-ssh", _DOCKER | _CLUSTER | _SSH, forwards=True),
         Profile("jupyterlab", _DOCKER | _JUPYTERLAB | _SSH, forwards=True),
+        *(Profile(name, _DOCKER) for name in _SOFTWARE.split()),
+        *(Profile(name, _DOCKER | _SSH, forwards=True) for name in _SOFTWARE_SSH.split()),
     )
 }

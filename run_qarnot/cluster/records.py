@@ -1,4 +1,4 @@
-"""All tasks and jobs that there are, by id and by short name; on disk too when there is a state folder."""
+"""All tasks, jobs and pools that there are, by id and by short name; on disk too when there is a state folder."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from typing import Any, Generic, TypeVar
 
 from run_qarnot.cluster.jobs import Job
 from run_qarnot.cluster.output import Output
-from run_qarnot.cluster.tasks import Task
+from run_qarnot.cluster.pools import Pool
+from run_qarnot.cluster.tasks import Instance, Task
 
-_Record = TypeVar("_Record", Task, Job)
+_Record = TypeVar("_Record", Task, Job, Pool)
 
 
 class Shelf(Generic[_Record]):
@@ -52,7 +53,7 @@ class Shelf(Generic[_Record]):
             (self._folder / f"{record.uuid}.json").unlink(missing_ok=True)
 
 
-def _plain(record: Task | Job) -> dict[str, Any]:
+def _plain(record: Task | Job | Pool | Instance) -> dict[str, Any]:
     """The record as JSON: dates as text, sets as lists, output as text; forwards end with the process anyway."""
     plain: dict[str, Any] = {}
     for field in dataclasses.fields(record):
@@ -65,6 +66,8 @@ def _plain(record: Task | Job) -> dict[str, Any]:
             value = {"output": {str(number): tail.everything() for number, tail in value.instances.items()}}
         elif field.name == "forwards":
             value = []
+        elif field.name == "instances":
+            value = [{"instance": _plain(instance)} for instance in value]
         plain[field.name] = value
     return plain
 
@@ -76,11 +79,15 @@ def _load(kind: type[_Record], file: Path) -> _Record:
 
 
 def _rich(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_rich(item) for item in value]
     if not isinstance(value, dict) or len(value) != 1:
         return value
     ((mark, content),) = value.items()
     if mark == "date":
         return datetime.fromisoformat(content)
+    if mark == "instance":
+        return Instance(**{name: _rich(item) for name, item in content.items()})
     if mark == "set":
         return set(content)
     if mark == "output":

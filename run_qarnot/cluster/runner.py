@@ -7,19 +7,15 @@ import logging
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from run_qarnot.cluster import tasks
-from run_qarnot.cluster.commands import expand
-from run_qarnot.cluster.environment import task_environment
-from run_qarnot.cluster.images import Start, start_for
-from run_qarnot.cluster.processes import Process
-from run_qarnot.cluster.profiles import PROFILES
-from run_qarnot.cluster.ssh import Gate, read_keys
-from run_qarnot.cluster.storage import Storage
-from run_qarnot.cluster.tasks import Forward, Task
-from run_qarnot.cluster.wire import date, now
-from run_qarnot.cluster.workspace import Filters, Workspace
+from run_qarnot.cluster.node import Node, Site
+from run_qarnot.cluster.slots import Slots
+from run_qarnot.cluster.snapshots import Snapshots
+from run_qarnot.cluster.storage import QuotaError
+from run_qarnot.cluster.tasks import Instance, Task
+from run_qarnot.cluster.wire import now
+from run_qarnot.cluster.workspace import Filters
 
 INTERRUPTED = ("LOCAL-RESTART", "The local cluster was stopped while this task was running. Start the task again.")
 _log = logging.getLogger(__name__)
@@ -28,25 +24,28 @@ _log = logging.getLogger(__name__)
 class Run:
     """Executes one task. Everything here runs on the cluster's event loop; disk and storage work in threads."""
 
-    def __init__(self, task: Task, folder: Path, storage: Storage, save: Callable[[Task], None]) -> None:
+    def __init__(self, task: Task, folder: Path, site: Site, slots: Slots, save: Callable[[Task], None]) -> None:
         self.task = task
         self.deleted = False  # to be forgotten once it ended
-        self._space = Workspace(folder, storage)
+        self.nodes = [Node(task, instance, folder / str(instance.number), site) for instance in task.instances]
+        self.snapshots = Snapshots(task, self.nodes, site.holds, save)
+        self._folder = folder
+        self._site = site
+        self._slots = slots
         self._save = save
-        self._process: Process | None = None
-        self._gate: Gate | None = None
+        self._let_go = asyncio.Event()  # out of the queue: to start, or to end
         self._cancelled = False
         self._interrupted = False
         self._keep_results = bool(task.definition["uploadResultsOnCancellation"])
-        self._periodic: asyncio.Task[None] | None = None
-        self._snapshots: set[asyncio.Task[None]] = set()
+        self._shown: str | None = None  # a state that a preemption is told to show meanwhile
 
     async def live(self) -> None:
         """Go through all states. Whatever happens, the task ends in a final one and leaves nothing behind."""
         try:
-            await self._dispatch()
-            code = None if self._cancelled else await self._execute()
-            await self._settle(code)
+            await self._let_go.wait()
+            if self.task.admitted and not self._cancelled:
+                await asyncio.gather(*(self._live_through(node) for node in self.nodes))
+            await self._settle()
         except Exception as error:  # the top of a task's life: it must end in a final state  # noqa: BLE001
             _log.exception("Task %s ended by a fault of the local cluster", self.task.uuid)
             self.task.fail("LOCAL-FAULT", f"The local cluster failed: {error}")
@@ -54,100 +53,127 @@ class Run:
         finally:
             await self._leave()
 
-    async def _dispatch(self) -> None:
-        task = self.task
-        task.dispatched = now()
-        self._move(tasks.DISPATCHED)
-        await asyncio.to_thread(self._space.make)
-        await self._fetch()
-        task.transferred = now()
+    @property
+    def is_waiting(self) -> bool:
+        return not self._let_go.is_set()
 
-    async def _fetch(self) -> None:
-        for key in await asyncio.to_thread(self._space.fetch, self.task):
-            self.task.stderr.write(f"Local cluster: {key!r} has no possible place in /job and was skipped.\n")
+    def admit(self) -> None:
+        """The queue lets it start."""
+        self.task.admitted = now()
+        self._let_go.set()
 
-    async def _execute(self) -> int:
-        """Run the main command; returns its exit code."""
-        task = self.task
-        task.phase = "environment"
-        try:
-            start = start_for(task, self._space.job)
-        except ValueError as error:
-            task.fail("LOCAL-START", str(error))
-            return 1
-        environment = {**task_environment(task, self._space.job, self._space.home), **start.environment}
-        self._move(tasks.EXECUTING)
-        task.stdout.write(start.notice)
-        task.started = now()
-        self._process = await Process.start(
-            start.command, self._folder(), environment, task.stdout.feed, task.stderr.feed
-        )
-        task.phase = "execution"
-        if self._cancelled:
-            self._process.end()
-        elif PROFILES[task.profile].forwards:
-            await self._open_gate(start, environment)
-        code = await self._process.wait()
-        task.stopped = now()
-        await self._close_gate()
-        return code
+    def give_up(self, code: str, message: str) -> None:
+        """The queue will never let it start."""
+        if self.is_waiting:
+            self.task.fail(code, message)
+            self._let_go.set()
 
-    def _folder(self) -> Path:
-        """Where the command starts: DOCKER_WORKDIR below `/job` when it is one, else `/job`."""
-        wanted = self.task.constants.get("DOCKER_WORKDIR", "")
-        folder = self._space.job / wanted.removeprefix("/job").lstrip("/")
-        inside = folder.is_dir() and folder.resolve().is_relative_to(self._space.job.resolve())
-        return folder if inside else self._space.job
+    async def _live_through(self, node: Node) -> None:
+        """All attempts of one instance, and the upload of its results."""
+        async with self._slots.one():
+            code = await self._attempts(node)
+            if code is not None:
+                await self._finish(node, code)
 
-    async def _open_gate(self, start: Start, environment: dict[str, str]) -> None:
-        assert self._process
-        keys, bad = read_keys(expand(self.task.constants.get("DOCKER_SSH", ""), self.task.constants))
-        if bad:
-            self.task.stderr.write(f"Local cluster: {len(bad)} line(s) of DOCKER_SSH are no public keys.\n")
-        self._gate = Gate(self._space.job, environment, start.ports, self._process.pid)
-        port = await self._gate.open(keys)
-        self.task.forwards = [Forward(22, "127.0.0.1", port)]
-        self.task.touch()
+    async def _attempts(self, node: Node) -> int | None:
+        """The exit code that counts; None when it never came to start."""
+        while not self._cancelled:
+            await self._dispatch(node)
+            start = None if node.preempted or self._cancelled else node.plan()
+            if node.instance.error or self._cancelled:
+                return 1 if node.instance.error else None
+            code = -1
+            if start:
+                node.instance.is_listed = True
+                self._shown = None
+                self._show_state()
+                code = await node.execute(start)
+            if self._cancelled or not (node.preempted or (code and self._may_retry(node.instance))):
+                return code
+            await node.renew()
+        return None
 
-    async def _close_gate(self) -> None:
-        self.task.forwards = []
-        if self._gate:
-            gate, self._gate = self._gate, None
-            await gate.close()
+    async def _dispatch(self, node: Node) -> None:
+        node.instance.dispatched = now()
+        self._show_state()
+        await node.prepare()
 
-    async def _settle(self, code: int | None) -> None:
-        """Upload the results and give the task its final state."""
-        task = self.task
-        self.watch(0)
-        await asyncio.gather(*self._snapshots)
-        if not self._cancelled:
-            task.phase = "upload"
+    def _may_retry(self, instance: Instance) -> bool:
+        """Nothing or 0 is no retry; of the two limits, the stricter one counts (§2.2)."""
+        settings = self.task.definition["retrySettings"]
+        each = settings.get("maxPerInstanceRetries")
+        each = self.task.definition["maxRetriesPerInstance"] or None if each is None else each
+        total = settings.get("maxTotalRetries")
+        if each is None and total is None:
+            return False
+        used = self.task.retries.get(str(instance.number), 0)
+        may = (each is None or used < each) and (total is None or sum(self.task.retries.values()) < total)
+        if may:
+            self.task.retries[str(instance.number)] = used + 1
+        return may
+
+    def _show_state(self) -> None:
+        """The state that follows from those of the instances (§2.4bis)."""
+        states = self.task.instances
+        dispatched = sum(each.dispatched is not None or each.has_started for each in states)
+        executing = sum(each.is_listed or each.has_started for each in states)
+        if self._shown:
+            state = self._shown
+        elif executing:
+            state = tasks.EXECUTING if executing == len(states) else tasks.PARTLY_EXECUTING
+        else:
+            state = tasks.DISPATCHED if dispatched == len(states) else tasks.PARTLY_DISPATCHED
+        if state != self.task.state:
+            self._move(state)
+
+    async def _finish(self, node: Node, code: int) -> None:
+        """An instance ended: upload what it leaves."""
+        task, instance = self.task, node.instance
+        instance.phase = "upload"
+        if all(each.ended or each.phase == "upload" for each in task.instances):
+            await self.snapshots.stop()
             self._move(tasks.UPLOADING)
-        bucket = task.definition.get("resultBucket")
+        await self._hold("UploadingResults", only_if=not self._cancelled)
+        bucket = task.definition["resultBucket"]
         if bucket and (not self._cancelled or self._keep_results):
-            filters = Filters.of(task, "results")
-            task.results |= await asyncio.to_thread(self._space.upload, filters, bucket, "")
+            await self._upload(node, bucket)
+        if code and not instance.error and not self._cancelled:
+            tail = task.stderr.instances.get(instance.number)
+            debug = tail.everything()[-500:] if tail else ""
+            instance.error = task.fail("LOCAL-EXIT", f"The command ended with exit code {code}.", debug)
+        instance.state = tasks.CANCELLED if self._cancelled else tasks.FAILURE if instance.error else tasks.SUCCESS
+        instance.ended, instance.phase, instance.is_listed = now(), "", False
+        task.touch()
+
+    async def _upload(self, node: Node, bucket: str) -> None:
+        try:
+            prefix = self.task.definition.get("resultsBucketPrefix") or ""
+            await node.upload(Filters.of(self.task, "results"), bucket, prefix)
+        except QuotaError as error:
+            node.instance.error = self.task.fail("LOCAL-UPLOAD", f"The results could not be uploaded: {error}")
+
+    async def _hold(self, stage: str, only_if: bool = True) -> None:
+        holds = self._site.holds
+        if only_if:
+            await holds.pulse.until(lambda: self._interrupted or not holds.holds(stage, self.task.uuid))
+
+    async def _settle(self) -> None:
+        """Give the task its final state."""
+        task = self.task
+        await self.snapshots.stop()
+        await self._hold("PendingCancel", only_if=self._cancelled)
         if self._cancelled and not self._interrupted:
             self._end(tasks.CANCELLED)
-        elif code == 0 and not task.errors and not self._interrupted:
-            self._end(tasks.SUCCESS)
-        else:
-            if self._interrupted:
-                task.fail(*INTERRUPTED)
-            elif not task.errors:
-                task.fail(
-                    "LOCAL-EXIT", f"The command ended with exit code {code}.", task.stderr.aggregate.everything()[-500:]
-                )
-            self._end(tasks.FAILURE)
+            return
+        if self._interrupted:
+            task.fail(*INTERRUPTED)
+        self._end(tasks.FAILURE if task.errors else tasks.SUCCESS)
 
     async def _leave(self) -> None:
         """Processes, ports and the folder go."""
-        self.watch(0)
-        if self._process:
-            self._process.end()
-            await self._process.wait()
-        await self._close_gate()
-        await asyncio.to_thread(shutil.rmtree, self._space.folder, ignore_errors=True)
+        await self.snapshots.stop()
+        await asyncio.gather(*(node.leave() for node in self.nodes))
+        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
     def cancel(self, state: str = tasks.CANCELLING) -> None:
         """Abort (or, with PendingDelete, abort because it is to be deleted). Returns at once."""
@@ -156,82 +182,34 @@ class Run:
         self._cancelled = True
         if self.task.state != state:
             self._move(state)
-        if self._process:
-            self._process.end()
+        self._let_go.set()
+        for node in self.nodes:
+            node.end()
 
     def interrupt(self, keep_results: bool) -> None:
         """The cluster stops: not the user's wish, so the task fails, and its results are kept if anything is."""
-        if not self._cancelled:
-            self._interrupted = True
+        self._interrupted = not self._cancelled
+        if self._interrupted:
             self._keep_results = keep_results
             self.cancel()
+        self._interrupted = True
+        self._site.holds.pulse.beat()
+
+    def preempt(self, numbers: set[int] | None = None, state: str | None = None) -> int:
+        """Take machines away (all, or of some instances); returns how many. `state` is shown until they are back."""
+        taken = [
+            node for node in self.nodes if node.is_executing and (numbers is None or node.instance.number in numbers)
+        ]
+        for node in taken:
+            node.preempt()
+        if taken and state:
+            self._shown = state
+            self._show_state()
+        return len(taken)
 
     async def refresh(self) -> None:
         """Bring new and changed resources into the running task (PATCH, §2.1)."""
-        await self._fetch()
-
-    def snapshot(self, request: dict[str, Any], bucket: str) -> dict[str, Any]:
-        """Start an instant snapshot; its answer changes while it goes on (§2.6)."""
-        task = self.task
-        stem = name = f"snap_{task.uuid}_{now():%Y%m%d%H%M%S}"
-        while name in task.snapshots:  # two in one second
-            name = f"{stem}_{len(task.snapshots)}"
-        answer = {
-            "id": name,
-            "taskUuid": task.uuid,
-            "triggerDate": date(now()),
-            "lastUpdateDate": date(now()),
-            "status": "Triggered",
-            "snapshotConfig": {
-                "whitelist": request.get("whitelist"),
-                "blacklist": request.get("blacklist"),
-                "bucket": bucket,
-                "bucketPrefix": request.get("bucketPrefix") or "",
-            },
-            "sizeToUpload": 0,
-            "transferredSize": 0,
-        }
-        task.snapshots[name] = answer
-        upload = asyncio.create_task(self._snapshot(answer))
-        self._snapshots.add(upload)
-        upload.add_done_callback(self._snapshots.discard)
-        return answer
-
-    async def _snapshot(self, answer: dict[str, Any]) -> None:
-        """Upload what changed now; also what `watch` does at each interval."""
-        config = answer["snapshotConfig"]
-        answer["status"] = "InProgress"
-        filters = Filters.of(self.task, "snapshot", config)
-        place = (config["bucket"], config["bucketPrefix"])
-        try:
-            keys = await asyncio.to_thread(self._space.upload, filters, *place, answer)
-        except Exception:  # a bucket name that storage refuses, a full disk  # noqa: BLE001
-            _log.warning("A snapshot of task %s failed", self.task.uuid, exc_info=True)
-            answer["status"] = "Failure"
-        else:
-            self.task.results |= keys
-            answer["status"] = "Success"
-        answer["lastUpdateDate"] = date(now())
-        self.task.touch()
-        self._save(self.task)
-
-    def watch(self, interval: int, config: dict[str, Any] | None = None) -> None:
-        """Take a snapshot every `interval` seconds from now on; 0 stops."""
-        if self._periodic:
-            self._periodic.cancel()
-            self._periodic = None
-        if interval and config:
-            self._periodic = asyncio.create_task(self._repeat(interval, config))
-
-    async def _repeat(self, interval: int, config: dict[str, Any]) -> None:
-        while True:
-            await asyncio.sleep(interval)
-            if self._process:
-                # Shielded: stopping the repetition must not cut an upload in two.
-                upload = asyncio.create_task(self._snapshot({"snapshotConfig": config, "transferredSize": 0}))
-                self._snapshots.add(upload)
-                upload.add_done_callback(self._snapshots.discard)
-                await asyncio.shield(upload)
+        await asyncio.gather(*(node.fetch() for node in self.nodes if node.is_executing))
 
     def _move(self, state: str) -> None:
         # Once it is to be cancelled, a task shows no earlier state again.
@@ -240,7 +218,11 @@ class Run:
             self._save(self.task)
 
     def _end(self, state: str) -> None:
-        self.task.stopped = self.task.stopped or now()
         self.task.ended = now()
+        for instance in self.task.instances:
+            if instance.dispatched and instance.state is None:
+                instance.state, instance.ended = state, self.task.ended
+            instance.stopped = instance.stopped or (instance.started and now())
+            instance.is_listed, instance.phase, instance.forwards = False, "", []
         self.task.move(state)
         self._save(self.task)

@@ -10,22 +10,28 @@ import shutil
 import socket
 import tempfile
 import threading
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
 import psutil
-import uvicorn
 
+from run_qarnot.cluster.access import Access
 from run_qarnot.cluster.api.app import make_app
 from run_qarnot.cluster.api.world import World
+from run_qarnot.cluster.clock import Clock, use
+from run_qarnot.cluster.control import Control
+from run_qarnot.cluster.faults import ControlError, Faults
+from run_qarnot.cluster.listening import Listening
 from run_qarnot.cluster.lock import StateLock
 from run_qarnot.cluster.manager import Manager
+from run_qarnot.cluster.quotas import Quotas
+from run_qarnot.cluster.secrets_store import Secrets
 from run_qarnot.cluster.storage import Storage
 
+__all__ = ["ClusterError", "ControlError", "LocalCluster"]
 EMAIL = "you@localhost"
 _PREFIX = "local-cluster-"
-_KEEP_ALIVE_SECONDS = 3600  # the SDK raises raw errors when a kept connection is closed under it (§0.13)
 
 
 class ClusterError(Exception):
@@ -42,6 +48,7 @@ class LocalCluster:
     def __init__(self, port: int = 0, state_dir: Path | None = None, token: str | None = None) -> None:
         self.token = token or secrets.token_urlsafe(32)
         self.email = EMAIL
+        self.control: Control  # inside the `with` block; see run_qarnot/cluster/control.py
         self.cluster_url = ""
         self.storage_url = ""
         self._port = port
@@ -58,13 +65,14 @@ class LocalCluster:
             _sweep()
             folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))  # mkdtemp makes it private
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            objects = self._state_dir / "objects" if self._state_dir else None
-            storage = Storage(self.email, self.token, objects)
+            access, faults, quotas = Access(self.email, self.token), Faults(), Quotas()
+            storage = Storage(access, faults, quotas, folder, self._state_dir / "objects" if self._state_dir else None)
             storage.start()
             stack.callback(storage.stop)
             self.storage_url = storage.url
-            service = _Service(lambda: Manager(storage, folder, self._state_dir), self._world, listener)
-            service.start()
+            parts = _Parts(access, faults, quotas, storage, folder, self._state_dir, self.cluster_url)
+            service = _Service(parts, listener)
+            self.control = service.start()
             stack.callback(service.stop)
             self._stack = stack.pop_all()
         return self
@@ -73,9 +81,6 @@ class LocalCluster:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
-
-    def _world(self, manager: Manager) -> World:
-        return World(manager, self.token, self.email, self.storage_url)
 
     def _locked(self, folder: Path) -> StateLock:
         try:
@@ -115,40 +120,69 @@ def _sweep() -> None:
                 shutil.rmtree(folder, ignore_errors=True)
 
 
+@dataclass(frozen=True)
+class _Parts:
+    """What a cluster is made of, apart from what lives on its event loop."""
+
+    access: Access
+    faults: Faults
+    quotas: Quotas
+    storage: Storage
+    folder: Path
+    state_dir: Path | None
+    cluster_url: str
+
+    def manager(self) -> Manager:
+        names = ("QARNOT_CLUSTER_URL", "QARNOT_COMPUTE_API_URL")
+        credentials = dict.fromkeys(names, self.cluster_url) | {"QARNOT_CLIENT_TOKEN": self.access.token}
+        credentials |= dict.fromkeys(("QARNOT_STORAGE_URL", "QARNOT_STORAGE_API_URL"), self.storage.url)
+        return Manager(self.storage, self.folder, self.state_dir, credentials, self.quotas)
+
+    def world(self, manager: Manager, control: Control) -> World:
+        secrets = Secrets(self.state_dir / "secrets.json" if self.state_dir else None)
+        own = self.access
+        return World(manager, secrets, self.faults, control, own.token, own.email, self.storage.url)
+
+
 class _Service:
     """The event loop, on a thread of its own, with everything that runs on it: REST, tasks, SSH."""
 
-    def __init__(
-        self, make_manager: Callable[[], Manager], make_world: Callable[[Manager], World], listener: socket.socket
-    ) -> None:
-        self._make_manager = make_manager
-        self._make_world = make_world
+    def __init__(self, parts: _Parts, listener: socket.socket) -> None:
+        self._parts = parts
         self._listener = listener
         self._thread = threading.Thread(target=lambda: asyncio.run(self._main()), name="cluster", daemon=True)
         self._ready = threading.Event()
         self._error: BaseException | None = None
+        self._control: Control | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
 
-    def start(self) -> None:
+    def start(self) -> Control:
         self._thread.start()
         self._ready.wait()
-        if self._error:
+        if self._error or not self._control:
             self._thread.join()
-            raise self._error
+            raise self._error or ClusterError("The cluster did not start.")
+        return self._control
 
     def stop(self) -> None:
+        self._parts.faults.stopping.set()
         if self._loop and self._stop:
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
 
     async def _main(self) -> None:
+        parts = self._parts
         try:
             self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()
-            manager = self._make_manager()
+            clock = Clock()
+            use(clock)
+            manager = parts.manager()
             manager.resume()
-            server = self._server(self._make_world(manager))
-            await server.startup(sockets=[self._listener])
+            listening = Listening(self._listener, parts.storage)
+            control = Control(manager, parts.faults, clock, parts.access, listening)
+            await listening.start(make_app(parts.world(manager, control), parts.access, clock))
+            self._control = control
         except BaseException as error:  # handed to the thread that waits for us  # noqa: BLE001
             self._error = error
             return
@@ -156,23 +190,4 @@ class _Service:
             self._ready.set()
         await self._stop.wait()
         await manager.stop()
-        await server.shutdown(sockets=[self._listener])
-
-    def _server(self, world: World) -> uvicorn.Server:
-        """Uvicorn without its main loop, which wakes ten times a second only to look at its watch."""
-        config = uvicorn.Config(
-            make_app(world),
-            lifespan="off",
-            log_config=None,
-            log_level="critical",
-            access_log=False,
-            ws="none",
-            date_header=False,
-            server_header=False,
-            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
-            timeout_graceful_shutdown=2,
-        )
-        config.load()
-        server = uvicorn.Server(config)
-        server.lifespan = config.lifespan_class(config)
-        return server
+        await listening.stop()

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import random
-import re
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.s3.models import S3Backend, s3_backends
 
-from run_qarnot.cluster.signatures import is_signed
+from run_qarnot.cluster.access import Access
+from run_qarnot.cluster.faults import Faults
+from run_qarnot.cluster.quotas import Quotas
 from run_qarnot.cluster.storage_disk import Disk
-from run_qarnot.cluster.storage_read import read_object
+from run_qarnot.cluster.storage_door import Door
+from run_qarnot.cluster.storage_parts import Parts
 from run_qarnot.cluster.storage_server import Server
 
-_Environ = dict[str, Any]
-_StartResponse = Callable[..., Any]
-_REGION = re.compile(r"(Credential=[^,\s]+/\d{8}/)[^/]+(/s3/aws4_request)")
+
+class QuotaError(Exception):
+    """The account has all the storage that it may have."""
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,14 @@ class StoredObject:
 class Storage:
     """Buckets and objects. Each instance has its own account inside moto, whose state is global to the process."""
 
-    def __init__(self, access_key: str, secret: str, folder: Path | None = None) -> None:
+    def __init__(self, access: Access, faults: Faults, quotas: Quotas, work: Path, folder: Path | None = None) -> None:
         self._account = f"{random.randrange(10**11, 10**12)}"  # noqa: S311 - a name, not a secret
         self._disk = Disk(folder, self._backend) if folder else None
-        application = _Door(access_key, secret, self._account, self._disk)
-        self._server = Server(application)
-        self._thread = threading.Thread(target=self._server.serve_forever, name="cluster-storage", daemon=True)
+        self._quotas = quotas
+        self._parts = Parts(work / "parts")
+        self._faults = faults
+        self._server = Server(Door(self, self._account, access, faults, self._disk, self._parts))
+        self._thread: threading.Thread | None = None
         self.url = f"http://127.0.0.1:{self._server.port}"
 
     @property
@@ -53,11 +55,28 @@ class Storage:
     def start(self) -> None:
         if self._disk:
             self._disk.load()
-        self._thread.start()
+        self.listen()
+
+    def listen(self) -> None:
+        """Answer calls, for the first time or again."""
+        if self._thread is None:
+            self._server.bind_again()
+            self._thread = threading.Thread(target=self._serve, name="cluster-storage", daemon=True)
+            self._thread.start()
+
+    def _serve(self) -> None:
+        self._server.serve_forever(poll_interval=0.1)  # how long a stop may take
+
+    def refuse(self) -> None:
+        """Nobody listens any more, and open connections are gone."""
+        if self._thread:
+            self._server.stop()
+            self._thread.join()
+            self._thread = None
 
     def stop(self) -> None:
-        self._server.stop()
-        self._thread.join()
+        self._faults.stopping.set()
+        self.refuse()
         backend = self._backend
         for name, bucket in list(backend.buckets.items()):
             s3_backends.bucket_accounts.pop(name, None)
@@ -67,19 +86,40 @@ class Storage:
         backend.buckets.clear()
         s3_backends.pop(self._account, None)
 
+    def find(self, bucket: str, key: str) -> Any:
+        """moto's own record of an object, or None."""
+        found = self._backend.buckets.get(bucket)
+        return found.keys.get(key) if found else None
+
+    def upload(self, bucket: str, name: str) -> Any:
+        """moto's own record of an unfinished upload in parts, or None."""
+        found = self._backend.buckets.get(bucket)
+        return found.multiparts.get(name) if found else None
+
     def has_bucket(self, name: str) -> bool:
         return name in self._backend.buckets
 
+    def may_have_another_bucket(self) -> bool:
+        return len(self._backend.buckets) < self._quotas.buckets
+
     def make_bucket(self, name: str) -> None:
         if not self.has_bucket(name):
+            if not self.may_have_another_bucket():
+                raise QuotaError(f"The account has all the buckets that it may: {name} was not made.")
             self._backend.create_bucket(name, "us-east-1")
             if self._disk:
                 self._disk.keep_bucket(name)
 
     def usage(self) -> tuple[int, int]:
-        """How many buckets there are, and how many bytes in them."""
+        """How many buckets there are, and how many bytes in them, unfinished uploads too."""
         buckets = list(self._backend.buckets.values())
-        return len(buckets), sum(key.size for bucket in buckets for key in list(bucket.keys.values()))
+        size = sum(key.size for bucket in buckets for key in list(bucket.keys.values()))
+        uploads = [upload for bucket in buckets for upload in list(bucket.multiparts.values())]
+        size += sum(part.size for upload in uploads for part in list(upload.parts.values()))
+        return len(buckets), size
+
+    def has_room(self, size: int) -> bool:
+        return self.usage()[1] + size <= self._quotas.bytes
 
     def objects(self, bucket: str, prefix: str = "") -> Iterator[StoredObject]:
         for name, key in sorted(self._backend.buckets[bucket].keys.items()):
@@ -93,57 +133,10 @@ class Storage:
     def write(self, bucket: str, key: str, path: Path) -> int:
         """Store a file; return its size. As moto does for any upload, the object passes through memory whole."""
         content = path.read_bytes()
+        if not self.has_room(len(content)):
+            raise QuotaError("The storage quota is full.")
         etag = hashlib.md5(content, usedforsecurity=False).hexdigest()
         self._backend.put_object(bucket, key, content, etag=etag, disable_notification=True)
         if self._disk:
             self._disk.keep(bucket, key)
         return len(content)
-
-
-class _Door:
-    """What stands between the socket and moto: who are you, which region, what to keep on disk."""
-
-    def __init__(self, access_key: str, secret: str, account: str, disk: Disk | None) -> None:
-        self._moto = DomainDispatcherApplication(create_backend_app)
-        self._access_key = access_key
-        self._secret = secret
-        self._account = account
-        self._disk = disk
-
-    def __call__(self, environ: _Environ, start_response: _StartResponse) -> Iterable[bytes]:
-        path = environ["PATH_INFO"]
-        if path.startswith("/moto-api"):  # moto's own remote control is none of S3
-            return _refuse(start_response, "404 Not Found", "NoSuchBucket")
-        if environ["REQUEST_METHOD"] != "OPTIONS" and not is_signed(environ, self._access_key, self._secret):
-            return _refuse(start_response, "403 Forbidden", "SignatureDoesNotMatch")
-        environ["HTTP_X_MOTO_ACCOUNT_ID"] = self._account
-        if "HTTP_AUTHORIZATION" in environ:  # any region will do, §0.9
-            environ["HTTP_AUTHORIZATION"] = _REGION.sub(r"\1us-east-1\2", environ["HTTP_AUTHORIZATION"])
-        if environ["REQUEST_METHOD"] == "PUT" and not path.strip("/").count("/") and not environ["QUERY_STRING"]:
-            _ignore_location(environ)
-        bucket, _, key = path.encode("latin-1").decode("utf-8", "replace").lstrip("/").partition("/")
-        if key and (stored := self._find(bucket, key)):
-            pieces = read_object(environ, stored, start_response)
-            if pieces is not None:
-                return pieces
-        response: Iterable[bytes] = self._moto(environ, start_response)
-        if self._disk and environ["REQUEST_METHOD"] in {"PUT", "POST", "DELETE"}:
-            self._disk.follow(bucket, key)
-        return response
-
-    def _find(self, bucket: str, key: str) -> Any:
-        found = s3_backends[self._account]["aws"].buckets.get(bucket)
-        return found.keys.get(key) if found else None
-
-
-def _ignore_location(environ: _Environ) -> None:
-    """Some clients create buckets in a region called `default`, which moto does not know (§4.1)."""
-    environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-    environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(), "0"
-
-
-def _refuse(start_response: _StartResponse, status: str, code: str) -> list[bytes]:
-    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{code}</Message></Error>".encode()
-    headers = [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))]
-    start_response(status, headers)
-    return [body]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import threading
 from datetime import datetime
 from pathlib import Path
@@ -75,7 +76,7 @@ class Disk:
                     note.with_suffix(".data").unlink(missing_ok=True)
             elif self._kept.get((bucket, key)) != _identity(stored):
                 # The note last: content without a note is ignored at load.
-                _write(note.with_suffix(".data"), stored.value)
+                self._write_content(note.with_suffix(".data"), stored)
                 about = {
                     "key": key,
                     "etag": stored.etag.strip('"'),
@@ -84,6 +85,13 @@ class Disk:
                 }
                 _write(note, json.dumps(about).encode())
                 self._kept[bucket, key] = _identity(stored)
+
+    def _write_content(self, path: Path, stored: Any) -> None:
+        temporary = path.with_name(path.name + ".new")
+        with temporary.open("wb") as file, stored.lock:
+            stored._value_buffer.seek(0)
+            shutil.copyfileobj(stored._value_buffer, file, 1 << 20)
+        temporary.replace(path)
 
 
 def _identity(stored: Any) -> str:

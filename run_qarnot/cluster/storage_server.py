@@ -10,6 +10,7 @@ import contextlib
 import io
 import logging
 import socket
+import struct
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,6 +19,10 @@ from werkzeug.serving import ThreadedWSGIServer
 
 _DRAIN = 16 << 20  # an unread body longer than this costs the connection
 _log = logging.getLogger(__name__)
+
+
+class CutError(Exception):
+    """Raised by the application: no (more) answer, the connection is to be reset."""
 
 
 class Server(ThreadedWSGIServer):
@@ -29,6 +34,14 @@ class Server(ThreadedWSGIServer):
     def __init__(self, application: Any) -> None:
         self._connections: set[socket.socket] = set()
         super().__init__("127.0.0.1", 0, application, handler=_Handler)
+
+    def bind_again(self) -> None:
+        """After a stop: listen on the same port. Does nothing while it listens."""
+        if self.socket.fileno() == -1:
+            self.socket = socket.socket()
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self.socket.bind(self.server_address)
+            self.socket.listen(128)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self._connections.add(request)
@@ -74,6 +87,9 @@ class _Handler(MotoRequestHandler):
 
         try:
             content = self.server.app(environ, start_response)
+        except CutError:
+            self._cut()
+            return
         except Exception:  # a fault of the application costs one answer, not the server  # noqa: BLE001
             _log.exception("The storage failed on a %s request", self.command)
             content = [b""]
@@ -81,11 +97,19 @@ class _Handler(MotoRequestHandler):
             self._answer(status, headers, content)
             if body and not body.drain():
                 self.close_connection = True
+        except CutError:
+            self._cut()
         except (ConnectionError, TimeoutError):
             self.close_connection = True
         finally:
             if hasattr(content, "close"):
                 content.close()
+
+    def _cut(self) -> None:
+        """Reset the connection: lingering for 0 seconds turns its close into a reset."""
+        self.close_connection = True
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.connection.close()
 
     def _answer(self, status: str, headers: list[tuple[str, str]], content: Iterable[bytes]) -> None:
         code, _, reason = status.partition(" ")

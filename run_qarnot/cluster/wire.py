@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
+
+from run_qarnot.cluster import clock
 
 NEVER = "0001-01-01T00:00:00Z"  # an end date before the end, §2.3: not null, C# needs a date
 
@@ -23,6 +25,10 @@ _KEYS = {
     hardwareConstraints discriminator coreCount minimumMemoryMB maximumMemoryMB minimumMemoryGBCoreRatio
     maximumMemoryGBCoreRatio specificationKey cpuModel whitelist blacklist bucket bucketPrefix interval filter token
     maximumResults orderBy orderType operator field values filters select fields useDependencies maxWallTime state
+    taskUuid taskFinalStateCondition resultsBucketPrefix snapshotBucket snapshotBucketPrefix elasticProperty isElastic
+    minTotalSlots maxTotalSlots minIdleSlots resizePeriod rampResizeFactor minIdleTimeSeconds preparationTask
+    commandLine taskDefaultWaitForPoolResourcesSynchronization defaultRetrySettings multiSlotsSettings slotsPerNode
+    scaling policies type enabledPeriods slotsCount scalingFactor days startTimeUtc endTimeUtc
     """.split()
 }
 _FREE_KEYS = {"labels"}  # the user's own words inside: never respelt
@@ -42,7 +48,8 @@ def canonical(value: Any) -> Any:
 
 
 def now() -> datetime:
-    return datetime.now(UTC)
+    """The cluster's own time."""
+    return clock.current().now()
 
 
 def date(moment: datetime | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import stat
 import threading
 from collections.abc import Iterator
@@ -56,9 +57,14 @@ class Workspace:
         self._lock = threading.Lock()  # a snapshot, a refresh and the final upload do not cross
 
     def make(self) -> None:
-        self.folder.mkdir(mode=0o700)
+        self.folder.mkdir(mode=0o700, parents=True)
         self.job.mkdir()
         (self.home / "tmp").mkdir(parents=True)
+
+    def remove(self) -> None:
+        """After the transfers that are under way."""
+        with self._lock:
+            shutil.rmtree(self.folder, ignore_errors=True)
 
     def fetch(self, task: Task) -> list[str]:
         """Download the resources, or, later, those that are new or changed. Returns the keys that had to be skipped."""

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from run_qarnot.catalog import Catalog
+from run_qarnot.catalog.image import Image
+from run_qarnot.catalog.problem import Problem, make_problem, show_value
 from run_qarnot.commands import show
+from run_qarnot.errors import RunQarnotError
 from run_qarnot.hooks.manager import find_plugins
+from run_qarnot.names import nearest
 from run_qarnot.settings import Settings
+
+if TYPE_CHECKING:
+    from run_qarnot.engine.account import Account
+
+_DOCKER = "DOCKER_REPO"  # a profile that knows it runs any image, which sees every constant as a variable
 
 
 def images(settings: Settings, *, as_json: bool) -> int:
@@ -24,14 +38,81 @@ def images(settings: Settings, *, as_json: bool) -> int:
 
 
 def check(settings: Settings, path: Path | None, *, as_json: bool) -> int:
-    """Print what is wrong with the catalog and the plugins; 1 if anything is."""
+    """Print what is wrong with the catalog and the plugins; 1 if anything is.
+
+    With a token, the account is asked too. If it cannot be asked, that is raised once everything else is printed.
+    """
     if path is not None:
         settings = replace(settings, images=path)
     catalog = find_plugins(settings).catalog()
+    problems, unasked = list(catalog.problems), None
+    if settings.token:
+        try:
+            problems += asyncio.run(_account_problems(settings, catalog))
+        except RunQarnotError as error:
+            unasked = error
+    _print(problems, len(catalog.images), as_json=as_json)
+    if unasked is not None:
+        raise unasked
+    return 1 if any(not problem.warning for problem in problems) else 0
+
+
+def _print(problems: Sequence[Problem], images: int, *, as_json: bool) -> None:
     if as_json:
-        show.out_json([asdict(problem) for problem in catalog.problems])
-    else:
-        for problem in catalog.problems:
-            show.out(str(problem))
-        show.err(f"{len(catalog.images)} images, {len(catalog.problems)} problems")
-    return 1 if catalog.problems else 0
+        show.out_json([asdict(problem) for problem in problems])
+        return
+    for problem in problems:
+        show.out(f"{'warning: ' if problem.warning else ''}{problem}")
+        for line in problem.details.rstrip().splitlines():
+            show.out(f"    {line}")
+    warnings = sum(problem.warning for problem in problems)
+    counts = f"{images} images, {len(problems) - warnings} problems"
+    show.err(counts + (f", {warnings} warnings" if warnings else ""))
+
+
+async def _account_problems(settings: Settings, catalog: Catalog) -> list[Problem]:
+    # Imported here: the SDK takes half a second, which who has no token need not wait for.
+    from run_qarnot.engine.account import Account
+
+    account = await Account.open(settings, settings.token or "", catalog)
+    try:
+        return [problem async for problem in _ask(account, catalog)]
+    finally:
+        await account.close()
+
+
+async def _ask(account: Account, catalog: Catalog) -> AsyncIterator[Problem]:
+    """Ask the account about every image: does its profile exist, are its constants known?"""
+    available = await account.profiles()
+    known: dict[str, list[str]] = {}
+    for image in catalog:
+        profile = next((name for name in image.profile if name in available), None)
+        line = catalog.line_of(image, "profile")
+        if profile is None:
+            meant = next(filter(None, (nearest(name, available) for name in image.profile)), None)
+            facts = {"found": ", ".join(image.profile), "allowed": ", ".join(sorted(available)), "nearest": meant}
+            yield _problem("profile", image, ("profile",), line, **facts)
+            continue
+        if profile not in known:
+            known[profile] = await account.profile_constants(profile)
+        for problem in _constant_problems(image, profile, known[profile], catalog):
+            yield problem
+
+
+def _constant_problems(image: Image, profile: str, known: Sequence[str], catalog: Catalog) -> Iterator[Problem]:
+    """A constant that its profile does not know does nothing, unless a program in the container reads it. Where there
+    may be one, and the name is not nearly that of a known constant, it is probably meant so, and is only said."""
+    used: dict[tuple[str, ...], str] = {("constants", name): name for name in image.constants}
+    used |= {("options", name, "constant"): o.constant for name, o in image.options.items() if o.constant}
+    by_small_letters = {name.lower(): name for name in known}
+    for key, constant in used.items():
+        if constant in known or re.search(rf"\b{re.escape(constant)}\b", image.command):
+            continue
+        meant = by_small_letters.get(nearest(constant, by_small_letters) or "")
+        facts = {"profile": profile, "found": show_value(constant), "allowed": ", ".join(known), "nearest": meant}
+        warning = _DOCKER in known and meant is None
+        yield _problem("constant", image, key, catalog.line_of(image, *key), warning=warning, **facts)
+
+
+def _problem(code: str, image: Image, key: tuple[str, ...], line: int | None, **facts: Any) -> Problem:
+    return make_problem(code, image.source, entry=image.id, key=".".join(key), line=line, **facts)

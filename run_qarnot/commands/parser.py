@@ -12,6 +12,8 @@ COMMANDS: dict[str, str] = {
     "dashboard": "the dashboard against QARNOT_CLUSTER_URL (default: the cloud)",
     "cluster": "the local cluster alone; prints `export` lines to paste",
     "images": "the catalog",
+    "plugins": "what plugins were found where, their hooks, and what is wrong with them",
+    "new-plugin": "writes a working plugin to start from, with its test",
     "check": "reads the catalog and the plugins as the dashboard would, and says what is wrong",
     "launch": "starts a session; prints the doors when it is ready",
     "sessions": "the sessions of this account",
@@ -23,6 +25,7 @@ COMMANDS: dict[str, str] = {
     "stop": "saves, waits, stops",
     "results": "fetches the results",
     "delete": "forgets an ended session",
+    "link": "prints a link that fills the dashboard's form, and its README badge",
 }
 
 
@@ -42,7 +45,8 @@ def make_parser() -> argparse.ArgumentParser:
     }
     _servers(made)
     _sessions(made)
-    for name in ("images", "check", "launch", "sessions", "show"):
+    _link(made["link"])
+    for name in ("images", "plugins", "check", "launch", "sessions", "show"):
         made[name].add_argument("--json", action="store_true", help="for programs: JSON on standard output")
     return parser
 
@@ -65,6 +69,10 @@ def _servers(made: dict[str, argparse.ArgumentParser]) -> None:
     made["dashboard"].add_argument("--ip", default="127.0.0.1", metavar="A", help="address to listen on")
     made["cluster"].add_argument("--port", type=_port, metavar="N", help="default: any free one")
     made["cluster"].add_argument("--state-dir", type=Path, metavar="D", help="keep tasks and files there")
+    new = made["new-plugin"]
+    new.add_argument("name", metavar="NAME", help="small letters, digits and underscores")
+    new.add_argument("--package", action="store_true", help="a package to install with pip, instead of one file")
+    new.add_argument("--folder", type=Path, metavar="DIR", help="where; default: plugins/ for a file, else here")
     made["check"].add_argument("path", nargs="?", type=Path, metavar="PATH", help="default: the catalog in use")
 
 
@@ -82,9 +90,11 @@ def _sessions(made: dict[str, argparse.ArgumentParser]) -> None:
     launch.add_argument("--open", action="store_true", help="open it in the browser, and stay until Ctrl-C")
     for name in ("show", "open", "logs", "add", "save", "stop", "results", "delete"):
         made[name].add_argument("session", metavar="SESSION", help="name, id, or a unique beginning of either")
+    made["open"].add_argument("--ssh-key", type=Path, metavar="FILE", help="your key, for sessions that know no other")
     made["open"].add_argument("--no-browser", action="store_true", help="only print the address")
     made["logs"].add_argument("--follow", action="store_true", help="go on until the session's end")
     made["add"].add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    made["add"].add_argument("--replace", action="store_true", help="also files that are there with other content")
     made["stop"].add_argument("--no-save", action="store_true", help="do not save first")
     made["delete"].add_argument("--files", action="store_true", help="with its buckets and all files in them")
     results = made["results"]
@@ -92,6 +102,14 @@ def _sessions(made: dict[str, argparse.ArgumentParser]) -> None:
     where.add_argument("--output", type=Path, metavar="DIR", help="default: a new folder named after the session")
     where.add_argument("--zip", type=Path, metavar="FILE", help="one zip instead of a folder")
     results.add_argument("patterns", nargs="*", metavar="PATTERN", help="only files that match, such as '*.png'")
+
+
+def _link(link: argparse.ArgumentParser) -> None:
+    link.add_argument("image", metavar="IMAGE")
+    link.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="an option of the image")
+    link.add_argument("--hours", type=float, metavar="H", help="stop by itself after so many")
+    link.add_argument("--base", default="http://localhost:8866/", metavar="URL", help="address of the dashboard, "
+                      "also that of a page on mybinder.org; default: %(default)s")  # fmt: skip
 
 
 def _port(text: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import tempfile
+import threading
 import webbrowser
 from argparse import Namespace
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -44,6 +45,8 @@ async def launch(account: Account, arguments: Namespace) -> int:
     session.use_identity(_identity(arguments.ssh_key))
     show.err(f"{session.view.name}: {image.name}, stops by itself after {spec.hours:g} hours")
     async with _following(session):
+        if arguments.open:
+            _use_own_key(session, arguments.ssh_key)
         if arguments.detach:
             await session.until(lambda view: bool(view.id) or view.is_over)
         else:
@@ -85,8 +88,9 @@ async def show_session(account: Account, arguments: Namespace) -> int:
 async def open_session(account: Account, arguments: Namespace) -> int:
     """Open the way to a session, print its address, stay until Ctrl-C or the session's end."""
     session = await account.find(arguments.session)
-    if not session.has_key:
-        session.use_own_keys()
+    if session.view.is_over:
+        raise SessionError("too-late", name=session.view.name)
+    _use_own_key(session, arguments.ssh_key)
     async with _following(session):
         await _until_ready(session)
         await _stay(session, browser=not arguments.no_browser)
@@ -114,7 +118,7 @@ async def add(account: Account, arguments: Namespace) -> int:
     uploads = collect_inputs(arguments.paths)
     session = await account.find(arguments.session)
     session.subscribe(show.Phases(actions_only=True))
-    await session.add(uploads)
+    await session.add(uploads, replace=arguments.replace)
     show.err(f"{len(uploads)} file(s) added to {session.view.name}.")
     return 0
 
@@ -149,10 +153,18 @@ async def results(account: Account, arguments: Namespace) -> int:
         wanted = f" that match {' '.join(arguments.patterns)}" if arguments.patterns else ""
         raise NotFoundError("no-results", name=name, pattern=wanted)
     target = arguments.zip or arguments.output or Path(f"{name}-results")
-    if arguments.zip:
-        await asyncio.to_thread(_write_zip, session, files, target)
-    else:
-        await asyncio.to_thread(session.download_results, files, target, lambda _: None)
+    given_up = threading.Event()  # Ctrl-C ends the waiting; this ends the thread that is waited for
+    try:
+        if arguments.zip:
+            await asyncio.to_thread(_write_zip, session, files, target, given_up.is_set)
+        else:
+            unconfirmed = await asyncio.to_thread(
+                session.download_results, files, target, show.Bytes(files), cancelled=given_up.is_set
+            )
+            for key in unconfirmed:
+                show.err(f"{key}: whole, but its checksum is one that cannot be computed here.")
+    finally:
+        given_up.set()
     show.err(f"{len(files)} file(s), {sum(file.size for file in files) / 1e6:.1f} MB:")
     show.out(str(target))
     return 0
@@ -204,12 +216,17 @@ async def _following(session: Session, *, quiet: bool = False) -> AsyncIterator[
         if failure:
             work.uncancel()
             raise failure[0] from None
+        await _end(following)  # a submission under way is seen through, so that we know what to say
         _say_that_it_goes_on(session.view)
         raise
     finally:
-        following.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await following
+        await _end(following)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
 
 
 async def _until_ready(session: Session) -> None:
@@ -229,7 +246,7 @@ async def _stay(session: Session, *, browser: bool) -> None:
     """Print the address, open it, and keep the way open until the session's end."""
     address = session.app_address()
     if address is None:
-        problem = "this computer does not reach its SSH port" if session.view.doors else "it has no way in yet"
+        problem = session.way_problem or "this computer has no way in"
         hint = "`run-qarnot show` lists the other ways in."
         raise SessionError("no-door", name=session.view.name, problem=problem, hint=hint)
     show.out(address)
@@ -288,11 +305,19 @@ def _identity(file: Path | None) -> str | None:
     return str(private.resolve()) if private.is_file() else None
 
 
+def _use_own_key(session: Session, file: Path | None) -> None:
+    """Where only the user's key is in the machine, open the tunnel with it; else with ours, which needs none."""
+    if session.knows_session_key:
+        return
+    private = _identity(file) or (str(file) if file is not None and file.suffix != ".pub" else None)
+    session.use_own_keys(None if private is None else Path(private).expanduser().read_text(encoding="utf-8"))
+
+
 def _matches(file: StoredFile, patterns: list[str]) -> bool:
     return not patterns or any(fnmatch(file.key, pattern) for pattern in patterns)
 
 
-def _write_zip(session: Session, files: list[StoredFile], target: Path) -> None:
+def _write_zip(session: Session, files: list[StoredFile], target: Path, cancelled: Callable[[], bool]) -> None:
     """Write the zip under another name first, so that a broken transfer leaves nothing that looks complete."""
     if target.exists():
         raise InputError("output-exists", path=target)
@@ -300,7 +325,7 @@ def _write_zip(session: Session, files: list[StoredFile], target: Path) -> None:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".partial-", delete=False) as partial:
             try:
-                partial.writelines(session.zip_results(files))
+                partial.writelines(session.zip_results(files, cancelled=cancelled))
                 partial.close()
                 Path(partial.name).replace(target)
             except BaseException:

@@ -8,10 +8,13 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from run_qarnot.files import StoredFile
 from run_qarnot.redact import redact
 from run_qarnot.state import ALIVE, State
 from run_qarnot.view import SessionView
 
+_BYTES_SECONDS = 5.0
+_UNITS = {"cost": "{:.2f} €", "carbon": "{:.1f} g CO₂e"}
 _NOT_AN_ACTION = ALIVE - {State.SAVING, State.STOPPING}
 
 
@@ -57,6 +60,21 @@ class Phases:
         err(f"{time.monotonic() - self._start:6.1f} s  {view.phase}")
 
 
+class Bytes:
+    """Prints how much of some files has arrived, every few seconds. Called from a thread of the transfer."""
+
+    def __init__(self, files: Iterable[StoredFile]) -> None:
+        self._total = sum(file.size for file in files)
+        self._moved = 0
+        self._told = time.monotonic()
+
+    def __call__(self, count: int) -> None:
+        self._moved += count
+        if time.monotonic() - self._told >= _BYTES_SECONDS:
+            self._told = time.monotonic()
+            err(f"{self._moved / 1e6:.0f} of {self._total / 1e6:.0f} MB")
+
+
 def doors(view: SessionView) -> None:
     """Print the ways into a session, the best first."""
     for door in view.doors:
@@ -69,6 +87,6 @@ def session(view: SessionView) -> None:
     """Print all that is known of a session."""
     for name, value in view.as_json().items():
         if name != "doors" and value is not None:
-            out(f"{name:8} {value}")
+            out(f"{name:8} {_UNITS.get(name, '{}').format(value)}")
     out(f"{'phase':8} {view.phase}")
     doors(view)

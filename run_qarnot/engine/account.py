@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from run_qarnot import __version__
+from run_qarnot import __version__, start
 from run_qarnot.catalog import Catalog
 from run_qarnot.cloud.facts import TaskFacts
 from run_qarnot.cloud.sdk import Cloud, first_profile
@@ -140,7 +140,8 @@ class Account:
             now=self.now(),
         )
         plan = await asyncio.to_thread(self.catalog.hooks.prepare, plan, spec)
-        return Session.new(self, self._token, plan, uploads)
+        bundled = spec.image.start == "bundled"
+        return Session.new(self, self._token, plan, start.attach(uploads) if bundled else uploads)
 
     def _found(self, facts: TaskFacts) -> Session:
         return Session.found(self, self._token, facts)

@@ -7,6 +7,8 @@ lost makes nothing twice.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -14,13 +16,16 @@ from typing import TYPE_CHECKING
 from run_qarnot.cloud.facts import TaskFacts
 from run_qarnot.cloud.storage import Storage
 from run_qarnot.engine.patience import patiently
-from run_qarnot.errors import RunQarnotError, SessionError, TransferError, UnreachableError
+from run_qarnot.errors import RunQarnotError, SessionError, UnreachableError
 from run_qarnot.files import Upload
 from run_qarnot.plan import TaskPlan
 
 if TYPE_CHECKING:
     from run_qarnot.engine.account import Account
 
+_TELL_SECONDS = 1.0
+
+log = logging.getLogger(__name__)
 Tell = Callable[[str], None]
 
 
@@ -51,11 +56,11 @@ class Preparation:
         """Stop as soon as possible; nothing is submitted any more."""
         self._given_up.set()
 
-    async def submit(self) -> TaskFacts:
-        """Do all of it; return the first look at the task.
+    async def prepare(self) -> None:
+        """Make the buckets and upload the files.
 
         Raises:
-            RunQarnotError: it cannot be done; what is uploaded stays, nothing runs.
+            RunQarnotError: it cannot be done, or was given up; what is uploaded stays.
         """
         self._tell("Making the buckets…")
         for bucket in (self._plan.inputs, self._plan.results):
@@ -63,51 +68,84 @@ class Preparation:
         await upload(self._cloud.storage, self._plan.inputs, self._uploads, self._tell, self._given_up)
         if self.given_up:
             raise SessionError("given-up", name=self._plan.name)
-        self._tell("Asking the cluster for a machine…")
-        # Not to be broken off: whoever is told that it was given up must be able to rely on nothing running.
-        return await asyncio.shield(self._submit())
 
-    async def _submit(self) -> TaskFacts:
+    async def submit(self) -> TaskFacts:
+        """Make the job and the task; return the first look at it. Not to be broken off: only its end tells what runs.
+
+        Raises:
+            RunQarnotError: it cannot be done; nothing runs.
+        """
+        self._tell("Asking the cluster for a machine…")
         call, plan = self._account.call, self._plan
         self._job = await patiently(lambda: call(self._cloud.make_job, plan), self._tell)
         try:
-            return await patiently(lambda: call(self._cloud.make_task, plan, self._job), self._tell)
+            facts = await patiently(lambda: call(self._cloud.make_task, plan, self._job), self._tell)
         except UnreachableError:
             raise  # perhaps it runs: its job must stay, because it limits its time
         except RunQarnotError:
             await call(self._cloud.drop_job, self._job)
             raise
+        await self._save_regularly(facts)
+        return facts
+
+    async def _save_regularly(self, facts: TaskFacts) -> None:
+        """Arrange the saves. It is on the cluster by now: that this is refused must not look as if it were not."""
+        seconds = self._plan.snapshot_seconds
+        try:
+            if seconds:
+                await patiently(lambda: self._account.call(self._cloud.snapshot_every, facts, seconds), self._tell)
+        except RunQarnotError as error:  # a short batch may be over already
+            log.warning("%s is not saved every %d s: %s", self._plan.name, seconds, error.what)
 
 
 async def upload(
-    storage: Storage, bucket: str, uploads: Sequence[Upload], tell: Tell, given_up: threading.Event | None = None
+    storage: Storage,
+    bucket: str,
+    uploads: Sequence[Upload],
+    tell: Tell,
+    given_up: threading.Event | None = None,
+    *,
+    replace: bool = False,
 ) -> None:
-    """Upload files, telling how many bytes have arrived.
+    """Upload files, telling how many bytes have arrived, at most once a second.
 
     Raises:
+        InputError: another file of that name is in the bucket, and it is not to be replaced.
         TransferError: a file could not be moved, or it was given up.
     """
     if not uploads:
         return
-    loop, moved, total = asyncio.get_running_loop(), 0, sum(upload.path.stat().st_size for upload in uploads)
+    loop, moved, told, total = asyncio.get_running_loop(), 0, float("-inf"), _bytes_of(uploads)
     gone = threading.Event()
 
+    def cancelled() -> bool:
+        return gone.is_set() or (given_up is not None and given_up.is_set())
+
     def progress(count: int) -> None:  # called in the storage's threads
-        if gone.is_set() or (given_up is not None and given_up.is_set()):
-            raise TransferError("upload", name=bucket, problem="it was given up")
-        loop.call_soon_threadsafe(add, count)
+        if not cancelled():
+            loop.call_soon_threadsafe(add, count)
 
     def add(count: int) -> None:
-        nonlocal moved
+        nonlocal moved, told
         moved += count
-        if not gone.is_set():
+        if not gone.is_set() and (loop.time() >= told + _TELL_SECONDS or moved == total):
+            told = loop.time()
             tell(f"Uploading {len(uploads)} file(s): {size(moved)} of {size(total)}")
 
     add(0)
     try:
-        await asyncio.to_thread(storage.upload, bucket, uploads, progress)
+        await asyncio.to_thread(storage.upload, bucket, uploads, progress, cancelled=cancelled, replace=replace)
     finally:
         gone.set()
+
+
+def _bytes_of(uploads: Sequence[Upload]) -> int:
+    """How much there is to send. What cannot be looked at any more is said when it is its turn."""
+    total = 0
+    for each in uploads:
+        with contextlib.suppress(OSError):
+            total += each.path.stat().st_size
+    return total
 
 
 def size(count: float) -> str:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from run_qarnot import keys
+from run_qarnot import keys, start
 from run_qarnot.catalog.apps import BUILTIN, App
 from run_qarnot.catalog.hooks import Panel
 from run_qarnot.cloud.facts import TaskFacts
@@ -18,12 +18,13 @@ from run_qarnot.engine import output
 from run_qarnot.engine.decide import Steps, decide, label_time, observe
 from run_qarnot.engine.patience import patiently, pauses
 from run_qarnot.engine.preparation import Preparation, upload
+from run_qarnot.engine.tunnel import TunnelError
 from run_qarnot.engine.watch import until_tick
 from run_qarnot.engine.way import WayIn
 from run_qarnot.errors import NotFoundError, RunQarnotError, SessionError
 from run_qarnot.files import StoredFile, Upload
-from run_qarnot.plan import Label, TaskPlan
-from run_qarnot.state import EndReason, State
+from run_qarnot.plan import SESSION_KEY, Label, TaskPlan
+from run_qarnot.state import EndReason, State, observed_state
 from run_qarnot.view import SessionView
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["Session", "StoredFile", "Upload"]
 
 _PROBE_SECONDS = 0.2
+_ADDRESS_SECONDS = 300
 _LOG_FILE = "logs/qarnot.log"  # where the original images write their link (§3.5)
 _RUNNING = frozenset({State.STARTING, State.READY})
 _TRYING_AGAIN = "Trying again; the session goes on."
@@ -53,6 +55,7 @@ class Session:
         self._wake = asyncio.Event()
         self._way = WayIn(view.name, app, user, keys.derive_session_key(token, launch_id).private, self._wake.set)
         self._started = asyncio.get_running_loop().time()
+        self._planned_keys = ""
         self._stopping = False
         self._seen_unready = False
         self._listeners: list[ViewListener] = []
@@ -77,6 +80,7 @@ class Session:
             results=plan.results,
         )
         session = cls(account, token, view, plan.launch_id, image.ssh_user, app)
+        session._planned_keys = plan.labels[Label.KEYS]
         session._preparation = Preparation(account, plan, uploads, session._tell_note)
         session._seen_unready = True
         return session
@@ -137,13 +141,26 @@ class Session:
     # — the way in —
 
     @property
-    def has_key(self) -> bool:
-        """Whether this process has a key that the machine takes, as far as is known."""
-        return self.facts is not None and self._way.has_key(self.facts)
+    def knows_session_key(self) -> bool:
+        """Whether the machine lets us in with the key that we derive, so that the user needs none."""
+        keys_label = self.facts.label(Label.KEYS) if self.facts else self._planned_keys
+        return SESSION_KEY in keys_label.split("+")
 
-    def use_own_keys(self) -> None:
-        """Open the tunnel with the user's own keys: for sessions that know no other."""
-        self._way.use_own_keys()
+    @property
+    def way_problem(self) -> str:
+        """Why there is no tunnel though there should be one."""
+        return self._way.problem
+
+    def use_own_keys(self, private_key: str | None = None) -> None:
+        """Open the tunnel with the user's own key, or keys (agent, `~/.ssh`): for sessions that know no other.
+
+        Raises:
+            SessionError: the key cannot be used.
+        """
+        try:
+            self._way.use_own_keys(private_key)
+        except TunnelError as error:
+            raise SessionError("tunnel", name=self.view.name, problem=error) from error
 
     def use_identity(self, file: str | None) -> None:
         """Name the file of the user's private key in the printed command."""
@@ -199,6 +216,8 @@ class Session:
             carbon = await self._account.call(self._cloud.carbon, self.view.id)
             saved = max((file.modified for file in await self.results()), default=None)
             self._change(cost=cost, carbon=carbon, saved=saved or self.view.saved)
+            if self.facts is not None and self.view.state is State.FAILED:
+                self._change(error=(await self._with_reason(self.facts)).error or self.view.error)
         return self.view
 
     # — acting —
@@ -242,11 +261,15 @@ class Session:
             self._wake.set()
         await self._close_job()
 
-    async def add(self, uploads: Sequence[Upload]) -> None:
-        """Add files to the inputs, and have them sent to the machine if it runs."""
+    async def add(self, uploads: Sequence[Upload], *, replace: bool = False) -> None:
+        """Add files to the inputs, and have them sent to the machine if it runs.
+
+        Raises:
+            InputError: another file of that name is there, and `replace` is false; nothing was sent.
+        """
         if self.view.is_over or self.view.inputs is None or self.facts is None:
             raise SessionError("too-late", name=self.view.name)
-        await upload(self._cloud.storage, self.view.inputs, uploads, self._tell_note)
+        await upload(self._cloud.storage, self.view.inputs, uploads, self._tell_note, replace=replace)
         if self.view.state in _RUNNING:
             await self._account.call(self._cloud.refresh_resources, self.facts)
         self._tell_note("")
@@ -277,24 +300,49 @@ class Session:
         """Ask the plugins for what they want to show of this session."""
         return await asyncio.to_thread(self._account.catalog.hooks.panels, self.view, self._read_result)
 
+    async def result_address(self, key: str) -> str:
+        """Return an address at which a browser gets one file straight from the storage, for a few minutes."""
+        return await asyncio.to_thread(self._cloud.storage.presign, self.view.results or "", key, _ADDRESS_SECONDS)
+
+    async def result_head(self, key: str) -> bytes:
+        """Return the first MiB of a file."""
+        return await asyncio.to_thread(self._read_result, key)
+
     def _read_result(self, path: str) -> bytes:
         """The first MiB of a file: what plugins show is small, and a result may be as big as it likes."""
         return next(self._cloud.storage.read(self.view.results, path), b"") if self.view.results else b""
 
-    def zip_results(self, files: Sequence[StoredFile] | None = None) -> Iterator[bytes]:
+    def zip_results(
+        self, files: Sequence[StoredFile] | None = None, *, cancelled: Callable[[], bool] = lambda: False
+    ) -> Iterator[bytes]:
         """Yield the results as one zip. Blocks: run it in a thread."""
         storage, bucket = self._cloud.storage, self.view.results or ""
-        return storage.zip(bucket, storage.files(bucket) if files is None else files)
+        return storage.zip(bucket, storage.files(bucket) if files is None else files, cancelled=cancelled)
 
-    def download_results(self, files: Sequence[StoredFile], folder: Path, progress: Callable[[int], None]) -> None:
-        """Write results below a folder. Blocks: run it in a thread."""
-        self._cloud.storage.download(self.view.results or "", files, folder, progress)
+    def download_results(
+        self,
+        files: Sequence[StoredFile],
+        folder: Path,
+        progress: Callable[[int], None],
+        *,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> list[str]:
+        """Write results below a folder, and return those whose checksum could not be confirmed. Blocks, as above."""
+        return self._cloud.storage.download(self.view.results or "", files, folder, progress, cancelled=cancelled)
 
     # — inner: preparing —
 
     async def _prepare(self, preparation: Preparation) -> None:
         try:
-            self._see(await preparation.submit())
+            await preparation.prepare()
+            submitting = asyncio.create_task(preparation.submit())
+            try:
+                self._see(await asyncio.shield(submitting))
+            except asyncio.CancelledError:
+                self._see(await submitting)  # before we go, we know whether something runs
+                raise
+            if preparation.given_up:
+                await self._stop(save=False)
         except RunQarnotError as error:
             if self._stopping or preparation.given_up:
                 self._change(state=State.ENDED, reason=EndReason.GIVEN_UP.value, note="")
@@ -311,9 +359,17 @@ class Session:
         except NotFoundError:
             self._deleted()
             return Steps()
-        self._see(facts)
+        self._see(await self._with_reason(facts))
         age = asyncio.get_running_loop().time() - self._started
         return decide(self.view, facts, can_tunnel=self._way.can_tunnel(facts), age=age)
+
+    async def _with_reason(self, facts: TaskFacts) -> TaskFacts:
+        """Our start script says why it cannot go on; the cluster only knows an exit code."""
+        if observed_state(facts.state) is State.FAILED:
+            with contextlib.suppress(RunQarnotError):
+                said = start.reason(await self._account.call(self._cloud.output, facts.id))
+                return replace(facts, error=said or facts.error)
+        return facts
 
     def _see(self, facts: TaskFacts) -> None:
         self.facts = facts

@@ -43,9 +43,15 @@ class Tunnel:
         """Arguments:
         user: who logs in on the machine.
         keys: private keys in OpenSSH's format; None for the user's own (agent, `~/.ssh`).
+
+        Raises:
+            TunnelError: a key cannot be read, or has a passphrase.
         """
         self._user = user
-        self._keys = None if keys is None else [asyncssh.import_private_key(key) for key in keys]
+        try:
+            self._keys = None if keys is None else [asyncssh.import_private_key(key) for key in keys]
+        except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
+            raise TunnelError("the private key cannot be read, or has a passphrase", denied=True) from error
         self._connection: asyncssh.SSHClientConnection | None = None
         self._forward: Forward | None = None
         self._watch: asyncio.Task[None] | None = None

@@ -41,9 +41,13 @@ class WayIn:
         self._app_token: str | None = None
         self._place: Place | None = None
 
-    def use_own_keys(self) -> None:
-        """Open the tunnel with the user's own keys (agent, `~/.ssh`): for sessions that know no other."""
-        self._tunnel = Tunnel(self._user, None)
+    def use_own_keys(self, private_key: str | None) -> None:
+        """Open the tunnel with the user's own key, or keys (agent, `~/.ssh`): for sessions that know no other.
+
+        Raises:
+            TunnelError: the key cannot be used.
+        """
+        self._tunnel = Tunnel(self._user, None if private_key is None else [private_key])
         self._own_keys, self._denied = True, False
 
     def has_key(self, facts: TaskFacts) -> bool:

@@ -1,134 +1,241 @@
-"""Finds plugins and calls them one by one, so that a bad one costs one row and nothing else."""
+"""Calls plugins one by one, so that a bad one costs one row and nothing else."""
 
 from __future__ import annotations
 
-import concurrent.futures
-import importlib.metadata
-import importlib.util
-import sys
-import traceback
+import logging
+import queue
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from types import ModuleType
+from itertools import islice
 from typing import Any
 
-import pluggy
+from pydantic import ValidationError
 
 from run_qarnot.catalog import Catalog, merge
+from run_qarnot.catalog.apps import BUILTIN, App
+from run_qarnot.catalog.hooks import Panel, ReadFile
 from run_qarnot.catalog.image import Image
-from run_qarnot.catalog.reader import Problem, Reading, read_entries
-from run_qarnot.hooks import builtin, spec
+from run_qarnot.catalog.problem import Problem
+from run_qarnot.catalog.reader import Reading, read_entries
+from run_qarnot.errors import RefusedError
+from run_qarnot.hooks import calling
+from run_qarnot.hooks.answers import as_options, as_panel, as_reading, image_problems
+from run_qarnot.hooks.calling import Outcome, call
+from run_qarnot.hooks.discovery import Manager, Plugin, find
+from run_qarnot.hooks.events import events_between
+from run_qarnot.hooks.objects import Refusal, session_info
+from run_qarnot.hooks.prepare import UnusableError, draft_of, plan_of
+from run_qarnot.plan import TaskPlan
+from run_qarnot.redact import redact
 from run_qarnot.settings import Settings
+from run_qarnot.spec import SessionSpec
+from run_qarnot.view import SessionView
 
-SLOW_SECONDS = 5.0
+_MOST_ANSWERS = 100_000
+_LONGEST_REASON = 500
+log = logging.getLogger(__name__)
 
 
 @dataclass
 class Plugins:
-    """The plugins that were found, and the problems met on the way."""
+    """The plugins that were found. It is the `Hooks` of the catalog that it makes."""
 
-    manager: pluggy.PluginManager
+    manager: Manager
     settings: Settings
-    problems: list[Problem] = field(default_factory=list)
+    found: list[Plugin]
+    _slow: set[tuple[str, str]] = field(default_factory=set)  # plugin and hook that are not called again
+    _events: queue.SimpleQueue[Callable[[], None]] = field(default_factory=queue.SimpleQueue)
+    _teller: threading.Thread | None = None
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def problems(self) -> list[Problem]:
+        """What is wrong with the plugins, as far as is known now."""
+        return [problem for plugin in self.found for problem in plugin.problems]
 
     def catalog(self) -> Catalog:
-        """Ask every plugin for its images and put them together."""
-        public = replace(self.settings, token=None, login_token=None)
-        readings = [_as_reading(name, answer) for name, answer in self._each("rq_images", settings=public)]
-        catalog = merge(readings)
-        return Catalog(catalog.images, (*self.problems, *catalog.problems))
+        """Ask every plugin for its apps, images and options, and put them together."""
+        apps = self._apps()
+        readings = list(self._readings())
+        catalog = merge(readings, apps, self)
+        images = self._with_options(catalog)
+        return replace(catalog, images=images, problems=(*self.problems, *catalog.problems))
 
-    def _each(self, hook: str, **arguments: Any) -> Iterator[tuple[str, Any]]:
-        """Call `hook` of every plugin in order of discovery; skip and report those that fail."""
-        for implementation in getattr(self.manager.hook, hook).get_hookimpls():  # in order of registration
-            name = implementation.plugin_name
-            wanted = {key: arguments[key] for key in implementation.argnames}
+    # — what `catalog.hooks.Hooks` asks for —
+
+    def prepare(self, plan: TaskPlan, spec: SessionSpec) -> TaskPlan:
+        """Have each plugin change the plan. One that fails changes nothing."""
+        for plugin, function, names in self._calls("rq_prepare"):
+            before = draft_of(plan, spec)
+            draft = deepcopy(before)
+            given: dict[str, Any] = {"plan": draft, "spec": replace(spec, options=deepcopy(dict(spec.options)))}
+            outcome = call(function, **{name: given[name] for name in names})
+            if isinstance(outcome.error, Refusal):
+                reason = redact(" ".join(str(outcome.error).split()))[:_LONGEST_REASON] or "no reason is given."
+                raise RefusedError("plugin-refused", reason=reason, plugin=plugin.name)
+            if not self._is_good(plugin, "rq_prepare", outcome):
+                continue
+            if outcome.value is not None:
+                plugin.report("hook-answer", hook="rq_prepare", wanted="nothing", found=_kind(outcome.value))
             try:
-                yield name, _call(implementation.function, wanted)
-            except TimeoutError:
-                self._report(name, f"`{hook}` took over {SLOW_SECONDS:g} seconds and was skipped")
-            except BaseException as error:  # the work of others: it may even call sys.exit
-                if isinstance(error, KeyboardInterrupt | GeneratorExit):
-                    raise
-                self._report(name, f"`{hook}` failed: {type(error).__name__}: {error}", traceback.format_exc())
+                plan = plan if draft == before else plan_of(draft, plan, spec)
+            except UnusableError as error:
+                plugin.report("plan", part=error.part, problem=error.problem)
+                log.warning("%s", plugin.problems[-1])
+        return plan
 
-    def _report(self, plugin: str, message: str, details: str = "") -> None:
-        self.problems.append(Problem(plugin, message=message, details=details))
+    def changed(self, before: SessionView, after: SessionView) -> None:
+        """Tell the plugins, in the background and in order."""
+        if not any(True for _ in self._calls("rq_event")):
+            return
+        info = session_info(after)
+        for event in events_between(before, after):
+            self._later(lambda event=event: self._tell(session=info, event=event))  # type: ignore[misc]
+
+    def drain(self, seconds: float) -> None:
+        """Wait until the plugins have been told everything."""
+        deadline = time.monotonic() + seconds
+        while (teller := self._teller) is not None and (left := deadline - time.monotonic()) > 0:
+            teller.join(left)
+
+    def panels(self, view: SessionView, read: ReadFile) -> list[Panel]:
+        """Ask every plugin for its panel."""
+        info, panels = session_info(view, read), []
+        for plugin, answer in self._each("rq_panel", session=info):
+            panel = as_panel(answer)
+            if panel is not None:
+                panels.append(panel)
+            elif answer is not None:
+                plugin.report("hook-answer", hook="rq_panel", wanted="a Panel or nothing", found=_kind(answer))
+        return panels
+
+    # — asking for images —
+
+    def _apps(self) -> dict[str, App]:
+        apps, bringers = dict(BUILTIN), dict.fromkeys(BUILTIN, "run_qarnot")
+        for plugin, answer in self._each("rq_apps"):
+            for app in _listed(answer):
+                if not isinstance(app, App):
+                    plugin.report("hook-answer", hook="rq_apps", wanted="App objects", found=_kind(app))
+                elif problem := next(app.problems(), None):
+                    plugin.report("app-wrong", app=app.kind, problem=problem)
+                elif app.kind in apps:
+                    plugin.report("app-twice", app=app.kind, first=bringers[app.kind])
+                else:
+                    apps[app.kind], bringers[app.kind] = app, plugin.name
+        return apps
+
+    def _readings(self) -> Iterator[Reading]:
+        public = replace(self.settings, token=None, login_token=None)
+        for plugin, answer in self._each("rq_images", settings=public):
+            if isinstance(answer, Mapping):
+                yield read_entries(answer, plugin.name)
+            else:
+                yield as_reading(plugin, answer)
+
+    def _with_options(self, catalog: Catalog) -> dict[str, Image]:
+        """Ask each plugin about all images in one call: there may be ten thousand."""
+        images = dict(catalog.images)
+        for plugin, function, names in self._calls("rq_options"):
+            answers: dict[str, Any] = {}
+            asked: list[str] = []
+            outcome = call(_ask_each, function=function, named=bool(names), images=images, answers=answers, asked=asked)
+            self._is_good(plugin, "rq_options", outcome, entry=asked[-1] if asked and not outcome.slow else "")
+            images |= {name: as_options(plugin, images[name], answer) for name, answer in dict(answers).items()}
+        return images
+
+    # — calling —
+
+    def _calls(self, hook: str) -> Iterator[tuple[Plugin, Callable[..., Any], tuple[str, ...]]]:
+        """Yield who implements a hook, in the order in which they were found, and with which arguments."""
+        implementations = {i.plugin_name: i for i in getattr(self.manager.hook, hook).get_hookimpls()}
+        for plugin in self.found:
+            implementation = implementations.get(plugin.name)
+            if implementation is not None and plugin.hooks and (plugin.name, hook) not in self._slow:
+                yield plugin, implementation.function, implementation.argnames
+
+    def _each(self, hook: str, **arguments: Any) -> Iterator[tuple[Plugin, Any]]:
+        """Call `hook` of every plugin; skip and report those that fail."""
+        for plugin, function, names in self._calls(hook):
+            seconds = float("inf") if plugin.where == "built in" else None
+            given = {name: arguments[name] for name in names}
+            outcome = call(_complete, seconds=seconds, function=function, given=given)
+            if self._is_good(plugin, hook, outcome):
+                yield plugin, outcome.value
+
+    def _is_good(self, plugin: Plugin, hook: str, outcome: Outcome, entry: str = "") -> bool:
+        if outcome.printed.strip():
+            plugin.report("plugin-printed", what=f"`{hook}`", text=redact(outcome.printed.strip()[:80]))
+        if outcome.slow:
+            self._slow.add((plugin.name, hook))
+            plugin.report("plugin-slow", what=f"`{hook}`", seconds=f"{calling.SLOW_SECONDS:g}", entry=entry)
+        elif isinstance(outcome.error, ValidationError):
+            plugin.problems.extend(p for p in image_problems(plugin, outcome.error) if p not in plugin.problems)
+        elif outcome.error is not None:
+            plugin.report(
+                "plugin-failed", hook=hook, problem=redact(outcome.problem), details=redact(outcome.details),
+                line=outcome.line_in(plugin.path), entry=entry,
+            )  # fmt: skip
+        if outcome.slow or outcome.error is not None:
+            log.warning("%s", plugin.problems[-1]) if hook in {"rq_prepare", "rq_event", "rq_panel"} else None
+            return False
+        return True
+
+    # — telling, in the background —
+
+    def _tell(self, **arguments: Any) -> None:
+        for plugin, answer in self._each("rq_event", **arguments):
+            if answer is not None:
+                plugin.report("hook-answer", hook="rq_event", wanted="nothing", found=_kind(answer))
+
+    def _later(self, work: Callable[[], None]) -> None:
+        """Have one thread do it, which ends when there is no more: none outlives its page."""
+        self._events.put(work)
+        with self._lock:
+            if self._teller is None:
+                self._teller = threading.Thread(target=self._work_off, name="plugin-events", daemon=True)
+                self._teller.start()
+
+    def _work_off(self) -> None:
+        while True:
+            with self._lock:
+                if self._events.empty():
+                    self._teller = None
+                    return
+                work = self._events.get()
+            work()
 
 
 def find_plugins(settings: Settings) -> Plugins:
     """Find all plugins: built in, installed packages, the folder; in this order."""
-    manager = pluggy.PluginManager(spec.PROJECT)
-    manager.add_hookspecs(spec)
-    plugins = Plugins(manager, settings)
-    for name, load in _sources(settings):
-        try:
-            module = _call(load, {})
-            manager.register(module, name=name)
-            plugins.problems.extend(_misspelt(manager, module, name))
-            manager.check_pending()
-        except TimeoutError:
-            plugins._report(name, f"loading took over {SLOW_SECONDS:g} seconds; it was skipped")
-        except BaseException as error:  # importing the work of others can raise anything
-            if isinstance(error, KeyboardInterrupt):
-                raise
-            if manager.has_plugin(name):
-                manager.unregister(name=name)
-            plugins._report(name, f"could not be loaded: {type(error).__name__}: {error}", traceback.format_exc())
-    return plugins
+    manager, found = find(settings)
+    return Plugins(manager, settings, found)
 
 
-def _sources(settings: Settings) -> Iterable[tuple[str, Callable[[], Any]]]:
-    yield settings.images.name, lambda: builtin
-    for point in importlib.metadata.entry_points(group=spec.PROJECT):
-        yield point.name, point.load
-    if settings.plugins is not None and settings.plugins.is_dir():
-        for path in sorted(settings.plugins.glob("*.py")):
-            yield path.name, lambda path=path: _import_file(path)  # type: ignore[misc]
+def _complete(function: Callable[..., Any], given: Mapping[str, Any]) -> Any:
+    """Call a hook; what it yields is fetched here, under the time limit."""
+    answer = function(**given)
+    return list(islice(answer, _MOST_ANSWERS)) if isinstance(answer, Iterator) else answer
 
 
-def _import_file(path: Path) -> ModuleType:
-    """Import a file under a name of its own, so that two plugins, or two folders, never share a module."""
-    name = f"run_qarnot_plugin_{path.stem}"
-    module_spec = importlib.util.spec_from_file_location(name, path)
-    if module_spec is None or module_spec.loader is None:
-        raise ImportError(f"{path.name} is no Python file")
-    module = importlib.util.module_from_spec(module_spec)
-    sys.modules[name] = module
-    module_spec.loader.exec_module(module)
-    return module
+def _ask_each(
+    function: Callable[..., Any], named: bool, images: Mapping[str, Image], answers: dict[str, Any], asked: list[str]
+) -> None:
+    for name, image in images.items():
+        asked[:] = [name]
+        answer = function(image=image) if named else function()
+        if answer:
+            answers[name] = answer
 
 
-def _misspelt(manager: pluggy.PluginManager, module: Any, name: str) -> Iterator[Problem]:
-    """`register` takes a misspelt hook without a word."""
-    known = {hook for hook in vars(manager.hook) if hook.startswith("rq_")}
-    for hook in dir(module):
-        if hook.startswith("rq_") and not hasattr(spec, hook) and callable(getattr(module, hook)):
-            message = f"`{hook}` is no hook; there are: {', '.join(sorted(h for h in known if hasattr(spec, h)))}"
-            yield Problem(name, message=message)
-
-
-def _call(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
-    """Call the work of others with a time limit. A thread that hangs is left behind: it cannot be ended."""
-    executor = concurrent.futures.ThreadPoolExecutor(max_workers=1, thread_name_prefix="plugin")
-    try:
-        return executor.submit(function, **arguments).result(timeout=SLOW_SECONDS)
-    finally:
-        executor.shutdown(wait=False)
-
-
-def _as_reading(plugin: str, answer: Any) -> Reading:
+def _listed(answer: Any) -> Iterable[Any]:
     if answer is None:
-        return Reading()
-    if isinstance(answer, Reading):
-        return answer
-    if isinstance(answer, Mapping):
-        return read_entries(answer, plugin)
-    images, problems = [], []
-    for item in answer if isinstance(answer, Iterable) and not isinstance(answer, str) else [answer]:
-        if isinstance(item, Image):
-            images.append(item.model_copy(update={"source": plugin}))
-        else:
-            problems.append(Problem(plugin, message=f"`rq_images` gave {type(item).__name__}, not an Image"))
-    return Reading(tuple(images), tuple(problems))
+        return ()
+    return answer if isinstance(answer, list | tuple | set) else (answer,)
+
+
+def _kind(value: object) -> str:
+    return type(value).__name__

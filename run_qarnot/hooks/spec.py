@@ -1,10 +1,20 @@
 """The contract for plugins: read this first.
 
-A plugin is a Python module with functions that carry the names below and the mark `@run_qarnot.hookimpl`. It is found
-built in, as an installed package with the entry point group `run_qarnot`, or as a `*.py` file in the folder `plugins/`.
+A plugin is a Python module with functions that carry the names below and the mark `@run_qarnot.hookimpl`:
 
-Each hook is called for one plugin at a time. One that raises, is misspelt or takes over five seconds is reported by
-name and skipped; everything else goes on. A plugin never gets the Qarnot token.
+    from run_qarnot import Image, hookimpl
+
+    @hookimpl
+    def rq_images(settings):
+        return [Image(id="ours", title="Ours", repo="example/ours")]
+
+It is found, in this order, built in; as an installed package with an entry point of the group `run_qarnot`; or as a
+`*.py` file (or a folder with `__init__.py`) in the folder `plugins/`. Everything that it needs is importable from
+`run_qarnot` itself. `run-qarnot new-plugin NAME` writes one to start from, `run-qarnot plugins` says what was found.
+
+A function may leave away arguments that it does not need. Plugins are called one at a time. One that raises, is
+misspelt, takes over five seconds, returns something else than what is asked for, ends the program or prints is
+reported by name and skipped; everything else goes on. A plugin never gets the Qarnot token.
 """
 
 from __future__ import annotations
@@ -15,9 +25,13 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 if TYPE_CHECKING:
-    from run_qarnot.catalog.image import Image
+    from run_qarnot.catalog.apps import App
+    from run_qarnot.catalog.hooks import Panel
+    from run_qarnot.catalog.image import Image, Option
     from run_qarnot.catalog.reader import Reading
+    from run_qarnot.hooks.objects import SessionEvent, SessionInfo, TaskDraft
     from run_qarnot.settings import Settings
+    from run_qarnot.spec import SessionSpec
 
 PROJECT = "run_qarnot"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -26,12 +40,77 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def rq_images(settings: Settings) -> Iterable[Image] | Mapping[str, Mapping[str, Any]] | Reading:
-    """Bring images.
+    """Bring images. Called whenever the catalog is read: when a page opens, and by each command that needs it.
 
     Arguments:
         settings: where the cluster and the catalog are. The token is not in it.
 
     Returns:
-        Images; or a mapping of id → keys, as in `images.toml`, which is checked in the same way.
+        Images; or a mapping of id → keys, as in `images.toml`, which is checked in the same way. Of two images with
+        one id, that of the plugin that is found first wins, and the other is told as a problem.
     """
     raise NotImplementedError  # a specification: pluggy never calls it
+
+
+@hookspec
+def rq_apps() -> Iterable[App]:
+    """Bring app kinds: how an image of some kind is known to be ready, and reached. `Image.app` names one.
+
+    Returns:
+        Apps. The names of those that are built in, `jupyterlab`, `ssh`, `web` and `batch`, are taken.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def rq_options(image: Image) -> Mapping[str, Option | Mapping[str, Any]] | None:
+    """Bring more form fields for an image. Called for each image of the catalog, so be quick.
+
+    Arguments:
+        image: of the catalog, whoever brought it.
+
+    Returns:
+        Name → option, as an `Option` or as the keys of `options.<name>` in `images.toml`; nothing for most images.
+        An option that the image has already stays as it is.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def rq_prepare(plan: TaskDraft, spec: SessionSpec) -> None:
+    """Change what is about to be sent to Qarnot, or refuse it. Called when somebody starts a session.
+
+    Raise `Refusal("a sentence for who wants to start it")` to refuse; nothing is made, uploaded or started then. If it
+    raises anything else, what it changed is not used.
+
+    Arguments:
+        plan: change its constants, buckets, tags, hardware, hours … in place.
+        spec: what the user asked for: `image`, `name`, `hours`, `options`.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def rq_event(session: SessionInfo, event: SessionEvent) -> None:
+    """Be told that something happened to a session: notify a chat, write an audit line.
+
+    Called in order and in the background, by each process that watches the session; so with two pages open, twice.
+
+    Arguments:
+        session: what is known of it. Addresses are not in it: they would let others in.
+        event: what happened, and when.
+    """
+    raise NotImplementedError
+
+
+@hookspec
+def rq_panel(session: SessionInfo) -> Panel | None:
+    """Bring a panel for a session's card.
+
+    Arguments:
+        session: what is known of it; `session.text(path)` reads one of its saved files.
+
+    Returns:
+        A title with Markdown or a table; nothing when there is nothing to show.
+    """
+    raise NotImplementedError

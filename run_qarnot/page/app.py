@@ -18,25 +18,30 @@ from typing import TYPE_CHECKING, cast
 
 from ipyvuetify.Themes import theme
 
+from run_qarnot import language
 from run_qarnot.catalog import Catalog
+from run_qarnot.catalog.image import Image
 from run_qarnot.errors import RunQarnotError
 from run_qarnot.files import Upload
 from run_qarnot.hooks.manager import find_plugins
+from run_qarnot.links import Filling, binder_base, make_badge, make_link, read_link
 from run_qarnot.names import make_name
 from run_qarnot.page import guard
 from run_qarnot.page.components.account import AccountCard
 from run_qarnot.page.components.environment import EnvironmentCard
 from run_qarnot.page.components.session import SessionCard
+from run_qarnot.page.components.share import Shared
 from run_qarnot.page.components.shell import Shell
 from run_qarnot.page.components.start import FORM_FIELDS, StartCard
 from run_qarnot.page.downloads import Downloads
-from run_qarnot.page.rows import image_rows, option_row, problem_rows
+from run_qarnot.page.rows import link_row, option_row, planned_hours
 from run_qarnot.page.sessions import Sessions
 from run_qarnot.page.tasks import Tasks
 from run_qarnot.page.uploads import Incoming, Uploads
 from run_qarnot.page.viewmodel import Form, OptionValue, clean_token
 from run_qarnot.redact import protect
 from run_qarnot.settings import Settings, read_settings
+from run_qarnot.spec import parse_hours
 
 if TYPE_CHECKING:
     from run_qarnot.engine.account import Account
@@ -55,9 +60,21 @@ def build(opener: Opener = open_account) -> Shell:
     guard.install()  # before the first component exists
     _paint()
     settings = read_settings(os.environ, Path.cwd())
+    language.speak(language.preferred(os.environ.get("HTTP_ACCEPT_LANGUAGE", "")))
     page = Page(settings, find_plugins(settings).catalog(), opener, Downloads.from_environment())
+    page.base = binder_base(os.environ)
     page.begin()
+    page.fill(_query())
     return page.shell
+
+
+def _query() -> str:
+    """The query of the page's address. In a kernel that was heated up ahead, wait for the visitor who has one."""
+    if os.environ.get("VOILA_PREHEAT") != "True":
+        return os.environ.get("QUERY_STRING", "")
+    from voila.utils import get_query_string  # heavy, and only for this
+
+    return get_query_string() or ""
 
 
 def _paint() -> None:
@@ -78,26 +95,76 @@ class Page:
         self.tasks = Tasks()
         self.uploads = Uploads(downloads.folder)  # which the server erases, should this kernel be killed
         self.form = Form()
+        self.base: str | None = None  # of launch links, where the address bar does not show a lasting one
+        self._link = Filling()
         self._starts: dict[str, tuple[Form, tuple[Incoming, ...]]] = {}  # by name, for "start again"
         self.account_card = AccountCard(self.tasks, self.check_token, self.forget)
         self.environment_card = EnvironmentCard(self.tasks, self.choose, self.set_option)
-        self.start_card = StartCard(self.tasks, self.uploads, self.set_form, self.start, self.show_blockers)
-        self.shell = Shell(
-            self.tasks, account=self.account_card, environment=self.environment_card, start=self.start_card
+        self.start_card = StartCard(
+            self.tasks, self.uploads, self.set_form, self.start, self.show_blockers, self.share_form
         )
-        self.sessions = Sessions(self.shell, self.tasks, catalog, downloads, self._session_changed, self.again)
+        self.shell = Shell(
+            self.tasks, self.speak, account=self.account_card, environment=self.environment_card, start=self.start_card
+        )
+        self.sessions = Sessions(
+            self.shell, self.tasks, catalog, downloads, self._session_changed, self.again, self.restart, self.share
+        )
 
     def begin(self) -> None:
         """Show the catalog, choose its first image, and open the operator's account if there is one."""
-        rows = image_rows(self.catalog)
-        self.environment_card.images, self.environment_card.broken = rows, problem_rows(self.catalog)
-        if rows:
-            self.choose(rows[0]["id"])
+        self.environment_card.show(self.catalog)
+        if first := next((image for image in self.catalog if not image.hidden), None):
+            self.choose(first.id)
         self._show_draft()
         if self.settings.token:
             self.account_card.preset = True
             self.tasks.spawn(self.check_token(""), self.account_card.failed)
         self.tasks.spawn(self.sessions.rest_when_nobody_looks(), self.shell.failed)
+
+    def speak(self, wanted: str) -> None:
+        """Go on in another language."""
+        if wanted == language.spoken() or wanted not in language.LANGUAGES:
+            return
+        language.speak(wanted)
+        for component in (self.shell, self.account_card, self.environment_card, self.start_card):
+            component.respeak()
+        self.sessions.respeak()
+        self._show_link()
+        self.show_blockers()
+
+    # launch links
+
+    def fill(self, query: str) -> None:
+        """Fill the form with what a launch link says. It never starts anything."""
+        self._link = read_link(query, self.catalog)
+        image = self.catalog.images.get(self._link.image)
+        if image is not None:
+            self.form = self.form.with_link(self._link, image)
+            self._show_image()
+            self._show_draft(("hours",))
+        self._show_link()
+
+    def share_form(self, address: str) -> Shared:
+        """Make a link that fills the form as it is now; without secrets."""
+        image = self.catalog.get(self.form.image)
+        return self._shared(address, image, self.form, parse_hours(self.form.hours, image))
+
+    def share(self, card: SessionCard, address: str) -> Shared:
+        """Make a link that fills the form as it was for a session; of an older one only image and hours are known."""
+        view = card.session.view
+        image = self.catalog.get(view.image)
+        if view.name in self._starts:
+            form = self._starts[view.name][0]
+            return self._shared(address, image, form, parse_hours(form.hours, image))
+        return self._shared(address, image, Form(), planned_hours(view))
+
+    def _shared(self, address: str, image: Image, form: Form, hours: float | None) -> Shared:
+        options = {name: value for name, value in form.given_options().items() if image.options[name].type != "secret"}
+        link = make_link(self.base or address, image, hours=hours, options=options)
+        return Shared(link, make_badge(link, image))
+
+    def _show_link(self) -> None:
+        self.shell.link = link_row(self._link, self.catalog.images.get(self._link.image))
 
     # the account
 
@@ -184,13 +251,14 @@ class Page:
         self.show_blockers()
 
     def show_blockers(self) -> None:
-        """Work out why Start is not possible, and show it."""
+        """Work out why Start is not possible, and show it: the form has changed."""
+        self.start_card.share.put_away()
         blockers = self.form.blockers(self.catalog, account=self.account_card.state, uploads=self.uploads)
         self.start_card.blockers = [{"text": blocker.text, "field": blocker.field} for blocker in blockers]
 
     def _show_image(self) -> None:
         image, card = self.catalog.images[self.form.image], self.environment_card
-        card.chosen, card.chosen_title = image.id, image.name
+        card.choose(image)
         card.options = [option_row(name, option, self.form.options.get(name)) for name, option in image.options.items()]
         self.start_card.image_title, self.start_card.most_hours = image.name, image.max_hours
 
@@ -239,6 +307,11 @@ class Page:
         self._show_draft()
         self.start_card.show_files()
         self.start_card.call("come_here")
+
+    async def restart(self, card: SessionCard) -> None:
+        """Start the same again; what speaks against it is said beside Start."""
+        self.again(card)
+        await self.start()
 
     def _session_changed(self) -> None:
         """A session began, became ready or ended: the numbers of the account are others now."""

@@ -11,9 +11,11 @@ import functools
 import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import traitlets
+from ipyvue.Template import Template
 from ipyvuetify.VuetifyTemplate import VuetifyTemplate
 
 from run_qarnot.page.problems import as_problem
@@ -68,8 +70,14 @@ class Component(VuetifyTemplate):  # type: ignore[misc,unused-ignore]
     words: Any = traitlets.Dict().tag(sync=True)
     problem: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
 
+    source: Path | None = None  # the `.vue` file
+
     def __init__(self, name: str, tasks: Tasks, **traits: Any) -> None:
         self.tasks = tasks
+        self._name = name
+        self._error: BaseException | None = None
+        if self.source is not None:
+            traits["template"] = _template(self.source)
         super().__init__(words=section(name), **traits)
 
     def set_state(self, sync_data: object) -> None:
@@ -81,11 +89,26 @@ class Component(VuetifyTemplate):  # type: ignore[misc,unused-ignore]
 
     def failed(self, error: BaseException) -> None:
         """Show an error on this component."""
+        self._error = error
         self.problem = dict(as_problem(error))
+
+    def respeak(self) -> None:
+        """Say everything again: the language is another one."""
+        self.words = section(self._name)
+        if self.problem is not None and self._error is not None:
+            self.failed(self._error)
 
     def vue_dismiss(self, _data: object) -> None:
         """The error was read."""
-        self.problem = None
+        self.problem = self._error = None
+
+
+@functools.cache
+def _template(source: Path) -> Template:
+    """The file, with what all components share in front of its script; one for all components of a kind."""
+    shared = source.with_name("shared.js").read_text(encoding="utf-8")
+    text = source.read_text(encoding="utf-8").replace("<script>\n", f"<script>\n{shared}", 1)
+    return Template(template=text, source_url=source.name)
 
 
 def event(method: Callable[..., Any]) -> Callable[..., None]:

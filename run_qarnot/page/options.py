@@ -34,6 +34,7 @@ def voila_options() -> dict[str, Any]:
         "allow_template_override": "NOTEBOOK",  # a visitor chooses neither
         "allow_theme_override": "NOTEBOOK",
         "show_tracebacks": False,  # they show source lines
+        "http_header_envs": ["Accept-Language"],
         "file_allowlist": [],  # no file of the notebook's folder is served
     }
 

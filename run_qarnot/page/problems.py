@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from typing import TypedDict
 
+from run_qarnot import messages
 from run_qarnot.errors import RunQarnotError
 from run_qarnot.redact import redact
 
@@ -23,9 +24,10 @@ def as_problem(error: BaseException) -> Problem:
     if not isinstance(error, RunQarnotError):
         details = "".join(traceback.format_exception(error))
         error = RunQarnotError("bug", problem=f"{type(error).__name__}: {error}", details=details)
+    words = messages.error_words(error.code, error.facts)  # again, because the language may be another one by now
     return Problem(
-        what=redact(error.what),
-        todo=redact(error.todo),
+        what=redact(words.what),
+        todo=redact(words.todo),
         details=redact(error.details),
         field=error.field or "",
     )

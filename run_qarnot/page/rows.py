@@ -10,15 +10,19 @@ from urllib.parse import urlsplit
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.image import Image, Option
 from run_qarnot.doors import Door, DoorKind
+from run_qarnot.links import Filling
+from run_qarnot.messages import error_words, say
+from run_qarnot.page import words
 from run_qarnot.page.uploads import Incoming
-from run_qarnot.page.words import STATE_WORDS
 from run_qarnot.state import State
 from run_qarnot.view import SessionView
 
 _LINK_SCHEMES = frozenset({"http", "https", "vscode"})
 _OPENED_BY_CLICK = (DoorKind.HTTPS, DoorKind.TUNNEL, DoorKind.VSCODE)
 _OPEN_STATES = frozenset({State.READY, State.UNKNOWN})
+_STEPS = (State.PREPARING, State.WAITING, State.LOADING, State.STARTING, State.READY)
 MOST_RESULTS = 500
+MOST_IGNORED = 10
 
 Row = dict[str, Any]
 
@@ -43,10 +47,6 @@ def image_row(image: Image) -> Row:
         "by": image.source,
         "docs": safe_url(image.docs_url),
     }
-
-
-def image_rows(catalog: Catalog) -> list[Row]:
-    return [image_row(image) for image in catalog if not image.hidden]
 
 
 def problem_rows(catalog: Catalog) -> list[Row]:
@@ -93,6 +93,28 @@ def resume_rows(views: Iterable[SessionView]) -> list[Row]:
     ]
 
 
+def link_row(link: Filling, image: Image | None) -> Row | None:
+    """What a link filled in and what was left out of it; None when there is nothing to say."""
+    filled = []
+    if image is not None:
+        filled.append({"label": words.field("image"), "value": image.name})
+        if link.hours:
+            filled.append({"label": words.field("hours"), "value": link.hours})
+        filled += [
+            {"label": image.options[name].label or name, "value": _as_text(value)}
+            for name, value in link.options.items()
+        ]
+    ignored = [error_words(error.code, error.facts) for error in link.ignored[:MOST_IGNORED]]
+    if not (filled or ignored or link.had_token):
+        return None
+    return {
+        "filled": filled,
+        "ignored": [f"{words.what} {words.todo}" for words in ignored],
+        "token": link.had_token,
+        "erase": list(link.secrets),
+    }
+
+
 def session_row(view: SessionView, image_title: str, now: datetime) -> Row:
     """Everything that a session's card shows; times as ISO 8601, and `now`, so that a wrong clock does no harm."""
     doors = [] if view.is_over else view.doors
@@ -101,8 +123,9 @@ def session_row(view: SessionView, image_title: str, now: datetime) -> Row:
         "image": image_title,
         "app": view.app_title,
         "state": view.state.value,
-        "state_word": STATE_WORDS[view.state.value],
+        "state_word": words.state_word(view.state.value),
         "phase": view.phase,
+        "steps": [{"state": step.value, "word": words.state_word(step.value)} for step in _STEPS],
         "attempt": view.attempt,
         "over": view.is_over,
         "now": _iso(now),
@@ -114,11 +137,18 @@ def session_row(view: SessionView, image_title: str, now: datetime) -> Row:
         "open": _best_door(view),
         "vscode": _url_of(doors, DoorKind.VSCODE),
         "ssh": _ssh_row(doors),
-        "notes": {door.kind.value: door.note for door in doors},
+        "notes": {door.kind.value: say(door.note) for door in doors},
         "cost": None if view.cost is None else f"{view.cost:.2f} €",
         "carbon": None if view.carbon is None else f"{view.carbon:.0f} g",
         "results": view.results,
     }
+
+
+def planned_hours(view: SessionView) -> float | None:
+    """How long a session was meant to run, to the tenth of an hour: the cluster keeps only when it ends."""
+    if view.ends is None or view.created is None:
+        return None
+    return round((view.ends - view.created).total_seconds() / 3600, 1) or None
 
 
 def result_rows(files: Iterable[Any]) -> Row:
@@ -147,7 +177,13 @@ def _url_of(doors: Iterable[Door], kind: DoorKind) -> str | None:
 
 def _ssh_row(doors: Iterable[Door]) -> Mapping[str, str | None] | None:
     door = next((door for door in doors if door.kind is DoorKind.SSH and door.command), None)
-    return None if door is None else {"command": door.command, "url": safe_url(door.url), "note": door.note}
+    return None if door is None else {"command": door.command, "url": safe_url(door.url), "note": say(door.note)}
+
+
+def _as_text(value: str | bool | list[str]) -> str:
+    if isinstance(value, bool):
+        return "✓" if value else "–"
+    return ", ".join(value) if isinstance(value, list) else value
 
 
 def _iso(time: datetime | None) -> str | None:

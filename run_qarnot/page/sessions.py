@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from run_qarnot.catalog import Catalog
-from run_qarnot.page.components.session import SessionCard
+from run_qarnot.page.components.session import Around, SessionCard
+from run_qarnot.page.components.share import Shared
 from run_qarnot.page.components.shell import Shell
 from run_qarnot.page.downloads import Downloads
 from run_qarnot.page.rows import Row, resume_rows
 from run_qarnot.page.tasks import Tasks
+from run_qarnot.state import State
 from run_qarnot.view import SessionView
 
 if TYPE_CHECKING:
@@ -36,9 +38,12 @@ class Sessions:
         downloads: Downloads,
         changed: Callable[[], None],
         again: Callable[[SessionCard], None],
+        restart: Callable[[SessionCard], Awaitable[None]],
+        share: Callable[[SessionCard, str], Shared],
     ) -> None:
         self._shell, self._tasks, self._catalog, self._downloads = shell, tasks, catalog, downloads
-        self._changed, self._again = changed, again
+        self._changed = changed
+        self._around = Around(self._told, again, restart, share, self._remove)
         self._cards: list[SessionCard] = []
         self._others: list[SessionView] = []  # ended long ago: one can still continue from them
         self._resting = False
@@ -46,6 +51,7 @@ class Sessions:
     def add(self, session: Session) -> None:
         """Show a session that was just started, and see it through."""
         self._cards.insert(0, self._make_card(session))
+        self._cards[0].fresh = True
         self._show()
         self._cards[0].follow()
         self._changed()
@@ -75,6 +81,11 @@ class Sessions:
         for card in cards:
             card.leave()
 
+    def respeak(self) -> None:
+        """Say everything again: the language is another one."""
+        for card in self._cards:
+            card.respeak()
+
     def resumable(self) -> list[Row]:
         """What one can continue from."""
         return resume_rows([*(card.session.view for card in self._cards), *self._others])
@@ -102,15 +113,28 @@ class Sessions:
     def _make_card(self, session: Session) -> SessionCard:
         image = self._catalog.images.get(session.view.image)
         title = image.name if image is not None else session.view.image
-        return SessionCard(self._tasks, session, title, self._downloads, self._told, self._again)
+        return SessionCard(self._tasks, session, title, self._downloads, self._around)
+
+    def _remove(self, card: SessionCard) -> None:
+        """The session was deleted."""
+        self._cards.remove(card)
+        self._show()
+        card.leave()
+        self._changed()
 
     def _told(self, before: SessionView | None, view: SessionView) -> None:
         if before is not None and before.state != view.state:
             self._shell.announcement = f"{view.name}: {view.phase}"
+            self._show_ready()
             self._changed()
 
     def _show(self) -> None:
         self._shell.sessions = list(self._cards)
+        self._show_ready()
+
+    def _show_ready(self) -> None:
+        views = [card.session.view for card in self._cards]
+        self._shell.ready = [view.name for view in views if view.state is State.READY]
 
 
 def _is_old(view: SessionView) -> bool:

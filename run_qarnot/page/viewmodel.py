@@ -5,7 +5,6 @@ Start is enabled exactly when `Form.blockers` is empty, and the list of blockers
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,10 +14,11 @@ from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.image import Image
 from run_qarnot.errors import InputError, RunQarnotError
 from run_qarnot.keys import check_public_key
+from run_qarnot.links import Filling
 from run_qarnot.names import make_name
+from run_qarnot.page import words
 from run_qarnot.page.uploads import Arrival, Incoming
-from run_qarnot.page.words import BLOCKERS
-from run_qarnot.spec import LEAST_HOURS, SessionSpec
+from run_qarnot.spec import SessionSpec, parse_hours
 
 OptionValue = str | bool | float | list[str]
 
@@ -46,22 +46,6 @@ def clean_token(text: str) -> tuple[str, bool]:
     return token, token != text
 
 
-def parse_hours(text: str, image: Image) -> float:
-    """Read a number of hours as people write it, `1.5` or `1,5`.
-
-    Raises:
-        InputError: it is no number.
-    """
-    try:
-        hours = float(text.strip().replace(",", "."))
-    except ValueError:
-        hours = math.nan
-    if math.isnan(hours):
-        limits = {"least": f"{LEAST_HOURS:g}", "most": f"{image.max_hours:g}"}
-        raise InputError("hours", field="hours", hours=f"“{text.strip()[:20]}”", **limits)
-    return hours
-
-
 @dataclass(frozen=True)
 class Form:
     """What the visitor has entered so far, as entered."""
@@ -87,6 +71,15 @@ class Form:
         """Take over what is typed: `name`, `hours`, `resume`, `key`."""
         return replace(self, name=texts["name"], hours=texts["hours"], resume=texts["resume"], key=texts["key"])
 
+    def with_link(self, link: Filling, image: Image) -> Form:
+        """Take over what a link says; only `links.read_link` makes it, so that every value has been checked."""
+        chosen = self.with_image(image)
+        return replace(chosen, hours=link.hours or chosen.hours, options={**chosen.options, **link.options})
+
+    def given_options(self) -> dict[str, OptionValue]:
+        """The image's options that were touched, and not emptied again."""
+        return {name: value for name, value in self.options.items() if value not in ("", [])}
+
     def with_option(self, name: str, value: OptionValue) -> Form:
         return replace(self, options={**self.options, name: value})
 
@@ -103,7 +96,7 @@ class Form:
             hours=parse_hours(self.hours, image),
             user_key=self.key.strip() or None,
             resume=self.resume or None,
-            options={name: value for name, value in self.options.items() if value not in ("", [])},
+            options=self.given_options(),
         ).checked()
 
     def blockers(self, catalog: Catalog, *, account: str, uploads: Iterable[Incoming]) -> list[Blocker]:
@@ -121,15 +114,15 @@ class Form:
     def _image_blockers(self, catalog: Catalog) -> Iterator[Blocker]:
         image = catalog.images.get(self.image)
         if image is None:
-            yield Blocker(BLOCKERS["no-image"])
+            yield Blocker(words.blocker("no-image"))
             return
         hours = image.hours
         try:
             hours = parse_hours(self.hours, image)
         except InputError as error:
             yield _as_blocker(error)
-        options = {name: value for name, value in self.options.items() if value not in ("", [])}
-        spec = SessionSpec(image, self.name.strip(), hours, self.key.strip() or None, self.resume or None, options)
+        key, resume = self.key.strip() or None, self.resume or None
+        spec = SessionSpec(image, self.name.strip(), hours, key, resume, self.given_options())
         yield from map(_as_blocker, spec.blockers())
 
 
@@ -148,16 +141,16 @@ def _as_blocker(error: RunQarnotError) -> Blocker:
 
 def _account_blockers(account: str) -> Iterator[Blocker]:
     if account == "checking":
-        yield Blocker(BLOCKERS["checking"], "token")
+        yield Blocker(words.blocker("checking"), "token")
     elif account != "known":
-        yield Blocker(BLOCKERS["no-account"], "token")
+        yield Blocker(words.blocker("no-account"), "token")
 
 
 def _upload_blockers(uploads: tuple[Incoming, ...]) -> Iterator[Blocker]:
     coming = [incoming.key for incoming in uploads if incoming.arrival is Arrival.COMING]
     if coming:
         names = ", ".join(coming[:3]) + (" …" if len(coming) > 3 else "")
-        yield Blocker(BLOCKERS["uploading"].format(names=names), "upload")
+        yield Blocker(words.blocker("uploading", names=names), "upload")
     for incoming in uploads:
         if incoming.arrival is Arrival.BROKEN:
-            yield Blocker(BLOCKERS["broken-file"].format(name=incoming.key), "upload")
+            yield Blocker(words.blocker("broken-file", name=incoming.key), "upload")

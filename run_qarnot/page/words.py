@@ -1,16 +1,31 @@
 """The page's own words. Sentences about states, ends and errors live in `run_qarnot.messages`.
 
-One table per language, one section per component. A test holds the languages equal in their keys.
+One module per language (`words_fr`), in each one section per component. A test holds them equal in their keys.
 """
 
 from __future__ import annotations
 
+import importlib
+import sys
 from collections.abc import Mapping
+from types import ModuleType
+
+from run_qarnot import language
 
 Table = Mapping[str, Mapping[str, str]]
 
-ENGLISH: Table = {
+WORDS: Table = {
     "shell": {
+        "code": "en",
+        "language": "Language",
+        "theme": "Colours",
+        "theme_auto": "As the system",
+        "theme_light": "Light",
+        "theme_dark": "Dark",
+        "link_filled": "Filled in by the link you opened. Nothing starts before you press Start.",
+        "link_ignored": "Left out of the link:",
+        "link_token": "The address contained a token. It was not taken as your Qarnot token, and was removed from the "
+        "address bar. If it was one, make a new one: whoever saw the link has it.",
         "title": "Run Qarnot",
         "subtitle": "A notebook on a big machine, and your files back.",
         "sessions": "Your sessions",
@@ -31,6 +46,7 @@ ENGLISH: Table = {
         "checking_preset": "Using the account that this dashboard was set up with…",
         "preset": "Using the account",
         "signed_in": "Signed in as",
+        "details": "Details",
         "running": "sessions running",
         "of": "of",
         "credits": "credits",
@@ -45,11 +61,21 @@ ENGLISH: Table = {
         "broken": "cannot be used",
         "none": "The catalog is empty.",
         "options": "Options of",
+        "search": "Search environments",
+        "category": "Category",
+        "all": "All categories",
+        "no_match": "Nothing fits. Use fewer or other words.",
+        "narrow": "are shown; search to see others",
     },
     "start": {
         "title": "Start",
         "drop": "Drop your files here",
         "choose": "Choose files",
+        "choose_folder": "Choose a folder",
+        "twin": "A file of this name is in the list already.",
+        "twin_keep": "Keep the one in the list",
+        "twin_replace": "Replace it",
+        "twin_all": "for all",
         "empty": "Files are optional. They will be in the session's file browser.",
         "arrived": "is here",
         "waiting": "waits for its turn",
@@ -94,12 +120,10 @@ ENGLISH: Table = {
         "stopping": "Saving, then stopping…",
         "ends": "Stops by itself at",
         "may_close": "You can close this page; the session goes on.",
-        "results": "Results",
-        "results_none": "There are no results.",
-        "results_more": "more",
-        "results_wait": "Looking at the results…",
-        "download": "Download all as a zip",
-        "again": "Start again",
+        "restart": "Start again",
+        "again": "Edit and start again",
+        "ends_15": "In less than 15 minutes it stops by itself. Save; another can continue from its files.",
+        "ends_5": "In less than 5 minutes it stops by itself. Save now.",
         "attempt": "machine no.",
         "cost": "Cost",
         "carbon": "CO₂e",
@@ -108,6 +132,36 @@ ENGLISH: Table = {
         "log_empty": "Nothing yet.",
         "show": "Show",
         "hide": "Hide",
+        "delete": "Delete",
+        "delete_question": "Delete this session?",
+        "delete_more": "It vanishes from every list. Its files stay in their buckets, unless you tick this:",
+        "delete_files": "Delete its files too: inputs and results. There is no way back.",
+        "delete_yes": "Delete",
+        "delete_files_yes": "Delete with all files",
+        "delete_keep": "Keep it",
+    },
+    "results": {
+        "title": "Results",
+        "none": "There are no results.",
+        "others": "more, all in the zip",
+        "wait": "Looking at the results…",
+        "all": "Download all as a zip",
+        "some": "Download the chosen ones as a zip",
+        "choose": "Choose",
+        "fetch": "Download",
+        "look": "Look into it",
+        "no_look": "This cannot be shown here: it is neither text nor a picture, or it is too large. Download it.",
+        "close": "Close",
+    },
+    "share": {
+        "share": "Share",
+        "title": "A link that fills in this form",
+        "more": "Whoever opens it starts nothing, and needs an account of their own. Secrets and files are not in it.",
+        "link": "Link",
+        "badge": "Badge for a README",
+        "copy": "Copy",
+        "copied": "Copied",
+        "close": "Close",
     },
 }
 
@@ -133,6 +187,28 @@ BLOCKERS: Mapping[str, str] = {
 }
 
 
+FIELDS: Mapping[str, str] = {"image": "Environment", "hours": "Hours"}
+
+
 def section(name: str) -> dict[str, str]:
-    """Return the words of one component."""
-    return dict(ENGLISH.get(name, {}))
+    """Return the words of one component, in the language in use."""
+    return dict(_tables().WORDS.get(name, {}))
+
+
+def state_word(state: str) -> str:
+    return str(_tables().STATE_WORDS[state])
+
+
+def blocker(code: str, **facts: str) -> str:
+    """Return the reason why Start is not possible."""
+    return str(_tables().BLOCKERS[code].format(**facts))
+
+
+def field(name: str) -> str:
+    """Return what a field of the form is called."""
+    return str(_tables().FIELDS[name])
+
+
+def _tables() -> ModuleType:
+    spoken = language.spoken()
+    return sys.modules[__name__] if spoken == "en" else importlib.import_module(f"{__name__}_{spoken}")

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from page.support.fake_engine import GOOD_TOKEN, FakeAccount, FakeSession, view
 from page.support.pages import end, make_page, record, tell, until
+from run_qarnot import language
 from run_qarnot.errors import RefusedError, SessionError
 from run_qarnot.files import StoredFile
 from run_qarnot.page.app import Page
@@ -342,9 +343,9 @@ class TestSessions:
             assert not card.busy
             tell(card, "stop", {"save": "yes"})  # hostile
             tell(card, "stop", {"save": False})
-            await until(lambda: card.results is not None, "the results")
+            await until(lambda: card.results.listing is not None, "the results")
             assert session.asked == ["save", "stop", "stop --no-save"]
-            assert card.results["count"] == 1
+            assert card.results.listing["count"] == 1
 
         with_session(scene)
 
@@ -374,10 +375,10 @@ class TestSessions:
 
     def test_without_a_server_for_downloads_a_sentence_says_so(self) -> None:
         async def scene(page: Page, _session: FakeSession) -> None:
-            card = only_card(page)
-            tell(card, "download")
-            await until(lambda: card.problem, "the sentence")
-            assert "does not offer downloads" in card.problem["what"]
+            results = only_card(page).results
+            tell(results, "download", {"keys": []})
+            await until(lambda: results.problem, "the sentence")
+            assert "does not offer downloads" in results.problem["what"]
 
         with_session(scene)
 
@@ -395,3 +396,137 @@ def with_session(scene: Callable[[Page, FakeSession], Awaitable[None]]) -> None:
             await end(page)
 
     asyncio.run(whole())
+
+
+class TestLinks:
+    def test_a_link_fills_the_form_and_starts_nothing(self) -> None:
+        async def scene(page: Page, account: FakeAccount) -> None:
+            page.fill("opt-image=torch&opt-workers=3&opt-hours=2&opt-secret=hunter2-hunter2&token=abcdefgh")
+            await sign_in(page)
+            assert page.environment_card.chosen == "torch"
+            assert page.form.options == {"workers": "3"}
+            assert page.start_card.draft["hours"] == "2"
+            assert page.shell.link["token"]
+            assert page.shell.link["erase"] == ["token", "opt-secret"]
+            assert len(page.shell.link["ignored"]) == 1
+            assert "hunter2" not in synced(page)
+            assert "abcdefgh" not in synced(page)
+            assert account.started == []
+
+        play(scene)
+
+    def test_an_ordinary_address_fills_nothing(self) -> None:
+        async def scene(page: Page, _account: FakeAccount) -> None:
+            page.fill("utm_source=mail")
+            assert page.shell.link is None
+            assert page.form.image == "base"
+
+        play(scene)
+
+    def test_sharing_the_form_gives_what_is_typed_without_secrets(self) -> None:
+        async def scene(page: Page, _account: FakeAccount) -> None:
+            share = page.start_card.share
+            tell(page.environment_card, "choose", {"id": "torch"})
+            tell(page.environment_card, "option", {"name": "workers", "value": "4"})
+            tell(page.environment_card, "option", {"name": "secret", "value": "hunter2-hunter2"})
+            tell(share, "make", {"address": "https://page.example.org/"})
+            assert share.shared["link"] == "https://page.example.org/?opt-image=torch&opt-hours=2&opt-workers=4"
+            assert share.shared["badge"].endswith(f"]({share.shared['link']})")
+            tell(page.environment_card, "option", {"name": "workers", "value": "99"})
+            assert share.shared is None, "what was shared is not true any more"
+            tell(share, "make", {"address": "https://page.example.org/"})
+            assert "99" in share.problem["what"]
+
+        play(scene)
+
+    @pytest.mark.parametrize("address", ["javascript:alert(1)", "", 3, None, "x" * 9000])
+    def test_only_a_web_address_is_shared(self, address: object) -> None:
+        async def scene(page: Page, _account: FakeAccount) -> None:
+            tell(page.start_card.share, "make", {"address": address})
+            assert page.start_card.share.shared is None
+
+        play(scene)
+
+    def test_an_old_session_is_shared_with_its_image_and_hours(self) -> None:
+        async def scene(page: Page, session: FakeSession) -> None:
+            created = datetime.now(UTC)
+            session.become(created=created, ends=created + timedelta(hours=3, seconds=-2))
+            share = only_card(page).share
+            tell(share, "make", {"address": "http://localhost:8866/"})
+            assert share.shared["link"] == "http://localhost:8866/?opt-image=base&opt-hours=3"
+
+        with_session(scene)
+
+
+class TestDeleting:
+    def test_the_card_goes_when_the_session_is_deleted(self) -> None:
+        async def scene(page: Page, session: FakeSession) -> None:
+            session.become(state=State.ENDED, reason="stopped")
+            tell(only_card(page), "delete", {"files": True})
+            await until(lambda: not page.shell.sessions, "the card to go")
+            assert session.asked == ["delete --files"]
+            assert page.start_card.resumable == []
+
+        with_session(scene)
+
+    def test_it_stays_when_it_cannot_be_deleted(self) -> None:
+        async def scene(page: Page, session: FakeSession) -> None:
+            card = only_card(page)
+            session.fail_next = SessionError("still-running", name="x")
+            tell(card, "delete", {"files": False})
+            await until(lambda: card.problem, "the sentence")
+            assert page.shell.sessions == [card]
+
+        with_session(scene)
+
+
+class TestResults:
+    def test_only_files_that_were_listed_are_shown_or_sent(self) -> None:
+        async def scene(page: Page, session: FakeSession) -> None:
+            session.become(state=State.ENDED, reason="stopped")
+            results = only_card(page).results
+            calls = record(results)
+            await until(lambda: results.listing is not None, "the list")
+            tell(results, "look", {"key": "a.txt"})
+            await until(lambda: results.shown, "the look into a file")
+            assert results.shown["blocks"] == [{"kind": "output", "text": "content of a.txt"}]
+            tell(results, "look_away")
+            tell(results, "fetch", {"key": "a.txt"})
+            await until(lambda: calls, "the address")
+            assert calls == [("open", ["https://storage.example.org/a.txt"])]
+            for hostile in ("../a.txt", "b.txt", 3, None):
+                tell(results, "look", {"key": hostile})
+                tell(results, "fetch", {"key": hostile})
+                tell(results, "download", {"keys": [hostile]})
+            await asyncio.sleep(0)
+            assert results.shown is None
+            assert results.problem is None
+            assert len(calls) == 1
+
+        with_session(scene)
+
+
+class TestLanguage:
+    @pytest.fixture(autouse=True)
+    def english_again(self) -> Iterator[None]:
+        yield
+        language.speak("en")
+
+    def test_everything_is_said_again_in_the_other_language(self) -> None:
+        async def scene(page: Page, session: FakeSession) -> None:
+            card = only_card(page)
+            session.fail_next = SessionError("too-late", name="x")
+            tell(card, "save")
+            await until(lambda: card.problem, "the sentence")
+            tell(page.start_card, "form", {**FORM, "name": "Not A Name"})
+            tell(page.shell, "speak", {"language": "fr"})
+            assert page.shell.words["code"] == "fr"
+            assert card.words["stop"] == card.share.words["share"].replace("Partager", "Arrêter")
+            assert card.view["phase"].startswith("En attente")
+            assert card.problem["what"] == "« x » ne tourne plus."
+            assert "Employez" in page.start_card.blockers[0]["text"]
+            for hostile in ("xx", "", "__name__", 3):
+                tell(page.shell, "speak", {"language": hostile})
+            assert page.shell.words["code"] == "fr"
+
+        with_session(scene)

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from run_qarnot.page import words
+from run_qarnot.page import words, words_fr
 from run_qarnot.state import State
 
+FACTS = re.compile(r"\{\w+\}")
 FOLDER = Path(words.__file__).parent
 COMPONENTS = sorted((FOLDER / "components").glob("*.vue"), key=lambda path: path.stem)
 IDS = (
     "token account upload upload-list resume more name hours ssh-key start blockers sessions state phase elapsed open "
-    "ssh-command vscode log save stop stop-confirm results download error cost carbon"
+    "ssh-command vscode log save stop stop-confirm results download share delete error cost carbon"
 ).split()
 
 
@@ -24,12 +25,25 @@ def test_a_component_and_its_words_fit(path: Path) -> None:
     assert used == set(words.section(path.stem))
 
 
-def test_every_language_has_every_word() -> None:
-    tables = [value for name, value in vars(words).items() if name.isupper() and name == "ENGLISH"]
-    for table in tables:
-        assert {name: set(section) for name, section in table.items()} == {
-            name: set(section) for name, section in words.ENGLISH.items()
+def test_french_has_every_word() -> None:
+    assert {name: set(section) for name, section in words_fr.WORDS.items()} == {
+        name: set(section) for name, section in words.WORDS.items()
+    }
+    for table in ("STATE_WORDS", "BLOCKERS", "FIELDS"):
+        french, english = getattr(words_fr, table), getattr(words, table)
+        assert {name: FACTS.findall(text) for name, text in french.items()} == {
+            name: FACTS.findall(text) for name, text in english.items()
         }
+
+
+def test_no_word_is_left_in_english() -> None:
+    same = {
+        (name, key)
+        for name, section in words.WORDS.items()
+        for key, text in section.items()
+        if words_fr.WORDS[name][key] == text
+    }
+    assert same <= {("shell", "title"), ("account", "where_url"), ("session", "carbon")}
 
 
 def test_every_state_has_a_word() -> None:

@@ -12,8 +12,8 @@ from support.repository import PACKAGE, ROOT, module_name
 
 # Lowest first. A module imports from its own layer and from those below.
 LAYERS = (
-    ("errors", "messages", "redact", "names", "state", "doors", "view"),
-    ("keys", "catalog", "spec", "plan", "settings", "files", "logs"),
+    ("language", "messages", "messages_fr", "errors", "redact", "names", "state", "doors", "view"),
+    ("keys", "catalog", "spec", "links", "plan", "settings", "files", "logs", "start"),
     ("hooks", "cloud"),
     ("engine",),
     ("page", "commands"),

@@ -5,12 +5,12 @@ from __future__ import annotations
 import ast
 import inspect
 import string
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import pytest
 from support.repository import PACKAGE
 
-from run_qarnot import errors, messages
+from run_qarnot import errors, language, messages, messages_fr
 from run_qarnot.state import EndReason, State
 
 ERROR_NAMES = {name for name, value in vars(errors).items() if inspect.isclass(value) and issubclass(value, Exception)}
@@ -40,7 +40,7 @@ def words_in_code() -> set[str]:
     return {
         node.value
         for path in PACKAGE.rglob("*.py")
-        if path.name != "messages.py"
+        if path.name not in {"messages.py", "messages_fr.py"}
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
@@ -61,10 +61,82 @@ def test_a_sentence_gets_the_facts_that_it_names(place: str, call: ast.Call, cod
         assert named_facts(code) == given - NO_FACTS, place
 
 
-def named_facts(code: str) -> set[str]:
-    return {name for text in messages.ERRORS[code] for _, name, _, _ in string.Formatter().parse(text) if name}
+def named_facts(code: str, table: Mapping[str, messages.Words] = messages.ERRORS) -> set[str]:
+    return {name for text in table[code] for _, name, _, _ in string.Formatter().parse(text) if name}
 
 
 def test_every_state_and_every_end_has_its_words() -> None:
     assert set(messages.STATES) == {state.value for state in State}
     assert set(messages.END_REASONS) == {reason.value for reason in EndReason}
+
+
+def literals(*, named: set[str]) -> Iterator[tuple[str, str]]:
+    """Yield the texts written as an argument of these names, with `{}` for what varies."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if "cluster" in path.parts:
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            for keyword in node.keywords if isinstance(node, ast.Call) else ():
+                if keyword.arg in named and (text := _text_of(keyword.value)):
+                    yield f"{path.relative_to(PACKAGE)}:{node.lineno}", text
+
+
+def _text_of(node: ast.expr) -> str:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value
+    if isinstance(node, ast.JoinedStr):
+        return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
+    return ""
+
+
+class TestFrench:
+    """The same tables, with the same facts."""
+
+    def test_every_sentence_is_there(self) -> None:
+        for table in ("STATES", "END_REASONS", "ERRORS"):
+            assert set(getattr(messages_fr, table)) == set(getattr(messages, table)), table
+
+    @pytest.mark.parametrize("code", messages.ERRORS)
+    def test_it_names_the_same_facts(self, code: str) -> None:
+        assert named_facts(code, messages_fr.ERRORS) == named_facts(code)
+        filled = [bool(part) for part in messages_fr.ERRORS[code]]
+        assert filled == [bool(part) for part in messages.ERRORS[code]]
+
+    @pytest.mark.parametrize(("english", "french"), messages_fr.PHRASES.items())
+    def test_phrases_have_the_same_gaps(self, english: str, french: str) -> None:
+        assert english.count("{}") == french.count("{}")
+
+    def test_every_note_beside_a_state_is_there(self) -> None:
+        notes = {text for _, text in literals(named={"note"})}
+        assert notes - set(messages_fr.PHRASES) - {"{} {}"} == set()
+
+    def test_an_error_is_said_in_french_with_its_phrases(self) -> None:
+        language.speak("fr")
+        try:
+            error = errors.InputError("token-shape", problem="a space or a line break")
+            assert error.what == "Ce n’est pas un jeton Qarnot : il contient un espace ou un saut de ligne."
+            assert messages.phase("ready", "JupyterLab") == "Prêt : JupyterLab répond"
+            assert messages.end("ended", "deleted") == "Terminé. Elle a été supprimée."
+            assert messages.say(
+                "The way to it is interrupted: no answer in time. Trying again; the session goes on."
+            ) == ("Le chemin vers elle est interrompu : pas de réponse à temps. Nouvel essai ; la session continue.")
+            assert messages.say("a note of a plugin") == "a note of a plugin"
+        finally:
+            language.speak("en")
+        assert messages.say("Stopping…") == "Stopping…"
+
+    @pytest.mark.parametrize(
+        ("header", "expected"),
+        [
+            ("fr", "fr"),
+            ("fr-CH, fr;q=0.9, en;q=0.8", "fr"),
+            ("en-GB,en;q=0.9,fr;q=0.8", "en"),
+            ("de, fr;q=0.4, en;q=0.2", "fr"),
+            ("de", "en"),
+            ("", "en"),
+            ("fr;q=0", "en"),
+            ("fr;q=x, ;;, ,q=,", "en"),
+        ],
+    )
+    def test_the_browser_says_which(self, header: str, expected: str) -> None:
+        assert language.preferred(header) == expected

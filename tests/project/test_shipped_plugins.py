@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import runpy
 import shutil
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.repository import ROOT
 
-from run_qarnot.hooks.manager import find_plugins
+from run_qarnot.catalog.hooks import Panel
+from run_qarnot.errors import RefusedError
+from run_qarnot.hooks.manager import Plugins, find_plugins
+from run_qarnot.plan import TaskPlan, make_plan
 from run_qarnot.settings import Settings
+from run_qarnot.spec import SessionSpec, option_constants
+from run_qarnot.state import State
+from run_qarnot.view import SessionView
 
 PLUGINS = ROOT / "plugins"
 
@@ -27,6 +39,11 @@ def test_the_shipped_plugins_bring_their_images_without_a_problem() -> None:
     assert image.source == "overnight.py"
     assert (image.repo, image.effective_app.kind) == ("qarnotlab/jupyterlab-base", "jupyterlab")
     assert image.hours <= image.max_hours
+
+
+@pytest.mark.parametrize("path", sorted(PLUGINS.glob("*.py")), ids=lambda path: path.name)
+def test_each_is_short(path: Path) -> None:
+    assert len(path.read_text().splitlines()) < 60
 
 
 def test_a_broken_plugin_costs_one_row(tmp_path: Path) -> None:
@@ -71,3 +88,133 @@ def test_the_night_ends_in_the_morning(hour: int, minute: int, expected: float) 
     hours = overnight["hours_until_morning"](now)
     assert hours == expected
     assert abs((now + timedelta(hours=hours)).replace(second=0).hour - overnight["MORNING"]) <= 1
+
+
+def test_a_family_of_images_by_code() -> None:
+    catalog = find_plugins(settings(PLUGINS)).catalog()
+    family = catalog.search(category="Python scripts")
+    assert [(image.id, image.tag) for image in family][:2] == [("python-3.11", "3.11"), ("python-3.12", "3.12")]
+    assert all(image.effective_app.ends_by_itself for image in family)
+    assert option_constants(family[0], {"script": "run/me.py"}) == {"SCRIPT": "run/me.py"}
+
+
+def test_code_server_is_an_app_of_its_own() -> None:
+    image = find_plugins(settings(PLUGINS)).catalog().get("code-server")
+    app = image.effective_app
+    assert (app.kind, app.title, app.port, app.probe_path) == ("code-server", "VS Code", 8080, "/healthz")
+    assert "127.0.0.1:8080" in image.command  # reached by the tunnel alone: it asks for no password
+    assert " sshd" in image.command.replace("/usr/sbin/sshd", " sshd")  # by which the local cluster knows not to run it
+
+
+def prepared(plugins: Plugins, hours: float = 4) -> TaskPlan:
+    spec = SessionSpec(image=plugins.catalog().get("base"), name="calm-heron-42", hours=hours)
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    plan = make_plan(spec, launch_id="rq-1", token="a-token-of-the-test", profiles=["jupyterlab"], version="1", now=now)
+    return plugins.prepare(plan, spec)
+
+
+def test_the_policy_does_nothing_until_it_is_told_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("RUN_QARNOT_MOST_HOURS", "RUN_QARNOT_PROJECT", "RUN_QARNOT_WEBHOOK"):
+        monkeypatch.delenv(name, raising=False)
+    plugins = find_plugins(settings(PLUGINS))
+    assert prepared(plugins, hours=24).tags == ("run-qarnot",)
+    assert plugins.problems == []
+
+
+def test_the_policy_refuses_long_sessions_and_tags_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RUN_QARNOT_MOST_HOURS", "12")
+    monkeypatch.setenv("RUN_QARNOT_PROJECT", "climate")
+    plugins = find_plugins(settings(PLUGINS))
+    assert prepared(plugins, hours=12).tags == ("run-qarnot", "project:climate")
+    with pytest.raises(RefusedError, match="12 hours at most, and this one asks for 13") as caught:
+        prepared(plugins, hours=13)
+    assert "policy.py" in caught.value.todo
+
+
+@pytest.fixture
+def chat() -> Iterator[tuple[str, list[str]]]:
+    """A chat that takes webhooks: its address, and what it was told."""
+    told: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            told.append(json.loads(self.rfile.read(int(self.headers["Content-Length"])))["text"])
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/hook/a-secret-address", told
+    server.shutdown()
+    server.server_close()
+
+
+VIEW = SessionView(
+    id="1", name="calm-heron-42", image="base", app="jupyterlab", app_title="JupyterLab", state=State.STARTING,
+    attempt=1, results="calm-heron-42-out",
+)  # fmt: skip
+READY = replace(VIEW, state=State.READY, ready=datetime(2026, 3, 1, tzinfo=UTC))
+
+
+def test_the_webhook_tells_of_ready_and_of_the_end(
+    chat: tuple[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    address, told = chat
+    monkeypatch.setenv("RUN_QARNOT_WEBHOOK", address)
+    plugins = find_plugins(settings(PLUGINS))
+    plugins.changed(VIEW, READY)
+    plugins.changed(READY, replace(READY, saved=datetime(2026, 3, 1, tzinfo=UTC)))  # not worth a message
+    failed = replace(READY, state=State.FAILED, reason="failed", error="login failed: password=hunter2 token: abc.")
+    plugins.changed(READY, failed)
+    plugins.drain(10)
+    assert plugins.problems == []
+    assert [text.split(":")[0] for text in told] == ["calm-heron-42 (base)"] * 2
+    assert "Ready" in told[0]
+    assert "password=[hidden]" in told[1]
+    assert "hunter2" not in told[1]
+    assert "abc" not in told[1]
+
+
+def test_a_webhook_that_does_not_answer_is_given_up_and_its_address_is_not_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("RUN_QARNOT_WEBHOOK", "http://127.0.0.1:9/hook/a-secret-address")
+    plugins = find_plugins(settings(PLUGINS))
+    plugins.changed(VIEW, READY)
+    plugins.drain(10)
+    assert plugins.problems == []
+    assert "does not answer" in caplog.text
+    assert "a-secret-address" not in caplog.text
+    webhook = runpy.run_path(str(PLUGINS / "webhook.py"))
+    assert 0 < webhook["TIMEOUT_SECONDS"] < 5
+
+
+def test_the_receipt_lists_the_packages() -> None:
+    files = {
+        "requirements.txt": b"moo==1.0\n",
+        "requirements-full.txt": b"# all\nabc==2\nmoo==1.0\n-e .\nplain @ file:///x\n",
+    }
+    (panel,) = find_plugins(settings(PLUGINS)).panels(READY, files.__getitem__)
+    assert isinstance(panel, Panel)
+    assert panel.rows == (("moo", "1.0", "you"), ("abc", "2", ""), ("plain @ file:///x", "", ""))
+    assert panel.text.startswith("3 packages, 1 of them")
+
+
+def test_before_the_first_save_there_is_no_receipt() -> None:
+    def nothing(path: str) -> bytes:
+        raise FileNotFoundError(path)
+
+    assert find_plugins(settings(PLUGINS)).panels(READY, nothing) == []
+
+
+def test_the_shipped_catalog_holds_what_it_promises() -> None:
+    catalog = find_plugins(settings(PLUGINS)).catalog()
+    original = {"base": "base", "scikit-learn": "sklearn", "tensorflow": "tensorflow-cpu", "pytorch": "pytorch-cpu"}
+    for name, repo in original.items():
+        assert (catalog.get(name).repo, catalog.get(name).tag) == (f"qarnotlab/jupyterlab-{repo}", "v1")
+    apps = {image.effective_app.kind for image in catalog}
+    assert {"jupyterlab", "ssh", "batch"} <= apps
+    assert catalog.get("auto-sklearn").profile == ("auto-sklearn-cluster",)

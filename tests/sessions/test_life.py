@@ -156,3 +156,24 @@ class opened:  # noqa: N801  reads as a statement
 def test_json_is_all_that_is_on_standard_output(cli):
     assert json.loads(cli("sessions", "--json").out) == cli("sessions", "--json").json
     assert isinstance(cli("images", "--json").json, list)
+
+
+def test_open_works_with_the_users_key_where_the_machine_knows_no_other(cli, tmp_path):
+    key = make_key(tmp_path)
+    launch = cli.start("launch", "base", "--name", "own-key", "--ssh-key", key, "--open")
+    try:
+        lines = iter(launch.stdout.readline, "")
+        address = next(line.strip() for line in lines if line.startswith("http://localhost:"))
+        wait_until(Jupyter(address).answers, "JupyterLab through the tunnel of `launch --open`")
+    finally:
+        launch.terminate()
+        launch.communicate(timeout=10)
+    refused = cli("open", "own-key", expect=1)
+    assert "does not accept the key" in refused.err
+    opener = cli.start("open", "own-key", "--ssh-key", key, "--no-browser")
+    try:
+        wait_until(Jupyter(opener.stdout.readline().strip()).answers, "JupyterLab through the tunnel of `open`")
+    finally:
+        opener.terminate()
+        opener.communicate(timeout=10)
+    cli("stop", "own-key", "--no-save")

@@ -19,7 +19,7 @@ _KEPT = re.compile(r"PATH|HOME|LANG|LC_.*|TZ|TMPDIR|PIP_.*|SSL_.*|REQUESTS_CA_BU
 def clean_environment(**more: str) -> dict[str, str]:
     """An environment without anything of the developer's account."""
     kept = {name: value for name, value in os.environ.items() if _KEPT.fullmatch(name)}
-    return kept | {"PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1"} | more
+    return kept | {"PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1", "BROWSER": "true"} | more
 
 
 @dataclass(frozen=True)

@@ -7,21 +7,17 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 
-from run_qarnot.cluster import manager as limits
+from run_qarnot.cluster import hardware as constraints
 from run_qarnot.cluster.api.errors import ApiError
 from run_qarnot.cluster.api.requests import find_task, query
-from run_qarnot.cluster.api.world import World
+from run_qarnot.cluster.api.world import PROJECT, World, euros
 from run_qarnot.cluster.machine import machine
 from run_qarnot.cluster.profiles import PROFILES
 
-_PROJECT = "3a8f6d1e-0b52-4c1d-9a57-2f6f5f0c7d11"
 _ORGANIZATION = "9d0c3b62-5a3f-4d0e-8c55-6f0a2f1d7e22"
-_BUCKETS = 100
-_BYTES = 10 * 2**30
 
 # Invented by the local cluster, so that figures are there to be shown: nothing is paid for, nothing is measured.
-_CREDITS = 50.0
-_EUROS_PER_CORE_HOUR = 0.02
+_BUDGET_CENTS = 100_000
 _WATTS_PER_CORE = 8.0
 _GRAMS_PER_WH = 0.056  # CO2 equivalent, about the French grid
 _OTHER_PUE = 1.55
@@ -56,15 +52,11 @@ def add_routes(app: FastAPI, world: World) -> None:
 
     @app.get("/hardware-constraints")
     async def hardware(request: Request) -> dict[str, Any]:
-        return _page(request, [{"discriminator": "SpecificHardwareConstraint", "specificationKey": machine().key}])
+        return _page(request, constraints.offered())
 
     @app.get("/hardware-constraints/cpu-model-constraints/search")
     async def cpu_models(request: Request) -> list[dict[str, str]]:
-        wanted = (query(request, "cpuModel") or "").casefold()
-        model = machine().cpu_model
-        return (
-            [{"discriminator": "CpuModelHardwareConstraint", "cpuModel": model}] if wanted in model.casefold() else []
-        )
+        return constraints.cpu_models(query(request, "cpuModel") or "")
 
     @app.get("/quotas/computing-quotas/user")
     async def user_quotas() -> dict[str, Any]:
@@ -72,26 +64,63 @@ def add_routes(app: FastAPI, world: World) -> None:
 
     @app.get("/quotas/computing-quotas/organization")
     async def organization_quotas() -> dict[str, Any]:
-        users = {world.email: _running(world)} if world.manager.running() else {}
-        quotas = {name: {**quota, "runningCountsPerUser": users} for name, quota in _quotas(world).items() if quota}
+        own = {kind: {world.email: counts} for kind, counts in _running(world).items() if any(counts.values())}
+        quotas = {
+            kind: {**quota, "runningCountsPerUser": own.get(kind, {})}
+            for kind, quota in _quotas(world).items()
+            if quota
+        }
         return {"name": "This machine", "reserved": [], **quotas}
 
     @app.get("/credits/v1/accounts/credits")
     async def credits_left() -> dict[str, float]:
-        return {"credits": round(_CREDITS - sum(_euros(task.execution_seconds) for task in world.manager.tasks), 4)}
+        return {"credits": round(world.credits_left(), 4)}
 
     @app.get("/credits/v1/tasks/{name}/credits")
     async def credits_used(name: str) -> dict[str, float]:
-        return {"credits": round(_euros(find_task(world, name).execution_seconds), 6)}
+        return {"credits": round(euros(find_task(world, name).execution_seconds), 6)}
 
     @app.get("/carbon/v1/tasks/{name}/carbon-facts")
     async def carbon(name: str, request: Request) -> dict[str, Any]:
         other = query(request, "comparisonDatacenter") or "Average European data center"
         return carbon_facts(find_task(world, name).execution_seconds, other)
 
+    @app.get("/credits/v1/pools/{name}/credits")
+    async def pool_credits(name: str) -> dict[str, float]:
+        return {"credits": round(euros(_pool_seconds(world, name)), 6)}
 
-def _euros(seconds: float) -> float:
-    return seconds / 3600 * machine().cores * _EUROS_PER_CORE_HOUR
+    @app.get("/carbon/v1/pools/{name}/carbon-facts")
+    async def pool_carbon(name: str, request: Request) -> dict[str, Any]:
+        other = query(request, "comparisonDatacenter") or "Average European data center"
+        return carbon_facts(_pool_seconds(world, name), other)
+
+    @app.get("/credits/v1/projects/{uuid}/budgets")
+    async def budgets(uuid: str) -> dict[str, Any]:
+        if uuid not in world.projects:
+            raise ApiError(404, f"No such project: {uuid}")
+        return {"budgets": [_budget(world)]}
+
+
+def _pool_seconds(world: World, name: str) -> float:
+    pool = world.manager.pools.find(name)
+    if pool is None:
+        raise ApiError(404, f"No such pool: {name}")
+    return sum(task.execution_seconds for task in world.manager.tasks_of(pool))
+
+
+def _budget(world: World) -> dict[str, Any]:
+    spent = round(100 * euros(world.manager.execution_seconds()))
+    return {
+        "uuid": "6c1c2d1e-5b0f-4d56-8f3a-2b9f0a7c4e33",
+        "alias": "main",
+        "consumedAmountInCents": spent,
+        "totalAmountInCents": _BUDGET_CENTS,
+        "remainingAmountInCents": _BUDGET_CENTS - spent,
+        "startDateUtc": "2026-01-01T00:00:00Z",
+        "expirationDateUtc": None,
+        "budgetOverrunPolicy": "AlertOnly",
+        "isArchived": False,
+    }
 
 
 def carbon_facts(seconds: float, other: str) -> dict[str, Any]:
@@ -128,61 +157,68 @@ def _page(request: Request, items: list[dict[str, Any]]) -> dict[str, Any]:
     return {"data": items[offset : offset + limit], "offset": offset, "limit": limit, "total": len(items)}
 
 
-def _running(world: World) -> dict[str, int]:
-    count = len(world.manager.running())
-    cores = count * machine().cores
-    return {"runningInstancesCount": count, "runningCoresCount": cores, "runningCoreCount": cores}
+def _running(world: World) -> dict[str, dict[str, int]]:
+    """Instances and cores in use, by scheduling type."""
+    counts: dict[str, dict[str, int]] = {}
+    for kind in ("flex", "onDemand", "reserved"):
+        own = [task for task in world.manager.running() if task.definition["schedulingType"] == kind]
+        count = sum(instance.is_listed for task in own for instance in task.instances)
+        cores = count * machine().cores
+        # The vendor's document spells it without s, the SDKs read it with.
+        counts[kind] = {"runningInstancesCount": count, "runningCoresCount": cores, "runningCoreCount": cores}
+    return counts
 
 
 def _quotas(world: World) -> dict[str, Any]:
-    maximum = {"maxInstances": limits.MAX_RUNNING_TASKS, "maxCores": limits.MAX_RUNNING_TASKS * machine().cores}
-    none = {"runningInstancesCount": 0, "runningCoresCount": 0, "runningCoreCount": 0}
-    return {"flex": {**maximum, **_running(world)}, "onDemand": {**maximum, **none}, "reserved": []}
+    instances = world.manager.quotas.instances
+    maximum = {"maxInstances": instances, "maxCores": instances * machine().cores}
+    running = _running(world)
+    return {kind: {**maximum, **running[kind]} for kind in ("flex", "onDemand")} | {"reserved": []}
 
 
 async def _info(world: World) -> dict[str, Any]:
-    buckets, used = await asyncio.to_thread(world.manager.storage.usage)
+    manager, limits = world.manager, world.manager.quotas
+    buckets, used = await asyncio.to_thread(manager.storage.usage)
     quotas = _quotas(world)
     instances, cores = quotas["flex"]["maxInstances"], quotas["flex"]["maxCores"]
-    running = len(world.manager.running())
+    running = [counts for kind, counts in _running(world).items()]
+    open_pools = sum(pool.is_open for pool in manager.pools)
     return {
         "email": world.email,
-        "maxBucket": _BUCKETS,
+        "maxBucket": limits.buckets,
         "bucketCount": buckets,
-        "quotaBytesBucket": _BYTES,
+        "quotaBytesBucket": limits.bytes,
         "usedQuotaBytesBucket": used,
-        "quotaBytes": _BYTES,
+        "quotaBytes": limits.bytes,
         "usedQuotaBytes": used,
-        "maxTask": limits.MAX_TASKS,
-        "taskCount": len(world.manager.tasks),
-        "maxRunningTask": limits.MAX_RUNNING_TASKS,
-        "runningTaskCount": running,
-        "maxJob": limits.MAX_JOBS,
-        "jobCount": len(world.manager.jobs),
-        "maxPool": 0,
-        "poolCount": 0,
-        "maxRunningPool": 0,
-        "runningPoolCount": 0,
-        "runningInstanceCount": running,
-        "runningCoreCount": running * machine().cores,
-        "maxInstances": instances,
-        "maxCores": cores,
-        "maxFlexInstances": instances,
-        "maxFlexCores": cores,
-        "maxOnDemandInstances": instances,
-        "maxOnDemandCores": cores,
+        "maxTask": limits.tasks,
+        "taskCount": len(manager.tasks),
+        "maxRunningTask": limits.running_tasks,
+        "runningTaskCount": len(manager.running()),
+        "maxJob": limits.jobs,
+        "jobCount": len(manager.jobs),
+        "maxPool": limits.pools,
+        "poolCount": len(manager.pools),
+        "maxRunningPool": limits.running_pools,
+        "runningPoolCount": open_pools,
+        "runningInstanceCount": sum(counts["runningInstancesCount"] for counts in running),
+        "runningCoreCount": sum(counts["runningCoresCount"] for counts in running),
+        **{f"max{kind}Instances": instances for kind in ("", "Flex", "OnDemand")},
+        **{f"max{kind}Cores": cores for kind in ("", "Flex", "OnDemand")},
         "reservedQuotas": [],
         "defaultScheduling": "Flex",
         "defaultReservedSpecificationKey": None,
         "computingQuotas": {"user": quotas, "organization": {"name": "This machine", **quotas}},
-        "projects": [
-            {
-                "uuid": _PROJECT,
-                "slug": "main",
-                "name": "Main",
-                "organizationUuid": _ORGANIZATION,
-                "description": "",
-                "isDefault": True,
-            }
-        ],
+        "projects": [_project()],
+    }
+
+
+def _project() -> dict[str, Any]:
+    return {
+        "uuid": PROJECT,
+        "slug": "main",
+        "name": "Main",
+        "organizationUuid": _ORGANIZATION,
+        "description": "",
+        "isDefault": True,
     }

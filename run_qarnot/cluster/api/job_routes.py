@@ -11,7 +11,7 @@ from run_qarnot.cluster.api.errors import ApiError
 from run_qarnot.cluster.api.listing import page, selected
 from run_qarnot.cluster.api.requests import find_job, query, read_object
 from run_qarnot.cluster.api.submission import make_job
-from run_qarnot.cluster.api.views import job_view, task_view
+from run_qarnot.cluster.api.views import job_view
 from run_qarnot.cluster.api.world import World
 
 
@@ -46,7 +46,7 @@ def add_routes(app: FastAPI, world: World) -> None:
 
     @app.get("/jobs/{name}/tasks")
     async def tasks(name: str) -> list[dict[str, Any]]:
-        return [task_view(task) for task in manager.tasks_of(find_job(world, name))]
+        return [world.view(task) for task in manager.tasks_of(find_job(world, name))]
 
     @app.post("/jobs/{name}/terminate")
     async def terminate(name: str) -> Response:

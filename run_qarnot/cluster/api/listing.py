@@ -7,12 +7,12 @@ from collections.abc import Callable
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
 
 from run_qarnot.cluster.api.errors import MalformedError
 from run_qarnot.cluster.api.requests import query, read_object
-from run_qarnot.cluster.api.views import summary_view, task_view
+from run_qarnot.cluster.api.views import summary_of
 from run_qarnot.cluster.api.world import World
-from run_qarnot.cluster.tasks import Task
 
 _View = dict[str, Any]
 _PAGE = 50
@@ -20,35 +20,34 @@ _MISSING = object()
 
 
 def add_routes(app: FastAPI, world: World) -> None:
-    def views(show: Callable[[Task], _View]) -> list[tuple[_View, _View]]:
-        """What a filter looks at, and what is answered; newest first."""
-        return [(task_view(task), show(task)) for task in reversed(list(world.manager.tasks))]
+    def views() -> list[_View]:
+        """Newest first."""
+        return [world.view(task) for task in reversed(list(world.manager.tasks))]
 
-    async def tagged(request: Request, show: Callable[[Task], _View]) -> list[_View]:
+    def tagged(request: Request) -> list[_View]:
         tag = query(request, "tag")
-        return [view for whole, view in views(show) if tag is None or tag in whole["tags"]]
+        return [view for view in views() if tag is None or tag in view["tags"]]
 
     @app.get("/tasks")
-    async def tasks(request: Request) -> list[_View]:
-        return await tagged(request, task_view)
+    async def tasks(request: Request) -> Response:
+        return JSONResponse(tagged(request))
 
     @app.get("/tasks/summaries")
-    async def summaries(request: Request) -> list[_View]:
-        return await tagged(request, summary_view)
+    async def summaries(request: Request) -> Response:
+        return JSONResponse([summary_of(view) for view in tagged(request)])
 
     @app.post("/tasks/paginate")
-    async def paginate(request: Request) -> _View:
-        return page([view for view, _ in views(task_view)], await read_object(request))
+    async def paginate(request: Request) -> Response:
+        return JSONResponse(page(views(), await read_object(request)))
 
     @app.post("/tasks/summaries/paginate")
-    async def paginate_summaries(request: Request) -> _View:
-        body = await read_object(request)
-        kept = [short for whole, short in views(summary_view) if matches(whole, body.get("filter"))]
-        return page(kept, {**body, "filter": None})
+    async def paginate_summaries(request: Request) -> Response:
+        whole = page(views(), await read_object(request))
+        return JSONResponse({**whole, "data": [summary_of(view) for view in whole["data"]]})
 
     @app.post("/tasks/search")
-    async def search(request: Request) -> list[_View]:
-        return selected([view for view, _ in views(task_view)], await read_object(request))
+    async def search(request: Request) -> Response:
+        return JSONResponse(selected(views(), await read_object(request)))
 
 
 def page(views: list[_View], body: _View) -> _View:

@@ -22,9 +22,10 @@ def _add_stream(app: FastAPI, world: World, stream: str) -> None:
         return found
 
     def instance_tail(name: str, instance: str) -> Tail:
-        if instance != "0":  # one instance so far
+        task = find_task(world, name)
+        if instance not in {str(each.number) for each in task.instances}:
             raise ApiError(404, f"No such task instance: {instance}")
-        return output(name).instances.setdefault(0, Tail())
+        return output(name).instances.setdefault(int(instance), Tail())
 
     @app.get(f"/tasks/{{name}}/{stream}")
     async def whole(name: str) -> Response:

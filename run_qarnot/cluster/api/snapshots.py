@@ -25,21 +25,22 @@ def add_routes(app: FastAPI, world: World) -> None:
         run.task.snapshot_interval = interval
         config = {name: body.get(name) for name in ("whitelist", "blacklist")}
         # Without a result bucket there is nothing to do; the platform's answer to that is not known.
-        bucket = body.get("bucket") or run.task.definition["resultBucket"]
+        bucket, prefix = _place(run, body)
         _check(body)
-        config |= {"bucket": bucket, "bucketPrefix": body.get("bucketPrefix") or ""}
-        run.watch(interval if bucket else 0, config)
+        config |= {"bucket": bucket, "bucketPrefix": prefix}
+        run.snapshots.repeat(interval if bucket else 0, config)
         return Response()
 
     @app.post("/tasks/{name}/snapshot")
     async def instant(name: str, request: Request) -> dict[str, Any]:
         run = _running(world, name)
         body = await read_object(request, optional=True)
-        bucket = body.get("bucket") or run.task.definition["resultBucket"]
+        bucket, prefix = _place(run, body)
+        body["bucketPrefix"] = prefix
         if not bucket:
             raise ApiError(400, "No bucket to put the snapshot in")
         _check(body)
-        return run.snapshot(body, bucket)
+        return run.snapshots.take(body, bucket)
 
     @app.get("/tasks/{name}/snapshot/{snapshot}")
     async def status(name: str, snapshot: str) -> dict[str, Any]:
@@ -47,6 +48,15 @@ def add_routes(app: FastAPI, world: World) -> None:
         if found is None:
             raise ApiError(404, f"No such snapshot: {snapshot}")
         return found
+
+
+def _place(run: Run, body: dict[str, Any]) -> tuple[str | None, str]:
+    """Bucket and prefix: the request's, else the task's for snapshots, else its result bucket."""
+    own = run.task.definition
+    if body.get("bucket"):
+        return body["bucket"], body.get("bucketPrefix") or ""
+    prefix = body.get("bucketPrefix") or (own["snapshotBucketPrefix"] if own["snapshotBucket"] else None) or ""
+    return own["snapshotBucket"] or own["resultBucket"], prefix
 
 
 def _running(world: World, name: str) -> Run:

@@ -1,106 +1,127 @@
-"""From a submitted JSON object to a task or job: defaults, checks, refusals (`reference/qarnot-platform.md` §2.2)."""
+"""From a submitted JSON object to a task, job or pool: checks, refusals (`reference/qarnot-platform.md` §2.2)."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-from run_qarnot.cluster import manager as limits
+from run_qarnot.cluster import hardware
+from run_qarnot.cluster.api import definitions
 from run_qarnot.cluster.api.errors import ApiError, invalid
 from run_qarnot.cluster.api.world import World
 from run_qarnot.cluster.commands import expand
 from run_qarnot.cluster.jobs import ACTIVE, Job
+from run_qarnot.cluster.pools import Pool
 from run_qarnot.cluster.profiles import PROFILES
-from run_qarnot.cluster.tasks import Task
+from run_qarnot.cluster.tasks import MAX_INSTANCES, Task, ranges_of
 from run_qarnot.cluster.wire import seconds
 
 _SHORTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?")
 _CONSTANT = re.compile(r"[A-Za-z0-9_.-]{1,2048}")
-_CACHE_SECONDS = 7_776_000
-_MAX_INSTANCES = 2048
-_FILTERS = ("snapshotWhitelist", "snapshotBlacklist", "resultsWhitelist", "resultsBlacklist")
-
-# What a task says of itself when its client said nothing. None where the platform answers null.
-_TASK_DEFAULTS: dict[str, Any] = {
-    "name": "",
-    "shortname": None,
-    "profile": None,
-    "poolUuid": None,
-    "jobUuid": None,
-    "projectUuid": None,
-    "instanceCount": 0,
-    "advancedRanges": None,
-    "constants": [],
-    "forcedConstants": [],
-    "tags": [],
-    "labels": {},
-    "resourceBuckets": [],
-    "advancedResourceBuckets": [],
-    "resultBucket": None,
-    "resultsCacheTTLSec": _CACHE_SECONDS,
-    "defaultResourcesCacheTTLSec": _CACHE_SECONDS,
-    **dict.fromkeys(_FILTERS, ""),
-    "dependencies": {"dependsOn": []},
-    "completionTimeToLive": "00:00:00",
-    "autoDeleteOnCompletion": False,
-    "maxTimeQueueSeconds": None,
-    "uploadResultsOnCancellation": False,
-    "waitForPoolResourcesSynchronization": None,
-    "retrySettings": {"maxTotalRetries": None, "maxPerInstanceRetries": None},
-    "maxRetriesPerInstance": 0,
-    "schedulingType": "flex",
-    "targetedReservedMachineKey": None,
-    "targetedReservationName": None,
-    "privileges": {"exportApiAndStorageCredentialsInEnvironment": False},
-    "forcedNetworkRules": [],
-    "secretsAccessRights": {"bySecret": [], "byPrefix": []},
-    "hardwareConstraints": [],
-}
-_JOB_DEFAULTS: dict[str, Any] = {
-    "name": "",
-    "shortname": None,
-    "poolUuid": None,
-    "tags": [],
-    "useDependencies": False,
-    "maxWallTime": None,
-    "autoDeleteOnCompletion": False,
-    "completionTimeToLive": "00:00:00",
-}
 
 
 def make_task(world: World, body: dict[str, Any]) -> Task:
     """Check a submission and make its task. Nothing is started here."""
-    if world.manager.is_full():
+    _check_account(world)
+    definition = _common(body, definitions.TASK)
+    pool = _settle_group(world, definition)
+    if pool:
+        definition["profile"] = definition["profile"] or pool.definition["profile"]
+    wrong = _wrong_fields(definition, world.manager.tasks.find) + _wrong_range(definition)
+    wrong += _wrong_task_fields(definition)
+    if wrong:
+        raise invalid(*wrong)
+    if definition["profile"] not in PROFILES:
+        raise invalid("profile")
+    _check_dependencies(world, definition)
+    _check_things(world, definition)
+    return Task(definition)
+
+
+def make_pool(world: World, body: dict[str, Any]) -> Pool:
+    manager = world.manager
+    if len(manager.pools) >= manager.quotas.pools:
+        raise ApiError(403, "Maximum number of pools reached")
+    definition = _common(body, definitions.POOL)
+    definition["instanceCount"] = definition["instanceCount"] or 0
+    wrong = _wrong_fields(definition, manager.pools.find)
+    if definition["profile"] not in PROFILES:
+        wrong.append("profile")
+    if wrong:
+        raise ApiError(400, f"Invalid pool file. Invalid fields: {', '.join(wrong)}")
+    _check_things(world, definition)
+    return Pool(definition)
+
+
+def _check_account(world: World) -> None:
+    manager = world.manager
+    if world.credits_left() <= 0:
+        raise ApiError(402, "Not enough credits")
+    if manager.is_full():
         raise ApiError(403, "Maximum number of tasks reached")
-    if len(world.manager.running()) >= limits.MAX_RUNNING_TASKS:
+    if len(manager.running()) >= manager.quotas.running_tasks:
         raise ApiError(403, "Maximum number of running tasks reached")
-    definition = _with_defaults(body, _TASK_DEFAULTS)
+
+
+def _common(body: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """What tasks and pools share, put into the form of the answers."""
+    definition = definitions.with_defaults(body, defaults)
+    if "resultBucket" in definition and not definition["resultBucket"]:
+        definition["resultBucket"] = body.get("resultsBucket") or None  # the vendor's document has both names
     definition["constants"] = constants_of(definition["constants"])
     definition["advancedResourceBuckets"] = _buckets(definition)
     definition["resourceBuckets"] = [bucket["bucketName"] for bucket in definition["advancedResourceBuckets"]]
     scheduling = str(definition["schedulingType"])
     definition["schedulingType"] = {"ondemand": "onDemand"}.get(scheduling.casefold(), scheduling.casefold())
-    if wrong := _wrong_fields(world, definition):
-        raise invalid(*wrong)
-    _settle_job(world, definition)
+    return definition
+
+
+def _check_things(world: World, definition: dict[str, Any]) -> None:
+    """The other things that a task or a pool names must be there."""
     for bucket in definition["resourceBuckets"]:
         if not world.manager.storage.has_bucket(bucket):
             raise ApiError(404, f"No such bucket: {bucket}")
-    return Task(definition)
+    project = definition["projectUuid"]
+    if project and project not in world.projects:
+        raise ApiError(400, f"No such project: {project}")
+    for right in definition["secretsAccessRights"]["bySecret"] or []:
+        if not world.secrets.has(str(right.get("key"))):
+            raise ApiError(404, f"No such secret: {right.get('key')}")
+    for constraint in definition["hardwareConstraints"]:
+        if reason := hardware.refusal(constraint):
+            raise ApiError(402, f"Not available with this hardware constraint: {reason}")
+
+
+def _check_dependencies(world: World, definition: dict[str, Any]) -> None:
+    given = definition["dependencies"]
+    if not isinstance(given, dict):
+        raise invalid("dependencies")
+    named = [str(uuid) for uuid in given.get("dependsOn") or []]
+    named += [str(each.get("taskUuid")) for each in given.get("advancedDependsOn") or [] if isinstance(each, dict)]
+    if not named:
+        definition["dependencies"] = {"dependsOn": []}
+        return
+    job = world.manager.jobs.find(definition["jobUuid"] or "")
+    if job is None or not job.definition["useDependencies"]:
+        raise invalid("dependencies")
+    if any(world.manager.tasks.find(uuid) is None for uuid in named):
+        raise invalid("dependencies")
 
 
 def make_job(world: World, body: dict[str, Any]) -> Job:
-    if len(world.manager.jobs) >= limits.MAX_JOBS:
+    if world.manager.has_all_jobs():
         raise ApiError(403, "Maximum number of jobs reached")
-    definition = _with_defaults(body, _JOB_DEFAULTS)
+    definition = definitions.with_defaults(body, definitions.JOB)
     wrong = [] if _is_text(definition["name"]) else ["name"]
     wrong += _wrong_shortname(definition, world.manager.jobs.find)
     if definition["maxWallTime"] is not None and seconds(definition["maxWallTime"]) is None:
         wrong.append("maxWallTime")
+    if seconds(definition["completionTimeToLive"]) is None:
+        wrong.append("completionTimeToLive")
     if wrong:
         raise ApiError(400, f"Invalid job file. Invalid fields: {', '.join(wrong)}")
     if definition["poolUuid"]:
-        raise ApiError(400, f"No such pool: {definition['poolUuid']}")
+        definition["poolUuid"] = _open_pool(world, definition["poolUuid"]).uuid
     return Job(definition)
 
 
@@ -123,22 +144,16 @@ def constants_of(given: Any) -> list[dict[str, str]]:
     return constants
 
 
+def merged_constants(own: list[dict[str, str]], given: Any) -> list[dict[str, str]]:
+    """After an update: new and changed ones are taken, none is removed (§6.19), hidden ones stay as they are."""
+    if given is None:
+        return own
+    fresh = {each["key"]: each for each in constants_of(given) if each["value"] != "[SECRET]"}
+    return list(({each["key"]: each for each in own} | fresh).values())
+
+
 def _plain(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _with_defaults(body: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
-    """The fields we know, null counting as not given: what we answer must not be null (§0.5)."""
-    definition = {**defaults, **{name: body[name] for name in defaults if body.get(name) is not None}}
-    for name in ("retrySettings", "privileges", "secretsAccessRights"):
-        if name in defaults and isinstance(definition[name], dict):
-            given = {key: value for key, value in definition[name].items() if value is not None}
-            definition[name] = {**defaults[name], **given}
-    for name in ("poolUuid", "jobUuid", "shortname"):
-        definition[name] = definition.get(name) or None  # "" and C#'s zero GUID mean none
-        if definition[name] == "00000000-0000-0000-0000-000000000000":
-            definition[name] = None
-    return definition
 
 
 def _buckets(definition: dict[str, Any]) -> list[dict[str, Any]]:
@@ -152,50 +167,50 @@ def _buckets(definition: dict[str, Any]) -> list[dict[str, Any]]:
             "bucketName": bucket["bucketName"],
             "filtering": bucket.get("filtering") or {},
             "resourcesTransformation": bucket.get("resourcesTransformation") or {},
-            "cacheTTLSec": bucket.get("cacheTTLSec") or _CACHE_SECONDS,
+            "cacheTTLSec": bucket.get("cacheTTLSec") or definitions.CACHE_SECONDS,
         }
         for bucket in given
     ]
 
 
-def _wrong_fields(world: World, definition: dict[str, Any]) -> list[str]:
+def _wrong_fields(definition: dict[str, Any], find: Any) -> list[str]:
+    """Of tasks and pools."""
     wrong = [] if _is_text(definition["name"]) else ["name"]
-    wrong += _wrong_shortname(definition, world.manager.tasks.find)
-    if definition["profile"] not in PROFILES and not definition["poolUuid"]:
-        wrong.append("profile")
+    wrong += _wrong_shortname(definition, find)
     tags = definition["tags"]
     if not isinstance(tags, list) or len(tags) > 10 or not all(isinstance(tag, str) and len(tag) < 512 for tag in tags):
         wrong.append("tags")
     labels = definition["labels"]
     if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):
         wrong.append("labels")
-    values = {constant["key"]: constant["value"] for constant in definition["constants"]}
-    wrong += [name for name in _FILTERS if not _is_filter(definition[name], values)]
     if seconds(definition["completionTimeToLive"]) is None:
         wrong.append("completionTimeToLive")
     if definition["schedulingType"] not in {"flex", "onDemand", "reserved"}:
         wrong.append("schedulingType")
-    return wrong + _wrong_range(definition)
+    constraints = definition["hardwareConstraints"]
+    if not isinstance(constraints, list) or not all(isinstance(each, dict) for each in constraints):
+        wrong.append("hardwareConstraints")
+    return wrong
+
+
+def _wrong_task_fields(definition: dict[str, Any]) -> list[str]:
+    values = {constant["key"]: constant["value"] for constant in definition["constants"]}
+    wrong = [name for name in definitions.FILTERS if not _is_filter(definition[name], values)]
+    limit = definition["maxTimeQueueSeconds"]
+    if limit is not None and (not isinstance(limit, int) or limit < 0):
+        wrong.append("maxTimeQueueSeconds")
+    if any(not isinstance(each, int | None) or (each or 0) < 0 for each in definition["retrySettings"].values()):
+        wrong.append("retrySettings")
+    return wrong
 
 
 def _wrong_range(definition: dict[str, Any]) -> list[str]:
     if ranges := definition["advancedRanges"]:
         definition["instanceCount"] = 0  # §2.2: the answer has 0 with ranges
-        return [] if 0 < range_length(ranges) <= _MAX_INSTANCES else ["range-length"]
+        return [] if 0 < len(ranges_of(ranges)) <= MAX_INSTANCES else ["range-length"]
     count = definition["instanceCount"] = definition["instanceCount"] or 1
     is_count = isinstance(count, int) and not isinstance(count, bool)
-    return [] if is_count and 0 < count <= _MAX_INSTANCES else ["range-length"]
-
-
-def range_length(ranges: Any) -> int:
-    """How many instances `0-2,4-5,17` names; 0 when it cannot be read."""
-    total = 0
-    for part in str(ranges).split(","):
-        found = re.fullmatch(r"\s*(\d{1,9})(?:-(\d{1,9}))?\s*", part)
-        if found is None or int(found[2] or found[1]) < int(found[1]):
-            return 0
-        total += int(found[2] or found[1]) - int(found[1]) + 1
-    return total
+    return [] if is_count and 0 < count <= MAX_INSTANCES else ["range-length"]
 
 
 def _wrong_shortname(definition: dict[str, Any], find: Any) -> list[str]:
@@ -207,15 +222,26 @@ def _wrong_shortname(definition: dict[str, Any], find: Any) -> list[str]:
     return ["shortname-uniqueness"] if find(shortname) else []
 
 
-def _settle_job(world: World, definition: dict[str, Any]) -> None:
-    """An unknown pool or job is a 400 here, not a 404; a job may be named by its short name."""
-    if definition["poolUuid"]:
-        raise ApiError(400, f"No such pool: {definition['poolUuid']}")
+def _settle_group(world: World, definition: dict[str, Any]) -> Pool | None:
+    """An unknown pool or job is a 400 here, not a 404; both may be named by their short names (§1.4)."""
     if definition["jobUuid"]:
         job = world.manager.jobs.find(str(definition["jobUuid"]))
         if job is None or job.state != ACTIVE:
             raise ApiError(400, f"No such job: {definition['jobUuid']}")
         definition["jobUuid"] = job.uuid
+        definition["poolUuid"] = definition["poolUuid"] or job.definition["poolUuid"]
+    if not definition["poolUuid"]:
+        return None
+    pool = _open_pool(world, definition["poolUuid"])
+    definition["poolUuid"] = pool.uuid
+    return pool
+
+
+def _open_pool(world: World, name: Any) -> Pool:
+    pool = world.manager.pools.find(str(name))
+    if pool is None or not pool.is_open:
+        raise ApiError(400, f"No such pool: {name}")
+    return pool
 
 
 def _is_text(value: Any) -> bool:

@@ -10,8 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from run_qarnot.cluster import tasks
 from run_qarnot.cluster.api.errors import ApiError, MalformedError
 from run_qarnot.cluster.api.requests import find_task, read_json, read_object
-from run_qarnot.cluster.api.submission import constants_of, make_task
-from run_qarnot.cluster.api.views import task_view
+from run_qarnot.cluster.api.submission import make_task, merged_constants
 from run_qarnot.cluster.api.world import World
 
 
@@ -31,18 +30,14 @@ def add_routes(app: FastAPI, world: World) -> None:
 
     @app.get("/tasks/{name}")
     async def read(name: str) -> dict[str, Any]:
-        return task_view(find_task(world, name))
+        return world.view(find_task(world, name))
 
     @app.put("/tasks/{name}")
     async def change(name: str, request: Request) -> Response:
         """Constants and tags only; the SDK sends the whole task."""
         task = find_task(world, name)
         body = await read_object(request)
-        if body.get("constants") is not None:
-            given = {constant["key"]: constant for constant in constants_of(body["constants"])}
-            known = {constant["key"]: constant for constant in task.definition["constants"]}
-            fresh = {key: constant for key, constant in given.items() if constant["value"] != "[SECRET]"}
-            task.definition["constants"] = list((known | fresh).values())  # merged, never removed: §6.19
+        task.definition["constants"] = merged_constants(task.definition["constants"], body.get("constants"))
         if isinstance(body.get("tags"), list):
             task.definition["tags"] = [str(tag) for tag in body["tags"]]
         task.touch()
@@ -53,7 +48,7 @@ def add_routes(app: FastAPI, world: World) -> None:
     async def refresh(name: str) -> Response:
         task = find_task(world, name)
         run = manager.run_of(task)
-        if run is None or task.state != tasks.EXECUTING:
+        if run is None or task.state not in {tasks.EXECUTING, tasks.PARTLY_EXECUTING}:
             raise ApiError(400, "Task is not running")
         await run.refresh()
         return Response()

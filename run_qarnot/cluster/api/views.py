@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from run_qarnot.cluster import tasks
-from run_qarnot.cluster.api.submission import range_length
+from run_qarnot.cluster import dependencies, tasks
+from run_qarnot.cluster.api.status import pool_status, status_view, where
 from run_qarnot.cluster.jobs import Job
 from run_qarnot.cluster.machine import machine
-from run_qarnot.cluster.tasks import Task
+from run_qarnot.cluster.pools import Pool
+from run_qarnot.cluster.tasks import Instance, Task
 from run_qarnot.cluster.wire import date, duration, now
 
+_POOL_SUMMARY = """uuid name shortname profile state previousState instanceCount targetRunningInstanceCount
+stateTransitionTime previousStateTransitionTime creationDate lastModified endDate runningInstanceCount runningCoreCount
+queuedOrRunningTaskInstancesCount executionTime wallTime taskDefaultWaitForPoolResourcesSynchronization""".split()
 _SUMMARY = """uuid name shortname profile poolUuid jobUuid progress runningInstanceCount runningCoreCount clusterInfo
 executionTime wallTime state previousState totalInstanceCount instanceCount maxRetriesPerInstance advancedRanges
 stateTransitionTime previousStateTransitionTime lastModified creationDate endDate
@@ -18,50 +23,58 @@ waitForPoolResourcesSynchronization""".split()
 _SECRET = "QARNOT_SECRET__"  # noqa: S105 - the beginning of names
 
 
-def _is_running(task: Task) -> bool:
-    """Its process runs: an instance is listed exactly then (§0.7)."""
-    return task.state == tasks.EXECUTING or (task.started is not None and task.stopped is None)
-
-
-def task_view(task: Task) -> dict[str, Any]:
+def task_view(task: Task, find: Callable[[str], Task | None]) -> dict[str, Any]:
     """The whole task. `definition` comes first: every field that a client may set, none null by mistake."""
-    running = int(_is_running(task))
+    running = _listed(task)
     definition = task.definition
-    ranges = definition["advancedRanges"]
     return {
         **definition,
         "uuid": task.uuid,
         "shortname": task.shortname,
         "state": task.state,
         "previousState": task.previous_state,
-        "creationDate": date(task.created),
-        "stateTransitionTime": date(task.changed),
-        "previousStateTransitionTime": date(task.previously_changed or task.created),
-        "lastModified": date(task.modified),
+        **_dates(task),
         "endDate": date(task.ended),
-        "progress": 100.0 if task.state == tasks.SUCCESS else 0.0,
+        "progress": _progress(task),
         "executionTime": duration(task.execution_seconds),
         "wallTime": duration(task.wall_seconds),
-        "totalInstanceCount": range_length(ranges) if ranges else definition["instanceCount"],
-        "runningInstanceCount": running,
-        "runningCoreCount": running * machine().cores,
+        "totalInstanceCount": len(task.instances),
+        "runningInstanceCount": len(running),
+        "runningCoreCount": len(running) * machine().cores,
         "clusterInfo": {"clusterCoresCount": machine().cores},
         "constants": [_hide(constant) for constant in definition["constants"]],
+        "resultsBucket": definition["resultBucket"],
         "resultsCount": len(task.results),
         "snapshotInterval": task.snapshot_interval,
         "errors": task.errors,
-        "completedInstances": [_completed(task)] if task.is_final and task.started else [],
-        "dependencies": {
-            "advancedDependsOn": [],
-            "state": "dependencyConditionsFulfilled",
-            **definition["dependencies"],
-        },
-        "status": None if task.state == tasks.SUBMITTED else _status(task),
+        "completedInstances": [_completed(task, each) for each in task.instances if each.state and each.has_started],
+        "dependencies": dependencies.answer(task, find),
+        "status": status_view(task) if task.admitted else None,
     }
 
 
-def summary_view(task: Task) -> dict[str, Any]:
-    whole = task_view(task)
+def _dates(record: Task | Job | Pool) -> dict[str, str]:
+    return {
+        "creationDate": date(record.created),
+        "stateTransitionTime": date(record.changed),
+        "previousStateTransitionTime": date(record.previously_changed or record.created),
+        "lastModified": date(record.modified),
+    }
+
+
+def _listed(task: Task) -> list[Instance]:
+    """The instances that run. While the task is FullyExecuting there is always one (§0.7)."""
+    return [instance for instance in task.instances if instance.is_listed]
+
+
+def _progress(task: Task) -> float:
+    """0 to 100 (§8): of the instances that ended well, and of the regexes DOCKER_PROGRESS1..3 nothing."""
+    done = sum(instance.state == tasks.SUCCESS for instance in task.instances)
+    return 100.0 * done / len(task.instances) if task.instances else 0.0
+
+
+def summary_of(whole: dict[str, Any]) -> dict[str, Any]:
+    """What the summaries keep of a task."""
     return {name: whole[name] for name in _SUMMARY}
 
 
@@ -72,136 +85,62 @@ def job_view(job: Job) -> dict[str, Any]:
         "shortname": job.shortname,
         "state": job.state,
         "previousState": job.previous_state,
-        "creationDate": date(job.created),
-        "stateTransitionTime": date(job.changed),
-        "previousStateTransitionTime": date(job.previously_changed or job.created),
-        "lastModified": date(job.modified),
+        **_dates(job),
     }
+
+
+def pool_view(pool: Pool, own: list[Task]) -> dict[str, Any]:
+    """`own` are the tasks in it. Its machines are this one, and stand ready; each has one slot or more."""
+    definition = pool.definition
+    size = definition["instanceCount"] or definition["elasticProperty"]["minTotalSlots"] or 0
+    count = size if pool.is_open else 0
+    waiting = sum(not instance.ended for task in own if not task.is_final for instance in task.instances)
+    capacity = count * (definition["multiSlotsSettings"]["slotsPerNode"] or 1)
+    policies = definition["scaling"].get("policies") or []
+    return {
+        **definition,
+        "uuid": pool.uuid,
+        "shortname": pool.shortname,
+        "state": pool.state,
+        "previousState": pool.previous_state,
+        **_dates(pool),
+        "endDate": date(pool.ended),
+        "constants": [_hide(constant) for constant in definition["constants"]],
+        "errors": [],
+        "executionTime": duration(0),
+        "wallTime": duration(((pool.ended or now()) - pool.created).total_seconds()),
+        "runningInstanceCount": count,
+        "runningCoreCount": count * machine().cores,
+        "targetRunningInstanceCount": count,
+        "totalSlotCapacity": capacity,
+        "queuedOrRunningTaskInstancesCount": waiting,
+        "poolUsage": waiting / capacity if capacity else 0.0,
+        "scaling": {"policies": policies, "activePolicyName": policies[0].get("name") if policies else None},
+        "status": pool_status(pool, count),
+    }
+
+
+def pool_summary_of(whole: dict[str, Any]) -> dict[str, Any]:
+    return {name: whole[name] for name in _POOL_SUMMARY}
 
 
 def _hide(constant: dict[str, str]) -> dict[str, str]:
     return {**constant, "value": "[SECRET]"} if constant["key"].startswith(_SECRET) else constant
 
 
-def _completed(task: Task) -> dict[str, Any]:
-    seconds = task.execution_seconds
-    error = task.errors[0] if task.errors else None
+def _completed(task: Task, instance: Instance) -> dict[str, Any]:
+    seconds = instance.execution_seconds
+    bucket = task.definition["resultBucket"]
     return {
-        "results": sorted(task.results),
-        "instanceId": 0,
-        "wallTimeSec": task.wall_seconds,
+        "results": [f"s3://localhost/{bucket}/{key}" for key in sorted(instance.results)],
+        "instanceId": instance.number,
+        "wallTimeSec": ((instance.ended or now()) - task.created).total_seconds(),
         "execTimeSec": seconds,
         "execTimeSecGHz": seconds * machine().ghz,
         "peakMemoryMB": 0,
-        "state": task.state,
-        "error": error,
-        "executionAttemptCount": task.attempt,
-        **_where(),
+        "state": instance.state,
+        "error": instance.error,
+        "executionAttemptCount": instance.attempt,
+        **where(),
         "averageGHz": machine().ghz,
-    }
-
-
-def _where() -> dict[str, Any]:
-    own = machine()
-    return {"specificationKey": own.key, "cpuModel": own.cpu_model, "coreCount": own.cores, "clockRatio": 1}
-
-
-def _spans(task: Task) -> dict[str, float]:
-    """Seconds spent in each phase."""
-    end = task.ended or now()
-
-    def between(start: Any, stop: Any) -> float:
-        return float(((stop or end) - start).total_seconds()) if start else 0.0
-
-    return {
-        "download": between(task.dispatched, task.transferred or task.started),
-        "environment": between(task.transferred, task.started),
-        "execution": task.execution_seconds,
-        "upload": between(task.stopped, task.ended),
-        "wall": task.wall_seconds,
-    }
-
-
-def _status(task: Task) -> dict[str, Any]:
-    own, seconds = machine(), task.execution_seconds
-    times: dict[str, Any] = {}
-    for name, span in _spans(task).items():
-        times |= {f"{name}Time": duration(span), f"{name}TimeSec": int(span)}
-    success, cancelled, ended = task.state == tasks.SUCCESS, task.state == tasks.CANCELLED, task.is_final
-    return {
-        "timestamp": date(now()),
-        "lastUpdateTimestamp": date(now()),
-        "downloadProgress": 100 if task.transferred else 0,
-        "executionProgress": 100 if success else 0,
-        "uploadProgress": 100 if success else 0,
-        "instanceCount": task.definition["instanceCount"] or 1,
-        **times,
-        "executionTimeByCpuModel": [{"model": own.cpu_model, "time": int(seconds), "core": own.cores}],
-        "executionTimeGhzByCpuModel": [
-            {"model": own.cpu_model, "timeGhz": seconds * own.ghz, "clockRatio": 1, "core": own.cores}
-        ],
-        "executionTimeByMachineSpecification": [{"specificationKey": own.key, "time": int(seconds)}],
-        "executionTimeBySiteAndMachine": [],
-        "executionTimeByInstanceId": [],
-        "succeededRange": "0" if success else "",
-        "executedRange": "0" if ended and task.started else "",
-        "failedRange": "0" if ended and not success else "",
-        "cancelledRange": "0" if cancelled else "",
-        "failedOnlyRange": "0" if task.state == tasks.FAILURE else "",
-        "startedOnceRange": "0" if task.started else "",
-        "runningInstancesInfo": _running(task),
-    }
-
-
-def _running(task: Task) -> dict[str, Any]:
-    own = machine()
-    seconds = task.execution_seconds
-    instances = [_instance(task)] if _is_running(task) else []
-    speed = dict.fromkeys(
-        ("averageFrequencyGHz", "maxFrequencyGHz", "minFrequencyGHz", "averageMaxFrequencyGHz"), own.ghz
-    )
-    network = ("averageNetworkInKbps", "averageNetworkOutKbps", "totalNetworkInKbps", "totalNetworkOutKbps")
-    cores = [{"model": own.cpu_model, "core": own.cores, "runningCoreCount": own.cores}] if instances else []
-    return {
-        "timestamp": date(now()),
-        **speed,
-        "averageCpuUsage": 0.0,
-        "clusterPowerIndicator": 1,
-        "averageMemoryUsage": 0.0,
-        **dict.fromkeys(network, 0),
-        "runningCoreCountByCpuModel": cores,
-        "snapshotResults": sorted(task.results) if instances and seconds else [],
-        "perRunningInstanceInfo": instances,
-    }
-
-
-def _instance(task: Task) -> dict[str, Any]:
-    own, seconds = machine(), task.execution_seconds
-    forwards = [
-        {
-            "applicationPort": forward.application_port,
-            "forwarderPort": forward.port,
-            "forwarderHost": forward.host,
-            "bindAddress": forward.host,
-        }
-        for forward in task.forwards
-    ]
-    return {
-        "phase": task.phase,
-        "instanceId": 0,
-        "executionAttemptCount": task.attempt,
-        "maxFrequencyGHz": own.ghz,
-        "currentFrequencyGHz": own.ghz,
-        "cpuUsage": 0.0,
-        "maxMemoryMB": own.memory_mb,
-        "currentMemoryMB": 0,
-        "memoryUsage": 0.0,
-        "networkInKbps": 0,
-        "networkOutKbps": 0,
-        "progress": 0.0,
-        "executionTimeSec": int(seconds),
-        "executionTimeGHz": seconds * own.ghz,
-        **_where(),
-        "activeForwards": forwards,
-        "vpnConnections": [],
     }

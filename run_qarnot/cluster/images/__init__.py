@@ -23,16 +23,16 @@ class Start:
     notice: str = ""
 
 
-Adapter = Callable[[Task, Path], Start | None]
+Adapter = Callable[[Task, int, Path], Start | None]
 
 
-def start_for(task: Task, job: Path) -> Start:
+def start_for(task: Task, instance: int, job: Path) -> Start:
     """The first adapter's answer. Raises ValueError, with a sentence for the user, when the task cannot be started."""
     from run_qarnot.cluster.images import jupyterlab, shell
 
     adapters: list[Adapter] = [jupyterlab.adapter, shell.sshd_adapter, shell.adapter]
     for adapter in adapters:
-        start = adapter(task, job)
+        start = adapter(task, instance, job)
         if start is not None:
             return start
     raise ValueError("No adapter knows how to start this task.")

@@ -15,7 +15,7 @@ _PROGRAM = Path(__file__).with_name("jupyterlab_program.py")
 _PORT = 8888  # in the container
 
 
-def adapter(task: Task, job: Path) -> Start | None:
+def adapter(task: Task, instance: int, job: Path) -> Start | None:
     """Play the image when the profile brings JupyterLab up, or DOCKER_CMD runs the image's start script."""
     constants = task.constants
     if not constants.get("DOCKER_REPO", "").startswith("qarnotlab/jupyterlab-"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 import traitlets
@@ -16,7 +17,7 @@ _LONGEST_TOKEN = 4096
 class AccountCard(Component):
     """`state` is one of: asking, checking, known."""
 
-    template_file = (__file__, "account.vue")
+    source = Path(__file__).with_suffix(".vue")
 
     state = traitlets.Unicode("asking").tag(sync=True)
     preset = traitlets.Bool(False).tag(sync=True)

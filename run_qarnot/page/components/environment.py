@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import traitlets
 
+from run_qarnot.catalog import Catalog
+from run_qarnot.catalog.image import Image
 from run_qarnot.page.component import Component, Fields, event
+from run_qarnot.page.rows import image_row, problem_rows
 from run_qarnot.page.tasks import Tasks
 from run_qarnot.page.viewmodel import OptionValue
 
+MANY = 8  # images, from which on one can search
+MOST_SHOWN = 24  # about a screenful
+_MOST_BROKEN = 50
+
 
 class EnvironmentCard(Component):
-    """Shows rows of `rows.image_row`, `rows.problem_rows` and `rows.option_row`."""
+    """Shows rows of `rows.image_row`, `rows.problem_rows` and `rows.option_row`, and no more than a screenful."""
 
-    template_file = (__file__, "environment.vue")
+    source = Path(__file__).with_suffix(".vue")
 
     images: Any = traitlets.List().tag(sync=True)
+    found = traitlets.Int(0).tag(sync=True)  # as many fit what is searched for
+    many = traitlets.Bool(False).tag(sync=True)
+    categories: Any = traitlets.List().tag(sync=True)
     broken: Any = traitlets.List().tag(sync=True)
     chosen = traitlets.Unicode("").tag(sync=True)
     chosen_title = traitlets.Unicode("").tag(sync=True)
@@ -28,7 +39,30 @@ class EnvironmentCard(Component):
     ) -> None:
         self._choose = choose
         self._set_option = set_option
+        self._catalog = Catalog()
+        self._image: Image | None = None
         super().__init__("environment", tasks)
+
+    def show(self, catalog: Catalog) -> None:
+        """Show a catalog from its beginning."""
+        self._catalog = catalog
+        offered = sum(not image.hidden for image in catalog)
+        self.many = offered >= MANY
+        self.categories = [name for name in catalog.categories if name] if self.many else []
+        self.broken = problem_rows(catalog)[:_MOST_BROKEN]
+        self._search("", None)
+
+    def choose(self, image: Image) -> None:
+        """Show which image is chosen: also one that would stand further down, or is hidden."""
+        self._image = image
+        self.chosen, self.chosen_title = image.id, image.name
+        if image.id not in {row["id"] for row in self.images}:
+            self.images = [image_row(image), *self.images]
+
+    @event
+    def vue_search(self, fields: Fields) -> None:
+        """A key stroke in the search field, or another category; "" means all of them."""
+        self._search(fields.text("text", 200), fields.text("category") or None)
 
     @event
     def vue_choose(self, fields: Fields) -> None:
@@ -37,3 +71,8 @@ class EnvironmentCard(Component):
     @event
     def vue_option(self, fields: Fields) -> None:
         self._set_option(fields.text("name"), fields.value("value"))
+
+    def _search(self, text: str, category: str | None) -> None:
+        found = self._catalog.search(text, category=category)
+        self.found = len(found)
+        self.images = [image_row(image) for image in found[:MOST_SHOWN]]

@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import traitlets
+from ipywidgets import widget_serialization
 
 from run_qarnot.errors import RunQarnotError
-from run_qarnot.page.component import Component, Fields, event
+from run_qarnot.page.component import Component, Fields, HostileInput, event
+from run_qarnot.page.components.results import Results
+from run_qarnot.page.components.share import Share, Shared
 from run_qarnot.page.downloads import Downloads
-from run_qarnot.page.rows import result_rows, session_row
+from run_qarnot.page.rows import session_row
 from run_qarnot.page.tasks import Tasks, Throttle
 from run_qarnot.redact import redact
 from run_qarnot.state import State
@@ -26,15 +31,28 @@ MOST_LOG_LINES = 5000  # kept by the browser
 _LINES_AT_ONCE = 500
 
 
-class SessionCard(Component):
-    """`busy` is what was pressed and is not done yet: "", "save" or "stop"."""
+@dataclass(frozen=True)
+class Around:
+    """What a card needs of the page around it."""
 
-    template_file = (__file__, "session.vue")
+    changed: Callable[[SessionView | None, SessionView], None]
+    again: Callable[[SessionCard], None]  # fills the form
+    restart: Callable[[SessionCard], Awaitable[None]]  # fills the form, and presses Start
+    share: Callable[[SessionCard, str], Shared]
+    deleted: Callable[[SessionCard], None]
+
+
+class SessionCard(Component):
+    """`busy` is what was pressed and is not done yet: "", "save", "stop" or "delete"."""
+
+    source = Path(__file__).with_suffix(".vue")
 
     view: Any = traitlets.Dict().tag(sync=True)
     busy = traitlets.Unicode("").tag(sync=True)
     folded = traitlets.Bool(False).tag(sync=True)
-    results: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
+    results: Any = traitlets.Any().tag(sync=True, **widget_serialization)
+    share: Any = traitlets.Any().tag(sync=True, **widget_serialization)
+    fresh = traitlets.Bool(False).tag(sync=True)  # just started: the browser goes there
     log_lines = traitlets.Int(MOST_LOG_LINES).tag(sync=True)
 
     def __init__(
@@ -43,21 +61,20 @@ class SessionCard(Component):
         session: Session,
         image_title: str,
         downloads: Downloads,
-        changed: Callable[[SessionView | None, SessionView], None],
-        again: Callable[[SessionCard], None],
+        around: Around,
     ) -> None:
         self.session = session
         self._image_title = image_title
-        self._downloads = downloads
-        self._changed = changed
-        self._again = again
+        self._around = around
         self._seen: SessionView | None = None
         self._following: asyncio.Task[None] | None = None
         self._stop_log: Callable[[], None] | None = None
         self._log_wanted = False
         self._throttle = Throttle(self._show)
         self._unsubscribe: Callable[[], None] = session.subscribe(lambda _view: self._throttle())
-        super().__init__("session", tasks, folded=session.view.is_over)
+        share = Share(tasks, lambda address: around.share(self, address))
+        results = Results(tasks, session, downloads)
+        super().__init__("session", tasks, folded=session.view.is_over, share=share, results=results)
         self._show()
 
     def follow(self) -> None:
@@ -83,7 +100,14 @@ class SessionCard(Component):
         self.rest()
         self._throttle.cancel()
         self._unsubscribe()
-        self.close()
+        for part in (self.share, self.results, self):
+            part.close()
+
+    def respeak(self) -> None:
+        super().respeak()
+        self.share.respeak()
+        self.results.respeak()
+        self._show()
 
     @event
     def vue_log(self, fields: Fields) -> None:
@@ -104,24 +128,29 @@ class SessionCard(Component):
         await self._while_busy("stop", lambda: self.session.stop(save=save))
 
     @event
-    async def vue_load_results(self, _fields: Fields) -> None:
-        await self._load_results()
-
-    @event
-    async def vue_download(self, _fields: Fields) -> None:
-        self.problem = None
-        url = await self._downloads.offer(
-            f"{self.session.view.name}-results", self.session.zip_results, failed=self.failed
-        )
-        self.call("download", url)
+    async def vue_unfolded(self, _fields: Fields) -> None:
+        """An old session's results are asked for when somebody looks."""
+        if self.results.listing is None:
+            await self.results.load()
 
     @event
     def vue_again(self, _fields: Fields) -> None:
-        self._again(self)
+        self._around.again(self)
+
+    @event
+    async def vue_restart(self, _fields: Fields) -> None:
+        await self._around.restart(self)
+
+    @event
+    async def vue_delete(self, fields: Fields) -> None:
+        """Only after a question, and never for a session that runs: the engine refuses that too."""
+        files = fields.flag("files")
+        await self._while_busy("delete", lambda: self.session.delete(files=files))
+        self._around.deleted(self)
 
     async def _while_busy(self, what: str, action: Callable[[], Awaitable[None]]) -> None:
         if self.busy:
-            return
+            raise HostileInput(what)  # the buttons cannot be pressed then
         self.busy, self.problem = what, None
         try:
             await action()
@@ -133,23 +162,20 @@ class SessionCard(Component):
         with contextlib.suppress(RunQarnotError):
             await self.session.detail()
 
-    async def _load_results(self) -> None:
-        self.results = result_rows(await self.session.results())
-
     def _show(self) -> None:
         view, before = self.session.view, self._seen
         self.view = session_row(view, self._image_title, datetime.now(UTC))
         self._seen = view
         if before is not None and before.state != view.state:
             self._react(view)
-        self._changed(before, view)
+        self._around.changed(before, view)
 
     def _react(self, view: SessionView) -> None:
         """The state is a new one: show what one wants to see then."""
         if view.state is State.READY or view.is_over:
             self.tasks.spawn(self._load_details(), self.failed)
         if view.is_over:
-            self.tasks.spawn(self._load_results(), self.failed)
+            self.tasks.spawn(self.results.load(), self.results.failed)
         if view.state is State.FAILED:
             self._open_log()
             self.call("show_log")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import traitlets
 from ipywidgets import widget_serialization
 
+from run_qarnot.language import LANGUAGES
 from run_qarnot.page.component import Component, Fields, event
 from run_qarnot.page.tasks import Tasks
 
@@ -15,17 +18,21 @@ from run_qarnot.page.tasks import Tasks
 class Shell(Component):
     """Holds the other components. Its pings tell the page that somebody looks, and the browser that we live."""
 
-    template_file = (__file__, "shell.vue")
+    source = Path(__file__).with_suffix(".vue")
 
     account: Any = traitlets.Any().tag(sync=True, **widget_serialization)
     environment: Any = traitlets.Any().tag(sync=True, **widget_serialization)
     start: Any = traitlets.Any().tag(sync=True, **widget_serialization)
     sessions: Any = traitlets.List().tag(sync=True, **widget_serialization)
     announcement = traitlets.Unicode("").tag(sync=True)  # read out by screen readers
+    ready: Any = traitlets.List().tag(sync=True)  # names of sessions: the tab tells of them
     finding = traitlets.Bool(False).tag(sync=True)
+    link: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)  # what a launch link filled in
+    languages: Any = traitlets.Dict(LANGUAGES).tag(sync=True)
 
-    def __init__(self, tasks: Tasks, **parts: Any) -> None:
+    def __init__(self, tasks: Tasks, speak: Callable[[str], None], **parts: Any) -> None:
         self.seen = time.monotonic()
+        self._speak = speak
         super().__init__("shell", tasks, **parts)
 
     @event
@@ -33,3 +40,8 @@ class Shell(Component):
         """Somebody looks at the page. Answered, because a dead kernel is silent otherwise."""
         self.seen = time.monotonic()
         self.call("pong")
+
+    @event
+    def vue_speak(self, fields: Fields) -> None:
+        """The switch, or what it said on an earlier visit."""
+        self._speak(fields.text("language", 10))

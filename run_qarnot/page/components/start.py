@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
 from typing import Any
 
 import traitlets
+from ipywidgets import widget_serialization
 
 from run_qarnot.errors import InputError
 from run_qarnot.page.component import Buffers, Component, Fields, HostileInput, event
+from run_qarnot.page.components.share import Share, Shared
 from run_qarnot.page.rows import file_row
 from run_qarnot.page.tasks import Tasks
 from run_qarnot.page.uploads import PART_BYTES, WINDOW, Uploads
@@ -25,7 +28,7 @@ class StartCard(Component):
     was just typed into them is perhaps still on its way to us.
     """
 
-    template_file = (__file__, "start.vue")
+    source = Path(__file__).with_suffix(".vue")
 
     files: Any = traitlets.List().tag(sync=True)
     blockers: Any = traitlets.List().tag(sync=True)
@@ -35,6 +38,7 @@ class StartCard(Component):
     most_hours = traitlets.Float(24).tag(sync=True)
     image_title = traitlets.Unicode("").tag(sync=True)
     starting = traitlets.Bool(False).tag(sync=True)
+    share: Any = traitlets.Any().tag(sync=True, **widget_serialization)
     part_bytes = traitlets.Int(PART_BYTES).tag(sync=True)
     window = traitlets.Int(WINDOW).tag(sync=True)
 
@@ -45,12 +49,17 @@ class StartCard(Component):
         set_form: Callable[[dict[str, str]], None],
         start: Callable[[], Coroutine[Any, Any, None]],
         changed: Callable[[], None],
+        share: Callable[[str], Shared],
     ) -> None:
         self._uploads = uploads
         self._set_form = set_form
         self._start = start
         self._changed = changed
-        super().__init__("start", tasks)
+        super().__init__("start", tasks, share=Share(tasks, share))
+
+    def respeak(self) -> None:
+        super().respeak()
+        self.share.respeak()
 
     @event
     def vue_form(self, fields: Fields) -> None:

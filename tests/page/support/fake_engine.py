@@ -93,10 +93,19 @@ class FakeSession:
         await self._do("stop" if save else "stop --no-save")
         self.become(state=State.ENDED, reason="stopped")
 
+    async def delete(self, *, files: bool = False) -> None:
+        await self._do("delete --files" if files else "delete")
+
     async def results(self) -> list[StoredFile]:
         return self.files
 
-    def zip_results(self) -> Iterator[bytes]:
+    async def result_address(self, key: str) -> str:
+        return f"https://storage.example.org/{key}"
+
+    async def result_head(self, key: str) -> bytes:
+        return f"content of {key}".encode()
+
+    def zip_results(self, files: Sequence[StoredFile] | None = None) -> Iterator[bytes]:
         yield b"PK"
 
     async def _do(self, what: str) -> None:

@@ -1,0 +1,232 @@
+"""What it costs to follow sessions, and how soon the link is shown after the app answers.
+
+    python benchmarks/following.py [--runs N]        or: make bench
+
+Against the way of the notebook that this product replaces, measured again in the same run: a snapshot every five
+seconds, and a poller that looks every five seconds whether the log in the result bucket holds the link twice.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+
+import psutil  # noqa: E402
+import qarnot  # noqa: E402  the notebook's own way
+import requests  # noqa: E402
+from launch import _answers, _write  # noqa: E402
+
+from run_qarnot.engine.account import Account  # noqa: E402
+from run_qarnot.hooks.manager import find_plugins  # noqa: E402
+from run_qarnot.names import make_name  # noqa: E402
+from run_qarnot.settings import Settings, read_settings  # noqa: E402
+from run_qarnot.spec import SessionSpec  # noqa: E402
+from run_qarnot.state import State  # noqa: E402
+
+POLLER_SECONDS = 5.0
+MANY, RUNNING = 50, 5
+MANY_SECONDS = 30.0
+
+
+class Requests:
+    """Counts the requests of this process."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        send = requests.Session.send
+
+        def counted(*args: object, **kwargs: object) -> requests.Response:
+            self.count += 1
+            return send(*args, **kwargs)  # type: ignore[arg-type]
+
+        requests.Session.send = counted  # type: ignore[method-assign]
+
+
+class AppWatch:
+    """Notes when a JupyterLab of the cluster answers, by asking it directly, in a process that is not counted."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen([sys.executable, __file__, "--watch"], stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        self._process.stdout.readline()  # it knows what runs already
+
+    def answered(self) -> float:
+        """Wait for it; seconds of the system's clock."""
+        return float(self._process.communicate()[0])
+
+
+def watch() -> int:
+    known = _ports()
+    print("watching", flush=True)
+    while True:
+        for port in _ports() - known:
+            if _answers(f"http://127.0.0.1:{port}/api"):
+                print(time.time())
+                return 0
+        time.sleep(0.02)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Times what is shown, and counts what it costs.")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--watch", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.watch:
+        return watch()
+    runs = options.runs
+    counted = Requests()
+    with cluster_of_its_own() as cluster:
+        ours = [asyncio.run(follow_one(cluster, counted)) for _ in range(runs)]
+        theirs = [poll_as_before(cluster, counted) for _ in range(runs)]
+        many = asyncio.run(follow_many(cluster, counted))
+    for title, rows in (("ours", ours), ("five-second poller", theirs)):
+        delays = [row["delay"] for row in rows]
+        print(
+            f"{title:20} link after {statistics.median(delays):.2f} s (at most {max(delays):.2f}), "
+            f"{statistics.median(row['requests_per_second'] for row in rows):.2f} requests/s, "
+            f"{100 * statistics.median(row['cpu'] for row in rows):.1f} % of a core"
+        )
+    print(
+        f"{MANY} sessions followed  {many['requests_per_second']:.2f} requests/s, {100 * many['cpu']:.1f} % of a core"
+    )
+    _write("following", {"ours": ours, "poller": theirs, "many": many})
+    return 0
+
+
+async def follow_one(cluster: Settings, counted: Requests) -> dict[str, float]:
+    """Start a session and follow it until it is ready."""
+    account = await open_account(cluster)
+    app = AppWatch()
+    session = await account.start(SessionSpec(account.catalog.get("base"), make_name(), 1), [])
+    following = asyncio.create_task(session.follow())
+    await session.until(lambda view: bool(view.id))
+    meter = Meter(counted)
+    await session.until(lambda view: view.state is State.READY)
+    shown, cost = time.time(), meter.read()
+    answered = await asyncio.to_thread(app.answered)
+    await session.stop(save=False)
+    await following
+    await account.close()
+    return {"delay": shown - answered, **cost}
+
+
+async def follow_many(cluster: Settings, counted: Requests) -> dict[str, float]:
+    """Follow many sessions of which nothing is heard."""
+    account = await open_account(cluster)
+    image = account.catalog.get("base").model_copy(
+        update={"id": "sleeper", "app": "ssh", "profile": ("docker-network-ssh",), "command": "sleep 1000"}
+    )
+    account.catalog.images["sleeper"] = image
+    for _ in range(RUNNING):
+        session = await account.start(SessionSpec(image, make_name(), 1), [])
+        following = asyncio.create_task(session.follow())
+        await session.until(lambda view: view.state is State.READY)
+        following.cancel()
+    sessions = [
+        session for _ in range(MANY // RUNNING) for session in await account.sessions() if not session.view.is_over
+    ]
+    work = [asyncio.create_task(session.follow()) for session in sessions]
+    await asyncio.gather(*(session.until(lambda view: view.state is State.READY) for session in sessions))
+    await asyncio.sleep(15)  # until all have fallen into step
+    meter = Meter(counted)
+    await asyncio.sleep(MANY_SECONDS)
+    cost = meter.read()
+    for task in work:
+        task.cancel()
+    await asyncio.gather(*work, return_exceptions=True)
+    await asyncio.gather(*(session.stop(save=False) for session in sessions[:RUNNING]))
+    await account.close()
+    return {"sessions": len(sessions), **cost}
+
+
+def poll_as_before(cluster: Settings, counted: Requests) -> dict[str, float]:
+    """Start the same by the notebook's way, and poll as it did."""
+    connection = qarnot.Connection(
+        client_token=cluster.token, cluster_url=cluster.cluster_url, storage_url=cluster.storage_url
+    )
+    name, app = make_name(), AppWatch()
+    task = connection.create_task(name, "jupyterlab", 1)
+    task.results = connection.create_bucket(f"{name}-out")
+    task.constants = {
+        "DOCKER_REPO": "qarnotlab/jupyterlab-base",
+        "DOCKER_TAG": "v1",
+        "DOCKER_SSH": "ssh-ed25519 AAAA x",
+    }
+    task.snapshot(int(POLLER_SECONDS))
+    task.submit()
+    meter = Meter(counted)
+    while _links(task) < 2:
+        time.sleep(POLLER_SECONDS)
+    shown, cost = time.time(), meter.read()
+    answered = app.answered()
+    task.abort()
+    return {"delay": shown - answered, **cost}
+
+
+def _links(task: qarnot.task.Task) -> int:
+    for entry in task.results.directory("logs/"):
+        if entry.key == "logs/qarnot.log":
+            return entry.get()["Body"].read().decode().count("/lab?token=")
+    return 0
+
+
+class Meter:
+    """What this process used since the meter was made."""
+
+    def __init__(self, counted: Requests) -> None:
+        self._counted, self._before = counted, counted.count
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    def read(self) -> dict[str, float]:
+        wall = time.perf_counter() - self._wall
+        return {
+            "requests_per_second": (self._counted.count - self._before) / wall,
+            "cpu": (time.process_time() - self._cpu) / wall,
+        }
+
+
+async def open_account(cluster: Settings) -> Account:
+    return await Account.open(cluster, cluster.token or "", find_plugins(cluster).catalog())
+
+
+@contextlib.contextmanager
+def cluster_of_its_own() -> Iterator[Settings]:
+    """The local cluster in a process of its own, so that what it uses is not counted as ours."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "run_qarnot.cluster"], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    )
+    assert process.stdout is not None
+    lines = "".join(process.stdout.readline() for _ in range(3))
+    exports = dict(re.findall(r"export (\w+)='(.*)'", lines))
+    try:
+        yield read_settings(exports, ROOT)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _ports() -> set[int]:
+    """The ports of the JupyterLabs that run below this process."""
+    return {int(word.split("=")[1]) for words in _commands() for word in words if word.startswith("--ServerApp.port=")}
+
+
+def _commands() -> list[list[str]]:
+    found: Callable[[psutil.Process], list[str]] = lambda process: process.info["cmdline"] or []  # noqa: E731
+    return [found(process) for process in psutil.process_iter(["cmdline"])]
+
+
+if __name__ == "__main__":
+    os.chdir(ROOT)
+    raise SystemExit(main())

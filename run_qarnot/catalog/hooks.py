@@ -1,0 +1,71 @@
+"""What the engine and the faces ask of plugins. `run_qarnot.hooks` answers; a catalog without plugins does nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from run_qarnot.plan import TaskPlan
+    from run_qarnot.spec import SessionSpec
+    from run_qarnot.view import SessionView
+
+ReadFile = Callable[[str], bytes]
+
+
+@dataclass(frozen=True)
+class Panel:
+    """More on a session's card, brought by a plugin: a title, and Markdown or a table, or both.
+
+    Arguments:
+        title: one line.
+        text: Markdown. Raw HTML in it is shown as text.
+        head: the names of the table's columns.
+        rows: of the table; each has as many cells as `head`, if there is one.
+    """
+
+    title: str
+    text: str = ""
+    head: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+
+
+class Hooks(Protocol):
+    """The hooks that concern sessions. None of these raises because of a bad plugin."""
+
+    def prepare(self, plan: TaskPlan, spec: SessionSpec) -> TaskPlan:
+        """Return the plan as the plugins want it. Blocks: run it in a thread.
+
+        Raises:
+            RefusedError: a plugin does not want it to be started.
+        """
+        ...
+
+    def changed(self, before: SessionView, after: SessionView) -> None:
+        """Tell the plugins what happened between two views. Returns at once."""
+        ...
+
+    def drain(self, seconds: float) -> None:
+        """Wait until the plugins have been told everything. Blocks, for at most so long."""
+        ...
+
+    def panels(self, view: SessionView, read: ReadFile) -> list[Panel]:
+        """Return the panels for a session. `read` returns a file of its results. Blocks: run it in a thread."""
+        ...
+
+
+class NoHooks:
+    """No plugins."""
+
+    def prepare(self, plan: TaskPlan, spec: SessionSpec) -> TaskPlan:
+        return plan
+
+    def changed(self, before: SessionView, after: SessionView) -> None:
+        return
+
+    def drain(self, seconds: float) -> None:
+        return
+
+    def panels(self, view: SessionView, read: ReadFile) -> list[Panel]:
+        return []

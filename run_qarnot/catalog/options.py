@@ -1,0 +1,151 @@
+"""The form fields that an image declares: checked here, whether a page, a link or a command line fills them in."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
+
+from run_qarnot.errors import InputError
+from run_qarnot.redact import protect
+
+OptionType = Literal["text", "int", "float", "bool", "choice", "multi", "secret"]
+OPTION_TYPES: tuple[str, ...] = get_args(OptionType)
+CONSTANT = r"^[A-Za-z_][A-Za-z0-9_.-]*$"
+_TRUE, _FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
+_CHOSEN, _NUMBERS, _TEXTS = {"choice", "multi"}, {"int", "float"}, {"text", "secret"}
+
+
+class Entry(BaseModel):
+    """A table of the catalog: only keys that it knows, and values of exactly the right type."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def fault(code: str, key: str = "", **facts: object) -> PydanticCustomError:
+    """Make an error that the reader turns into a `Problem` of that code; `key` where it is about another key."""
+    return PydanticCustomError("catalog", "{code}", {"code": code, "key": key, "facts": facts})
+
+
+def check_regex(value: str | None) -> str | None:
+    """Return `value` if it compiles."""
+    try:
+        re.compile(value or "")
+    except re.error as error:
+        raise fault("regex", problem=str(error)) from None
+    return value
+
+
+class Option(Entry):
+    """A form field that an image declares, and the task constant that it sets."""
+
+    label: str = Field("", description="Name of the field, for people; the option's own name when left out.")
+    help: str = Field("", description="A sentence below the field.")
+    type: OptionType = Field("text", description="What may be entered.")
+    choices: tuple[str, ...] = Field((), description="For `choice` and `multi`: what can be chosen.")
+    min: float | None = Field(None, strict=True, description="For `int` and `float`: the least.")
+    max: float | None = Field(None, strict=True, description="For `int` and `float`: the most.")
+    regex: str | None = Field(None, description="What a text must match as a whole; needs `message`.")
+    message: str | None = Field(None, description="What is said when `regex` does not match.")
+    default: str | int | float | bool | tuple[str, ...] | None = Field(
+        None,
+        description="Value when untouched. An empty text where `regex` does not allow one: it must be filled in.",
+    )
+    constant: str | None = Field(
+        None,
+        description="The task constant that it sets. Of `multi`, the choices with commas between them.",
+        pattern=CONSTANT,
+    )
+
+    @field_validator("regex")
+    @classmethod
+    def _compiles(cls, value: str | None) -> str | None:
+        return check_regex(value)
+
+    @model_validator(mode="after")
+    def _is_consistent(self) -> Option:
+        if self.regex is not None and not self.message:
+            raise fault("regex-message", "regex")
+        for problem in (*self._unused(), *self._wrong_default()):
+            raise problem
+        return self
+
+    def _unused(self) -> Iterator[PydanticCustomError]:
+        if (self.type in _CHOSEN) != bool(self.choices):
+            yield fault("choices-unused" if self.choices else "choices", "choices", type=self.type)
+        limits = [name for name in ("min", "max") if getattr(self, name) is not None]
+        if limits and self.type not in _NUMBERS:
+            yield fault("limits-unused", limits[0], type=self.type)
+        if self.regex is not None and self.type not in _TEXTS:
+            yield fault("limits-unused", "regex", type=self.type)
+        if self.min is not None and self.max is not None and self.min > self.max:
+            yield fault("limits", "min", found=f"{self.min:g} and {self.max:g}")
+
+    def _wrong_default(self) -> Iterator[PydanticCustomError]:
+        if self.default is None or self.default == "" or self.default == ():
+            return
+        if problem := self._problem_of(self.default):
+            shown = "(hidden)" if self.type == "secret" else f"“{_as_text(self.default)}”"
+            yield fault("default", "default", problem=problem[0], found=shown, allowed=problem[1])
+
+    def check(self, name: str, value: object) -> str:
+        """Return `value` as the text of a constant. A secret is hidden from all output from now on.
+
+        Raises:
+            InputError: when it may not be entered; the sentence says what is allowed.
+        """
+        text = _as_text(value)
+        if self.type == "secret":
+            protect(text)
+        if problem := self._problem_of(value):
+            shown = "(hidden)" if self.type == "secret" else text[:200]
+            facts = {"value": shown, "label": self.label or name, "problem": problem[0], "hint": problem[1]}
+            raise InputError("option-value", field=f"option-{name}", **facts)
+        if self.type == "bool":
+            return str(text.lower() in _TRUE).lower()
+        if self.type == "int":
+            return str(int(text))
+        return ",".join(_parts(value)) if self.type == "multi" else text
+
+    def _problem_of(self, value: object) -> tuple[str, str] | None:
+        """What is wrong with a value, and what is allowed."""
+        text = _as_text(value)
+        if any(ord(mark) < 32 and mark not in "\t\r\n" for mark in text):
+            return "it contains control characters", "Write text."
+        if self.type in _NUMBERS:
+            return self._number_problem(text)
+        if self.type == "bool":
+            return None if text.lower() in _TRUE | _FALSE else ("it is neither yes nor no", "Write yes or no.")
+        chosen = _parts(value) if self.type == "multi" else [text]
+        if self.choices and (unknown := [part for part in chosen if part not in self.choices]):
+            return f"“{unknown[0]}” is not offered", f"Choose from: {', '.join(self.choices)}."
+        if self.regex is not None and not re.fullmatch(self.regex, text):
+            return "it is empty" if not text else "it has another form", self.message or ""
+        return None
+
+    def _number_problem(self, text: str) -> tuple[str, str] | None:
+        try:
+            number = int(text) if self.type == "int" else float(text)
+        except (ValueError, OverflowError):
+            return "it is no number" if self.type == "float" else "it is no whole number", "Write digits."
+        if not math.isfinite(number):
+            return "it is no number", "Write digits."
+        if self.min is not None and number < self.min:
+            return f"{self.min:g} is the least", f"Write {self.min:g} or more."
+        if self.max is not None and number > self.max:
+            return f"{self.max:g} is the most", f"Write {self.max:g} or less."
+        return None
+
+
+def _parts(value: object) -> list[str]:
+    """The choices in a value of type `multi`: a list, or a text with commas; each once, in order."""
+    parts: Iterable[Any] = value if isinstance(value, list | tuple) else str(value).split(",")
+    return list(dict.fromkeys(part for each in parts if (part := str(each).strip())))
+
+
+def _as_text(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value).strip()

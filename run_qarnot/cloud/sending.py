@@ -1,0 +1,257 @@
+"""Files into a bucket: in parts, several at once, checked, and going on where an earlier attempt stopped.
+
+A part is read from the disk twice, first for its MD5, then to be sent: that needs no memory, however large the parts
+are, and the storage refuses or names by another ETag what changed in between.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from run_qarnot.cloud.parts import BLOCK_BYTES, Part, etag_of_parts, has_parts, is_encrypted, md5, parts_of
+from run_qarnot.cloud.work import BrokenError, GivenUpError, Job, Work, error_code, problem_of
+from run_qarnot.errors import RefusedError, RunQarnotError, TransferError
+from run_qarnot.files import Upload
+
+THREADS = 4
+_WRONG_CHECKSUM = "its checksum in the storage is not that of the file"
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """Uploads in parts that were begun and neither completed nor aborted, by key; the newest first."""
+
+    by_key: Mapping[str, Sequence[str]]
+
+    def of(self, key: str) -> Sequence[str]:
+        return self.by_key.get(key, ())
+
+
+class Section:
+    """A part of a file as the body of a request: counts what is sent, and ends when the work is given up."""
+
+    def __init__(self, file: Any, part: Part, work: Work) -> None:
+        self._file = file
+        self._part = part
+        self._work = work
+        self._place = 0
+        self._sent = 0
+        self.is_sent = False  # botocore reads it once to sign it; then this is set, and bytes count
+
+    def __len__(self) -> int:
+        return self._part.size
+
+    def read(self, count: int | None = None) -> bytes:
+        self._work.check()
+        left = self._part.size - self._place
+        self._file.seek(self._part.start + self._place)
+        data: bytes = self._file.read(left if count is None or count < 0 else min(count, left))
+        if not data and left:
+            raise OSError("the file got shorter")  # else the storage would wait for the rest until its time is out
+        self._place += len(data)
+        if self.is_sent and data:
+            self._sent += len(data)
+            self._work.moved(len(data))
+        return data
+
+    def seek(self, place: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place; what was sent of it before is to be sent again."""
+        self._place = place + (0, self._place, self._part.size)[whence]
+        if self._sent:
+            self._work.moved(-self._sent)
+            self._sent = 0
+        self.is_sent = False
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+
+def count_what_is_sent(client: Any) -> None:
+    """Have bodies of this client know when they are sent, and no longer merely read to be signed."""
+
+    def before_send(request: Any, **_: Any) -> None:
+        if isinstance(request.body, Section):
+            request.body.is_sent = True
+
+    client.meta.events.register_last("before-send.s3", before_send, unique_id="run-qarnot-progress")
+
+
+class Sending:
+    """One file on its way."""
+
+    def __init__(self, client: Any, bucket: str, upload: Upload, unfinished: Unfinished, work: Work) -> None:
+        self._client = client
+        self._bucket = bucket
+        self._upload = upload
+        self._work = work
+        self._begun = unfinished.of(upload.key)
+        self._id = ""
+        self._stored: dict[int, tuple[str, int]] = {}
+        self._digests: dict[int, bytes] = {}
+        self._parts: list[Part] = []
+        self._state: tuple[int, ...] = ()
+        self._lock = threading.Lock()
+
+    def begin(self) -> Iterable[Job]:
+        """The first job."""
+        return self._named(self._begin)
+
+    def _named(self, job: Job) -> Iterable[Job]:
+        """Do a job; what goes wrong with it names the file."""
+        try:
+            return job()
+        except (GivenUpError, TransferError):
+            raise
+        except (RunQarnotError, OSError) as error:
+            raise TransferError("upload", name=self._upload.key, problem=problem_of(error)) from error
+
+    def _job(self, job: Job) -> Job:
+        return partial(self._named, job)
+
+    def _begin(self) -> Iterable[Job]:
+        self._state = self._look()
+        size = self._upload.path.stat().st_size
+        if not has_parts(size):
+            self._put(Part(1, 0, size))
+            return []
+        self._parts = parts_of(size)
+        self._resume()
+        return [self._job(partial(self._send, part)) for part in self._parts]
+
+    def _put(self, part: Part) -> None:
+        def put(body: Any, digest: bytes) -> str:
+            answer = self._client.put_object(**self._names, Body=body, ContentMD5=base64.b64encode(digest).decode())
+            return _comparable(answer)
+
+        self._deliver(part, put)
+
+    def _resume(self) -> None:
+        for upload_id in self._begun:
+            try:
+                self._stored = self._list_parts(upload_id)
+            except RefusedError:
+                continue  # it has gone meanwhile, or may not be looked at
+            self._id = upload_id
+            return
+        answer = self._work.attempt(lambda: self._client.create_multipart_upload(**self._names))
+        self._id = answer["UploadId"]
+
+    def _list_parts(self, upload_id: str) -> dict[int, tuple[str, int]]:
+        def listed() -> dict[int, tuple[str, int]]:
+            pages = self._client.get_paginator("list_parts").paginate(**self._names, UploadId=upload_id)
+            found = [part for page in pages for part in page.get("Parts", [])]
+            return {part["PartNumber"]: (part["ETag"].strip('"'), part["Size"]) for part in found}
+
+        return self._work.attempt(listed)
+
+    def _send(self, part: Part) -> Iterable[Job]:
+        def send(body: Any, digest: bytes) -> str:
+            answer = self._client.upload_part(
+                **self._names, UploadId=self._id, PartNumber=part.number, Body=body,
+                ContentMD5=base64.b64encode(digest).decode(),
+            )  # fmt: skip
+            return _comparable(answer)
+
+        digest = self._deliver(part, send, self._stored.get(part.number))
+        with self._lock:
+            self._digests[part.number] = digest
+            is_last = len(self._digests) == len(self._parts)
+        return [self._job(self._complete)] if is_last else []
+
+    def _deliver(self, part: Part, send: Any, stored: tuple[str, int] | None = None) -> bytes:
+        """Send a part unless the storage has it; return its MD5."""
+
+        def once() -> bytes:
+            with self._upload.path.open("rb") as file:
+                digest = self._digest(file, part)
+                self._check_unchanged()
+                if stored == (digest.hex(), part.size):
+                    self._work.moved(part.size)
+                    return digest
+                body = Section(file, part, self._work)
+                try:
+                    etag = send(body if part.size else b"", digest)
+                except BaseException:
+                    body.seek(0)
+                    raise
+            if etag not in {"", digest.hex()}:
+                body.seek(0)
+                raise BrokenError(_WRONG_CHECKSUM)
+            return digest
+
+        return self._work.attempt(once)
+
+    def _digest(self, file: Any, part: Part) -> bytes:
+        digest, left = md5(), part.size
+        file.seek(part.start)
+        while left and (block := file.read(min(BLOCK_BYTES, left))):
+            self._work.check()
+            digest.update(block)
+            left -= len(block)
+        return digest.digest()
+
+    def _complete(self) -> Iterable[Job]:
+        self._check_unchanged()
+        digests = [self._digests[part.number] for part in self._parts]
+        expected = etag_of_parts(digests)
+        listed = [
+            {"PartNumber": part.number, "ETag": f'"{digest.hex()}"'}
+            for part, digest in zip(self._parts, digests, strict=True)
+        ]
+
+        def complete() -> str:
+            answer = self._client.complete_multipart_upload(
+                **self._names, UploadId=self._id, MultipartUpload={"Parts": listed}
+            )
+            return str(answer["ETag"]).strip('"')
+
+        try:
+            etag = self._work.attempt(complete)
+        except RefusedError as error:
+            etag = self._work.attempt(self._etag)
+            if error_code(error) != "NoSuchUpload" or etag != expected:
+                raise  # else the storage had completed it, and only its answer was lost
+        if "-" in etag and etag != expected:
+            raise TransferError("upload", name=self._upload.key, problem=_WRONG_CHECKSUM)
+        self._abort_others()
+        return []
+
+    def _etag(self) -> str:
+        try:
+            return str(self._client.head_object(**self._names)["ETag"]).strip('"')
+        except self._client.exceptions.ClientError:
+            return ""
+
+    def _abort_others(self) -> None:
+        """Free what earlier attempts left: their parts are in no list, but count against the quota."""
+        for upload_id in self._begun:
+            if upload_id != self._id:
+                try:
+                    self._work.attempt(partial(self._client.abort_multipart_upload, **self._names, UploadId=upload_id))
+                except RefusedError:
+                    continue
+
+    def _look(self) -> tuple[int, ...]:
+        found = self._upload.path.stat()
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+    def _check_unchanged(self) -> None:
+        if self._look() != self._state:
+            problem = "it was changed while it was uploaded"
+            raise TransferError("upload", name=self._upload.key, problem=problem)
+
+    @property
+    def _names(self) -> dict[str, str]:
+        return {"Bucket": self._bucket, "Key": self._upload.key}
+
+
+def _comparable(answer: Mapping[str, Any]) -> str:
+    """The ETag of an answer; nothing where it is no MD5, because the storage encrypts."""
+    return "" if is_encrypted(answer) else str(answer.get("ETag", "")).strip('"')

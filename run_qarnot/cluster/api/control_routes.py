@@ -1,0 +1,57 @@
+"""`/_control`: a test's hands on the cluster, over HTTP. The contract stands in `run_qarnot/cluster/control.py`."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+from starlette.background import BackgroundTask
+
+from run_qarnot.cluster.api.errors import ApiError
+from run_qarnot.cluster.api.world import World
+from run_qarnot.cluster.faults import ControlError
+
+PREFIX = "/_control"
+_VERBS = set(
+    """fail_next delay accept expire_token restore_token full_quota set_quota advance preempt hold release
+    count clear_calls routes check reset""".split()
+)
+
+
+def add_routes(app: FastAPI, world: World) -> None:
+    control = world.control
+
+    @app.get(PREFIX)
+    async def state() -> dict[str, Any]:
+        return await asyncio.to_thread(control.state)
+
+    @app.get(PREFIX + "/calls")
+    async def calls() -> list[dict[str, Any]]:
+        return [call.answer() for call in control.calls]
+
+    @app.post(PREFIX + "/refuse")
+    async def refuse(request: Request) -> Response:
+        """Not before this answer is out, and never for ever: nobody could ask for the end of it."""
+        seconds = (await request.json()).get("seconds") if await request.body() else None
+        if not isinstance(seconds, int | float):
+            raise ApiError(400, "Say for how many seconds.")
+        return JSONResponse({"result": None}, background=BackgroundTask(asyncio.to_thread, control.refuse, seconds))
+
+    @app.post(PREFIX + "/{verb}")
+    async def act(verb: str, request: Request) -> dict[str, Any]:
+        name = _snake(verb)
+        if name not in _VERBS:
+            raise ApiError(404, f"No such control: {verb}. There are {', '.join(sorted(_VERBS))}.")
+        given = await request.json() if await request.body() else {}
+        try:
+            arguments = {_snake(key): value for key, value in given.items()}
+            return {"result": await asyncio.to_thread(getattr(control, name), **arguments)}
+        except (ControlError, TypeError, ValueError, AttributeError) as error:
+            raise ApiError(400, str(error)) from error
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z])([A-Z])", r"_\1", name).replace("-", "_").lower()

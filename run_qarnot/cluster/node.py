@@ -1,0 +1,181 @@
+"""One instance of a task on the machine it was given; after a preemption or a retry, on the next one (§2.4)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from run_qarnot.cluster.commands import expand
+from run_qarnot.cluster.environment import task_environment
+from run_qarnot.cluster.holds import Holds
+from run_qarnot.cluster.images import Start, start_for
+from run_qarnot.cluster.processes import Process
+from run_qarnot.cluster.profiles import PROFILES
+from run_qarnot.cluster.ssh import Gate, read_keys
+from run_qarnot.cluster.storage import Storage
+from run_qarnot.cluster.tasks import Forward, Instance, Task
+from run_qarnot.cluster.wire import now
+from run_qarnot.cluster.workspace import Filters, Workspace
+
+
+@dataclass(frozen=True)
+class Site:
+    """What every machine of this cluster has at hand."""
+
+    storage: Storage
+    holds: Holds
+    credentials: Mapping[str, str]  # for tasks with the privilege to see them
+
+
+class Node:
+    """Everything here runs on the cluster's event loop; disk and storage work in threads."""
+
+    def __init__(self, task: Task, instance: Instance, folder: Path, site: Site) -> None:
+        self.instance = instance
+        self.preempted = False  # this attempt's machine was taken away
+        self._task = task
+        self._folder = folder
+        self._site = site
+        self._space = Workspace(folder, site.storage)
+        self._process: Process | None = None
+        self._gate: Gate | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._ended = False
+
+    @property
+    def is_executing(self) -> bool:
+        return self.instance.started is not None and self.instance.stopped is None
+
+    async def prepare(self) -> None:
+        """Make the folder and bring the resources."""
+        instance = self.instance
+        instance.phase, instance.dispatched = "download", now()
+        await asyncio.to_thread(self._space.make)
+        await self.fetch()
+        instance.transferred = now()
+        await self._held("FullyDispatched")
+
+    async def fetch(self) -> None:
+        for key in await asyncio.to_thread(self._space.fetch, self._task):
+            text = f"Local cluster: {key!r} has no possible place in /job and was skipped.\n"
+            self._task.stderr.write(text, self.instance.number)
+
+    async def _held(self, stage: str) -> None:
+        holds = self._site.holds
+        await holds.pulse.until(lambda: self._ended or self.preempted or not holds.holds(stage, self._task.uuid))
+
+    def plan(self) -> Start | None:
+        """How to start it; None, with the reason noted, when it cannot be started."""
+        self.instance.phase = "environment"
+        try:
+            return start_for(self._task, self.instance.number, self._space.job)
+        except ValueError as error:
+            self.instance.error = self._task.fail("LOCAL-START", str(error))
+            return None
+
+    async def execute(self, start: Start) -> int:
+        """Run the main command; returns its exit code. Call it right after the state says that it executes."""
+        task, instance, number = self._task, self.instance, self.instance.number
+        environment = {**self._environment(), **start.environment}
+        task.stdout.write(start.notice, number)
+        instance.is_listed, instance.started = True, now()
+        self._process = await Process.start(
+            start.command,
+            self._start_folder(),
+            environment,
+            lambda data: task.stdout.feed(data, number),
+            lambda data: task.stderr.feed(data, number),
+        )
+        instance.phase = "execution"
+        if self._ended:
+            self._process.end()
+        elif self.preempted:
+            self._process.kill()
+        elif PROFILES[task.profile].forwards:
+            self._opening = asyncio.create_task(self._open_gate(start, environment))
+        code = await self._process.wait()
+        instance.stopped = now()
+        instance.phase = "shutdown"
+        await self._close_gate()
+        return code
+
+    def _environment(self) -> dict[str, str]:
+        exports = self._task.definition["privileges"].get("exportApiAndStorageCredentialsInEnvironment")
+        own = task_environment(self._task, self.instance.number, self._space.job, self._space.home)
+        return {**own, **self._site.credentials} if exports else own
+
+    def _start_folder(self) -> Path:
+        """Where the command starts: DOCKER_WORKDIR below `/job` when it is one, else `/job`."""
+        wanted = self._task.constants.get("DOCKER_WORKDIR", "")
+        folder = self._space.job / wanted.removeprefix("/job").lstrip("/")
+        inside = folder.is_dir() and folder.resolve().is_relative_to(self._space.job.resolve())
+        return folder if inside else self._space.job
+
+    async def _open_gate(self, start: Start, environment: dict[str, str]) -> None:
+        """Make port 22 reachable: on another port and with another host key at each attempt (§8)."""
+        assert self._process
+        await self._held("forward")
+        keys, bad = read_keys(expand(self._task.constants.get("DOCKER_SSH", ""), self._task.constants))
+        if bad:
+            text = f"Local cluster: {len(bad)} line(s) of DOCKER_SSH are no public keys.\n"
+            self._task.stderr.write(text, self.instance.number)
+        self._gate = Gate(self._space.job, environment, start.ports, self._process.pid)
+        port = await self._gate.open(keys)
+        if self.is_executing:
+            self.instance.forwards = [Forward(22, "127.0.0.1", port)]
+            self._task.touch()
+
+    async def _close_gate(self) -> None:
+        self.instance.forwards = []
+        if self._opening:
+            self._site.holds.pulse.beat()
+            self._opening.cancel()
+            await asyncio.wait({self._opening})
+            self._opening = None
+        if self._gate:
+            gate, self._gate = self._gate, None
+            await gate.close()
+
+    async def upload(self, filters: Filters, bucket: str, prefix: str, progress: dict[str, Any] | None = None) -> None:
+        """Upload what changed. Raises when the machine is taken away meanwhile."""
+        attempt = self.instance.attempt
+        keys = await asyncio.to_thread(self._space.upload, filters, bucket, prefix, progress)
+        if self.instance.attempt != attempt or self.preempted:
+            raise InterruptedError("The machine went away during the upload")
+        self.instance.results |= keys
+        self._task.results |= keys
+
+    def end(self) -> None:
+        """End what runs, gently; returns at once."""
+        self._ended = True
+        self._site.holds.pulse.beat()
+        if self._process:
+            self._process.end()
+
+    def preempt(self) -> None:
+        """Take the machine away; returns at once. `renew` brings the next one."""
+        self.preempted = True
+        self._task.touch()
+        self.instance.forwards = []
+        self._site.holds.pulse.beat()
+        if self._process:
+            self._process.kill()
+
+    async def renew(self) -> None:
+        """The next attempt: a fresh machine, on which nothing of the last one is left (§3.3)."""
+        await self.leave()
+        self.instance.leave_machine()
+        self.preempted = False
+        self._space = Workspace(self._folder, self._site.storage)
+        self._process = None
+
+    async def leave(self) -> None:
+        """Processes, ports and the folder go."""
+        if self._process:
+            self._process.end()
+            await self._process.wait()
+        await self._close_gate()
+        await asyncio.to_thread(self._space.remove)

@@ -1,0 +1,194 @@
+"""What stands between the socket and moto: the record, scripted trouble, who are you, quotas, what to keep on disk."""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Protocol
+from urllib.parse import parse_qs
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+from run_qarnot.cluster import s3_operations
+from run_qarnot.cluster.access import Access
+from run_qarnot.cluster.faults import LOST, RESET, TIMEOUT, Call, Fault, Faults
+from run_qarnot.cluster.signatures import is_signed
+from run_qarnot.cluster.storage_disk import Disk
+from run_qarnot.cluster.storage_parts import Parts
+from run_qarnot.cluster.storage_read import read_object
+from run_qarnot.cluster.storage_server import CutError
+
+_Environ = dict[str, Any]
+_StartResponse = Callable[..., Any]
+_REGION = re.compile(r"(Credential=[^,\s]+/\d{8}/)[^/]+(/s3/aws4_request)")
+_WRITES = {"PutObject", "CopyObject", "UploadPart"}
+_CHUNK = 1 << 16
+
+
+class _Stock(Protocol):
+    """What the door asks of the storage."""
+
+    def find(self, bucket: str, key: str) -> Any: ...
+
+    def upload(self, bucket: str, name: str) -> Any: ...
+
+    def has_bucket(self, name: str) -> bool: ...
+
+    def has_room(self, size: int) -> bool: ...
+
+    def may_have_another_bucket(self) -> bool: ...
+
+
+class Door:
+    """A WSGI application around moto's."""
+
+    def __init__(
+        self, stock: _Stock, account: str, access: Access, faults: Faults, disk: Disk | None, parts: Parts
+    ) -> None:
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._stock = stock
+        self._account = account
+        self._access = access
+        self._faults = faults
+        self._disk = disk
+        self._parts = parts
+        for method, route in s3_operations.routes():
+            faults.know(method, route)
+
+    def __call__(self, environ: _Environ, start_response: _StartResponse) -> Iterable[bytes]:
+        is_known = is_signed(environ, self._access.email, self._access.token) and not self._access.is_expired
+        _into_path(environ)
+        method = environ["REQUEST_METHOD"]
+        bucket, _, key = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace").lstrip("/").partition("/")
+        query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+        name = s3_operations.operation(method, bucket, key, query, "HTTP_X_AMZ_COPY_SOURCE" in environ)
+        call, delay, fault = self._faults.begin(method, f"s3:{name}", f"{bucket}/{key}" if key else bucket)
+        if delay:
+            self._faults.stopping.wait(delay)
+
+        def answer(begin: _StartResponse) -> Iterable[bytes]:
+            if method != "OPTIONS" and not is_known:
+                return _refuse(begin, 403, "SignatureDoesNotMatch")
+            if refusal := self._full(name, bucket, environ):
+                return _refuse(begin, s3_operations.STATUSES[refusal], refusal)
+            return self._serve(environ, begin, bucket, key)
+
+        begin = _recorder(call, start_response)
+        return self._trouble(fault, environ, begin, answer) if fault else answer(begin)
+
+    def _serve(self, environ: _Environ, start_response: _StartResponse, bucket: str, key: str) -> Iterable[bytes]:
+        if bucket == "moto-api":  # moto's own remote control is none of S3
+            return _refuse(start_response, 404, "NoSuchBucket")
+        environ["HTTP_X_MOTO_ACCOUNT_ID"] = self._account
+        if "HTTP_AUTHORIZATION" in environ:  # any region will do, §0.9
+            environ["HTTP_AUTHORIZATION"] = _REGION.sub(r"\1us-east-1\2", environ["HTTP_AUTHORIZATION"])
+        if environ["REQUEST_METHOD"] == "PUT" and not key and not environ["QUERY_STRING"]:
+            _ignore_location(environ)
+        if key and (stored := self._stock.find(bucket, key)):
+            pieces = read_object(environ, stored, start_response)
+            if pieces is not None:
+                return pieces
+        response = self._in_parts(environ, start_response, bucket, key)
+        if self._disk and environ["REQUEST_METHOD"] in {"PUT", "POST", "DELETE"}:
+            self._disk.follow(bucket, key)
+        return response
+
+    def _in_parts(self, environ: _Environ, start_response: _StartResponse, bucket: str, key: str) -> Iterable[bytes]:
+        """moto's answer; of an upload in parts, the parts and the whole are kept in files."""
+        query = parse_qs(environ.get("QUERY_STRING", ""))
+        upload = self._stock.upload(bucket, query.get("uploadId", [""])[0])
+        if upload is None or environ["REQUEST_METHOD"] not in {"PUT", "POST"}:
+            untouched: Iterable[bytes] = self._moto(environ, start_response)
+            return untouched
+        joined = self._parts.prepare(upload)
+        response: Iterable[bytes] = self._moto(environ, start_response)
+        if joined:
+            self._parts.finish(self._stock.find(bucket, key), joined, upload)
+        else:
+            self._parts.put_away(upload, int(query.get("partNumber", ["0"])[0]))
+        return response
+
+    def _full(self, name: str, bucket: str, environ: _Environ) -> str | None:
+        """The error's name when a quota stands against it."""
+        if name == "CreateBucket" and not self._stock.has_bucket(bucket) and not self._stock.may_have_another_bucket():
+            return "TooManyBuckets"
+        size = environ.get("HTTP_X_AMZ_DECODED_CONTENT_LENGTH") or environ.get("CONTENT_LENGTH") or 0
+        if name in _WRITES and int(size) + (name == "CopyObject") and not self._stock.has_room(int(size)):
+            return "QuotaExceeded"
+        return None
+
+    def _trouble(
+        self,
+        fault: Fault,
+        environ: _Environ,
+        start_response: _StartResponse,
+        answer: Callable[[_StartResponse], Iterable[bytes]],
+    ) -> Iterable[bytes]:
+        """Answer, or do not, as the fault says."""
+        if fault.how == TIMEOUT:
+            self._faults.stopping.wait()
+            raise CutError
+        if fault.how == LOST:
+            _consume(answer(lambda *_: None))
+            raise CutError
+        if fault.how == RESET:
+            if fault.after_bytes and environ["REQUEST_METHOD"] == "GET":
+                return _cut_after(fault.after_bytes, answer(start_response))
+            environ["wsgi.input"].read(fault.after_bytes)
+            raise CutError
+        return _refuse(start_response, fault.status or 500, fault.code or "InternalError", fault.headers, fault.body)
+
+
+def _into_path(environ: _Environ) -> None:
+    """`bucket.localhost/key` becomes `/bucket/key`: some clients have the bucket in the host's name (§4.1)."""
+    host, colon, port = environ.get("HTTP_HOST", "").partition(":")
+    if not host.endswith(".localhost"):
+        return
+    bucket = host.removesuffix(".localhost")
+    environ["HTTP_HOST"] = f"127.0.0.1{colon}{port}"
+    environ["PATH_INFO"] = f"/{bucket}{environ['PATH_INFO']}"
+    for name in ("RAW_URI", "REQUEST_URI"):
+        if environ.get(name, "").startswith("/"):
+            environ[name] = f"/{bucket}{environ[name]}"
+
+
+def _recorder(call: Call, start_response: _StartResponse) -> _StartResponse:
+    def begin(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+        call.end(int(status.partition(" ")[0]))
+        return start_response(status, headers, *more)
+
+    return begin
+
+
+def _consume(content: Iterable[bytes]) -> None:
+    for _ in content:
+        pass
+
+
+def _cut_after(size: int, content: Iterable[bytes]) -> Iterator[bytes]:
+    for data in content:
+        if len(data) > size:
+            yield data[:size]
+            time.sleep(0.05)  # so that the client gets these bytes before the reset, which overtakes unsent ones
+            raise CutError
+        yield data
+        size -= len(data)
+    raise CutError
+
+
+def _ignore_location(environ: _Environ) -> None:
+    """Some clients create buckets in a region called `default`, which moto does not know (§4.1)."""
+    environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(), "0"
+
+
+def _refuse(
+    start_response: _StartResponse, status: int, code: str, headers: dict[str, str] | None = None, text: Any = None
+) -> list[bytes]:
+    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{code}</Message></Error>".encode()
+    body = str(text).encode() if text is not None else body
+    own = [("Content-Type", "application/xml"), ("Content-Length", str(len(body))), *(headers or {}).items()]
+    start_response(f"{status} {code}", own)
+    return [body]

@@ -1,0 +1,120 @@
+"""Uploads in parts that never pass through memory whole.
+
+moto keeps every part in memory, and joins them there, three times over. So each part is moved to a file as soon as it
+has come, and the files are joined to one when the upload is complete. Files are opened only while they are read: there
+may be thousands.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from moto.s3.exceptions import EntityTooSmall, InvalidPart, MalformedXML
+
+_LARGE = 1 << 20
+_SMALLEST_PART = 5 << 20
+_CHUNK = 1 << 20
+
+
+class FileBuffer:
+    """In place of moto's buffer of an object: the same few methods, on a file that is ours."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._position = 0
+
+    def seek(self, position: int) -> None:
+        self._position = position
+
+    def read(self, size: int = -1) -> bytes:
+        with self.path.open("rb") as file:
+            file.seek(self._position)
+            data = file.read(size)
+        self._position += len(data)
+        return data
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self.path.unlink()
+
+
+class _Joined(bytes):
+    """What moto is told that the content is: empty, but as long as the file that holds it."""
+
+    path: Path
+    size: int
+
+    def __len__(self) -> int:
+        return self.size
+
+
+class Parts:
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self._folder = folder
+
+    def put_away(self, upload: Any, number: int) -> None:
+        """Move a part that has just come to a file."""
+        part = upload.parts.get(number)
+        if part is None or part.contentsize < _LARGE or isinstance(part._value_buffer, FileBuffer):
+            return
+        path = self._new()
+        with part.lock:
+            part._value_buffer.seek(0)
+            with path.open("wb") as file:
+                shutil.copyfileobj(part._value_buffer, file, _CHUNK)
+            part._value_buffer.close()
+            part._value_buffer = FileBuffer(path)
+
+    def prepare(self, upload: Any) -> list[_Joined]:
+        """Before an upload is completed: make moto join it our way. The list gets the content, once it is joined."""
+        joined: list[_Joined] = []
+
+        def complete(wanted: Iterable[tuple[int, str]]) -> tuple[bytes, str, None]:
+            content, etag = self._join(upload, list(wanted))
+            joined.append(content)
+            return content, etag, None
+
+        upload.complete = complete
+        return joined
+
+    def _join(self, upload: Any, wanted: list[tuple[int, str]]) -> tuple[_Joined, str]:
+        """moto's own checks and ETag: the MD5 of the parts' MD5s, and their number."""
+        if not wanted:
+            raise MalformedXML
+        parts = [upload.parts.get(number) for number, _ in wanted]
+        for part, (_, etag) in zip(parts, wanted, strict=True):
+            if part is None or part.etag.strip('"') != etag.strip('"'):
+                raise InvalidPart
+        if any(part.contentsize < _SMALLEST_PART for part in parts[:-1]):
+            raise EntityTooSmall
+        content = _Joined()
+        content.path, content.size = self._new(), sum(part.contentsize for part in parts)
+        digest = hashlib.md5(usedforsecurity=False)
+        with content.path.open("wb") as file:
+            for part in parts:
+                digest.update(bytes.fromhex(part.etag.strip('"')))
+                with part.lock:
+                    part._value_buffer.seek(0)
+                    shutil.copyfileobj(part._value_buffer, file, _CHUNK)
+        return content, f"{digest.hexdigest()}-{len(parts)}"
+
+    def finish(self, key: Any, joined: list[_Joined], upload: Any) -> None:
+        """After it: give the object its content, and forget the parts."""
+        for content in joined:
+            with key.lock:
+                key._value_buffer.close()
+                key._value_buffer = FileBuffer(content.path)
+            upload.dispose()
+
+    def _new(self) -> Path:
+        handle, name = tempfile.mkstemp(dir=self._folder)
+        os.close(handle)
+        return Path(name)

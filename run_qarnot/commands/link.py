@@ -1,0 +1,20 @@
+"""`link`: a launch link and its README badge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from run_qarnot.commands import show
+from run_qarnot.hooks.manager import find_plugins
+from run_qarnot.links import make_badge, make_link
+from run_qarnot.settings import Settings
+from run_qarnot.spec import parse_settings
+
+
+def link(settings: Settings, image_id: str, pairs: Sequence[str], hours: float | None, base: str) -> int:
+    """Print them. No account is asked; the values pass the same checks as on the form."""
+    image = find_plugins(settings).catalog().get(image_id)
+    address = make_link(base, image, hours=hours, options=parse_settings(list(pairs)))
+    show.out(address)
+    show.out(make_badge(address, image))
+    return 0

@@ -1,0 +1,100 @@
+"""Commands about plugins: `plugins`, `new-plugin`."""
+
+from __future__ import annotations
+
+import importlib.resources
+import keyword
+import re
+from dataclasses import asdict
+from pathlib import Path
+
+from run_qarnot import __version__
+from run_qarnot.commands import show
+from run_qarnot.errors import InputError
+from run_qarnot.hooks.manager import find_plugins
+from run_qarnot.settings import PLUGINS_FOLDER, Settings
+
+_FILES = {"plugin.py": "{name}.py", "test_plugin.py": "tests/test_{name}.py"}
+_PACKAGE = {
+    "plugin.py": "{dashed}/src/{name}/__init__.py",
+    "pyproject.toml": "{dashed}/pyproject.toml",
+    "test_package.py": "{dashed}/tests/test_{name}.py",
+}
+
+
+def plugins(settings: Settings, *, as_json: bool) -> int:
+    """Print what was found where, with version, hooks and problems. The catalog is read, so that hooks are called."""
+    found = find_plugins(settings)
+    catalog = found.catalog()
+    rows = [
+        {
+            "name": plugin.name,
+            "where": plugin.where,
+            "path": plugin.path,
+            "version": plugin.version,
+            "hooks": list(plugin.hooks),
+            "images": sum(image.source == plugin.name for image in catalog),
+            "problems": [asdict(problem) for problem in catalog.problems if problem.source == plugin.name],
+        }
+        for plugin in found.found
+    ]
+    if as_json:
+        show.out_json(rows)
+        return 0
+    columns = ("name", "where", "version", "images", "hooks")
+    cells = [[_cell(row[name]) for name in columns] for row in rows]
+    show.table([name.upper() for name in columns], cells)
+    for problem in catalog.problems:
+        show.err(f"problem: {problem}")
+    return 0
+
+
+def new_plugin(name: str, *, package: bool, folder: Path | None) -> int:
+    """Write a working plugin to start from, and its test. Nothing that is there is overwritten."""
+    _check_name(name)
+    folder = folder or Path() if package else folder or Path(PLUGINS_FOLDER)
+    targets = {
+        source: folder / target.format(name=name, dashed=name.replace("_", "-"))
+        for source, target in (_PACKAGE if package else _FILES).items()
+    }
+    for target in targets.values():
+        if target.exists():
+            raise InputError("output-exists", path=target)
+    for source, target in targets.items():
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(_filled(source, name), encoding="utf-8")
+        except OSError as error:
+            raise InputError("write", path=target, problem=error.strerror) from error
+        show.out(str(target))
+    test = targets["test_package.py" if package else "test_plugin.py"]
+    if package:
+        root = folder / name.replace("_", "-")
+        show.err(f"Install it with `pip install --editable {root}`, then `run-qarnot plugins` lists it.")
+    else:
+        show.err("`run-qarnot plugins` lists it, and its image is on the page when that is loaded again.")
+    show.err(f"Its test: `python -m pytest {test}`.")
+    return 0
+
+
+def _cell(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _check_name(name: str) -> None:
+    suggestion = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_0123456789") or "ours"
+    if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+        problem = "it must be usable as the name of a Python module"
+    elif keyword.iskeyword(name) or name in {"test", "tests", "run_qarnot"}:
+        problem, suggestion = "the name is taken", f"{name}_plugin"
+    else:
+        return
+    raise InputError("plugin-name", name=name, problem=problem, suggestion=suggestion)
+
+
+def _filled(source: str, name: str) -> str:
+    text = (importlib.resources.files("run_qarnot.commands") / "new_plugin" / f"{source}.txt").read_text("utf-8")
+    facts = {"NAME": name, "DASHED": name.replace("_", "-"), "TITLE": name.replace("_", " ").capitalize()}
+    for word, value in {**facts, "VERSION": __version__}.items():
+        text = text.replace(f"@{word}@", value)
+    return text

@@ -1,0 +1,110 @@
+"""Calls the work of others: with a time limit, whatever it raises, and with what it prints kept from our output."""
+
+from __future__ import annotations
+
+import io
+import math
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, TextIO
+
+SLOW_SECONDS = 5.0
+_mine = threading.local()  # `text`: where the prints of this thread go, if it runs a plugin
+_LONGEST_PRINT = 2000
+
+
+@dataclass
+class Outcome:
+    """What a call came to: an answer, or an error, or neither after too long a time."""
+
+    value: Any = None
+    error: BaseException | None = None
+    slow: bool = False
+    printed: str = ""
+
+    @property
+    def problem(self) -> str:
+        """The error in one line."""
+        assert self.error is not None
+        if isinstance(self.error, SystemExit):
+            return "it wanted to end the program"
+        try:
+            text = " ".join(str(self.error).split())
+        except Exception:  # noqa: BLE001  exceptions of others have their own ways to become text
+            text = ""
+        return f"{type(self.error).__name__}: {text}"[:300].rstrip(": ")
+
+    @property
+    def details(self) -> str:
+        """The traceback, without our own frames on top."""
+        if self.error is None:
+            return ""
+        ours = self.error.__traceback__
+        while ours is not None and ours.tb_frame.f_code.co_filename == __file__:
+            ours = ours.tb_next
+        return "".join(traceback.format_exception(type(self.error), self.error, ours))
+
+    def line_in(self, file: str) -> int | None:
+        """The line of `file` where the error arose."""
+        if isinstance(self.error, SyntaxError) and self.error.filename == file:
+            return self.error.lineno
+        frame: TracebackType | None = self.error.__traceback__ if self.error else None
+        line = None
+        while frame is not None:
+            line = frame.tb_lineno if frame.tb_frame.f_code.co_filename == file else line
+            frame = frame.tb_next
+        return line
+
+
+def call(function: Callable[..., Any], /, *, seconds: float | None = None, **arguments: Any) -> Outcome:
+    """Call `function`. After the time limit its thread is left behind, because it cannot be ended; it keeps neither
+    this program nor anything else waiting."""
+    outcome = Outcome()
+    _divert_prints()
+    thread = threading.Thread(target=_run, args=(outcome, function, arguments), name="plugin", daemon=True)
+    thread.start()
+    limit = SLOW_SECONDS if seconds is None else seconds
+    thread.join(None if limit == math.inf else limit)
+    if thread.is_alive():
+        return Outcome(slow=True)
+    return outcome
+
+
+def _run(outcome: Outcome, function: Callable[..., Any], arguments: dict[str, Any]) -> None:
+    _mine.text = io.StringIO()
+    try:
+        outcome.value = function(**arguments)
+    except BaseException as error:  # noqa: BLE001  the work of others: it may even call sys.exit
+        outcome.error = error
+    outcome.printed = _mine.text.getvalue()
+
+
+class _Prints:
+    """Stands before standard output: what a plugin's thread prints is kept, everything else passes through.
+
+    What plugins print would break the JSON of our commands. Swapping `sys.stdout` around each call would take away
+    what other threads print meanwhile.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        kept = getattr(_mine, "text", None)
+        if kept is None:
+            return self._stream.write(text)
+        if kept.tell() < _LONGEST_PRINT:
+            kept.write(text)
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _divert_prints() -> None:
+    if not isinstance(sys.stdout, _Prints):
+        sys.stdout = _Prints(sys.stdout)

@@ -1,0 +1,121 @@
+"""`rq_prepare`: from the plan to what plugins may change of it, and back. Pure functions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from run_qarnot.catalog.image import HARDWARE
+from run_qarnot.catalog.options import CONSTANT
+from run_qarnot.hooks.objects import TaskDraft
+from run_qarnot.names import is_bucket_name
+from run_qarnot.plan import TAG, Label, TaskPlan
+from run_qarnot.spec import LEAST_HOURS, SessionSpec
+
+_SCHEDULING = ("", "flex", "on-demand", "reserved")
+_MOST_INSTANCES = 1000
+
+
+class UnusableError(Exception):
+    """A part of the draft that cannot be sent."""
+
+    def __init__(self, part: str, problem: str) -> None:
+        self.part, self.problem = part, problem
+        super().__init__(f"{part}: {problem}")
+
+
+def reserved(spec: SessionSpec) -> set[str]:
+    """The constants that let somebody into the session. Plugins neither see nor set them."""
+    return {"DOCKER_SSH", spec.image.effective_app.token_env or "DOCKER_SSH"}
+
+
+def draft_of(plan: TaskPlan, spec: SessionSpec) -> TaskDraft:
+    """Return what plugins may see and change of a plan."""
+    return TaskDraft(
+        name=plan.name,
+        profile=plan.profile,
+        constants={name: value for name, value in plan.constants.items() if name not in reserved(spec)},
+        buckets=list(plan.resources[:-1]),
+        tags=[tag for tag in plan.tags if tag != TAG],
+        hardware=dict(plan.hardware),
+        scheduling=plan.scheduling,
+        hours=plan.time_limit / timedelta(hours=1),
+        snapshot_minutes=plan.snapshot_seconds / 60,
+        instances=plan.instances,
+    )
+
+
+def plan_of(draft: TaskDraft, plan: TaskPlan, spec: SessionSpec) -> TaskPlan:
+    """Return `plan` with what a plugin changed.
+
+    Raises:
+        UnusableError: something has a form that cannot be sent.
+    """
+    _check(draft, plan, spec)
+    limit = timedelta(seconds=round(draft.hours * 3600))
+    kept = {name: value for name, value in plan.constants.items() if name in reserved(spec)}
+    ends = datetime.fromisoformat(plan.labels[Label.ENDS]) + limit - plan.time_limit
+    return replace(
+        plan,
+        constants={**{name: _text(value) for name, value in draft.constants.items()}, **kept},
+        resources=(*dict.fromkeys(draft.buckets), plan.inputs),
+        tags=tuple(dict.fromkeys((TAG, *draft.tags))),
+        hardware=dict(draft.hardware),
+        scheduling=draft.scheduling,
+        time_limit=limit,
+        labels={**plan.labels, Label.ENDS: ends.isoformat(timespec="seconds").replace("+00:00", "Z")},
+        snapshot_seconds=round(draft.snapshot_minutes * 60),
+        instances=draft.instances,
+    )
+
+
+def _check(draft: TaskDraft, plan: TaskPlan, spec: SessionSpec) -> None:
+    if (draft.name, draft.profile) != (plan.name, plan.profile):
+        raise UnusableError("name" if draft.name != plan.name else "profile", "it is not to be changed")
+    _check_constants(draft.constants, spec)
+    _check_texts("buckets", draft.buckets)
+    _check_texts("tags", draft.tags)
+    added = [bucket for bucket in draft.buckets if bucket not in plan.resources]
+    if wrong := [bucket for bucket in added if not is_bucket_name(bucket) or bucket == plan.results]:
+        raise UnusableError("buckets", f"“{wrong[0]}” cannot be one")
+    for name, value in _mapping("hardware", draft.hardware).items():
+        if name not in HARDWARE or type(value) is not HARDWARE[name]:
+            raise UnusableError("hardware", f"“{name}” is not known, or has a value of another type")
+    if draft.scheduling not in _SCHEDULING:
+        raise UnusableError("scheduling", "there is no such way")
+    most_hours = max(spec.image.max_hours, plan.time_limit / timedelta(hours=1))  # a limit is kept in whole seconds
+    limits = {"hours": (LEAST_HOURS, most_hours), "snapshot_minutes": (0, float("inf"))}
+    for name, (least, most) in limits.items():
+        value = getattr(draft, name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+            raise UnusableError(name, f"it must be a number from {least:g} to {most:g}")
+    if type(draft.instances) is not int or not 0 < draft.instances <= _MOST_INSTANCES:
+        raise UnusableError("instances", f"it must be a whole number from 1 to {_MOST_INSTANCES}")
+
+
+def _check_constants(constants: Any, spec: SessionSpec) -> None:
+    for name, value in _mapping("constants", constants).items():
+        if not isinstance(name, str) or not re.match(CONSTANT, name):
+            raise UnusableError("constants", f"{name!r} is no name of a constant")
+        if name in reserved(spec):
+            raise UnusableError("constants", f"“{name}” is ours")
+        if not isinstance(value, str | int | float):
+            raise UnusableError("constants", f"“{name}” is neither text nor a number")
+
+
+def _check_texts(part: str, values: Any) -> None:
+    if not isinstance(values, list) or not all(isinstance(value, str) and value.strip() for value in values):
+        raise UnusableError(part, "it must be a list of texts")
+
+
+def _mapping(part: str, value: Any) -> Mapping[Any, Any]:
+    if not isinstance(value, Mapping):
+        raise UnusableError(part, "it must be a mapping")
+    return value
+
+
+def _text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

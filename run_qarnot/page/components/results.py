@@ -1,0 +1,78 @@
+"""The results of a session: a tree, a look into a file, one file straight from the storage, several as a zip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import traitlets
+
+from run_qarnot.files import StoredFile
+from run_qarnot.page.component import Component, Fields, HostileInput, event
+from run_qarnot.page.downloads import Downloads
+from run_qarnot.page.preview import preview
+from run_qarnot.page.rows import MOST_RESULTS, result_rows
+from run_qarnot.page.tasks import Tasks
+
+if TYPE_CHECKING:
+    from run_qarnot.engine.session import Session
+
+
+class Results(Component):
+    """`listing` is None until the results were asked for. Keys that come back are looked up, never trusted."""
+
+    source = Path(__file__).with_suffix(".vue")
+
+    listing: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
+    shown: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)  # a look into a file
+
+    def __init__(self, tasks: Tasks, session: Session, downloads: Downloads) -> None:
+        self._session = session
+        self._downloads = downloads
+        self._files: dict[str, StoredFile] = {}
+        super().__init__("results", tasks)
+
+    async def load(self) -> None:
+        """Ask the storage what there is."""
+        self._files = {file.key: file for file in await self._session.results()}
+        self.listing = result_rows(self._files.values())
+
+    @event
+    async def vue_load(self, _fields: Fields) -> None:
+        await self.load()
+
+    @event
+    async def vue_look(self, fields: Fields) -> None:
+        """Show what a file looks like; nothing of it is run."""
+        file = self._file(fields.text("key", 4000))
+        head = await self._session.result_head(file.key) if file.size else b""
+        self.shown = {"key": file.key, "blocks": preview(file.key, file.size, head)}
+
+    @event
+    def vue_look_away(self, _fields: Fields) -> None:
+        self.shown = None
+
+    @event
+    async def vue_fetch(self, fields: Fields) -> None:
+        """One file, straight from the storage to the browser."""
+        self.problem = None
+        self.call("open", await self._session.result_address(self._file(fields.text("key", 4000)).key))
+
+    @event
+    async def vue_download(self, fields: Fields) -> None:
+        """A selection as a zip; an empty one means all."""
+        self.problem = None
+        wanted = fields.value("keys")
+        if not isinstance(wanted, list) or len(wanted) > MOST_RESULTS:
+            raise HostileInput("keys")
+        await self._zip([self._file(key) for key in wanted] or None)
+
+    async def _zip(self, files: Sequence[StoredFile] | None) -> None:
+        name = f"{self._session.view.name}-results"
+        self.call("download", await self._downloads.offer(name, lambda: self._session.zip_results(files), self.failed))
+
+    def _file(self, key: str) -> StoredFile:
+        if key not in self._files:
+            raise HostileInput(key)
+        return self._files[key]

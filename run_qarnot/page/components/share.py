@@ -1,0 +1,46 @@
+"""“Share”: a launch link and its README badge, made when asked for, from the values of then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import traitlets
+
+from run_qarnot.page.component import Component, Fields, event
+from run_qarnot.page.tasks import Tasks
+
+_LONGEST_ADDRESS = 8000
+
+
+class Shared(NamedTuple):
+    """What is shared: text to copy."""
+
+    link: str
+    badge: str
+
+
+class Share(Component):
+    """`make` is given the dashboard's address, as the browser sees it."""
+
+    source = Path(__file__).with_suffix(".vue")
+
+    shared: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
+
+    def __init__(self, tasks: Tasks, make: Callable[[str], Shared]) -> None:
+        self._make = make
+        super().__init__("share", tasks)
+
+    @event
+    def vue_make(self, fields: Fields) -> None:
+        self.problem = self.shared = None
+        self.shared = self._make(fields.text("address", _LONGEST_ADDRESS))._asdict()
+
+    def put_away(self) -> None:
+        """Show nothing: what was made is not true any more, or not wanted."""
+        self.problem = self.shared = None
+
+    @event
+    def vue_put_away(self, _fields: Fields) -> None:
+        self.put_away()

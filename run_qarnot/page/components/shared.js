@@ -1,0 +1,25 @@
+// Put in front of every component's script: how numbers and times are written, in the language of the page.
+function locale() {
+  const language = document.documentElement.lang || 'en'
+  return navigator.language.startsWith(language) ? navigator.language : language === 'en' ? 'en-GB' : language
+}
+function writeBytes(n) {
+  const units = locale().startsWith('fr') ? ['o', 'ko', 'Mo', 'Go', 'To'] : ['B', 'kB', 'MB', 'GB', 'TB']
+  let u = 0
+  while (n >= 1000 && u < 4) { n /= 1000; u++ }
+  return n.toLocaleString(locale(), { maximumFractionDigits: u && n < 10 ? 1 : 0 }) + ' ' + units[u]
+}
+function writeTime(iso, precision = 'medium') {
+  const time = new Date(iso), today = time.toDateString() === new Date().toDateString()
+  return time.toLocaleString(locale(), today ? { timeStyle: precision } : { dateStyle: 'medium', timeStyle: 'short' })
+}
+function writeDuration(ms) {
+  const s = Math.max(0, Math.round(ms / 1000)), m = Math.floor(s / 60), h = Math.floor(m / 60)
+  return h ? `${h} h ${m % 60} min` : m ? `${m} min ${s % 60} s` : `${s} s`
+}
+async function copyText(text) {
+  try { await navigator.clipboard.writeText(text) } catch (error) {
+    const area = Object.assign(document.createElement('textarea'), { value: text })
+    document.body.append(area); area.select(); document.execCommand('copy'); area.remove()
+  }
+}

@@ -1,0 +1,128 @@
+"""The page for everyone: axe-core finds nothing serious, and neither a mouse nor a wide screen is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+from support.servers import Server
+
+pytestmark = pytest.mark.browser
+_STILL = """Promise.all(document.getAnimations()
+    .filter(animation => animation.effect.getTiming().iterations !== Infinity)
+    .map(animation => animation.finished.catch(() => null))).then(() => null)"""
+SERIOUS = {"serious", "critical"}
+
+
+def assert_accessible(page: Page, state: str) -> None:
+    for theme in ("light", "dark"):
+        page.get_by_test_id("theme").select_option(theme)
+        page.evaluate(_STILL)
+        violations = Axe().run(page).response["violations"]
+        assert [
+            (violation["id"], [node["html"][:200] + " — " + node["failureSummary"] for node in violation["nodes"]])
+            for violation in violations
+            if violation["impact"] in SERIOUS
+        ] == [], f"{state}, {theme}"
+
+
+def assert_fits(page: Page) -> None:
+    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert wide <= 0, f"{wide} pixels too wide"
+
+
+@pytest.fixture
+def phone(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(locale="en-GB", viewport={"width": 360, "height": 740}, has_touch=True)
+    page = context.new_page()
+    yield page
+    context.close()
+
+
+def test_every_state_is_accessible_and_fits_on_a_phone(phone: Page, demo: Server) -> None:
+    page = phone
+    page.goto(f"{demo.address()}?opt-image=command&opt-command=echo hello; sleep 600&opt-nothing=1&token=abcdef")
+    expect(page.get_by_test_id("account")).to_be_visible()
+    page.get_by_test_id("more").click()
+    page.get_by_test_id("share").last.click()
+    expect(page.get_by_test_id("share-link")).to_be_visible()
+    assert_fits(page)
+    assert_accessible(page, "a form filled in by a link")
+    page.get_by_test_id("name").fill("Not A Name")
+    page.get_by_test_id("ssh-key").fill("-----BEGIN OPENSSH PRIVATE KEY-----")
+    expect(page.get_by_test_id("blockers")).to_be_visible()
+    expect(page.get_by_test_id("key-refused")).to_be_visible()
+    assert_accessible(page, "a form with faults")
+    page.get_by_test_id("name").fill("for-everyone")
+    page.get_by_test_id("start").click()
+    card = page.get_by_test_id("session-for-everyone")
+    expect(card.get_by_test_id("state")).to_contain_text("Ready", timeout=60_000)
+    card.get_by_test_id("log").get_by_role("button").click()
+    expect(card.get_by_test_id("log-lines")).to_contain_text("hello")
+    card.get_by_test_id("stop").click()
+    assert_fits(page)
+    assert_accessible(page, "a running session, asked whether to stop")
+    card.get_by_test_id("stop-confirm").click()
+    expect(card.get_by_test_id("state")).to_contain_text("Ended", timeout=60_000)
+    expect(card.get_by_test_id("results")).to_be_visible()
+    card.get_by_test_id("delete").click()
+    assert_fits(page)
+    assert_accessible(page, "an ended session, asked whether to delete")
+
+
+def test_the_keyboard_alone_does_the_whole_flow(page: Page, demo: Server) -> None:
+    page.goto(demo.address())
+    expect(page.get_by_test_id("account")).to_be_visible()
+    keyboard = page.keyboard
+
+    def go_to(name: str) -> None:
+        """Press Tab until the field has the focus, which must be visible."""
+        for _ in range(150):
+            keyboard.press("Tab")
+            if page.evaluate("document.activeElement.closest('[data-testid]')?.dataset.testid") == name:
+                return
+        raise AssertionError(f"Tab never reaches {name}")
+
+    go_to("image-base")
+    while not page.get_by_test_id("image-command").get_by_role("radio").is_checked():
+        keyboard.press("ArrowDown")
+    expect(page.get_by_test_id("option-command")).to_be_visible()
+    go_to("option-command")
+    keyboard.type("echo hello > made.txt")
+    go_to("upload")
+    go_to("more")
+    keyboard.press("Enter")
+    go_to("name")
+    keyboard.press("ControlOrMeta+a")
+    keyboard.type("by-keyboard")
+    expect(page.get_by_test_id("start")).to_be_enabled()
+    go_to("start")
+    keyboard.press("Enter")
+    card = page.get_by_test_id("session-by-keyboard")
+    expect(card.get_by_test_id("state")).to_contain_text("Ended", timeout=60_000)
+    expect(card.get_by_test_id("results")).to_contain_text("made.txt")
+    with page.expect_download() as download:
+        go_to("download")
+        keyboard.press("Enter")
+    assert download.value.suggested_filename == "by-keyboard-results.zip"
+    go_to("restart")
+    go_to("delete")
+    keyboard.press("Enter")
+    expect(card.get_by_test_id("delete-keep"), "the safe answer has the focus").to_be_focused()
+    keyboard.press("Escape")
+    expect(card.get_by_test_id("delete-keep")).to_have_count(0)
+
+
+def test_nothing_jumps_while_the_page_loads(page: Page, demo: Server) -> None:
+    """Cumulative layout shift as browsers measure it; below 0.1 is called good."""
+    page.add_init_script("""
+        window.jumps = 0
+        new PerformanceObserver(list => { for (const entry of list.getEntries()) window.jumps += entry.value })
+          .observe({ type: 'layout-shift', buffered: true })
+    """)
+    page.goto(demo.address())
+    expect(page.get_by_test_id("account")).to_be_visible()
+    expect(page.get_by_text("Looking for your sessions…")).to_have_count(0)
+    assert page.evaluate("window.jumps") < 0.1

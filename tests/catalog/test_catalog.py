@@ -1,0 +1,175 @@
+"""Entries become images: keys, merging, searching, options."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from run_qarnot.catalog import Catalog, merge
+from run_qarnot.catalog.apps import App
+from run_qarnot.catalog.image import HARDWARE, Image, Option
+from run_qarnot.catalog.reader import Reading, read_entries, read_file
+from run_qarnot.errors import InputError, NotFoundError
+from run_qarnot.redact import redact
+from run_qarnot.spec import SessionSpec
+
+ALL_KEYS = """
+schema = 1
+[images.all]
+title = "All"
+summary = "s"
+description = "d"
+icon = "mdi-fire"
+category = "c"
+docs_url = "https://example.org/"
+app = "web"
+profile = ["jupyterlab", "docker-network-ssh"]
+start = "bundled"
+repo = "example/all"
+digest = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
+command = "run"
+ssh_user = "me"
+port = 5000
+open_path = "/x"
+token_env = "TOKEN"
+ready = { pattern = "up", path = "/up" }
+snapshot_minutes = 2.5
+hours = 1
+max_hours = 2
+constants = { A = "a", B = 2, C = true }
+hardware = { minimum_cores = 8, gpu = true }
+scheduling = "on-demand"
+ssh_keys = "many"
+options = { x = { type = "int" } }
+hidden = true
+"""
+
+
+def test_every_key_of_the_contract(tmp_path: Path) -> None:
+    (tmp_path / "images.toml").write_text(ALL_KEYS)
+    reading = read_file(tmp_path / "images.toml")
+    assert reading.problems == ()
+    (image,) = reading.images
+    assert (image.profile, image.effective_app.port) == (("jupyterlab", "docker-network-ssh"), 5000)
+    assert (image.effective_app.probe_path, image.effective_app.ready_pattern) == ("/up", "up")
+    contract = (
+        "title summary description icon category docs_url app profile start repo tag digest command ssh_user port "
+        "open_path token_env ready snapshot_minutes hours max_hours constants hardware scheduling ssh_keys options "
+        "hidden"
+    )
+    assert set(contract.split()) == set(Image.model_fields) - {"id", "source", "kind"}
+    wanted = "label help type choices min max regex message default constant"
+    assert set(wanted.split()) == set(Option.model_fields)
+
+
+def test_the_entry_wins_over_the_defaults_and_the_user_over_both(tmp_path: Path) -> None:
+    reading = read_entries(
+        {"a": {"hours": 3, "constants": {"X": "2"}}, "b": {"digest": "sha256:" + "0" * 64}},
+        "x.toml",
+        {
+            "hours": 2,
+            "tag": "v1",
+            "constants": {"X": "1", "Y": "1"},
+            "options": {"n": {"default": "d", "constant": "N"}},
+        },
+    )
+    a, b = reading.images
+    assert (a.hours, a.tag, dict(a.constants)) == (3, "v1", {"X": "2", "Y": "1"})
+    assert (b.hours, b.tag, b.digest[:6]) == (2, "", "sha256")  # of what excludes each other, the entry's stays
+    assert SessionSpec(image=a, name="calm-heron-42", hours=1).checked().hours == 1
+
+
+def test_of_two_images_with_one_id_the_first_wins_and_the_second_is_told() -> None:
+    first, second = Image(id="a", title="First", source="one.py"), Image(id="a", title="Second", source="two.py")
+    catalog = merge([Reading((first,)), Reading((second,))])
+    assert catalog.get("a").title == "First"
+    (problem,) = catalog.problems
+    assert (problem.code, problem.source, problem.entry) == ("entry-twice", "two.py", "a")
+    assert "one.py already brings" in problem.message
+
+
+def test_an_app_of_a_plugin_is_carried_by_the_image() -> None:
+    app = App(kind="viewer", title="Viewer", port=5006)
+    catalog = merge([read_entries({"a": {"app": "viewer"}, "b": {"app": "viewr"}}, "x")], {"viewer": app})
+    assert catalog.get("a").effective_app.port == 5006
+    assert [problem.nearest for problem in catalog.problems] == ["viewer"]
+    with pytest.raises(InputError, match="viewr"):
+        catalog.get("b")
+
+
+def test_an_image_that_is_not_there_names_the_nearest() -> None:
+    with pytest.raises(NotFoundError, match="“base”"):
+        merge([read_entries({"base": {}}, "x")]).get("bse")
+
+
+def test_search_takes_every_word_and_leaves_out_what_is_hidden() -> None:
+    entries = {
+        "a": {"title": "PyTorch", "summary": "deep learning", "category": "ML"},
+        "b": {"title": "Deep sea", "category": "Bio"},
+        "c": {"title": "Deep secret", "hidden": True},
+    }
+    catalog = merge([read_entries(entries, "x")])
+    assert [image.id for image in catalog.search("DEEP")] == ["a", "b"]
+    assert [image.id for image in catalog.search("learn deep")] == ["a"]
+    assert [image.id for image in catalog.search("deep", category="Bio")] == ["b"]
+    assert catalog.categories == {"ML": 1, "Bio": 1}
+    assert len(catalog.search()) == 2
+
+
+def test_a_key_stroke_in_ten_thousand_images_is_quick() -> None:
+    images = {f"i{n}": Image.model_construct(id=f"i{n}", title=f"Image {n}", source="x") for n in range(10_000)}
+    catalog = Catalog(images)
+    catalog.search("warm")
+    started = time.process_time()
+    assert len(catalog.search("image 99")) > 100
+    assert time.process_time() - started < 0.05
+
+
+def test_the_hardware_that_an_entry_may_ask_for_is_what_qarnot_offers() -> None:
+    from run_qarnot.cloud import sdk
+
+    assert set(HARDWARE) == set(sdk._HARDWARE)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        (Option(type="float"), "nan", "no number"),
+        (Option(type="float"), "inf", "no number"),
+        (Option(type="int"), "1.5", "no whole number"),
+        (Option(type="int", max=5), "6", "5 is the most"),
+        (Option(type="multi", choices=("a", "b")), ["a", "c"], "“c” is not offered"),
+        (Option(regex=".+", message="Fill it in.", default=""), "", "it is empty. Fill it in."),
+        (Option(), "a\0b", "control characters"),
+        (Option(type="bool"), "maybe", "neither yes nor no"),
+    ],
+)
+def test_a_value_is_checked_by_its_option(option: Option, value: object, said: str) -> None:
+    with pytest.raises(InputError) as caught:
+        option.check("x", value)
+    assert said in str(caught.value)
+
+
+def test_a_value_is_put_into_one_form() -> None:
+    assert Option(type="int").check("x", " 1_000 ") == "1000"
+    assert Option(type="multi", choices=("a", "b")).check("x", "b, a,,b") == "b,a"
+    assert Option(type="bool").check("x", True) == "true"
+
+
+def test_a_field_that_must_be_filled_in() -> None:
+    option = Option(regex=".+", message="Fill it in.", default="", constant="X")
+    spec = SessionSpec(image=Image(id="a", options={"x": option}), name="calm-heron-42", hours=1)
+    assert [blocker.code for blocker in spec.blockers()] == ["option-value"]
+
+
+def test_a_secret_is_hidden_from_then_on() -> None:
+    assert Option(type="secret").check("x", "hunter2-and-more") == "hunter2-and-more"
+    assert "hunter2" not in redact("it is hunter2-and-more")
+
+
+def test_an_option_without_a_constant_is_checked_too() -> None:
+    image = Image(id="a", options={"n": Option(type="int", min=2)})
+    spec = SessionSpec(image=image, name="calm-heron-42", hours=1, options={"n": "1"})
+    assert [blocker.code for blocker in spec.blockers()] == ["option-value"]

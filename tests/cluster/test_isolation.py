@@ -1,0 +1,161 @@
+"""What tasks cannot do to each other and to this machine, what the cluster costs, what survives its sudden end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import requests
+from qarnot.connection import Connection
+
+from run_qarnot.cluster import LocalCluster
+from tests.cluster.conftest import command, connect, ended, forward, keys, running, ssh, until
+from tests.cluster.test_cluster import program
+
+
+def test_keys_and_links_never_lead_out_of_the_job_folder(connection: Connection, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("not yours")
+    bucket = connection.create_bucket("tricks")
+    for key in ("../out.txt", "a/../../out.txt", "..", "scene/../../out.txt", "fine.txt"):
+        connection.s3client.put_object(Bucket="tricks", Key=key, Body=b"x")
+    connection.s3client.put_object(Bucket="tricks", Key="/rooted.txt", Body=b"x")
+    script = f"ln -s {secret} link; ln -s {tmp_path} folder; ls ..; echo started; "
+    script += "while [ ! -e go ]; do sleep 0.05; done"
+    task = command(connection, script)
+    task.resources = [bucket]
+    task.results = connection.create_bucket("tricks-out")
+    task.submit()
+    running(task)
+    assert "out.txt" not in task.stdout()
+    for key in ("folder/written-through-a-link.txt", "go"):
+        connection.s3client.put_object(Bucket="tricks", Key=key, Body=b"x")
+    task.update_resources()
+    assert ended(task) == "Success"
+    assert not (tmp_path / "written-through-a-link.txt").exists()
+    assert keys(task.results) == set()
+    assert "'../out.txt' has no possible place" in task.stderr()
+
+
+def test_ssh_forwards_no_sockets_of_files_and_listens_for_nobody(
+    connection: Connection, keys_folder: Path, tmp_path: Path
+) -> None:
+    task = connection.create_task("closed", "docker-network-ssh", 1)
+    task.constants["DOCKER_CMD"] = "sleep 60"
+    task.constants["DOCKER_SSH"] = (keys_folder / "own.pub").read_text()
+    task.submit()
+    door = forward(task)
+    with socket.socket(socket.AF_UNIX) as theirs:
+        theirs.bind(str(tmp_path / "theirs"))
+        theirs.listen()
+        line = ssh(door, keys_folder / "own", None, "-W", "localhost:22")
+        assert subprocess.run(line, capture_output=True, check=False, timeout=20).returncode == 255
+        local = ssh(door, keys_folder / "own", None, "-N", "-L", f"{tmp_path}/ours:{tmp_path}/theirs")
+        with subprocess.Popen(local, stderr=subprocess.DEVNULL) as process:
+            until("ssh listens", (tmp_path / "ours").exists)
+            with socket.socket(socket.AF_UNIX) as ours:
+                ours.connect(str(tmp_path / "ours"))
+                assert ours.recv(1) == b"", "refused"
+            process.kill()
+    remote = ssh(door, keys_folder / "own", None, "-N", "-R", "0:localhost:1")
+    assert subprocess.run(remote, capture_output=True, check=False, timeout=20).returncode == 255
+    task.abort()
+    ended(task)
+
+
+def test_old_output_is_forgotten(connection: Connection) -> None:
+    task = command(connection, "yes 0123456789 | head -c 3000000; echo the end")
+    task.submit()
+    assert ended(task) == "Success"
+    assert task.stdout().endswith("the end\n")
+    assert len(task.stdout()) < 1_200_000
+    assert len(task.stdout(0)) < 1_200_000
+
+
+def test_nothing_listens_but_on_this_machine_and_idleness_is_cheap(keys_folder: Path) -> None:
+    with program() as cluster:
+        connection = connect(cluster)
+        task = connection.create_task("open", "docker-network-ssh", 1)
+        task.constants["DOCKER_CMD"] = "sleep 60"
+        task.constants["DOCKER_SSH"] = (keys_folder / "own.pub").read_text()
+        task.submit()
+        door = forward(task)
+        process = psutil.Process(cluster.process.pid)
+        family = [process, *process.children(recursive=True)]
+        listening = [each.laddr for one in family for each in one.net_connections("inet") if each.status == "LISTEN"]
+        assert {address.ip for address in listening} == {"127.0.0.1"}
+        assert len(listening) == 3, "the API, storage, and port 22 of the task"
+        assert door.forwarder_port in {address.port for address in listening}
+        assert process.cpu_percent(interval=3) <= 1.0
+
+
+def test_two_hundred_tasks_are_listed_at_once(cluster: LocalCluster) -> None:
+    control = cluster.control
+    control.set_quota("tasks", 1000)
+    control.set_quota("instances", 0)  # all wait in the queue
+    with requests.Session() as http:
+        http.headers["Authorization"] = cluster.token
+        constants = [{"key": f"NAME_{number}", "value": "x" * 40} for number in range(20)]
+        task = {"name": "one of many", "profile": "docker-batch", "instanceCount": 1, "constants": constants}
+        made = http.post(f"{cluster.cluster_url}/tasks", json=[task] * 200, timeout=30).json()
+        assert {each["statusCode"] for each in made} == {200}
+        for path, method, body in (("/tasks", "GET", None), ("/tasks/summaries/paginate", "POST", {})):
+            times = []
+            for _ in range(5):
+                begun = time.perf_counter()
+                answer = http.request(method, cluster.cluster_url + path, json=body, timeout=10)
+                times.append(time.perf_counter() - begun)
+            assert len(answer.json() if method == "GET" else answer.json()["data"]) >= 50
+            assert min(times) <= 0.1, times
+        for each in made:
+            http.delete(f"{cluster.cluster_url}/tasks/{each['uuid']}", timeout=10)
+    control.reset()
+
+
+def test_a_sudden_end_loses_no_record_and_no_object(tmp_path: Path) -> None:
+    from qarnot.secrets import Secrets
+
+    state = str(tmp_path / "state")
+    with program("--state-dir", state) as cluster:
+        connection = connect(cluster)
+        bucket = connection.create_bucket("survivor")
+        content = os.urandom(9 << 20)
+        (tmp_path / "large").write_bytes(content)
+        bucket.add_file(str(tmp_path / "large"), "large")
+        Secrets(connection).create_secret("kept", "hush")
+        pool = connection.create_pool("pool", "docker-batch", 1)
+        pool.submit()
+        tasks = [command(connection, "echo started; sleep 60") for _ in range(3)]
+        for task in tasks:
+            task.results = bucket
+            task.submit()
+            running(task)
+        connection.create_bucket("last").add_string("x", "x")
+        cluster.process.send_signal(signal.SIGKILL)
+        cluster.process.wait()
+    with program("--state-dir", state) as cluster:
+        connection = connect(cluster)
+        states = {task.uuid: task.state for task in connection.all_tasks()}
+        assert states == {task.uuid: "Failure" for task in tasks}
+        assert "stopped while" in connection.retrieve_task(tasks[0].uuid).errors[0].message
+        assert {bucket.uuid for bucket in connection.buckets()} == {"survivor", "last"}
+        assert connection.s3client.get_object(Bucket="survivor", Key="large")["Body"].read() == content
+        assert Secrets(connection).get_secret("kept") == "hush"
+        assert [each.uuid for each in connection.all_pools()] == [pool.uuid]
+
+
+@pytest.mark.parametrize("path", ["/tasks/../settings", "/tasks/%2e%2e/x", "/profiles/..%2F..%2Fetc%2Fpasswd"])
+def test_strange_paths_are_not_found(cluster: LocalCluster, path: str) -> None:
+    request = requests.Request("GET", cluster.cluster_url, headers={"Authorization": cluster.token}).prepare()
+    request.url = cluster.cluster_url + path
+    with requests.Session() as session:
+        answer: Any = session.send(request, timeout=10)
+    assert answer.status_code in {404, 405}
+    assert "passwd:" not in answer.text

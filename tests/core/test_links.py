@@ -1,0 +1,163 @@
+"""Launch links: what is written is read back, and what strangers write does no harm."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from run_qarnot.catalog import Catalog
+from run_qarnot.catalog.image import Image, Option
+from run_qarnot.errors import InputError, NotFoundError
+from run_qarnot.links import make_badge, make_link, read_link
+from run_qarnot.redact import redact
+
+CHOICES = ("small", "a, b", "größer", "x&y=z", "50 %")
+IMAGE = Image(
+    id="torch",
+    title="PyTorch [GPU]_*",
+    max_hours=24,
+    options={
+        "repo": Option(label="Repository", regex=r"\S+", message="No spaces."),
+        "note": Option(),
+        "workers": Option(type="int", min=1, max=8),
+        "rate": Option(type="float"),
+        "fast": Option(type="bool"),
+        "size": Option(type="choice", choices=CHOICES),
+        "parts": Option(type="multi", choices=CHOICES),
+        "password": Option(label="Password", type="secret"),
+        "must": Option(regex=".+", message="Write something.", default=""),
+    },
+)
+CATALOG = Catalog({"torch": IMAGE})
+BASE = "https://page.example.org/team/"
+
+text = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"]), max_size=50)
+values = st.fixed_dictionaries(
+    {},
+    optional={
+        "note": text,
+        "workers": st.integers(1, 8).map(str),
+        "rate": st.floats(allow_nan=False, allow_infinity=False).map(str),
+        "fast": st.booleans(),
+        "size": st.sampled_from(CHOICES),
+        "parts": st.lists(st.sampled_from(CHOICES), min_size=1, unique=True),
+    },
+)
+
+
+def read(link: str) -> Any:
+    return read_link(urlsplit(link).query, CATALOG)
+
+
+@given(values, st.one_of(st.none(), st.integers(1, 24)))
+def test_what_is_written_is_read_back(options: dict[str, object], hours: float | None) -> None:
+    filling = read(make_link(BASE, IMAGE, hours=hours, options=options))
+    assert filling.image == "torch"
+    assert filling.options == options
+    assert filling.hours == ("" if hours is None else str(hours))
+    assert filling.ignored == ()
+
+
+@given(st.one_of(st.text(), st.text().map(lambda value: f"opt-image=torch&{value}")))
+def test_no_query_makes_reading_fail(query: str) -> None:
+    assert read_link(query, CATALOG).image in {"", "torch"}
+
+
+@given(st.dictionaries(st.sampled_from([f"opt-{name}" for name in [*IMAGE.options, "hours", "other"]]), st.text()))
+def test_only_values_that_pass_their_fields_check_come_through(pairs: dict[str, str]) -> None:
+    filling = read_link(urlencode({"opt-image": "torch", **pairs}, errors="replace"), CATALOG)
+    assert "password" not in filling.options
+    for name, value in filling.options.items():
+        IMAGE.options[name].check(name, value)
+    left_out = {error.code for error in filling.ignored}
+    assert left_out <= {"hours", "option-value", "option-unknown", "link-secret"}
+    said = len(filling.options) + len(filling.ignored) + (1 if filling.hours else 0)
+    assert said + (pairs.get("opt-hours") == "") == len(pairs)
+
+
+def test_choices_may_be_written_by_hand() -> None:
+    assert read_link("opt-image=torch&opt-parts=small,größer&opt-fast=yes", CATALOG).options == {
+        "parts": ["small", "größer"],
+        "fast": True,
+    }
+
+
+def test_keys_of_others_are_none_of_our_business() -> None:
+    assert read_link("?utm_source=x&image=torch&opt=1", CATALOG) == read_link("", CATALOG)
+
+
+@pytest.mark.parametrize("key", ["token", "TOKEN", "Token"])
+def test_a_token_is_not_used_but_hidden_and_said(key: str) -> None:
+    filling = read_link(f"opt-image=torch&{key}=a-secret-in-a-link", CATALOG)
+    assert filling.had_token
+    assert filling.secrets == (key,)
+    assert "a-secret-in-a-link" not in repr(filling)
+    assert "a-secret-in-a-link" not in redact("I saw a-secret-in-a-link")
+
+
+def test_a_secret_option_is_left_out_and_its_value_not_repeated() -> None:
+    filling = read_link("opt-image=torch&opt-password=correct-horse", CATALOG)
+    assert filling.options == {}
+    assert filling.secrets == ("opt-password",)
+    (error,) = filling.ignored
+    assert "Password" in error.what
+    assert "correct-horse" not in repr(filling) + error.what + error.todo
+    assert "correct-horse" not in redact("correct-horse")
+
+
+def test_an_unknown_image_is_said_with_the_nearest() -> None:
+    filling = read_link("opt-image=torhc&opt-workers=3", CATALOG)
+    assert filling.image == ""
+    assert "torch" in filling.ignored[0].todo
+
+
+@pytest.mark.parametrize("options", [{"password": "x"}, {"workers": "99"}, {"wrokers": "3"}, {"parts": ["no"]}])
+def test_what_a_form_would_refuse_makes_no_link(options: dict[str, object]) -> None:
+    with pytest.raises(InputError):
+        make_link(BASE, IMAGE, options=options)
+
+
+@pytest.mark.parametrize("hours", [0, -1, 25, float("nan")])
+def test_hours_that_the_image_does_not_allow_make_no_link(hours: float) -> None:
+    with pytest.raises(InputError):
+        make_link(BASE, IMAGE, hours=hours, options={})
+
+
+@pytest.mark.parametrize("base", ["", "page.example.org", "javascript:alert(1)", "https://", "https://[", "http://a@b"])
+def test_a_base_that_is_no_web_address_is_refused(base: str) -> None:
+    with pytest.raises(InputError):
+        make_link(base, IMAGE, options={})
+
+
+def test_earlier_values_and_tokens_of_the_base_do_not_go_along() -> None:
+    link = make_link(f"{BASE}?opt-image=old&opt-x=1&token=abcdef123&kept=1#top", IMAGE, options={})
+    assert link == f"{BASE}?kept=1&opt-image=torch"
+
+
+def test_on_binder_the_values_stand_inside_the_path() -> None:
+    base = "https://mybinder.org/v2/gh/a/b/HEAD?urlpath=voila%2Frender%2Fdashboard.ipynb"
+    link = make_link(base, IMAGE, hours=2, options={"note": "a & b"})
+    (inside,) = parse_qs(urlsplit(link).query)["urlpath"]
+    path, _, query = inside.partition("?")
+    assert path == "voila/render/dashboard.ipynb"
+    assert read_link(query, CATALOG).options == {"note": "a & b"}
+    assert read_link(query, CATALOG).hours == "2"
+
+
+def test_the_badge_is_markdown_that_a_title_cannot_break() -> None:
+    link = make_link(BASE, IMAGE, options={"note": ") [x](http://evil)"})
+    badge = make_badge(link, IMAGE)
+    assert badge.endswith(f"]({link})")
+    assert "(http://evil" not in badge
+    assert r"PyTorch \[GPU\]\_\*" in badge
+    assert " " not in link
+    assert ")" not in link
+
+
+def test_the_image_of_a_link_must_be_known() -> None:
+    with pytest.raises(NotFoundError):
+        CATALOG.get("nothing")

@@ -1,0 +1,81 @@
+"""Plugins in a whole life of a session, on the local cluster and by the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.command import CommandLine, clean_environment
+
+from run_qarnot.cluster import LocalCluster
+
+PLUGIN = """
+import json
+import pathlib
+
+from run_qarnot import Refusal, hookimpl
+
+HERE = pathlib.Path(__file__).parent
+
+
+@hookimpl
+def rq_prepare(plan, spec):
+    if plan.hours > 5:
+        raise Refusal("five hours are enough for everybody.")
+    plan.constants["WORD"] = "from a plugin"
+
+
+@hookimpl
+def rq_event(session, event):
+    with (HERE / "told").open("a") as file:
+        print(json.dumps([session.name, event.name, repr(session)]), file=file)
+"""
+CATALOG = """schema = 1
+[images.word]
+app = "batch"
+profile = "docker-batch"
+command = "sh -c 'echo the word is $WORD and $EXTRA'"
+options = { extra = { constant = "EXTRA" } }
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[LocalCluster]:
+    with LocalCluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cli(cluster: LocalCluster, tmp_path: Path) -> CommandLine:
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "ours.py").write_text(PLUGIN)
+    (tmp_path / "images.toml").write_text(CATALOG)
+    account = {"QARNOT_CLUSTER_URL": cluster.cluster_url, "QARNOT_STORAGE_URL": cluster.storage_url}
+    environment = clean_environment(**account, QARNOT_CLIENT_TOKEN=cluster.token, HOME=str(tmp_path))
+    return CommandLine(tmp_path, environment)
+
+
+@pytest.mark.lifecycle
+def test_a_plugin_changes_a_session_and_hears_of_its_life(cli: CommandLine, cluster: LocalCluster) -> None:
+    cli("launch", "word", "--name", "with-plugin", "--set", "extra=an option")
+    assert "the word is from a plugin and an option" in cli("logs", "with-plugin").out
+    told = [json.loads(line) for line in (cli.folder / "plugins" / "told").read_text().splitlines()]
+    assert {name for name, _, _ in told} == {"with-plugin"}
+    events = [event for _, event, _ in told]
+    assert events[-1] == "ended"  # told before the command is over
+    assert len(events) == len(set(events))
+    assert cluster.token not in "".join(seen for _, _, seen in told)
+    cli("sessions")
+    cli("show", "with-plugin")
+    assert len((cli.folder / "plugins" / "told").read_text().splitlines()) == len(told)  # to look is no event
+
+
+@pytest.mark.lifecycle
+def test_what_a_plugin_refuses_makes_nothing(cli: CommandLine) -> None:
+    answer = cli("launch", "word", "--name", "refused", "--hours", "6", expect=1)
+    assert "It was not started: five hours are enough for everybody." in answer.err
+    assert "ours.py" in answer.err
+    assert "refused" not in {session["name"] for session in cli("sessions", "--json").json}
+    cli("launch", "word", "--name", "refused", "--hours", "1")  # the name is free: no bucket was made

@@ -1,0 +1,468 @@
+"""Every failure that we have thought of, as a scenario: right state, right sentence, nothing lost or left behind.
+
+The names are the list. Trouble is scripted at the local cluster (`run_qarnot/cluster/control.py`), and must be met.
+"""
+
+import asyncio
+import re
+import time
+import urllib.request
+from collections.abc import Iterator
+
+import pytest
+from support.desk import MACHINE, at_a_desk, page_on, until
+
+from run_qarnot.cloud import connection
+from run_qarnot.cluster import LocalCluster
+from run_qarnot.engine import patience
+from run_qarnot.engine.ports import free_ports
+from run_qarnot.errors import InputError, RefusedError, SessionError, TransferError, UnreachableError
+from run_qarnot.files import Upload
+from run_qarnot.state import ALIVE, State
+
+pytestmark = pytest.mark.lifecycle
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[LocalCluster]:
+    with LocalCluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(shared, monkeypatch) -> Iterator[LocalCluster]:
+    """The cluster without any trouble, before and after; pauses between tries are short."""
+    monkeypatch.setattr(patience, "_FIRST_PAUSE", 0.05)
+    shared.control.reset()
+    shared.control.clear_calls()
+    with shared.control.expecting():
+        yield shared
+    shared.control.reset()
+
+
+@pytest.fixture
+def control(cluster):
+    return cluster.control
+
+
+def tasks_of(cluster, name):
+    async def ask(desk):
+        return [session for session in await desk.account.sessions() if session.view.name == name]
+
+    return at_a_desk(cluster, ask)
+
+
+# — before anything runs —
+
+
+def test_the_token_is_refused_at_the_start(cluster, control):
+    control.expire_token()
+    with pytest.raises(RefusedError, match="does not accept this token"):
+        at_a_desk(cluster, lambda desk: desk.start())
+    control.restore_token()
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (402, {"message": "Not enough credits"}, "not enough credits"),
+        (403, {"message": "Maximum number of tasks reached"}, "as many sessions as it may have"),
+        (400, {"message": "Invalid task file. Invalid fields: constants"}, "Invalid fields: constants"),
+        (409, {"message": "Conflict"}, "Conflict"),
+    ],
+)
+def test_the_submission_is_refused(cluster, control, status, body, said):
+    control.fail_next("POST", "/tasks", status=status, body=body)
+
+    async def scenario(desk):
+        session = await desk.start(name=f"refused-{status}")
+        with pytest.raises(RefusedError, match=said):
+            await session.follow()
+        return session.view
+
+    view = at_a_desk(cluster, scenario)
+    assert view.state is State.FAILED
+    assert said in view.error
+    assert tasks_of(cluster, view.name) == []
+    assert control.count("DELETE", "/jobs/*") == 1, "the job that would have limited it is not left behind"
+
+
+def test_the_account_has_no_such_profile(cluster):
+    image = MACHINE.model_copy(update={"profile": ("not-there", "nor-this")})
+    with pytest.raises(RefusedError, match="not-there, nor-this"):
+        at_a_desk(cluster, lambda desk: desk.start(image))
+
+
+def test_of_several_profiles_the_first_that_there_is_serves(cluster):
+    image = MACHINE.model_copy(update={"profile": ("not-there", "docker-network-ssh")})
+
+    async def scenario(desk):
+        async with desk.ready(image):
+            pass
+
+    at_a_desk(cluster, scenario)
+
+
+@pytest.mark.parametrize("route", ["/tasks", "/jobs/"])
+def test_the_answer_to_a_submission_is_lost_and_nothing_is_made_twice(cluster, control, route):
+    control.fail_next("POST", route, how="lost answer")
+
+    async def scenario(desk):
+        async with desk.ready() as session:
+            return session.view.name
+
+    name = at_a_desk(cluster, scenario)
+    assert len(tasks_of(cluster, name)) == 1
+    made = [call for call in control.calls if (call.method, call.route) == ("POST", route) and call.status == 200]
+    assert len(made) <= 1
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504])
+def test_bursts_of_errors_while_it_is_submitted_are_sat_out(cluster, control, status):
+    control.fail_next("POST", "/tasks", status=status, times=2)
+    control.fail_next("POST", "/jobs/", status=status, times=2)
+
+    async def scenario(desk):
+        async with desk.ready() as session:
+            assert "Trying again" in desk.notes
+            return session.view.name
+
+    assert len(tasks_of(cluster, at_a_desk(cluster, scenario))) == 1
+
+
+def test_the_storage_is_full(cluster, control, tmp_path):
+    (tmp_path / "data").write_bytes(b"x" * 1000)
+    control.set_quota("bytes", 10)
+
+    async def scenario(desk):
+        session = await desk.start(uploads=[Upload(tmp_path / "data", "data")], name="too-full")
+        with pytest.raises(TransferError) as caught:
+            await session.follow()
+        return caught.value
+
+    error = at_a_desk(cluster, scenario)
+    assert "“data” could not be uploaded" in error.what
+    assert "QuotaExceeded" in error.what
+    assert tasks_of(cluster, "too-full") == []
+
+
+def test_it_is_given_up_while_files_travel(cluster, control, tmp_path):
+    (tmp_path / "data").write_bytes(b"x" * 30_000_000)
+    control.delay("s3:UploadPart", 0.5)
+
+    async def scenario(desk):
+        session = await desk.start(uploads=[Upload(tmp_path / "data", "data")], name="given-up")
+        async with desk.following(session) as work:
+            await until(session, lambda view: re.search(r": [1-9][\d.]* MB of", view.note), "a part to arrive")
+            started = time.monotonic()
+            await session.stop()
+            await asyncio.wait_for(work, 10)
+            assert time.monotonic() - started < 5
+        return session.view
+
+    view = at_a_desk(cluster, scenario)
+    assert (view.state, view.reason) == (State.ENDED, "given-up")
+    assert tasks_of(cluster, "given-up") == []
+
+
+def test_it_is_given_up_while_it_is_submitted_and_does_not_run_on(cluster, control):
+    control.delay("/tasks", 1.0, times=1)
+
+    async def scenario(desk):
+        session = await desk.start(name="too-late")
+        async with desk.following(session) as work:
+            await until(session, lambda view: "Asking the cluster" in view.note, "the submission")
+            await session.stop()
+            await asyncio.wait_for(work, 10)
+        return session.view
+
+    assert at_a_desk(cluster, scenario).state is State.ENDED
+    assert [session.view.state for session in tasks_of(cluster, "too-late")] in ([], [State.ENDED])
+
+
+def test_who_stops_watching_in_the_middle_of_a_submission_knows_what_runs(cluster, control):
+    control.delay("/tasks", 1.0, times=1)
+
+    async def scenario(desk):
+        session = await desk.start()
+        async with desk.following(session) as work:
+            await until(session, lambda view: "Asking the cluster" in view.note, "the submission")
+            work.cancel()
+        assert session.view.id, "it was submitted, and the view says so"
+        await session.stop(save=False)
+
+    at_a_desk(cluster, scenario)
+
+
+# — while it runs —
+
+
+@pytest.mark.parametrize("how", ["429", "500", "503", "reset", "lost answer"])
+def test_trouble_while_it_is_followed_is_said_and_sat_out(cluster, control, how):
+    async def scenario(desk):
+        session = await desk.start()
+        async with desk.following(session):
+            await until(session, lambda view: bool(view.id), "the submission")
+            trouble = {"status": int(how)} if how.isdigit() else {"how": how}
+            control.fail_next("GET", "/tasks/*", times=3, **trouble)
+            await until(session, lambda view: "session goes on" in view.note, "the trouble to be said")
+            await until(
+                session, lambda view: view.state is State.READY and not view.note, "it to be ready all the same"
+            )
+            await session.stop(save=False)
+
+    at_a_desk(cluster, scenario)
+
+
+def test_a_cluster_that_never_answers_is_no_hang(cluster, control, monkeypatch):
+    monkeypatch.setattr(connection, "TIMEOUT", (1.0, 0.5))
+
+    async def scenario(desk):
+        async with desk.ready() as session:
+            control.fail_next("GET", "/tasks/*", how="timeout")
+            session._wake.set()
+            await until(session, lambda view: "no answer in time" in view.note, "the silence to be said")
+            await until(session, lambda view: not view.note, "it to answer again")
+
+    at_a_desk(cluster, scenario)
+
+
+def test_nobody_listens_for_a_while(cluster, control):
+    async def scenario(desk):
+        async with desk.ready() as session:
+            with control.refusing():
+                session._wake.set()
+                await until(session, lambda view: "nothing listens there" in view.note, "the silence to be said")
+                assert session.view.state is State.READY, "what we cannot see has not ended"
+            await until(session, lambda view: not view.note, "it to be there again")
+
+    at_a_desk(cluster, scenario)
+
+
+def test_the_token_is_refused_in_mid_life(cluster, control):
+    async def scenario(desk):
+        async with desk.ready() as session:
+            control.expire_token()
+            session._wake.set()
+            await until(session, lambda view: "does not accept this token" in view.note, "the refusal to be said")
+            assert session.view.state is State.READY
+            control.restore_token()
+            await until(session, lambda view: not view.note, "it to be accepted again")
+
+    at_a_desk(cluster, scenario)
+
+
+def test_the_task_is_deleted_by_somebody_else(cluster):
+    async def scenario(desk):
+        async with desk.ready() as session:
+            other = await desk.account.find(session.view.name)
+            await desk.account.call(desk.account.cloud.delete, other.facts)
+            session._wake.set()
+            return await until(session, lambda view: view.is_over, "the end")
+
+    view = at_a_desk(cluster, scenario)
+    assert (view.state, view.reason, view.doors) == (State.ENDED, "deleted", ())
+
+
+def test_two_dashboards_follow_one_session(cluster):
+    async def scenario(desk):
+        async with desk.ready() as session:
+            other = await desk.account.find(session.view.name)
+            async with desk.following(other):
+                await until(other, lambda view: view.state is State.READY, "the other one to see it ready")
+                await other.stop(save=False)
+            await until(session, lambda view: view.is_over, "the first one to see the end")
+            return session.view, other.view
+
+    first, second = at_a_desk(cluster, scenario)
+    assert first.state is second.state is State.ENDED
+
+
+def test_the_forward_never_opens_and_stop_works_all_the_same(cluster, control):
+    control.hold("forward")
+
+    async def scenario(desk):
+        session = await desk.start()
+        async with desk.following(session):
+            await until(session, lambda view: view.state is State.STARTING, "the machine to be up")
+            assert session.view.doors == ()
+            started = time.monotonic()
+            await session.stop(save=False)
+            assert time.monotonic() - started < 10
+        return session.view
+
+    assert at_a_desk(cluster, scenario).state is State.ENDED
+
+
+def test_the_app_never_answers_and_that_is_said(cluster):
+    port = next(iter(free_ports(20000)))
+    silent = page_on(port).model_copy(update={"command": "sleep 1000"})
+
+    async def scenario(desk):
+        session = await desk.start(silent)
+        async with desk.following(session):
+            await until(session, lambda view: view.state is State.STARTING, "the machine to be up")
+            assert "not answering yet" in session.view.phase
+            await session.stop(save=False)
+        return session.view
+
+    assert at_a_desk(cluster, scenario).state is State.ENDED
+
+
+@pytest.mark.parametrize("stage", ["Submitted", "FullyDispatched"])
+def test_stop_acts_at_once_before_the_machine_is_there(cluster, control, stage):
+    control.hold(stage)
+
+    async def scenario(desk):
+        session = await desk.start()
+        async with desk.following(session):
+            await until(session, lambda view: view.state in {State.WAITING, State.LOADING}, "the queue")
+            await session.stop()
+        return session.view
+
+    view = at_a_desk(cluster, scenario)
+    assert (view.state, view.reason) == (State.ENDED, "stopped")
+
+
+# — moved to another machine —
+
+
+@pytest.mark.parametrize("when", ["starting", "ready"])
+def test_it_is_preempted_and_the_doors_are_renewed_by_themselves(cluster, control, when):
+    image = page_on(next(iter(free_ports(21000))))
+    if when == "starting":
+        control.hold("forward")
+
+    async def scenario(desk):
+        session = await desk.start(image)
+        async with desk.following(session):
+            await until(session, lambda view: view.state.value == when, f"it to be {when}")
+            address = session.app_address()
+            control.preempt(session.view.id)
+            control.release()
+            session._wake.set()
+            view = await until(session, lambda view: view.attempt >= 2 and view.state is State.READY, "it to be back")
+            renewed = session.app_address()
+            assert await asyncio.to_thread(get, renewed) == 200
+            assert address in {None, renewed}, "the address in the user's browser stays the same"
+            await session.stop(save=False)
+        return view, [heard.state for heard in desk.heard]
+
+    view, states = at_a_desk(cluster, scenario)
+    assert view.doors
+    assert State.FAILED not in states
+    assert State.ENDED not in states[:-3]
+
+
+def test_it_is_preempted_while_it_is_saved(cluster, control):
+    async def scenario(desk):
+        async with desk.ready() as session:
+            control.hold("snapshot")
+            saving = asyncio.create_task(session.save())
+            await until(session, lambda view: "Saving" in view.note, "the snapshot to begin")
+            control.preempt(session.view.id)
+            control.release()
+            result = (await asyncio.gather(saving, return_exceptions=True))[0]
+            assert result is None or isinstance(result, SessionError)
+            session._wake.set()
+            await until(session, lambda view: view.attempt >= 2 and view.state is State.READY, "it to be back")
+            await session.save()
+            assert session.view.saved is not None
+
+    at_a_desk(cluster, scenario)
+
+
+# — saving and stopping —
+
+
+def test_a_snapshot_that_fails_stops_nothing_and_loses_nothing(cluster, control):
+    control.fail_next("POST", "/tasks/*/snapshot", status=403, body={"message": "Not now"})
+
+    async def scenario(desk):
+        async with desk.ready() as session:
+            with pytest.raises(SessionError, match=r"could not be saved: .*Not now"):
+                await session.stop()
+            assert session.view.state is State.READY, "it is still running"
+            await session.stop()
+            return session.view
+
+    view = at_a_desk(cluster, scenario)
+    assert (view.state, view.reason) == (State.ENDED, "stopped")
+    assert view.saved is not None
+
+
+def test_stop_is_answered_by_500_and_stops_all_the_same(cluster, control):
+    control.fail_next("POST", "/tasks/*/abort", status=500, times=2)
+    control.fail_next("GET", "/tasks/*/snapshot/*", status=502, times=2)
+
+    async def scenario(desk):
+        async with desk.ready() as session:
+            await session.stop()
+            return session.view
+
+    assert at_a_desk(cluster, scenario).state is State.ENDED
+
+
+def test_stop_when_nobody_answers_for_long_says_so_and_leaves_it_running(cluster, control, monkeypatch):
+    monkeypatch.setattr(patience, "_LONGEST_PAUSE", 0.05)
+
+    async def scenario(desk):
+        async with desk.ready() as session:
+            control.fail_next("POST", "/tasks/*/abort", status=503, times=patience.TRIES)
+            with pytest.raises(UnreachableError):
+                await session.stop(save=False)
+            assert session.view.state is State.READY
+
+    at_a_desk(cluster, scenario)
+
+
+def test_a_session_stops_by_itself_at_its_limit_with_nobody_watching(cluster, control):
+    async def begin(desk):
+        async with desk.ready() as session:
+            name = session.view.name
+            session.view.is_over or desk.heard.clear()
+            control.advance(3700)
+            return name, await until(session, lambda view: view.is_over, "its limit")
+
+    name, view = at_a_desk(cluster, begin)
+    assert view.reason == "time-limit"
+    assert tasks_of(cluster, name)[0].view.reason == "time-limit"
+
+
+def test_a_clock_that_is_wrong_by_an_hour_changes_no_limit(cluster, control):
+    """The cluster's clock went on by an hour in the test before, ours did not: the same as a wrong clock here."""
+    control.advance(3600)
+
+    async def scenario(desk):
+        async with desk.ready() as session:
+            return session.view
+
+    view = at_a_desk(cluster, scenario)
+    assert abs((view.ends - view.created).total_seconds() - 3600) < 60
+    assert view.ready >= view.created
+
+
+# — names —
+
+
+def test_a_name_in_use_is_refused_whoever_uses_it(cluster):
+    async def scenario(desk):
+        async with desk.ready() as session:
+            with pytest.raises(InputError, match="already a session called"):
+                await desk.start(name=session.view.name)
+
+    at_a_desk(cluster, scenario)
+
+
+def test_whatever_went_wrong_nothing_is_left_running(cluster):
+    """The last test of the file: of all sessions above, none lives."""
+
+    async def scenario(desk):
+        return [session.view for session in await desk.account.sessions() if session.view.state in ALIVE]
+
+    assert at_a_desk(cluster, scenario) == []
+
+
+def get(address: str) -> int:
+    with urllib.request.urlopen(re.sub(r"\?.*", "", address), timeout=10) as answer:
+        return answer.status

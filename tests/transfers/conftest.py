@@ -1,0 +1,85 @@
+"""A storage behind a network that can go wrong, and files to move."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from qarnot.connection import Connection
+from support.hostile import HostileProxy
+
+from run_qarnot.cloud.storage import Storage
+from run_qarnot.cluster import LocalCluster
+
+WAITS = (0.01, 0.02, 0.04)
+_numbers = count()
+
+
+@pytest.fixture(scope="session")
+def clean_environ() -> Iterator[pytest.MonkeyPatch]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name in list(os.environ):
+            if name.startswith(("QARNOT_", "AWS_")) or name.lower().endswith("_proxy"):
+                patch.delenv(name)
+        yield patch
+
+
+@pytest.fixture(scope="session")
+def cluster(clean_environ: pytest.MonkeyPatch) -> Iterator[LocalCluster]:
+    with LocalCluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def proxy(cluster: LocalCluster) -> Iterator[HostileProxy]:
+    with HostileProxy(cluster.storage_url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def client(cluster: LocalCluster, proxy: HostileProxy) -> Any:
+    """boto3's client as the SDK makes it, through the proxy."""
+    return Connection(
+        cluster_url=cluster.cluster_url, client_token=cluster.token, storage_url=proxy.url, show_bucket_warnings=False
+    ).s3client
+
+
+@pytest.fixture(scope="session")
+def direct(cluster: LocalCluster) -> Any:
+    """A client that nothing stands in the way of: what does the storage hold?"""
+    return Connection(cluster_url=cluster.cluster_url, client_token=cluster.token, show_bucket_warnings=False).s3client
+
+
+@pytest.fixture
+def storage(client: Any) -> Storage:
+    return Storage(client, "http://cluster", WAITS)
+
+
+@pytest.fixture
+def bucket(storage: Storage, proxy: HostileProxy, direct: Any) -> Iterator[str]:
+    name = f"bucket-{next(_numbers)}"
+    direct.create_bucket(Bucket=name)
+    yield name
+    proxy.heal()
+    storage.delete_bucket(name)
+
+
+@pytest.fixture
+def make_file(tmp_path: Path) -> Callable[..., Path]:
+    """Make a file of so many bytes; the same `seed`, the same content."""
+
+    def make(size: int, name: str = "file.bin", seed: int = 0) -> Path:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        numbers, left = random.Random(seed), size
+        with path.open("wb") as file:
+            while left:
+                left -= file.write(numbers.randbytes(min(left, 1 << 20)))
+        return path
+
+    return make

@@ -1,0 +1,100 @@
+"""The same from the command line."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.command import CommandLine, clean_environment
+from support.hostile import HostileProxy, How, answer
+from support.waiting import wait_until
+
+from run_qarnot.cluster import LocalCluster
+
+PART = 8 << 20
+
+
+@pytest.fixture(scope="module")
+def proxied(cluster: LocalCluster) -> Iterator[HostileProxy]:
+    with HostileProxy(cluster.storage_url) as proxy:
+        yield proxy
+
+
+@pytest.fixture(scope="module")
+def cli(cluster: LocalCluster, proxied: HostileProxy, tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
+    folder = tmp_path_factory.mktemp("work")
+    environment = clean_environment(
+        QARNOT_CLUSTER_URL=cluster.cluster_url,
+        QARNOT_STORAGE_URL=proxied.url,
+        QARNOT_CLIENT_TOKEN=cluster.token,
+        HOME=str(folder),
+    )
+    return CommandLine(folder, environment)
+
+
+@pytest.fixture(scope="module")
+def session(cli: CommandLine) -> str:
+    """A session that runs as long as these tests."""
+    (cli.folder / "data.csv").write_text("old")
+    cli("launch", "base", "--name", "moving", "--input", "data.csv", "--detach")
+    return "moving"
+
+
+def test_add_replaces_only_when_asked(cli, session, direct):
+    (cli.folder / "data.csv").write_text("new")
+    refused = cli("add", session, "data.csv", expect=1)
+    assert "There is already another file “data.csv”" in refused.err
+    assert "--replace" in refused.err
+    assert direct.get_object(Bucket="moving-in", Key="data.csv")["Body"].read() == b"old"
+    cli("add", session, "data.csv", "--replace")
+    assert direct.get_object(Bucket="moving-in", Key="data.csv")["Body"].read() == b"new"
+    cli("add", session, "data.csv")  # the same once more is no replacing
+
+
+def test_an_add_that_is_interrupted_by_ctrl_c_ends_at_once_and_goes_on_later(cli, session, proxied, direct, make_file):
+    path = make_file(7 * PART, "large.bin")
+    proxied.trouble("PUT", "partNumber", how=How(hang=True), times=99, skip=3)
+    adding = cli.start("add", session, path)
+    wait_until(lambda: proxied.count("PUT", "partNumber") >= 7, "parts", 30)
+    adding.send_signal(signal.SIGINT)
+    _, said = adding.communicate(timeout=10)
+    assert "Traceback" not in said
+    proxied.heal()
+    cli("add", session, path)
+    assert proxied.received < 4 * PART + 4096
+    assert direct.get_object(Bucket="moving-in", Key="large.bin")["Body"].read() == path.read_bytes()
+
+
+@pytest.mark.parametrize("how", [("--output", "out"), ("--zip", "out.zip")], ids=lambda how: how[0])
+def test_results_that_are_interrupted_by_ctrl_c_end_at_once_and_leave_no_name(
+    cli, session, proxied, direct, how, make_file
+):
+    direct.upload_file(str(make_file(3 * PART)), "moving-out", "large.bin")
+    proxied.trouble("GET", "large.bin", how=How(hang=True), times=99)
+    fetching = cli.start("results", session, *how, "large.bin")
+    wait_until(lambda: proxied.count("GET", "large.bin"), "the transfer", 30)
+    fetching.send_signal(signal.SIGINT)
+    _, said = fetching.communicate(timeout=10)
+    assert "Traceback" not in said
+    proxied.heal()
+    assert not (cli.folder / how[1]).is_file()
+    assert not (cli.folder / how[1] / "large.bin").exists()
+    cli("results", session, *how, "large.bin")
+    assert (cli.folder / how[1]).exists()
+
+
+def test_results_that_broke_off_go_on(cli, session, proxied, direct, make_file):
+    path = make_file(5 * PART, seed=3)
+    direct.upload_file(str(path), "moving-out", "broken.bin")
+    proxied.trouble("GET", "broken.bin", how=answer(403, "AccessDenied"), times=99, skip=3)
+    failed = cli("results", session, "--output", "parts", "broken.bin", expect=1)
+    assert "“broken.bin” could not be downloaded: The storage refused GetObject: AccessDenied" in failed.err
+    assert "it goes on where it stopped" in failed.err
+    have = sum(each.stat().st_size for each in Path(cli.folder / "parts").glob(".partial-*"))
+    assert have
+    proxied.heal()
+    cli("results", session, "--output", "parts", "broken.bin")
+    assert proxied.answered < 5 * PART - have + 20_000  # and the lists
+    assert (cli.folder / "parts/broken.bin").read_bytes() == path.read_bytes()
