@@ -28,20 +28,21 @@ help:
 demo: .venv/installed-demo
 	@exec $(BIN)/python -m run_qarnot demo $(ARGS)
 
-# The tests look for the browser in CHROMIUM.
+# The tests look for the browser in CHROMIUM. Three at once, a file by one: most of the time they wait for something.
+PYTEST = $(BIN)/python -m pytest --numprocesses=3 --dist=loadfile
 test: .venv/installed-dev
 	@for browser in "$$CHROMIUM" $(BROWSERS); do \
 	  CHROMIUM=`command -v "$$browser" 2>/dev/null` && [ -n "$$CHROMIUM" ] && break; \
 	done; \
 	if [ -n "$$CHROMIUM" ]; then \
-	  export CHROMIUM; exec $(BIN)/python -m pytest $(ARGS); \
+	  export CHROMIUM; exec $(PYTEST) $(ARGS); \
 	fi; \
 	echo 'No Chromium was found, so the page cannot be tried in a browser.' >&2; \
 	echo 'Install it (Debian, Ubuntu: apt-get install chromium; macOS: brew install --cask chromium),' >&2; \
 	echo 'or name yours: make test CHROMIUM=/path/to/chrome' >&2; \
 	if [ "$$CI" = true ]; then exit 1; fi; \
 	echo 'Everything else is tested now.' >&2; \
-	unset CHROMIUM; exec $(BIN)/python -m pytest -m 'not browser' $(ARGS)
+	unset CHROMIUM; exec $(PYTEST) -m 'not browser' $(ARGS)
 
 lint: .venv/installed-dev
 	$(BIN)/python -m ruff check .

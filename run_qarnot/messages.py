@@ -82,6 +82,7 @@ ERRORS: Mapping[str, Words] = {
     "storage-refused": Words("The storage refused {action}: {message}.", "Check the quota of your account; what was stored before is kept."),
     "too-late": Words("“{name}” is not running any more.", "Its results are in its bucket.", "`run-qarnot show {name}` says how it ended."),
     "plugin-name": Words("A plugin cannot be called “{name}”: {problem}.", "Use small letters, digits and underscores, and begin with a letter, for example “{suggestion}”."),
+    "in-use": Words("The files of “{name}” are in use: “{other}” was continued from it and runs.", "Stop that one first; nothing was deleted."),
     "still-running": Words("“{name}” is still running.", "Stop it first.", "`run-qarnot stop {name}` saves and stops it."),
     # what failed
     "session-failed": Words("“{name}” failed: {reason}", "Read the last lines of its output, then start again; your files are still in {inputs}."),

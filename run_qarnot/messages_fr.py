@@ -69,6 +69,7 @@ ERRORS: Mapping[str, Words] = {
     "storage-refused": Words("Le stockage a refusé {action} : {message}.", "Vérifiez le quota de votre compte ; ce qui était stocké est gardé."),
     "too-late": Words("« {name} » ne tourne plus.", "Ses résultats sont dans son bucket.", "`run-qarnot show {name}` dit comment elle s’est terminée."),
     "plugin-name": Words("Un plugin ne peut pas s’appeler « {name} » : {problem}.", "Employez des minuscules, des chiffres et des soulignés, une lettre d’abord, par exemple « {suggestion} »."),
+    "in-use": Words("Les fichiers de « {name} » sont utilisés : « {other} » en est la suite et tourne.", "Arrêtez d'abord celle-là ; rien n'a été supprimé."),
     "still-running": Words("« {name} » tourne encore.", "Arrêtez-la d’abord.", "`run-qarnot stop {name}` la sauvegarde et l’arrête."),
     # ce qui a échoué
     "session-failed": Words("« {name} » a échoué : {reason}", "Lisez les dernières lignes de sa sortie, puis recommencez ; vos fichiers sont toujours dans {inputs}."),

@@ -24,7 +24,7 @@ class Steps:
     Arguments:
         tunnel_to: open, or keep, a tunnel to this forward; None to close it.
         probe: ask the app, through the tunnel, whether it answers.
-        read_output: look for the app's own link in the output.
+        read_output: look for the app's own link in the output, where it cannot be asked.
         wait: seconds until the cluster is asked again.
     """
 
@@ -49,7 +49,7 @@ def observe(view: SessionView, facts: TaskFacts, now: datetime) -> SessionView:
         return replace(view, id=facts.id)
     changed = replace(view, id=facts.id, attempt=attempt, state=seen.state)
     if seen != before:
-        changed = replace(changed, note="", ready=changed.ready if attempt == view.attempt else None)
+        changed = replace(changed, ready=changed.ready if attempt == view.attempt else None)
     if changed.is_over:
         changed = _ended(changed, facts, now)
     return changed
@@ -71,7 +71,7 @@ def decide(view: SessionView, facts: TaskFacts, *, can_tunnel: bool, age: float)
     return Steps(
         tunnel_to=ssh if can_tunnel else None,
         probe=starting and can_tunnel and ssh is not None,
-        read_output=starting and not can_tunnel,
+        read_output=starting,
         wait=_cadence(view.state, age),
     )
 

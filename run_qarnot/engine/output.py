@@ -63,6 +63,7 @@ class Follower:
                 self._listeners.remove(listener)
             if not self._listeners and self._work is not None:
                 self._work.cancel()
+                self._work = None
 
         return unsubscribe
 
@@ -74,8 +75,11 @@ class Follower:
     async def _follow(self) -> None:
         seen, rest, over = "", "", False
         while self._listeners and not over:
-            with contextlib.suppress(RunQarnotError):  # the session itself says that the cluster does not answer
+            try:
                 text, over = await self._fetch()
+            except RunQarnotError as error:  # the session itself says that the cluster does not answer
+                over = not error.transient
+            else:
                 lines, rest = complete_lines(rest + new_text(seen, text))
                 seen = text
                 self._tell([*lines, rest] if over and rest else lines)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,15 +15,16 @@ from run_qarnot.catalog.hooks import Panel
 from run_qarnot.cloud.facts import TaskFacts
 from run_qarnot.engine import output
 from run_qarnot.engine.decide import Steps, decide, label_time, observe
+from run_qarnot.engine.news import News
 from run_qarnot.engine.patience import patiently, pauses
 from run_qarnot.engine.preparation import Preparation, upload
 from run_qarnot.engine.tunnel import TunnelError
 from run_qarnot.engine.watch import until_tick
 from run_qarnot.engine.way import WayIn
-from run_qarnot.errors import NotFoundError, RunQarnotError, SessionError
+from run_qarnot.errors import NotFoundError, RunQarnotError, SessionError, UnreachableError
 from run_qarnot.files import StoredFile, Upload
 from run_qarnot.plan import SESSION_KEY, Label, TaskPlan
-from run_qarnot.state import EndReason, State, observed_state
+from run_qarnot.state import FINAL, EndReason, State, observed_state
 from run_qarnot.view import SessionView
 
 if TYPE_CHECKING:
@@ -33,21 +33,20 @@ if TYPE_CHECKING:
 __all__ = ["Session", "StoredFile", "Upload"]
 
 _PROBE_SECONDS = 0.2
+_LOOK_SECONDS = 3.0  # while a snapshot is waited for
+_ABORT_AGAIN_SECONDS = 10.0  # a task that was still queued may have refused the first time
 _ADDRESS_SECONDS = 300
 _LOG_FILE = "logs/qarnot.log"  # where the original images write their link (§3.5)
 _RUNNING = frozenset({State.STARTING, State.READY})
 _TRYING_AGAIN = "Trying again; the session goes on."
-
-log = logging.getLogger(__name__)
-ViewListener = Callable[[SessionView], None]
 
 
 class Session:
     """A session of an account. Make it with `new` or `found`."""
 
     def __init__(self, account: Account, token: str, view: SessionView, launch_id: str, user: str, app: App) -> None:
-        self.view = view
         self.facts: TaskFacts | None = None
+        self._news = News(view, account.catalog.hooks.changed)
         self._account = account
         self._cloud = account.cloud
         self._app = app
@@ -57,8 +56,8 @@ class Session:
         self._started = asyncio.get_running_loop().time()
         self._planned_keys = ""
         self._stopping = False
+        self._refresh_when_running = False
         self._seen_unready = False
-        self._listeners: list[ViewListener] = []
         self._log = output.Follower(self._fetch_log)
 
     @classmethod
@@ -81,7 +80,7 @@ class Session:
         )
         session = cls(account, token, view, plan.launch_id, image.ssh_user, app)
         session._planned_keys = plan.labels[Label.KEYS]
-        session._preparation = Preparation(account, plan, uploads, session._tell_note)
+        session._preparation = Preparation(account, plan, uploads, session._news.tell_doing)
         session._seen_unready = True
         return session
 
@@ -109,10 +108,14 @@ class Session:
 
     # — listening —
 
-    def subscribe(self, listener: ViewListener) -> Callable[[], None]:
+    @property
+    def view(self) -> SessionView:
+        """What is known now."""
+        return self._news.view
+
+    def subscribe(self, listener: Callable[[SessionView], None]) -> Callable[[], None]:
         """Have `listener` told each new view; returns the way to end that."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener) if listener in self._listeners else None
+        return self._news.subscribe(listener)
 
     def subscribe_log(self, listener: Callable[[list[str]], None]) -> Callable[[], None]:
         """Have `listener` told new lines of output; it is fetched only while somebody listens."""
@@ -124,14 +127,7 @@ class Session:
 
     async def until(self, condition: Callable[[SessionView], bool]) -> SessionView:
         """Wait for a view; somebody must be following."""
-        reached = asyncio.Event()
-        unsubscribe = self.subscribe(lambda view: reached.set() if condition(view) else None)
-        try:
-            if not condition(self.view):
-                await reached.wait()
-            return self.view
-        finally:
-            unsubscribe()
+        return await self._news.until(condition)
 
     @property
     def ends_by_itself(self) -> bool:
@@ -188,7 +184,7 @@ class Session:
                 try:
                     steps = await self._look()
                 except RunQarnotError as error:
-                    self._change(note=f"{error.what} {_TRYING_AGAIN}")
+                    self._news.tell_trouble(f"{error.what} {_TRYING_AGAIN}")
                     await self._sleep(next(pause))
                 else:
                     pause = pauses()
@@ -215,9 +211,9 @@ class Session:
             cost = await self._account.call(self._cloud.cost, self.view.id)
             carbon = await self._account.call(self._cloud.carbon, self.view.id)
             saved = max((file.modified for file in await self.results()), default=None)
-            self._change(cost=cost, carbon=carbon, saved=saved or self.view.saved)
+            self._news.change(cost=cost, carbon=carbon, saved=saved or self.view.saved)
             if self.facts is not None and self.view.state is State.FAILED:
-                self._change(error=(await self._with_reason(self.facts)).error or self.view.error)
+                self._news.change(error=(await self._with_reason(self.facts)).error or self.view.error)
         return self.view
 
     # — acting —
@@ -228,18 +224,15 @@ class Session:
         Raises:
             SessionError: it is not running, or the snapshot failed; the session goes on.
         """
-        facts, note = self.facts, self.view.note
-        if facts is None or self.view.state not in _RUNNING:
+        if self.facts is None or self.view.is_over:
             raise SessionError("too-late", name=self.view.name)
-        self._change(note="Saving your files…")
-        try:
-            await self._snapshot(facts)
-        except SessionError:
-            raise
-        except RunQarnotError as error:
-            raise SessionError("save-failed", name=self.view.name, message=error.what.rstrip(".")) from error
-        finally:
-            self._change(note=note)
+        with self._news.doing("Saving your files…"):
+            try:
+                await self._snapshot(self.facts)
+            except RunQarnotError as error:
+                if isinstance(error, SessionError):
+                    raise
+                raise SessionError("save-failed", name=self.view.name, message=error.what.rstrip(".")) from error
 
     async def stop(self, *, save: bool = True) -> None:
         """Save, wait for it, stop, and wait for the end.
@@ -252,7 +245,9 @@ class Session:
         if self._preparation is not None:
             self._preparation.give_up()
         try:
-            if self.view.id:  # else nothing was submitted yet, and the preparation ends by itself
+            if not self.view.id:  # it is being prepared: that ends by itself, or gets as far as to be stopped
+                await self.until(lambda view: bool(view.id) or view.is_over)
+            if self.view.id:
                 await self._stop(save=save)
         except NotFoundError:
             self._deleted()
@@ -269,20 +264,33 @@ class Session:
         """
         if self.view.is_over or self.view.inputs is None or self.facts is None:
             raise SessionError("too-late", name=self.view.name)
-        await upload(self._cloud.storage, self.view.inputs, uploads, self._tell_note, replace=replace)
+        with self._news.doing("Uploading…") as tell:
+            await upload(self._cloud.storage, self.view.inputs, uploads, tell, replace=replace)
         if self.view.state in _RUNNING:
             await self._account.call(self._cloud.refresh_resources, self.facts)
-        self._tell_note("")
+        else:  # a machine that is being loaded may have looked into the bucket already
+            self._refresh_when_running = True
 
     async def delete(self, *, files: bool = False) -> None:
         """Forget an ended session; with its own two buckets, if asked."""
         if not self.view.is_over or self.facts is None:
             raise SessionError("still-running", name=self.view.name)
+        if files:  # first, so that what fails here can be tried again: only the task knows the buckets
+            for bucket in await self._own_buckets():
+                await asyncio.to_thread(self._cloud.storage.delete_bucket, bucket)
         await self._account.call(self._cloud.delete, self.facts)
-        if files:
-            for bucket in TaskPlan.bucket_names(self.view.name):
-                if bucket in {self.view.inputs, self.view.results}:
-                    await asyncio.to_thread(self._cloud.storage.delete_bucket, bucket)
+
+    async def _own_buckets(self) -> list[str]:
+        """The buckets that are this session's own.
+
+        Raises:
+            SessionError: a session that runs was continued from this one, and needs them.
+        """
+        own = {self.view.inputs, self.view.results} & set(TaskPlan.bucket_names(self.view.name))
+        for other in await self._account.sessions():
+            if not other.view.is_over and other.facts and own & set(other.facts.resources):
+                raise SessionError("in-use", name=self.view.name, other=other.view.name)
+        return sorted(filter(None, own))
 
     # — results —
 
@@ -334,21 +342,28 @@ class Session:
 
     async def _prepare(self, preparation: Preparation) -> None:
         try:
-            await preparation.prepare()
-            submitting = asyncio.create_task(preparation.submit())
-            try:
-                self._see(await asyncio.shield(submitting))
-            except asyncio.CancelledError:
-                self._see(await submitting)  # before we go, we know whether something runs
-                raise
-            if preparation.given_up:
-                await self._stop(save=False)
+            with self._news.doing("Preparing…"):
+                await preparation.prepare()
+                await self._submit(preparation)
         except RunQarnotError as error:
-            if self._stopping or preparation.given_up:
-                self._change(state=State.ENDED, reason=EndReason.GIVEN_UP.value, note="")
+            if preparation.given_up and not isinstance(error, UnreachableError):
+                self._news.change(state=State.ENDED, reason=EndReason.GIVEN_UP.value)
                 return
             sentence = f"{error.what} {error.todo}"
-            self._change(state=State.FAILED, reason=EndReason.FAILED.value, error=sentence, note="")
+            self._news.change(state=State.FAILED, reason=EndReason.FAILED.value, error=sentence)
+            raise
+        if preparation.given_up and not self._stopping:
+            await self._stop(save=False)
+
+    async def _submit(self, preparation: Preparation) -> None:
+        """Submit, and see it through: whoever goes meanwhile must know whether something runs."""
+        submitting = asyncio.create_task(preparation.submit())
+        try:
+            self._see(await asyncio.shield(submitting))
+        except asyncio.CancelledError:
+            self._see(await submitting)
+            if preparation.given_up:
+                await self._stop(save=False)
             raise
 
     # — inner: observing —
@@ -359,9 +374,17 @@ class Session:
         except NotFoundError:
             self._deleted()
             return Steps()
+        self._news.tell_trouble("")
         self._see(await self._with_reason(facts))
+        await self._catch_up(facts)
         age = asyncio.get_running_loop().time() - self._started
         return decide(self.view, facts, can_tunnel=self._way.can_tunnel(facts), age=age)
+
+    async def _catch_up(self, facts: TaskFacts) -> None:
+        """Send what was added while the machine was loading."""
+        if self._refresh_when_running and self.view.state in _RUNNING:
+            self._refresh_when_running = False
+            await self._account.call(self._cloud.refresh_resources, facts)
 
     async def _with_reason(self, facts: TaskFacts) -> TaskFacts:
         """Our start script says why it cannot go on; the cluster only knows an exit code."""
@@ -373,14 +396,11 @@ class Session:
 
     def _see(self, facts: TaskFacts) -> None:
         self.facts = facts
-        view = observe(self.view, facts, self._account.now())
-        if view.note.endswith(_TRYING_AGAIN):
-            view = replace(view, note="")  # it answers again
-        self._set(view)
+        self._news.set(observe(self.view, facts, self._account.now()))
         self._tell_doors()
 
     def _deleted(self) -> None:
-        self._change(state=State.ENDED, reason=EndReason.DELETED.value, doors=(), note="")
+        self._news.change(state=State.ENDED, reason=EndReason.DELETED.value, doors=())
 
     # — inner: carrying out —
 
@@ -403,9 +423,8 @@ class Session:
     async def _keep_way(self, steps: Steps) -> None:
         assert steps.tunnel_to is not None
         await self._way.keep(steps.tunnel_to)
-        if self.view.state is State.READY and not self._stopping:
-            problem = self._way.problem
-            self._change(note=f"The way to it is interrupted: {problem}. {_TRYING_AGAIN}" if problem else "")
+        if problem := self._way.problem:
+            self._news.tell_trouble(f"The way to it is not open: {problem}. {_TRYING_AGAIN}")
         self._tell_doors()
 
     async def _ask(self, steps: Steps) -> None:
@@ -415,69 +434,84 @@ class Session:
             return
         if steps.probe and self._way.is_open:
             ready = await self._way.answers()
-        elif not steps.read_output:
-            return
-        elif self._app.ready_pattern is not None:
-            ready = bool(facts.forwards) and self._way.found_link(await self._printed())
+        elif steps.read_output:
+            ready = await self._seems_ready(facts)
         else:
-            ready = await self._way.greets(facts)
+            return
         if ready:
             self._ready()
         else:
             self._seen_unready = True
 
+    async def _seems_ready(self, facts: TaskFacts) -> bool:
+        """Know it without a tunnel: by the link that the app prints, or by the SSH greeting of the machine."""
+        if self._app.ready_pattern is None:
+            return await self._way.greets(facts)
+        if not facts.forwards:
+            return False
+        return self._way.found_link(await self._output()) or self._way.found_link(await self._log_file())
+
+    async def _output(self) -> str:
+        with contextlib.suppress(RunQarnotError):
+            return await self._account.call(self._cloud.output, self.view.id)
+        return ""
+
+    async def _log_file(self) -> str:
+        """The beginning of the app's log among the results: the link is in its first lines."""
+        with contextlib.suppress(RunQarnotError):
+            return (await self.result_head(_LOG_FILE)).decode(errors="replace")
+        return ""
+
     def _ready(self) -> None:
         """It answers. Since when is known only to who has seen it not answer."""
         since = self.view.ready or (self._account.now() if self._seen_unready else None)
-        note = f"Running: {self._app.title} is at work" if self._app.ends_by_itself else ""
-        self._set(replace(self.view, state=State.READY, ready=since, note=note))
+        self._news.change(state=State.READY, ready=since)
+        if self._app.ends_by_itself:
+            self._news.tell_usual(f"Running: {self._app.title} is at work")
         self._tell_doors()
-
-    async def _printed(self) -> str:
-        """What the app printed; where the cluster shows no output, its log among the results."""
-        with contextlib.suppress(RunQarnotError):
-            if text := await self._account.call(self._cloud.output, self.view.id):
-                return text
-        if (bucket := self.view.results) is not None:
-            with contextlib.suppress(RunQarnotError):
-                content = await asyncio.to_thread(lambda: b"".join(self._cloud.storage.read(bucket, _LOG_FILE)))
-                return content.decode(errors="replace")
-        return ""
 
     async def _snapshot(self, facts: TaskFacts) -> None:
         call = self._account.call
-        snapshot = await patiently(lambda: call(self._cloud.snapshot, facts), self._tell_note)
-        wait = 0.2
+        snapshot = await patiently(lambda: call(self._cloud.snapshot, facts), self._news.tell_trouble)
+        loop, wait = asyncio.get_running_loop(), 0.2
+        looked = loop.time()
         while True:
-            status = await patiently(lambda: call(self._cloud.snapshot_status, facts, snapshot), self._tell_note)
+            status = await patiently(
+                lambda: call(self._cloud.snapshot_status, facts, snapshot), self._news.tell_trouble
+            )
             if status == "success":
                 break
             if status == "failure":
                 raise SessionError("save-failed", name=self.view.name, message="the cluster says that it failed")
+            if loop.time() > looked + _LOOK_SECONDS:  # a machine that is gone finishes no snapshot
+                looked = loop.time()
+                await self._look()
+                if self.view.is_over or self.view.attempt > facts.attempt > 0:
+                    raise SessionError("save-failed", name=self.view.name, message="its machine went away meanwhile")
             await asyncio.sleep(wait)
             wait = min(wait * 1.5, 3.0)
-        self._change(saved=self._account.now())
+        self._news.change(saved=self._account.now())
 
     async def _stop(self, *, save: bool) -> None:
-        call = self._account.call
-        self._see(await patiently(lambda: call(self._cloud.task, self.view.id, self.view.name), self._tell_note))
-        if save and self.view.state in _RUNNING:
+        call, tell = self._account.call, self._news.tell_trouble
+        self._see(await patiently(lambda: call(self._cloud.task, self.view.id, self.view.name), tell))
+        if save and self.view.state in {*_RUNNING, State.UNKNOWN}:
             await self.save()
-        if self.view.is_over:
-            return
-        self._change(note="Stopping…")
-        facts = self.facts
-        assert facts is not None
-        await patiently(lambda: call(self._cloud.abort, facts), self._tell_note)
-        while not self.view.is_over:
-            await patiently(self._look, self._tell_note)
-            if not self.view.is_over:
-                await asyncio.sleep(0.3)
+        loop, asked = asyncio.get_running_loop(), float("-inf")
+        with self._news.doing("Stopping…"):
+            while not self.view.is_over:
+                facts = self.facts
+                if facts is not None and loop.time() > asked + _ABORT_AGAIN_SECONDS:
+                    asked = loop.time()
+                    await patiently(lambda: call(self._cloud.abort, facts), tell)  # noqa: B023  called at once
+                await patiently(self._look, tell)
+                await asyncio.sleep(0 if self.view.is_over else 0.3)
 
     async def _close_job(self) -> None:
-        if self.facts is not None and self.facts.job is not None and self.view.is_over:
+        facts = self.facts  # only if the cluster itself said that it ended: terminating a job ends what is in it
+        if facts is not None and facts.job is not None and observed_state(facts.state) in FINAL:
             with contextlib.suppress(RunQarnotError):  # only a count in the account's quota
-                await self._account.call(self._cloud.close_job, self.facts)
+                await self._account.call(self._cloud.close_job, facts)
 
     async def _fetch_log(self) -> tuple[str, bool]:
         """The output so far, and whether there will be no more."""
@@ -489,28 +523,12 @@ class Session:
 
     # — inner: telling —
 
-    def _tell_note(self, note: str) -> None:
-        self._change(note=note)
-
     def _tell_doors(self) -> None:
         if self.facts is not None and not self.view.is_over:
-            self._change(doors=self._way.doors(self.facts) if self.view.state is State.READY else ())
-
-    def _change(self, **changes: object) -> None:
-        self._set(replace(self.view, **changes))  # type: ignore[arg-type]
-
-    def _set(self, view: SessionView) -> None:
-        if view == self.view:
-            return
-        if (view.attempt, view.state) != (self.view.attempt, self.view.state):
-            log.info("%s: %s, attempt %d", view.name, view.state, view.attempt)
-        before, self.view = self.view, view
-        self._account.catalog.hooks.changed(before, view)
-        for listener in list(self._listeners):
-            listener(view)
+            self._news.change(doors=self._way.doors(self.facts) if self.view.state is State.READY else ())
 
     async def _sleep(self, seconds: float) -> None:
         """Wait, but act at once when somebody wants something or the tunnel is lost."""
-        self._wake.clear()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), max(seconds, 0))
+        self._wake.clear()

@@ -9,7 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
-from itertools import islice
+from itertools import chain, islice
 
 import asyncssh
 
@@ -120,7 +120,7 @@ class Tunnel:
 
     async def _listen(self, connection: asyncssh.SSHClientConnection, app_port: int) -> int:
         """Listen on the port of before, else on the first free one."""
-        candidates = [self.port] if self.port else islice(free_ports(), 50)
+        candidates = chain([self.port] if self.port else [], islice(free_ports(), 50))
         problem: OSError = OSError("none was tried")
         for port in candidates:
             try:

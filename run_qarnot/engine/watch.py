@@ -7,6 +7,7 @@ answered by one request for the whole list. One that asks alone costs a request 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 from run_qarnot.cloud.facts import TaskFacts
@@ -64,13 +65,15 @@ class Watch:
                 future.exception()
 
     async def _ask(self, wanted: dict[str, tuple[str, asyncio.Future[TaskFacts]]]) -> dict[str, TaskFacts]:
+        found: dict[str, TaskFacts] = {}
         if len(wanted) > 1:
-            return {facts.id: facts for facts in await self._look_at_all()}
-        (task_id, (name, _)), *_ = wanted.items()
-        try:
-            return {task_id: await self._look_at_one(task_id, name)}
-        except NotFoundError:
-            return {}
+            found = {facts.id: facts for facts in await self._look_at_all()}
+        for task_id in (
+            wanted.keys() - found.keys()
+        ):  # a list may lag behind: only the task itself tells that it is gone
+            with contextlib.suppress(NotFoundError):
+                found[task_id] = await self._look_at_one(task_id, wanted[task_id][0])
+        return found
 
 
 def until_tick(now: float, wait: float) -> float:

@@ -37,7 +37,7 @@ class WayIn:
         self._lost = lost
         self._tunnel = Tunnel(user, [private_key])
         self._own_keys = False
-        self._denied = False
+        self._denied_by: Forward | None = None
         self._app_token: str | None = None
         self._place: Place | None = None
 
@@ -48,11 +48,12 @@ class WayIn:
             TunnelError: the key cannot be used.
         """
         self._tunnel = Tunnel(self._user, None if private_key is None else [private_key])
-        self._own_keys, self._denied = True, False
+        self._own_keys, self._denied_by = True, None
 
     def has_key(self, facts: TaskFacts) -> bool:
         """Whether this process has a key that the machine takes, as far as is known."""
-        return not self._denied and (self._own_keys or SESSION_KEY in _keys(facts))
+        denied = self._denied_by is not None and self._denied_by in facts.forwards  # another machine may accept it
+        return not denied and (self._own_keys or SESSION_KEY in _keys(facts))
 
     def can_tunnel(self, facts: TaskFacts) -> bool:
         return self._app.port is not None and self.has_key(facts)
@@ -69,7 +70,7 @@ class WayIn:
             await self._tunnel.open(forward, self._app.port)
         except TunnelError as error:
             log.info("%s: %s", self._name, error)
-            self._denied, self.problem = error.denied, str(error)
+            self._denied_by, self.problem = forward if error.denied else None, str(error)
         else:
             self._tunnel.when_lost(self._lost)
             self._place, self.problem = None, ""

@@ -203,7 +203,7 @@ class Page:
         self.form = replace(self.form, name=make_name(), resume="", key="")
         self.start_card.resumable = []
         self._show_draft()
-        self.start_card.show_files()
+        self.start_card.files.show()
 
     async def _show_account(self, account: Account) -> None:
         summary = await account.summary()
@@ -289,7 +289,7 @@ class Page:
         self.sessions.add(session)
         self.form = replace(self.form, name=make_name(), resume="")
         self._show_draft(("name", "resume"))
-        self.start_card.show_files()
+        self.start_card.files.show()
 
     def again(self, card: SessionCard) -> None:
         """Fill the form with what the session was started with; nothing starts before Start is pressed."""
@@ -305,7 +305,7 @@ class Page:
         if self.form.image in self.catalog.images:
             self._show_image()
         self._show_draft()
-        self.start_card.show_files()
+        self.start_card.files.show()
         self.start_card.call("come_here")
 
     async def restart(self, card: SessionCard) -> None:

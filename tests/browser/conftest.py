@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from support.chromium import ARGUMENTS, chromium
 from support.command import REPOSITORY, CommandLine, clean_environment
 from support.servers import Server, running
 from support.traffic import Traffic
+
+expect.set_options(timeout=20_000)  # a page that opens on a busy machine takes more than the five seconds of before
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +52,8 @@ def page(browser: Browser) -> Iterator[Page]:
     page = context.new_page()
     page.set_default_timeout(30_000)
     yield page
+    for tab in context.pages:
+        tab.goto("about:blank")  # the farewell by which a kernel ends; closing a context says none
     context.close()
 
 

@@ -32,3 +32,21 @@ def test_a_folder_keeps_its_shape_and_a_twin_is_asked_about(page: Page, demo: Se
     expect(rows).to_have_count(2)
     expect(rows.filter(has_text="data/a.txt")).to_contain_text("16 B · is here")
     expect(page.get_by_test_id("start")).to_be_enabled()
+
+
+def test_files_are_added_while_the_session_runs(page: Page, demo: Server, tmp_path: Path) -> None:
+    command = "until [ -s extra.txt ]; do sleep 0.1; done; cat extra.txt > got.txt"
+    page.goto(f"{demo.address()}?opt-image=command&opt-hours=1&opt-command={command}")
+    expect(page.get_by_test_id("account")).to_be_visible()
+    page.get_by_test_id("more").click()
+    page.get_by_test_id("name").fill("waits-for-more")
+    page.get_by_test_id("start").click()
+    card = page.get_by_test_id("session-waits-for-more")
+    expect(card.get_by_test_id("state")).to_contain_text("Ready", timeout=60_000)
+    (tmp_path / "extra.txt").write_text("came later")
+    card.get_by_test_id("add").click()
+    card.get_by_test_id("add-upload").set_input_files(tmp_path / "extra.txt")
+    card.get_by_test_id("add-send").click()
+    expect(card.get_by_test_id("state")).to_contain_text("Ended", timeout=60_000)
+    card.get_by_role("button", name="got.txt", exact=True).click()
+    expect(card.get_by_test_id("preview")).to_contain_text("came later")

@@ -81,7 +81,6 @@ def test_a_tunnel_is_opened_as_soon_as_there_is_a_forward_and_the_app_is_asked()
     steps = decide(starting, facts("FullyExecuting", forwards=[FORWARD]), can_tunnel=True, age=5)
     assert steps.tunnel_to == FORWARD
     assert steps.probe
-    assert not steps.read_output
     assert not decide(starting, facts("FullyExecuting"), can_tunnel=True, age=5).probe
 
 

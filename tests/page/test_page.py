@@ -57,7 +57,9 @@ def only_card(page: Page) -> SessionCard:
 
 def synced(page: Page) -> str:
     """All that the browser is sent as state."""
-    widgets = [page.shell, page.account_card, page.environment_card, page.start_card, *page.shell.sessions]
+    cards = [page.start_card, *page.shell.sessions]
+    widgets = [page.shell, page.account_card, page.environment_card, *cards]
+    widgets += [part for card in cards for name in ("share", "files", "results") if (part := getattr(card, name, None))]
     return json.dumps([widget.get_state() for widget in widgets], default=str)
 
 
@@ -112,7 +114,7 @@ class TestAccount:
             assert page.account is None
             assert page.account_card.summary is None
             assert page.shell.sessions == []
-            assert page.start_card.files == []
+            assert page.start_card.files.rows == []
             assert page.form.resume == ""
             assert reasons(page) == ["token"]
 
@@ -120,10 +122,10 @@ class TestAccount:
 
 
 def upload(page: Page, number: int, name: str, data: bytes) -> None:
-    tell(page.start_card, "begin", {"id": number, "name": name, "size": len(data)})
+    tell(page.start_card.files, "begin", {"id": number, "name": name, "size": len(data)})
     if data:
-        tell(page.start_card, "part", {"id": number, "offset": 0}, data)
-    tell(page.start_card, "finish", {"id": number})
+        tell(page.start_card.files, "part", {"id": number, "offset": 0}, data)
+    tell(page.start_card.files, "finish", {"id": number})
 
 
 class TestForm:
@@ -172,21 +174,21 @@ class TestForm:
     def test_files_come_and_go(self) -> None:
         async def scene(page: Page, _account: FakeAccount) -> None:
             await sign_in(page)
-            calls = record(page.start_card)
-            tell(page.start_card, "begin", {"id": 1, "name": "data.csv", "size": 6})
+            calls = record(page.start_card.files)
+            tell(page.start_card.files, "begin", {"id": 1, "name": "data.csv", "size": 6})
             assert reasons(page) == ["upload"]
-            tell(page.start_card, "part", {"id": 1, "offset": 0}, b"abc")
-            tell(page.start_card, "part", {"id": 1, "offset": 0}, b"abc")
-            tell(page.start_card, "part", {"id": 1, "offset": 3}, b"def")
+            tell(page.start_card.files, "part", {"id": 1, "offset": 0}, b"abc")
+            tell(page.start_card.files, "part", {"id": 1, "offset": 0}, b"abc")
+            tell(page.start_card.files, "part", {"id": 1, "offset": 3}, b"def")
             assert [call for call in calls if call[0] == "have"] == [
                 ("have", [1, 3]),
                 ("have", [1, 3]),
                 ("have", [1, 6]),
             ]
-            tell(page.start_card, "finish", {"id": 1})
+            tell(page.start_card.files, "finish", {"id": 1})
             assert reasons(page) == []
-            tell(page.start_card, "remove", {"id": 1})
-            assert page.start_card.files == []
+            tell(page.start_card.files, "remove", {"id": 1})
+            assert page.start_card.files.rows == []
 
         play(scene)
 
@@ -195,22 +197,22 @@ class TestForm:
         async def scene(page: Page, _account: FakeAccount) -> None:
             for name in ("begin", "part", "query", "finish", "remove"):
                 tell(
-                    page.start_card,
+                    page.start_card.files,
                     name,
                     {"id": number, "name": "x", "size": 3, "offset": 0},
                     *([b"abc"] * (name == "part")),
                 )
-            assert page.start_card.files == []
-            assert page.start_card.problem is None
+            assert page.start_card.files.rows == []
+            assert page.start_card.files.problem is None
 
         play(scene)
 
     def test_a_refused_file_is_said_and_the_browser_stops_sending(self) -> None:
         async def scene(page: Page, _account: FakeAccount) -> None:
-            calls = record(page.start_card)
-            tell(page.start_card, "begin", {"id": 1, "name": "../x", "size": 3})
+            calls = record(page.start_card.files)
+            tell(page.start_card.files, "begin", {"id": 1, "name": "../x", "size": 3})
             assert ("refused", [1]) in calls
-            assert page.start_card.problem["field"] == "upload"
+            assert page.start_card.files.problem["field"] == "upload"
 
         play(scene)
 
@@ -226,7 +228,7 @@ class TestStart:
             assert (spec.name, spec.image.id, spec.hours) == ("calm-heron-42", "base", 4.0)
             assert [(file.key, file.path.read_bytes()) for file in files] == [("x", b"abc")]
             assert page.form.name != "calm-heron-42"
-            assert page.start_card.files == []
+            assert page.start_card.files.rows == []
             await until(lambda: only_card(page).session.following, "somebody to follow it")  # type: ignore[attr-defined]
 
         play(scene)
@@ -250,7 +252,7 @@ class TestStart:
             await until(lambda: page.start_card.problem, "the sentence")
             assert not page.start_card.starting
             assert page.form.name == "calm-heron-42"
-            assert len(page.start_card.files) == 1
+            assert len(page.start_card.files.rows) == 1
 
         play(scene)
 
@@ -265,7 +267,7 @@ class TestStart:
             tell(page.environment_card, "choose", {"id": "base"})
             tell(only_card(page), "again")
             assert (page.form.image, page.form.hours, page.form.options) == ("torch", "1", {"workers": "3"})
-            assert [row["name"] for row in page.start_card.files] == ["x"]
+            assert [row["name"] for row in page.start_card.files.rows] == ["x"]
             assert page.environment_card.chosen == "torch"
             assert len(account.started) == 1
 
@@ -502,6 +504,41 @@ class TestResults:
             assert results.shown is None
             assert results.problem is None
             assert len(calls) == 1
+
+        with_session(scene)
+
+
+class TestAdding:
+    def test_files_are_added_to_a_running_session_once_they_are_here(self) -> None:
+        async def scene(page: Page, session: FakeSession) -> None:
+            card = only_card(page)
+            session.become(state=State.READY)
+            tell(card, "add", {"replace": False})
+            tell(card.files, "begin", {"id": 7, "name": "more.csv", "size": 3})
+            assert not card.can_add
+            tell(card, "add", {"replace": False})
+            tell(card.files, "part", {"id": 7, "offset": 0}, b"abc")
+            tell(card.files, "finish", {"id": 7})
+            assert card.can_add
+            tell(card, "add", {"replace": False})
+            await until(lambda: card.busy, "the sending to begin")
+            tell(card.files, "begin", {"id": 8, "name": "later.csv", "size": 3})
+            await until(lambda: not card.busy, "the files to be sent")
+            assert session.asked == ["add ['more.csv'] False"]
+            assert [row["name"] for row in card.files.rows] == ["later.csv"]
+
+        with_session(scene)
+
+    def test_what_could_not_be_sent_is_still_in_the_list(self) -> None:
+        async def scene(page: Page, session: FakeSession) -> None:
+            card = only_card(page)
+            session.become(state=State.READY)
+            tell(card.files, "begin", {"id": 7, "name": "empty", "size": 0})
+            tell(card.files, "finish", {"id": 7})
+            session.fail_next = SessionError("too-late", name="x")
+            tell(card, "add", {"replace": True})
+            await until(lambda: card.problem, "the sentence")
+            assert len(card.files.rows) == 1
 
         with_session(scene)
 

@@ -13,7 +13,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
@@ -46,6 +46,11 @@ class How:
     hang: bool = False  # nothing is heard until the proxy closes
     seconds: float = 0.0  # before anything is passed on
     before: Callable[[], object] = lambda: None  # is called before the request is passed on
+
+    def __str__(self) -> str:
+        """What is out of the ordinary: the same in every process, as the names of tests must be."""
+        unusual = [field.name for field in fields(self) if getattr(self, field.name) != field.default]
+        return " ".join(f"{name}={getattr(self, name)}" for name in unusual if name != "before") or "nothing"
 
 
 def answer(status: int, code: str) -> How:

@@ -14,12 +14,15 @@ import traitlets
 from ipywidgets import widget_serialization
 
 from run_qarnot.errors import RunQarnotError
+from run_qarnot.files import Upload
 from run_qarnot.page.component import Component, Fields, HostileInput, event
+from run_qarnot.page.components.files import Files
 from run_qarnot.page.components.results import Results
 from run_qarnot.page.components.share import Share, Shared
 from run_qarnot.page.downloads import Downloads
 from run_qarnot.page.rows import session_row
 from run_qarnot.page.tasks import Tasks, Throttle
+from run_qarnot.page.uploads import Arrival, Uploads
 from run_qarnot.redact import redact
 from run_qarnot.state import State
 from run_qarnot.view import SessionView
@@ -43,13 +46,15 @@ class Around:
 
 
 class SessionCard(Component):
-    """`busy` is what was pressed and is not done yet: "", "save", "stop" or "delete"."""
+    """`busy` is what was pressed and is not done yet: "", "add", "save", "stop" or "delete"."""
 
     source = Path(__file__).with_suffix(".vue")
 
     view: Any = traitlets.Dict().tag(sync=True)
     busy = traitlets.Unicode("").tag(sync=True)
     folded = traitlets.Bool(False).tag(sync=True)
+    files: Any = traitlets.Any().tag(sync=True, **widget_serialization)  # to be added while it runs
+    can_add = traitlets.Bool(False).tag(sync=True)
     results: Any = traitlets.Any().tag(sync=True, **widget_serialization)
     share: Any = traitlets.Any().tag(sync=True, **widget_serialization)
     fresh = traitlets.Bool(False).tag(sync=True)  # just started: the browser goes there
@@ -74,7 +79,9 @@ class SessionCard(Component):
         self._unsubscribe: Callable[[], None] = session.subscribe(lambda _view: self._throttle())
         share = Share(tasks, lambda address: around.share(self, address))
         results = Results(tasks, session, downloads)
-        super().__init__("session", tasks, folded=session.view.is_over, share=share, results=results)
+        self._uploads = Uploads(downloads.folder)
+        files = Files(tasks, self._uploads, self._show_can_add, compact=True)
+        super().__init__("session", tasks, folded=session.view.is_over, share=share, results=results, files=files)
         self._show()
 
     def follow(self) -> None:
@@ -100,13 +107,15 @@ class SessionCard(Component):
         self.rest()
         self._throttle.cancel()
         self._unsubscribe()
-        for part in (self.share, self.results, self):
+        self._uploads.close()
+        for part in (self.share, self.results, self.files, self):
             part.close()
 
     def respeak(self) -> None:
         super().respeak()
         self.share.respeak()
         self.results.respeak()
+        self.files.respeak()
         self._show()
 
     @event
@@ -126,6 +135,19 @@ class SessionCard(Component):
     async def vue_stop(self, fields: Fields) -> None:
         save = fields.flag("save")
         await self._while_busy("stop", lambda: self.session.stop(save=save))
+
+    @event
+    async def vue_add(self, fields: Fields) -> None:
+        """Send the files of this card's list to the session."""
+        replace = fields.flag("replace")
+        if not self.can_add:
+            raise HostileInput("add")
+        sent = list(self._uploads)
+        uploads = [Upload(incoming.path, incoming.key) for incoming in sent]
+        await self._while_busy("add", lambda: self.session.add(uploads, replace=replace))
+        for incoming in sent:  # and no others, which came meanwhile
+            self._uploads.remove(incoming.id)
+        self.files.show()
 
     @event
     async def vue_unfolded(self, _fields: Fields) -> None:
@@ -169,6 +191,10 @@ class SessionCard(Component):
         if before is not None and before.state != view.state:
             self._react(view)
         self._around.changed(before, view)
+
+    def _show_can_add(self) -> None:
+        files = list(self._uploads)
+        self.can_add = bool(files) and all(incoming.arrival is Arrival.HERE for incoming in files)
 
     def _react(self, view: SessionView) -> None:
         """The state is a new one: show what one wants to see then."""

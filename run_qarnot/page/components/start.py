@@ -10,11 +10,11 @@ import traitlets
 from ipywidgets import widget_serialization
 
 from run_qarnot.errors import InputError
-from run_qarnot.page.component import Buffers, Component, Fields, HostileInput, event
+from run_qarnot.page.component import Component, Fields, event
+from run_qarnot.page.components.files import Files
 from run_qarnot.page.components.share import Share, Shared
-from run_qarnot.page.rows import file_row
 from run_qarnot.page.tasks import Tasks
-from run_qarnot.page.uploads import PART_BYTES, WINDOW, Uploads
+from run_qarnot.page.uploads import Uploads
 from run_qarnot.page.viewmodel import holds_private_key
 
 FORM_FIELDS = ("name", "hours", "resume", "key")
@@ -30,7 +30,7 @@ class StartCard(Component):
 
     source = Path(__file__).with_suffix(".vue")
 
-    files: Any = traitlets.List().tag(sync=True)
+    files: Any = traitlets.Any().tag(sync=True, **widget_serialization)
     blockers: Any = traitlets.List().tag(sync=True)
     draft: Any = traitlets.Dict().tag(sync=True)
     revision = traitlets.Int(0).tag(sync=True)
@@ -39,8 +39,6 @@ class StartCard(Component):
     image_title = traitlets.Unicode("").tag(sync=True)
     starting = traitlets.Bool(False).tag(sync=True)
     share: Any = traitlets.Any().tag(sync=True, **widget_serialization)
-    part_bytes = traitlets.Int(PART_BYTES).tag(sync=True)
-    window = traitlets.Int(WINDOW).tag(sync=True)
 
     def __init__(
         self,
@@ -51,15 +49,14 @@ class StartCard(Component):
         changed: Callable[[], None],
         share: Callable[[str], Shared],
     ) -> None:
-        self._uploads = uploads
         self._set_form = set_form
         self._start = start
-        self._changed = changed
-        super().__init__("start", tasks, share=Share(tasks, share))
+        super().__init__("start", tasks, share=Share(tasks, share), files=Files(tasks, uploads, changed))
 
     def respeak(self) -> None:
         super().respeak()
         self.share.respeak()
+        self.files.respeak()
 
     @event
     def vue_form(self, fields: Fields) -> None:
@@ -70,54 +67,6 @@ class StartCard(Component):
     async def vue_start(self, fields: Fields) -> None:
         self._take(fields)
         await self._start()
-
-    @event
-    def vue_begin(self, fields: Fields) -> None:
-        """The browser is about to send a file."""
-        number = fields.whole("id")
-        try:
-            self._uploads.begin(number, fields.text("name", 4000), fields.whole("size"))
-        except HostileInput:
-            raise
-        except Exception:
-            self.call("refused", number)
-            raise
-        finally:
-            self.show_files()
-
-    @event
-    def vue_part(self, fields: Fields, buffers: Buffers) -> None:
-        """A part of a file; answered with how much of it is here, whatever happened to the part."""
-        number, offset = fields.whole("id"), fields.whole("offset")
-        try:
-            if len(buffers) == 1:
-                self._uploads.part(number, offset, buffers[0])
-        except Exception:
-            self.show_files()
-            raise
-        finally:
-            self.call("have", number, self._uploads.received(number))
-
-    @event
-    def vue_query(self, fields: Fields) -> None:
-        """The browser has not heard from us for a while."""
-        number = fields.whole("id")
-        self.call("have", number, self._uploads.received(number))
-
-    @event
-    def vue_finish(self, fields: Fields) -> None:
-        self._uploads.finish(fields.whole("id"))
-        self.show_files()
-
-    @event
-    def vue_remove(self, fields: Fields) -> None:
-        self._uploads.remove(fields.whole("id"))
-        self.show_files()
-
-    def show_files(self) -> None:
-        """Show the list of files as it is, and what follows from it."""
-        self.files = [file_row(incoming) for incoming in self._uploads]
-        self._changed()
 
     def show_draft(self, values: dict[str, str], only: Sequence[str] = FORM_FIELDS) -> None:
         """Have the browser take over `only` these fields."""

@@ -93,6 +93,9 @@ class FakeSession:
         await self._do("stop" if save else "stop --no-save")
         self.become(state=State.ENDED, reason="stopped")
 
+    async def add(self, uploads: Sequence[Upload], *, replace: bool = False) -> None:
+        await self._do(f"add {[upload.key for upload in uploads]} {replace}")
+
     async def delete(self, *, files: bool = False) -> None:
         await self._do("delete --files" if files else "delete")
 
