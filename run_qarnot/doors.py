@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import quote, urlencode
 
@@ -29,7 +29,7 @@ class Door:
     """One way in: an address to open, a command to type, or both; and a sentence for people."""
 
     kind: DoorKind
-    url: str | None
+    url: str | None = field(repr=False)  # the app's token is in it
     command: str | None
     note: str
 
@@ -51,7 +51,7 @@ class Reach:
     app_title: str
     app_port: int | None  # inside the container; none for a plain machine
     open_path: str  # of the app's page, such as "/lab"
-    app_token: str | None
+    app_token: str | None = field(repr=False)
     ssh_user: str
     forwards: tuple[Forward, ...]
     session_key_accepted: bool

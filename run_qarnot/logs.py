@@ -37,8 +37,14 @@ def configure(level: str | None = None, file: Path | None = None, config: Path |
         root.setLevel(min(console.level, logging.INFO))
     if file is not None:
         root.addHandler(_file_handler(file))
-    for handler in root.handlers:
+    for handler in _all_handlers():
         handler.setFormatter(RedactingFormatter(handler.formatter or logging.Formatter(_FORMAT)))
+
+
+def _all_handlers() -> set[logging.Handler]:
+    """Those of the root, and those that a configuration gave to single loggers."""
+    loggers = [logging.getLogger(), *logging.getLogger().manager.loggerDict.values()]
+    return {handler for logger in loggers if isinstance(logger, logging.Logger) for handler in logger.handlers}
 
 
 def _file_handler(file: Path) -> logging.Handler:
@@ -55,7 +61,7 @@ def _file_handler(file: Path) -> logging.Handler:
 def _read_config(config: Path) -> None:
     try:
         logging.config.fileConfig(config, disable_existing_loggers=False)
-    except (OSError, KeyError, ValueError, RuntimeError) as error:
+    except Exception as error:  # it evaluates what stands in the file, so anything can come out
         raise InputError(
             "settings", name="RUN_QARNOT_LOG", value=config, problem=f"cannot be used: {error}",
             hint="Give the path of a logging.config file, or leave the variable away.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -49,6 +49,10 @@ class TaskPlan:
     def inputs(self) -> str:
         """The bucket to which this session's own files are uploaded."""
         return self.resources[-1]
+
+    def starting(self, now: datetime) -> TaskPlan:
+        """Return the plan for a submission now: the limit begins with it, not with the uploads before."""
+        return replace(self, labels={**self.labels, Label.ENDS: _label_time(now + self.time_limit)})
 
     @staticmethod
     def bucket_names(name: str) -> tuple[str, str]:
@@ -109,7 +113,7 @@ def make_plan(
             Label.IMAGE: image.id,
             Label.APP: app.kind,
             Label.VERSION: version,
-            Label.ENDS: (now + limit).isoformat(timespec="seconds").replace("+00:00", "Z"),
+            Label.ENDS: _label_time(now + limit),
             Label.KEYS: "+".join(kinds),
         },
         time_limit=limit,
@@ -122,3 +126,7 @@ def make_plan(
 def _constant(value: str | float) -> str:
     """As a container expects it: `true`, not `True`."""
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _label_time(time: datetime) -> str:
+    return time.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -20,7 +20,7 @@ _secrets: set[str] = set()
 _PATTERNS = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), MASK),
     (re.compile(r"(PuTTY-User-Key-File-\d:).*", re.DOTALL), rf"\1 {MASK}"),
-    (re.compile(r"(?i)\b((?:access_)?token=)[^\s&\"'<>]+"), rf"\1{MASK}"),
+    (re.compile(r"(?i)(?<![a-z])((?:access_)?token=)[^\s&\"'<>]+"), rf"\1{MASK}"),
     (re.compile(r"(?i)(authorization['\"]?\s*[:=]\s*['\"]?(?:(?:bearer|token|basic)\s+)?)[^\s,'\"}]+"), rf"\1{MASK}"),
     (re.compile(r"(?i)(x-amz-(?:signature|credential|security-token)=)[^\s&\"'<>]+"), rf"\1{MASK}"),
 )

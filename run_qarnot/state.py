@@ -45,7 +45,7 @@ RESTARTS = frozenset({State.WAITING, State.LOADING, State.STARTING})
 
 ORDER = {state: rank for rank, state in enumerate(State) if state is not State.UNKNOWN}
 FINAL = frozenset({State.ENDED, State.FAILED})
-ALIVE = frozenset(ORDER) - FINAL
+ALIVE = frozenset(State) - FINAL - {State.UNKNOWN}
 
 _OBSERVED = {
     "unsubmitted": State.PREPARING,

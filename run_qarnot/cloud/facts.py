@@ -7,7 +7,7 @@ Tolerant on purpose: a field that is missing or null becomes an empty value, nev
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,7 +31,7 @@ class TaskFacts:
     started: datetime | None  # when the present state began
     job: str | None
     labels: Mapping[str, str]
-    constants: Mapping[str, str]
+    constants: Mapping[str, str] = field(repr=False)  # the app's token, and secret options
     resources: tuple[str, ...]
     results: str | None
     results_count: int
@@ -65,7 +65,7 @@ def read_task(body: Mapping[str, Any]) -> TaskFacts:
         ended=read_time(body.get("endDate")),
         started=read_time(body.get("stateTransitionTime")),
         job=str(body["jobUuid"]) if body.get("jobUuid") else None,
-        labels={str(key): str(value) for key, value in (body.get("labels") or {}).items()},
+        labels={str(key): str(value) for key, value in _mapping(body.get("labels")).items()},
         constants={str(item.get("key")): str(item.get("value")) for item in body.get("constants") or []},
         resources=tuple(_resources(body)),
         results=body.get("resultBucket") or None,
@@ -87,7 +87,7 @@ def read_time(text: object) -> datetime | None:
 
 
 def _instances(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    running = (body.get("status") or {}).get("runningInstancesInfo") or {}
+    running = _mapping(_mapping(body.get("status")).get("runningInstancesInfo"))
     return [instance for instance in running.get("perRunningInstanceInfo") or [] if isinstance(instance, Mapping)]
 
 
@@ -113,8 +113,13 @@ def _resources(body: Mapping[str, Any]) -> Iterable[str]:
 
 def _error(errors: Any) -> str | None:
     for error in errors or []:
-        return str(error.get("message") or error.get("code") or "") or None
+        if isinstance(error, Mapping):
+            return str(error.get("message") or error.get("code") or "") or None
     return None
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _integer(value: object) -> int:

@@ -53,10 +53,6 @@ class Storage:
         """Return the files of a bucket; a bucket that does not exist has none."""
         return list(self._list(bucket, prefix))
 
-    def is_empty(self, bucket: str) -> bool:
-        """Whether nothing is in the bucket, or it does not exist."""
-        return next(self._list(bucket, ""), None) is None
-
     def upload(
         self,
         bucket: str,
@@ -154,7 +150,9 @@ class Storage:
                     self._quick.attempt(partial(self._client.abort_multipart_upload, **names))
         for start in iter(lambda: [{"Key": file.key} for file in self._first(bucket, 1000)], []):
             objects = {"Objects": start, "Quiet": True}
-            self._quick.attempt(partial(self._client.delete_objects, Bucket=bucket, Delete=objects))
+            answer = self._quick.attempt(partial(self._client.delete_objects, Bucket=bucket, Delete=objects))
+            for error in answer.get("Errors", []):  # a 200 all the same; asking again would never end
+                raise RefusedError("storage-refused", action="DeleteObjects", message=error.get("Message", "no reason"))
         with translated(self._cluster), contextlib.suppress(self._client.exceptions.NoSuchBucket):
             self._client.delete_bucket(Bucket=bucket)
 

@@ -200,12 +200,12 @@ async def _following(session: Session, *, quiet: bool = False) -> AsyncIterator[
         session.subscribe(show.Phases())
     work = asyncio.current_task()
     assert work is not None
-    failure: list[RunQarnotError] = []
+    failure: list[Exception] = []
 
     async def follow() -> None:
         try:
             await session.follow()
-        except RunQarnotError as error:
+        except Exception as error:  # noqa: BLE001  whatever it is, it comes out of the block
             failure.append(error)
             work.cancel()
 
@@ -217,6 +217,8 @@ async def _following(session: Session, *, quiet: bool = False) -> AsyncIterator[
             work.uncancel()
             raise failure[0] from None
         await _end(following)  # a submission under way is seen through, so that we know what to say
+        if failure:
+            raise failure[0] from None
         _say_that_it_goes_on(session.view)
         raise
     finally:
@@ -258,7 +260,7 @@ async def _stay(session: Session, *, browser: bool) -> None:
 
 
 async def _look_shortly(session: Session) -> None:
-    with contextlib.suppress(TimeoutError):
+    with contextlib.suppress(TimeoutError, RunQarnotError):  # what the cluster told of it before is shown all the same
         async with asyncio.timeout(_LOOK_SECONDS):
             await session.look()
 
@@ -288,13 +290,16 @@ def _say_that_it_goes_on(view: SessionView) -> None:
 
 
 def _read_key(file: Path | None) -> str | None:
-    if file is None:
-        return None
+    return None if file is None else check_public_key(_read_text(file))
+
+
+def _read_text(file: Path) -> str:
     try:
-        text = file.expanduser().read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError("file-unreadable", field="ssh-key", path=file, problem=str(error)) from error
-    return check_public_key(text)
+        return file.expanduser().read_text(encoding="utf-8")
+    except OSError as error:
+        raise InputError("file-unreadable", field="ssh-key", path=file, problem=error.strerror) from error
+    except UnicodeDecodeError as error:
+        raise InputError("file-unreadable", field="ssh-key", path=file, problem="it is no text") from error
 
 
 def _identity(file: Path | None) -> str | None:
@@ -310,7 +315,7 @@ def _use_own_key(session: Session, file: Path | None) -> None:
     if session.knows_session_key:
         return
     private = _identity(file) or (str(file) if file is not None and file.suffix != ".pub" else None)
-    session.use_own_keys(None if private is None else Path(private).expanduser().read_text(encoding="utf-8"))
+    session.use_own_keys(None if private is None else _read_text(Path(private)))
 
 
 def _matches(file: StoredFile, patterns: list[str]) -> bool:

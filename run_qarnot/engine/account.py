@@ -129,7 +129,7 @@ class Account:
         if not profiles:
             wanted = ", ".join(spec.image.profile)
             raise RefusedError("profile-missing", image=spec.image.name, profiles=wanted)
-        await self._check_unused(spec.name)
+        await self._check_unused(spec.name, {upload.key for upload in uploads})
         plan = make_plan(
             spec,
             launch_id=make_launch_id(),
@@ -153,12 +153,16 @@ class Account:
             return ()
         return (*facts.resources, *([facts.results] if facts.results else []))
 
-    async def _check_unused(self, name: str) -> None:
-        """Shared bucket names once let two sessions destroy each other's files (`design.md` §11)."""
+    async def _check_unused(self, name: str, uploads: set[str]) -> None:
+        """Shared bucket names once let two sessions destroy each other's files (`design.md` §11).
+
+        A start that broke off while its files travelled may be repeated: of what is there, nothing is overwritten.
+        """
         if any(task.name == name for task in await self.call(self.cloud.tasks)):
             raise InputError("name-taken", field="name", name=name)
-        for bucket in TaskPlan.bucket_names(name):
-            if not await asyncio.to_thread(self.cloud.storage.is_empty, bucket):
+        for bucket, ours in zip(TaskPlan.bucket_names(name), (uploads, set()), strict=True):
+            found = await asyncio.to_thread(self.cloud.storage.files, bucket)
+            if {file.key for file in found} - ours - set(start.FILES):
                 raise InputError("bucket-taken", field="name", bucket=bucket)
 
 

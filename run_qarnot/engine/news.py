@@ -83,7 +83,11 @@ class News:
         """Change parts of the view."""
         self.set(replace(self.view, **changes))  # type: ignore[arg-type]
 
-    def set(self, view: SessionView) -> None:
+    def learn(self, **facts: object) -> None:
+        """Complete the view by what was so before: the listeners are told, but it is no event for plugins."""
+        self.set(replace(self.view, **facts), is_event=False)  # type: ignore[arg-type]
+
+    def set(self, view: SessionView, *, is_event: bool = True) -> None:
         """Set the view, with the note of the moment; nobody is told of what has not changed."""
         view = replace(view, note="" if view.state in FINAL else self._doing or self._trouble or self._usual)
         if view == self.view:
@@ -91,6 +95,7 @@ class News:
         before, self.view = self.view, view
         if (before.attempt, before.state) != (view.attempt, view.state):
             log.info("%s: %s, attempt %d", view.name, view.state, view.attempt)
-        self._changed(before, view)
+        if is_event:
+            self._changed(before, view)
         for listener in list(self._listeners):
             listener(view)

@@ -45,7 +45,6 @@ class Preparation:
         self._plan = plan
         self._uploads = uploads
         self._tell = tell
-        self._job: str | None = None
         self._given_up = threading.Event()
 
     @property
@@ -76,14 +75,14 @@ class Preparation:
             RunQarnotError: it cannot be done; nothing runs.
         """
         self._tell("Asking the cluster for a machine…")
-        call, plan = self._account.call, self._plan
-        self._job = await patiently(lambda: call(self._cloud.make_job, plan), self._tell)
+        call, plan = self._account.call, self._plan.starting(self._account.now())
+        job = await patiently(lambda: call(self._cloud.make_job, plan), self._tell)
         try:
-            facts = await patiently(lambda: call(self._cloud.make_task, plan, self._job), self._tell)
+            facts = await patiently(lambda: call(self._cloud.make_task, plan, job), self._tell)
         except UnreachableError:
             raise  # perhaps it runs: its job must stay, because it limits its time
         except RunQarnotError:
-            await call(self._cloud.drop_job, self._job)
+            await call(self._cloud.drop_job, job)
             raise
         await self._save_regularly(facts)
         return facts

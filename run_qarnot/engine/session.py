@@ -211,7 +211,7 @@ class Session:
             cost = await self._account.call(self._cloud.cost, self.view.id)
             carbon = await self._account.call(self._cloud.carbon, self.view.id)
             saved = max((file.modified for file in await self.results()), default=None)
-            self._news.change(cost=cost, carbon=carbon, saved=saved or self.view.saved)
+            self._news.learn(cost=cost, carbon=carbon, saved=saved or self.view.saved)
             if self.facts is not None and self.view.state is State.FAILED:
                 self._news.change(error=(await self._with_reason(self.facts)).error or self.view.error)
         return self.view
@@ -396,7 +396,8 @@ class Session:
 
     def _see(self, facts: TaskFacts) -> None:
         self.facts = facts
-        self._news.set(observe(self.view, facts, self._account.now()))
+        view = observe(self.view, facts, self._account.now())
+        self._news.set(replace(view, ends=label_time(facts.label(Label.ENDS)) or view.ends))
         self._tell_doors()
 
     def _deleted(self) -> None:

@@ -87,7 +87,7 @@ def _check(draft: TaskDraft, plan: TaskPlan, spec: SessionSpec) -> None:
     if draft.scheduling not in _SCHEDULING:
         raise UnusableError("scheduling", "there is no such way")
     most_hours = max(spec.image.max_hours, plan.time_limit / timedelta(hours=1))  # a limit is kept in whole seconds
-    limits = {"hours": (LEAST_HOURS, most_hours), "snapshot_minutes": (0, float("inf"))}
+    limits = {"hours": (LEAST_HOURS, most_hours), "snapshot_minutes": (0, 24 * 60)}
     for name, (least, most) in limits.items():
         value = getattr(draft, name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:

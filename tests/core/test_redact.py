@@ -31,6 +31,7 @@ def test_it_is_found_in_its_quoted_form_too():
     ("text", "secret"),
     [
         ("http://localhost:8888/lab?token=abcdef123", "abcdef123"),
+        ("JUPYTER_TOKEN=abcdef-123", "abcdef-123"),
         ("Authorization: 0123456789abcdef", "0123456789abcdef"),
         ("{'Authorization': 'Bearer xyz-123'}", "xyz-123"),
         ("?X-Amz-Credential=me&X-Amz-Signature=deadbeef", "deadbeef"),

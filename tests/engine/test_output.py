@@ -1,10 +1,13 @@
 """What a container printed."""
 
+import asyncio
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from run_qarnot.catalog.apps import BUILTIN
 from run_qarnot.engine import output
+from run_qarnot.errors import NotFoundError
 
 PATTERN = BUILTIN["jupyterlab"].ready_pattern
 
@@ -37,3 +40,29 @@ def test_the_newest_link_counts_and_half_a_link_is_none():
     assert output.find_link(PATTERN, text)["token"] == "new-12345"
     assert output.find_link(PATTERN, "http://127.0.0.1:8888/lab?token=...") is None, "Jupyter's masked line"
     assert output.find_link(PATTERN, "http://localhost:8888/lab?tok") is None
+
+
+def test_following_the_output_of_a_session_that_was_deleted_ends():
+    async def fetch():
+        raise NotFoundError("session-unknown", text="gone")
+
+    async def listen():
+        follower = output.Follower(fetch)
+        follower.subscribe(lambda lines: None)
+        await asyncio.wait_for(follower.finished(), 5)
+
+    asyncio.run(listen())
+
+
+def test_who_listens_again_at_once_is_told_all_the_same():
+    async def fetch():
+        return "hello\n", True
+
+    async def listen():
+        follower, heard = output.Follower(fetch), []
+        follower.subscribe(lambda lines: None)()
+        follower.subscribe(heard.extend)
+        await asyncio.wait_for(follower.finished(), 5)
+        return heard
+
+    assert asyncio.run(listen()) == ["hello"]

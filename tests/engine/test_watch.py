@@ -66,6 +66,21 @@ def test_a_task_that_is_gone_is_not_found_and_the_others_are_served():
     assert "my-name" in str(missing)
 
 
+def test_what_a_list_does_not_show_is_asked_for_by_itself_before_it_is_taken_for_gone():
+    """A list may lag behind; that it is short must not end a session, and its job with it."""
+    cluster = Cluster("a", "late")
+
+    async def short_list():
+        return cluster.tasks[:1]
+
+    async def ask():
+        watch = Watch(cluster.one, short_list)
+        return await asyncio.gather(watch.look("a", ""), watch.look("late", ""))
+
+    assert [facts.id for facts in asyncio.run(ask())] == ["a", "late"]
+    assert cluster.asked == ["late"]
+
+
 def test_an_error_reaches_all_who_asked_and_the_next_round_works():
     cluster = Cluster("a", "b")
     failing = True

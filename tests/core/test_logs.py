@@ -1,0 +1,63 @@
+"""Logging is configured in one place, and whoever writes a handler, it is behind the redaction."""
+
+import logging
+
+import pytest
+
+from run_qarnot import logs, redact
+from run_qarnot.errors import InputError
+
+CONFIG = """
+[loggers]
+keys=root,engine
+[handlers]
+keys=root,engine
+[formatters]
+keys=
+[logger_root]
+handlers=root
+[logger_engine]
+qualname=test.engine
+propagate=0
+level=INFO
+handlers=engine
+[handler_root]
+class=FileHandler
+args=({root!r},)
+[handler_engine]
+class=FileHandler
+args=({engine!r},)
+"""
+
+
+@pytest.fixture(autouse=True)
+def _as_before(monkeypatch):
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    formatters = [handler.formatter for handler in handlers]
+    monkeypatch.setattr(redact, "_secrets", set())
+    yield
+    for handler in set(root.handlers) - set(handlers):
+        handler.close()
+    root.handlers[:], root.level = handlers, level
+    for handler, formatter in zip(handlers, formatters, strict=True):
+        handler.setFormatter(formatter)
+
+
+def test_a_file_of_the_users_own_configuration_holds_no_secret(tmp_path):
+    root, engine = tmp_path / "root.log", tmp_path / "engine.log"
+    (tmp_path / "logging.conf").write_text(CONFIG.format(root=str(root), engine=str(engine)))
+    redact.protect("very-secret-token")
+    logs.configure(config=tmp_path / "logging.conf")
+    logging.getLogger("test.engine").info("asked with %s", "very-secret-token")
+    logging.getLogger("test.other").warning("and with very-secret-token")
+    for file in (root, engine):
+        assert redact.MASK in file.read_text()
+        assert "very-secret-token" not in file.read_text()
+
+
+@pytest.mark.parametrize("text", ["", "no ini", "[handlers]\nkeys=x\n[handler_x]\nclass=no.such.Handler\nargs=()"])
+def test_a_configuration_that_cannot_be_used_is_said(tmp_path, text):
+    (tmp_path / "logging.conf").write_text(text)
+    with pytest.raises(InputError, match="RUN_QARNOT_LOG"):
+        logs.configure(config=tmp_path / "logging.conf")

@@ -1,0 +1,44 @@
+"""What is known of a session, and who is told."""
+
+from run_qarnot.engine.news import News
+from run_qarnot.state import State
+from run_qarnot.view import SessionView
+
+VIEW = SessionView("id", "n", "base", "jupyterlab", "JupyterLab", State.READY, 1)
+
+
+def test_what_is_being_done_and_what_is_in_the_way_do_not_wipe_each_other_out():
+    news = News(VIEW, lambda *_: None)
+    news.tell_trouble("It does not answer.")
+    with news.doing("Saving your files…") as tell:
+        assert news.view.note == "Saving your files…"
+        news.tell_trouble("")
+        assert news.view.note == "Saving your files…"
+        news.tell_trouble("It does not answer again.")
+        tell("Still saving…")
+        assert news.view.note == "Still saving…"
+    assert news.view.note == "It does not answer again."
+    news.tell_trouble("")
+    assert news.view.note == ""
+
+
+def test_an_end_has_no_note():
+    news = News(VIEW, lambda *_: None)
+    news.tell_trouble("It does not answer.")
+    news.change(state=State.ENDED, reason="stopped")
+    assert news.view.note == ""
+
+
+def test_nobody_is_told_twice_of_the_same_and_plugins_not_of_what_was_so_before():
+    heard, events = [], []
+    news = News(VIEW, lambda before, after: events.append(after))
+    unsubscribe = news.subscribe(heard.append)
+    news.change(cost=1.0)
+    news.change(cost=1.0)
+    news.learn(cost=2.0)
+    assert [view.cost for view in heard] == [1.0, 2.0]
+    assert [view.cost for view in events] == [1.0]
+    unsubscribe()
+    unsubscribe()
+    news.change(cost=3.0)
+    assert len(heard) == 2
