@@ -45,7 +45,7 @@ def _read_file(path: Path, source: str) -> Reading:
     if not document.text and document.problems:
         return Reading((), tuple(document.problems))
     data, lines = document.data, Lines(document.text)
-    problems = [*document.problems, *_top_problems(data, source, lines)]
+    problems = [*document.problems, *_top_problems(data, source, lines, whole=not document.problems)]
     tables = {key: data[key] if isinstance(data.get(key), dict) else {} for key in ("defaults", "images")}
     defaults, wrong = _checked_defaults(tables["defaults"], source, lines)
     reading = read_entries(tables["images"], source, defaults, lines)
@@ -105,7 +105,7 @@ def raise_as_unknown(entry: Mapping[str, Any]) -> None:
     Image.model_validate({"id": "x", **{f"{key} ": "" for key in INTERNAL & entry.keys()}})
 
 
-def _top_problems(data: Mapping[str, Any], source: str, lines: Lines) -> Iterable[Problem]:
+def _top_problems(data: Mapping[str, Any], source: str, lines: Lines, *, whole: bool) -> Iterable[Problem]:
     for key in data:
         if key not in TOP_KEYS:
             facts: dict[str, Any] = {
@@ -115,7 +115,7 @@ def _top_problems(data: Mapping[str, Any], source: str, lines: Lines) -> Iterabl
             }
             yield make_problem("key-unknown", source, key=key, line=lines.of(key), **facts)
     schema = data.get("schema")
-    if schema != SCHEMA or isinstance(schema, bool):
+    if (whole or schema is not None) and (schema != SCHEMA or isinstance(schema, bool)):
         found = "nothing" if schema is None else show_value(schema)
         yield make_problem("schema", source, key="schema", line=lines.of("schema") or 1, schema=SCHEMA, found=found)
     for key in ("defaults", "images"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import NoReturn
 
 from run_qarnot import __version__
 
@@ -29,17 +30,22 @@ COMMANDS: dict[str, str] = {
 }
 
 
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in two lines: what, and what to do."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{message[:1].upper()}{message[1:]}.\n`{self.prog} --help` lists what can be given.\n")
+
+
 def make_parser() -> argparse.ArgumentParser:
     """Make the parser of the command line."""
-    parser = argparse.ArgumentParser(
-        prog="run-qarnot", description="From data and a question to a notebook on a big remote machine."
-    )
+    parser = Parser(prog="run-qarnot", description="From data and a question to a notebook on a big remote machine.")
     parser.add_argument("--version", action="version", version=f"run-qarnot {__version__}")
-    logging = argparse.ArgumentParser(add_help=False)
+    logging = Parser(add_help=False)
     logging.add_argument("--log-level", default=None, choices=["debug", "info", "warning", "error"])
     logging.add_argument("--log-file", type=Path, metavar="FILE", help="rotates at 10 MB; ten are kept")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    made = {
+    made: dict[str, argparse.ArgumentParser] = {
         name: commands.add_parser(name, help=text, description=f"{name}: {text}.", parents=[logging])
         for name, text in COMMANDS.items()
     }

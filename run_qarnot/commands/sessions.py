@@ -41,6 +41,7 @@ async def launch(account: Account, arguments: Namespace) -> int:
         resume=arguments.resume,
         options=parse_settings(arguments.set),
     )
+    await _warn_of_unsaved(account, arguments.resume)
     session = await account.start(spec, uploads)
     session.use_identity(_identity(arguments.ssh_key))
     show.err(f"{session.view.name}: {image.name}, stops by itself after {spec.hours:g} hours")
@@ -50,7 +51,7 @@ async def launch(account: Account, arguments: Namespace) -> int:
         if arguments.detach:
             await session.until(lambda view: bool(view.id) or view.is_over)
         else:
-            await _until_ready(session)
+            await _until_ready(session, as_json=arguments.json)
         _print_session(session.view if arguments.open else _without_tunnel(session.view), arguments)
         if arguments.open:
             await _stay(session, browser=True)
@@ -231,12 +232,19 @@ async def _end(task: asyncio.Task[None]) -> None:
         await task
 
 
-async def _until_ready(session: Session) -> None:
-    """Wait until the app answers; of a batch, until it has ended."""
+async def _warn_of_unsaved(account: Account, resume: str | None) -> None:
+    if resume and not (older := await account.find(resume)).view.is_over:
+        show.err(f"{older.view.name} is still running: only what it has saved so far comes along.")
+
+
+async def _until_ready(session: Session, *, as_json: bool = False) -> None:
+    """Wait until the app answers; of a batch, until it has ended. Of a failure, programs get the session too."""
     batch = session.ends_by_itself
     view = await session.until(lambda view: view.is_over or (view.state is State.READY and not batch))
     if not view.is_over or (batch and view.state is State.ENDED):
         return
+    if as_json:
+        show.out_json(view.as_json())
     if view.state is State.FAILED:
         tail = (await session.logs()).splitlines()[-_LOG_LINES_ON_FAILURE:] if view.id else []
         facts = {"name": view.name, "reason": view.error or "", "inputs": view.inputs}

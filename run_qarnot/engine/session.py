@@ -18,6 +18,7 @@ from run_qarnot.engine.decide import Steps, decide, label_time, observe
 from run_qarnot.engine.news import News
 from run_qarnot.engine.patience import patiently, pauses
 from run_qarnot.engine.preparation import Preparation, upload
+from run_qarnot.engine.snapshot import take_snapshot
 from run_qarnot.engine.tunnel import TunnelError
 from run_qarnot.engine.watch import until_tick
 from run_qarnot.engine.way import WayIn
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 __all__ = ["Session", "StoredFile", "Upload"]
 
 _PROBE_SECONDS = 0.2
-_LOOK_SECONDS = 3.0  # while a snapshot is waited for
 _ABORT_AGAIN_SECONDS = 10.0  # a task that was still queued may have refused the first time
 _ADDRESS_SECONDS = 300
 _LOG_FILE = "logs/qarnot.log"  # where the original images write their link (§3.5)
@@ -211,6 +211,8 @@ class Session:
             cost = await self._account.call(self._cloud.cost, self.view.id)
             carbon = await self._account.call(self._cloud.carbon, self.view.id)
             saved = max((file.modified for file in await self.results()), default=None)
+            if self.view.state is State.ENDED and self.view.ended is not None:
+                saved = self.view.ended  # results are uploaded at the end, a cancelled session's too
             self._news.learn(cost=cost, carbon=carbon, saved=saved or self.view.saved)
             if self.facts is not None and self.view.state is State.FAILED:
                 self._news.change(error=(await self._with_reason(self.facts)).error or self.view.error)
@@ -436,21 +438,13 @@ class Session:
         if steps.probe and self._way.is_open:
             ready = await self._way.answers()
         elif steps.read_output:
-            ready = await self._seems_ready(facts)
+            ready = await self._way.seems_ready(facts, (self._output, self._log_file))
         else:
             return
         if ready:
             self._ready()
         else:
             self._seen_unready = True
-
-    async def _seems_ready(self, facts: TaskFacts) -> bool:
-        """Know it without a tunnel: by the link that the app prints, or by the SSH greeting of the machine."""
-        if self._app.ready_pattern is None:
-            return await self._way.greets(facts)
-        if not facts.forwards:
-            return False
-        return self._way.found_link(await self._output()) or self._way.found_link(await self._log_file())
 
     async def _output(self) -> str:
         with contextlib.suppress(RunQarnotError):
@@ -472,25 +466,11 @@ class Session:
         self._tell_doors()
 
     async def _snapshot(self, facts: TaskFacts) -> None:
-        call = self._account.call
-        snapshot = await patiently(lambda: call(self._cloud.snapshot, facts), self._news.tell_trouble)
-        loop, wait = asyncio.get_running_loop(), 0.2
-        looked = loop.time()
-        while True:
-            status = await patiently(
-                lambda: call(self._cloud.snapshot_status, facts, snapshot), self._news.tell_trouble
-            )
-            if status == "success":
-                break
-            if status == "failure":
-                raise SessionError("save-failed", name=self.view.name, message="the cluster says that it failed")
-            if loop.time() > looked + _LOOK_SECONDS:  # a machine that is gone finishes no snapshot
-                looked = loop.time()
-                await self._look()
-                if self.view.is_over or self.view.attempt > facts.attempt > 0:
-                    raise SessionError("save-failed", name=self.view.name, message="its machine went away meanwhile")
-            await asyncio.sleep(wait)
-            wait = min(wait * 1.5, 3.0)
+        async def is_still_there() -> bool:
+            await self._look()
+            return not self.view.is_over and self.view.attempt <= max(facts.attempt, 1)
+
+        await take_snapshot(self._account, facts, self._news.tell_trouble, is_still_there)
         self._news.change(saved=self._account.now())
 
     async def _stop(self, *, save: bool) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from run_qarnot.catalog.apps import App
 from run_qarnot.cloud.facts import TaskFacts
@@ -84,18 +84,22 @@ class WayIn:
         port, path = self._tunnel.port, self._app.probe_path
         return self.is_open and port is not None and (path is None or await answers(port, path))
 
-    async def greets(self, facts: TaskFacts) -> bool:
-        """Know without a tunnel, and without a link in the output, that there is nothing left to wait for."""
-        ssh = next((forward for forward in facts.forwards if forward.app_port == SSH_PORT), None)
-        return self._app.ends_by_itself or (ssh is not None and await speaks_ssh(ssh.host, ssh.port))
+    async def seems_ready(self, facts: TaskFacts, printed: Iterable[Callable[[], Awaitable[str]]]) -> bool:
+        """Know it without a tunnel: by the link that the app prints, or by the SSH greeting of the machine.
 
-    def found_link(self, text: str) -> bool:
-        """Look for the app's own link in its output, and remember the token in it."""
-        match = output.find_link(self._app.ready_pattern, text) if self._app.ready_pattern else None
-        if match is None:
-            return False
-        self._app_token = match.groupdict().get("token") or self._app_token
-        return True
+        Arguments:
+            facts: the latest.
+            printed: the places where the link may stand; each is read only when it was not in those before.
+        """
+        if self._app.ready_pattern is None:
+            ssh = next((forward for forward in facts.forwards if forward.app_port == SSH_PORT), None)
+            return self._app.ends_by_itself or (ssh is not None and await speaks_ssh(ssh.host, ssh.port))
+        if facts.forwards:
+            for read in printed:
+                if match := output.find_link(self._app.ready_pattern, await read()):
+                    self._app_token = match.groupdict().get("token") or self._app_token
+                    return True
+        return False
 
     def doors(self, facts: TaskFacts) -> tuple[Door, ...]:
         """Work out the ways in."""

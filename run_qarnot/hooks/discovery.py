@@ -123,7 +123,7 @@ def _load(manager: Manager, plugin: Plugin, load: Callable[[], Any]) -> None:
 
 
 def _sources(settings: Settings) -> Iterator[tuple[Plugin, Callable[[], Any] | None]]:
-    for name, module in ((settings.images.name, builtin), ("auto-sklearn", autosklearn)):
+    for name, module in ((settings.images.name or str(settings.images), builtin), ("auto-sklearn", autosklearn)):
         yield Plugin(name, "built in", __version__), partial(importlib.import_module, module.__name__)
     for point in importlib.metadata.entry_points(group=spec.PROJECT):
         yield Plugin(point.name, "package", point.dist.version if point.dist else "", point.value), point.load

@@ -69,6 +69,9 @@ def serve(
         app.start()
 
 
+_OWN_NAMES = {"127.0.0.1": "localhost", "::1": "localhost"}
+
+
 def is_loopback(ip: str) -> bool:
     """Whether only this machine reaches the address."""
     with contextlib.suppress(ValueError):
@@ -114,7 +117,8 @@ class Dashboard(Voila):  # type: ignore[misc,unused-ignore]
 
     def _announce(self) -> None:
         """Say where the page is: from here on, connections are accepted and answered."""
-        host = "localhost" if is_loopback(self.ip) else socket.gethostname() if self.ip == "0.0.0.0" else self.ip  # noqa: S104
+        everywhere = self.ip in {"0.0.0.0", "::"}  # noqa: S104  compared, not bound
+        host = socket.gethostname() if everywhere else _OWN_NAMES.get(self.ip, self.ip)
         url = f"http://{host}:{self.port}{self.base_url}"
         print(f"Dashboard: {url}", flush=True)  # noqa: T201  the one line that people wait for
         if self.page_opened_by is not None:

@@ -70,7 +70,7 @@ def _common(body: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
         definition["resultBucket"] = body.get("resultsBucket") or None  # the vendor's document has both names
     definition["constants"] = constants_of(definition["constants"])
     definition["advancedResourceBuckets"] = _buckets(definition)
-    definition["resourceBuckets"] = [bucket["bucketName"] for bucket in definition["advancedResourceBuckets"]]
+    definition["resourceBuckets"] = []  # the SDK puts both lists together: one bucket must not stand in both (§2.3)
     scheduling = str(definition["schedulingType"])
     definition["schedulingType"] = {"ondemand": "onDemand"}.get(scheduling.casefold(), scheduling.casefold())
     return definition
@@ -78,7 +78,7 @@ def _common(body: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
 
 def _check_things(world: World, definition: dict[str, Any]) -> None:
     """The other things that a task or a pool names must be there."""
-    for bucket in definition["resourceBuckets"]:
+    for bucket in (bucket["bucketName"] for bucket in definition["advancedResourceBuckets"]):
         if not world.manager.storage.has_bucket(bucket):
             raise ApiError(404, f"No such bucket: {bucket}")
     project = definition["projectUuid"]

@@ -1,0 +1,82 @@
+"""Runs a command. One of the two places that show errors to people; the page is the other."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import sys
+import traceback
+from argparse import Namespace
+from pathlib import Path
+
+from run_qarnot import logs
+from run_qarnot.commands import catalog, link, plugins, servers, show
+from run_qarnot.commands.parser import parse
+from run_qarnot.errors import RunQarnotError
+from run_qarnot.settings import Settings, read_settings
+
+log = logging.getLogger(__name__)
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run a command. Returns 0; 1 for the user's fault or a failed session; 2 for bad usage; 3 without a cluster."""
+    parsed = parse(arguments)
+    try:
+        settings = read_settings(os.environ, Path.cwd())
+        logs.configure(parsed.log_level, parsed.log_file, settings.log_config)
+        return _run(settings, parsed)
+    except RunQarnotError as error:
+        if error.details:
+            show.err(error.details)
+        show.err(f"{error.what}\n{f'{error.todo} {error.typed}'.strip()}")
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:  # noqa: BLE001  the top: whatever comes here is a fault of ours
+        log.debug("%s", traceback.format_exc())
+        bug = RunQarnotError("bug", problem=f"{type(error).__name__}: {error}")
+        show.err(f"{bug.what}\n{bug.todo} (`--log-level debug` shows them.)")
+        return 1
+
+
+def _run(settings: Settings, arguments: Namespace) -> int:
+    match arguments.command:
+        case "demo":
+            return servers.demo(arguments)
+        case "dashboard":
+            return servers.dashboard(settings, arguments)
+        case "cluster":
+            return servers.cluster(arguments)
+        case "images":
+            return catalog.images(settings, as_json=arguments.json)
+        case "plugins":
+            return plugins.plugins(settings, as_json=arguments.json)
+        case "new-plugin":
+            return plugins.new_plugin(arguments.name, package=arguments.package, folder=arguments.folder)
+        case "check":
+            return catalog.check(settings, arguments.path, as_json=arguments.json)
+        case "link":
+            return link.link(settings, arguments.image, arguments.set, arguments.hours, arguments.base)
+    return asyncio.run(_with_account(settings, arguments))
+
+
+async def _with_account(settings: Settings, arguments: Namespace) -> int:
+    # Imported here: the SDK takes half a second, which `images` and `--help` need not wait for.
+    from run_qarnot.commands.sessions import COMMANDS
+    from run_qarnot.engine.account import Account
+    from run_qarnot.hooks.manager import find_plugins
+
+    given = os.environ.get("QARNOT_CLIENT_TOKEN", "")
+    if given.strip() not in {"", given}:
+        show.err("Spaces around the token in QARNOT_CLIENT_TOKEN were ignored.")
+    account = await Account.open(settings, settings.token or "", find_plugins(settings).catalog())
+    try:
+        return await COMMANDS[arguments.command](account, arguments)
+    finally:
+        await account.close()
