@@ -1,12 +1,13 @@
 """One demo for the whole folder, one Chromium a file; every test has a page of its own."""
 
+import contextlib
 import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 from support.chromium import ARGUMENTS, chromium
 from support.command import REPOSITORY, CommandLine, clean_environment
 from support.servers import Server, running
@@ -53,7 +54,8 @@ def page(browser: Browser) -> Iterator[Page]:
     page.set_default_timeout(30_000)
     yield page
     for tab in context.pages:
-        tab.goto("about:blank")  # the farewell by which a kernel ends; closing a context says none
+        with contextlib.suppress(Error):  # it is closing already
+            tab.goto("about:blank")  # the farewell by which a kernel ends; closing a context says none
     context.close()
 
 

@@ -113,16 +113,3 @@ def test_the_keyboard_alone_does_the_whole_flow(page: Page, demo: Server) -> Non
     expect(card.get_by_test_id("delete-keep"), "the safe answer has the focus").to_be_focused()
     keyboard.press("Escape")
     expect(card.get_by_test_id("delete-keep")).to_have_count(0)
-
-
-def test_nothing_jumps_while_the_page_loads(page: Page, demo: Server) -> None:
-    """Cumulative layout shift as browsers measure it; below 0.1 is called good."""
-    page.add_init_script("""
-        window.jumps = 0
-        new PerformanceObserver(list => { for (const entry of list.getEntries()) window.jumps += entry.value })
-          .observe({ type: 'layout-shift', buffered: true })
-    """)
-    page.goto(demo.address())
-    expect(page.get_by_test_id("account")).to_be_visible()
-    expect(page.get_by_text("Looking for your sessions…")).to_have_count(0)
-    assert page.evaluate("window.jumps") < 0.1

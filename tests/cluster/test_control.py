@@ -208,7 +208,7 @@ def test_advancing_ends_a_job_and_forgets_a_task(control: Control, connection: C
     control.advance(3600)
     assert ended(task) == "Cancelled"
     assert task.wall_time.startswith("04:00:")
-    assert connection.retrieve_job(job.uuid).state == "Completed"
+    until("the job to be over", lambda: connection.retrieve_job(job.uuid).state == "Completed")
     control.advance(24 * 3600)
     until("the task is forgotten", lambda: task.uuid not in {each.uuid for each in connection.all_tasks()})
 

@@ -108,7 +108,7 @@ def test_what_no_plugin_touched_is_not_judged(tmp_path: Path) -> None:
         ("plan.buckets = ['Not A Bucket']", "plan", "cannot be one"),
         ("plan.hardware = {'cores': 8}", "plan", "is not known"),
         ("plan.scheduling = 'soon'", "plan", "no such way"),
-        ("plan.hours = 1000", "plan", "from 0.1 to 24"),
+        ("plan.hours = 1000", "plan", "from 0.001 to 24"),
         ("plan.hours = float('nan')", "plan", "`hours`"),
         ("plan.instances = 0", "plan", "`instances`"),
         ("plan.name = 'other'", "plan", "not to be changed"),

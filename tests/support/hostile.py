@@ -18,6 +18,7 @@ from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 _BLOCK = 1 << 14
+_PATIENCE_SECONDS = 5.0
 
 
 class _CutError(Exception):
@@ -40,6 +41,7 @@ class How:
     code: str = ""
     cut_request_at: int | None = None  # bytes of the body that pass before the connection breaks
     cut_answer_at: int | None = None
+    gently: bool = False  # what was sent before the cut arrives; else a reset may take it back
     flip_request_at: int | None = None  # the byte of the body that arrives changed
     flip_answer_at: int | None = None
     lose_answer: bool = False  # the storage does it, and nobody hears of it
@@ -191,6 +193,8 @@ class HostileProxy:
         length, passed = int(_value(head, b"content-length") or 0), 0
         while passed < length:
             if how.cut_answer_at is not None and passed >= how.cut_answer_at:
+                if how.gently:
+                    _let_arrive(client)
                 raise _CutError
             data = _changed(said.read(min(_BLOCK, length - passed)), passed, how.flip_answer_at)
             if not data:
@@ -258,6 +262,15 @@ def _refuse(client: socket.socket, how: How) -> None:
     client.shutdown(socket.SHUT_WR)
     while client.recv(_BLOCK):  # what was sent meanwhile: closing over it would take the answer back
         pass
+
+
+def _let_arrive(client: socket.socket) -> None:
+    """End the sending, and wait until the client has seen that: a reset would take back what it has not read yet."""
+    with contextlib.suppress(OSError):
+        client.shutdown(socket.SHUT_WR)
+        client.settimeout(_PATIENCE_SECONDS)
+        while client.recv(_BLOCK):
+            pass
 
 
 def _reset(each: socket.socket) -> None:

@@ -101,7 +101,7 @@ def test_a_body_that_breaks_off_again_and_again_is_gone_on_with_as_long_as_it_co
 ):
     content = put("file.bin", 5 * MIB)
     proxy.trouble(
-        "GET", "file.bin", how=How(cut_answer_at=MIB // 2), times=9
+        "GET", "file.bin", how=How(cut_answer_at=MIB // 2, gently=True), times=9
     )  # more often than a dead storage is asked
     assert unzipped(storage.zip(bucket, storage.files(bucket))) == {"file.bin": content}
 
