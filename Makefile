@@ -11,12 +11,13 @@ BROWSERS = chromium chromium-browser google-chrome google-chrome-stable \
 	'/Applications/Chromium.app/Contents/MacOS/Chromium' \
 	'/Applications/Google Chrome.app/Contents/MacOS/Google Chrome'
 
-.PHONY: help demo test lint format bench docs screenshots clean
+.PHONY: help demo test test-parts lint format bench docs screenshots clean
 
 help:
 	@echo 'make demo     the whole thing on this machine, no account needed; Ctrl-C ends it'
 	@echo '              (for a server without a screen: make demo ARGS=--no-browser)'
-	@echo 'make test     all tests; some of them: make test ARGS="-k plugin"'
+	@echo 'make test     the tests; some of them: make test ARGS="-k plugin"'
+	@echo 'make test-parts   the long tests of the local cluster, the transfers and the start script'
 	@echo 'make lint     style, types and clean notebooks'
 	@echo 'make format   put the style right'
 	@echo 'make bench    how fast a launch is, against JupyterLab alone'
@@ -30,19 +31,24 @@ demo: .venv/installed-demo
 
 # The tests look for the browser in CHROMIUM. Three at once, a file by one: most of the time they wait for something.
 PYTEST = $(BIN)/python -m pytest --numprocesses=3 --dist=loadfile
+# Parts that have long tests of their own, which who works on them runs, and CI always.
+PARTS = tests/cluster tests/transfers tests/start
 test: .venv/installed-dev
 	@for browser in "$$CHROMIUM" $(BROWSERS); do \
 	  CHROMIUM=`command -v "$$browser" 2>/dev/null` && [ -n "$$CHROMIUM" ] && break; \
 	done; \
 	if [ -n "$$CHROMIUM" ]; then \
-	  export CHROMIUM; exec $(PYTEST) $(ARGS); \
+	  export CHROMIUM; exec $(PYTEST) $(addprefix --ignore=,$(PARTS)) $(ARGS); \
 	fi; \
 	echo 'No Chromium was found, so the page cannot be tried in a browser.' >&2; \
 	echo 'Install it (Debian, Ubuntu: apt-get install chromium; macOS: brew install --cask chromium),' >&2; \
 	echo 'or name yours: make test CHROMIUM=/path/to/chrome' >&2; \
 	if [ "$$CI" = true ]; then exit 1; fi; \
 	echo 'Everything else is tested now.' >&2; \
-	unset CHROMIUM; exec $(PYTEST) -m 'not browser' $(ARGS)
+	unset CHROMIUM; exec $(PYTEST) -m 'not browser' $(addprefix --ignore=,$(PARTS)) $(ARGS)
+
+test-parts: .venv/installed-dev
+	@exec $(PYTEST) $(PARTS) $(ARGS)
 
 lint: .venv/installed-dev
 	$(BIN)/python -m ruff check .
