@@ -29,8 +29,8 @@ help:
 demo: .venv/installed-demo
 	@exec $(BIN)/python -m run_qarnot demo $(ARGS)
 
-# The tests look for the browser in CHROMIUM. Three at once, a file by one: most of the time they wait for something.
-PYTEST = $(BIN)/python -m pytest --numprocesses=3 --dist=loadfile
+# The tests look for the browser in CHROMIUM. Two at once, a file by one: often they wait for something.
+PYTEST = $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 # Parts that have long tests of their own, which who works on them runs, and CI always.
 PARTS = tests/cluster tests/transfers tests/start
 test: .venv/installed-dev

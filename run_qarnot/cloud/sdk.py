@@ -172,12 +172,16 @@ class Cloud:
         check_answer(self._call("DELETE", f"/tasks/{quote(task.id, safe='')}"), self.address, task.name)
 
     def output(self, task_id: str) -> str:
-        """Return what the container printed so far, as far as it is kept (GET moves no cursor, §2.5)."""
-        response = self._call("GET", f"/tasks/{quote(task_id, safe='')}/stdout")
-        check_answer(response, self.address, task_id)
-        errors = self._call("GET", f"/tasks/{quote(task_id, safe='')}/stderr")
-        response.encoding = errors.encoding = "utf-8"
-        return response.text + (errors.text if errors.ok else "")
+        """Return what the container printed so far, as far as it is kept: standard output, then errors."""
+        return "".join(self.streams(task_id))
+
+    def streams(self, task_id: str) -> tuple[str, str]:
+        """Return what stands on standard output and on standard error so far (GET moves no cursor, §2.5)."""
+        path = f"/tasks/{quote(task_id, safe='')}"
+        output, errors = self._call("GET", f"{path}/stdout"), self._call("GET", f"{path}/stderr")
+        check_answer(output, self.address, task_id)
+        output.encoding = errors.encoding = "utf-8"
+        return output.text, errors.text if errors.ok else ""
 
     # — snapshots —
 

@@ -44,10 +44,10 @@ class Follower:
     """Fetches the output again and again while somebody listens, and tells the lines that are new.
 
     Arguments:
-        fetch: returns the output so far, and whether there will be no more.
+        fetch: returns standard output and errors so far, and whether there will be no more.
     """
 
-    def __init__(self, fetch: Callable[[], Awaitable[tuple[str, bool]]]) -> None:
+    def __init__(self, fetch: Callable[[], Awaitable[tuple[tuple[str, str], bool]]]) -> None:
         self._fetch = fetch
         self._listeners: list[Listener] = []
         self._work: asyncio.Task[None] | None = None
@@ -73,16 +73,17 @@ class Follower:
             await self._work
 
     async def _follow(self) -> None:
-        seen, rest, over = "", "", False
+        seen, rests, over = ["", ""], ["", ""], False
         while self._listeners and not over:
             try:
-                text, over = await self._fetch()
+                texts, over = await self._fetch()
             except RunQarnotError as error:  # the session itself says that the cluster does not answer
                 over = not error.transient
             else:
-                lines, rest = complete_lines(rest + new_text(seen, text))
-                seen = text
-                self._tell([*lines, rest] if over and rest else lines)
+                for stream, text in enumerate(texts):  # each by itself: put together, one would grow in the middle
+                    lines, rest = complete_lines(rests[stream] + new_text(seen[stream], text))
+                    seen[stream], rests[stream] = text, rest
+                    self._tell([*lines, rest] if over and rest else lines)
             if not over:
                 await asyncio.sleep(_FETCH_SECONDS)
 

@@ -494,13 +494,13 @@ class Session:
             with contextlib.suppress(RunQarnotError):  # only a count in the account's quota
                 await self._account.call(self._cloud.close_job, facts)
 
-    async def _fetch_log(self) -> tuple[str, bool]:
+    async def _fetch_log(self) -> tuple[tuple[str, str], bool]:
         """The output so far, and whether there will be no more."""
         over = self.view.is_over  # asked first: what was printed before the end is fetched after it
-        text = ""
-        if self.view.id:
-            text = await self.logs()
-        return text, over
+        if not self.view.id:
+            return ("", ""), over
+        printed, errors = await self._account.call(self._cloud.streams, self.view.id)
+        return (output.plain(printed), output.plain(errors)), over
 
     # — inner: telling —
 

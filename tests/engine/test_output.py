@@ -56,7 +56,7 @@ def test_following_the_output_of_a_session_that_was_deleted_ends():
 
 def test_who_listens_again_at_once_is_told_all_the_same():
     async def fetch():
-        return "hello\n", True
+        return ("hello\n", ""), True
 
     async def listen():
         follower, heard = output.Follower(fetch), []
@@ -66,3 +66,18 @@ def test_who_listens_again_at_once_is_told_all_the_same():
         return heard
 
     assert asyncio.run(listen()) == ["hello"]
+
+
+def test_both_streams_are_told_whole_though_one_grows_after_the_other():
+    looks = iter([(("a\n", "x\n"), False), (("a\nb\n", "x\ny\n"), True)])
+
+    async def fetch():
+        return next(looks)
+
+    async def listen():
+        follower, heard = output.Follower(fetch), []
+        follower.subscribe(heard.extend)
+        await asyncio.wait_for(follower.finished(), 5)
+        return heard
+
+    assert sorted(asyncio.run(listen())) == ["a", "b", "x", "y"]
