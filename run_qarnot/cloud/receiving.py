@@ -65,6 +65,8 @@ class Piece:
         while True:
             before = self._received
             work.check()
+            if self._is_dropped:  # while it paused before another try: nobody wants it, so nothing is asked for
+                raise ReplacedError(self.key)
             try:
                 self._read(client, work)
             except ClientError as error:

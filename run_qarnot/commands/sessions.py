@@ -148,7 +148,7 @@ async def stop(account: Account, arguments: Namespace) -> int:
 async def results(account: Account, arguments: Namespace) -> int:
     """Fetch the results, into a folder or as one zip."""
     session = await account.find(arguments.session)
-    files = [file for file in await session.results() if _matches(file, arguments.patterns)]
+    files = [file for file in await session.results.files() if _matches(file, arguments.patterns)]
     name = session.view.name
     if not files:
         wanted = f" that match {' '.join(arguments.patterns)}" if arguments.patterns else ""
@@ -160,7 +160,7 @@ async def results(account: Account, arguments: Namespace) -> int:
             await asyncio.to_thread(_write_zip, session, files, target, given_up.is_set)
         else:
             unconfirmed = await asyncio.to_thread(
-                session.download_results, files, target, show.Bytes(files), cancelled=given_up.is_set
+                session.results.download, files, target, show.Bytes(files), cancelled=given_up.is_set
             )
             for key in unconfirmed:
                 show.err(f"{key}: whole, but its checksum is one that cannot be computed here.")
@@ -338,7 +338,7 @@ def _write_zip(session: Session, files: list[StoredFile], target: Path, cancelle
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".partial-", delete=False) as partial:
             try:
-                partial.writelines(session.zip_results(files, cancelled=cancelled))
+                partial.writelines(session.results.zip(files, cancelled=cancelled))
                 partial.close()
                 Path(partial.name).replace(target)
             except BaseException:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from run_qarnot import keys, start
@@ -18,6 +17,7 @@ from run_qarnot.engine.decide import Steps, decide, label_time, observe
 from run_qarnot.engine.news import News
 from run_qarnot.engine.patience import patiently, pauses
 from run_qarnot.engine.preparation import Preparation, upload
+from run_qarnot.engine.results import Results
 from run_qarnot.engine.snapshot import take_snapshot
 from run_qarnot.engine.tunnel import TunnelError
 from run_qarnot.engine.watch import until_tick
@@ -35,7 +35,6 @@ __all__ = ["Session", "StoredFile", "Upload"]
 
 _PROBE_SECONDS = 0.2
 _ABORT_AGAIN_SECONDS = 10.0  # a task that was still queued may have refused the first time
-_ADDRESS_SECONDS = 300
 _LOG_FILE = "logs/qarnot.log"  # where the original images write their link (§3.5)
 _RUNNING = frozenset({State.STARTING, State.READY})
 _TRYING_AGAIN = "Trying again; the session goes on."
@@ -210,7 +209,7 @@ class Session:
         if self.view.id:
             cost = await self._account.call(self._cloud.cost, self.view.id)
             carbon = await self._account.call(self._cloud.carbon, self.view.id)
-            saved = max((file.modified for file in await self.results()), default=None)
+            saved = max((file.modified for file in await self.results.files()), default=None)
             if self.view.state is State.ENDED and self.view.ended is not None:
                 saved = self.view.ended  # results are uploaded at the end, a cancelled session's too
             self._news.learn(cost=cost, carbon=carbon, saved=saved or self.view.saved)
@@ -300,45 +299,14 @@ class Session:
         """Return what the container printed so far."""
         return output.plain(await self._account.call(self._cloud.output, self.view.id))
 
-    async def results(self) -> list[StoredFile]:
-        """Return the files that were saved so far."""
-        if self.view.results is None:
-            return []
-        return await asyncio.to_thread(self._cloud.storage.files, self.view.results)
+    @property
+    def results(self) -> Results:
+        """The files that were saved so far."""
+        return Results(self._cloud.storage, self.view.results)
 
     async def panels(self) -> list[Panel]:
         """Ask the plugins for what they want to show of this session."""
-        return await asyncio.to_thread(self._account.catalog.hooks.panels, self.view, self._read_result)
-
-    async def result_address(self, key: str) -> str:
-        """Return an address at which a browser gets one file straight from the storage, for a few minutes."""
-        return await asyncio.to_thread(self._cloud.storage.presign, self.view.results or "", key, _ADDRESS_SECONDS)
-
-    async def result_head(self, key: str) -> bytes:
-        """Return the first MiB of a file."""
-        return await asyncio.to_thread(self._read_result, key)
-
-    def _read_result(self, path: str) -> bytes:
-        """The first MiB of a file: what plugins show is small, and a result may be as big as it likes."""
-        return next(self._cloud.storage.read(self.view.results, path), b"") if self.view.results else b""
-
-    def zip_results(
-        self, files: Sequence[StoredFile] | None = None, *, cancelled: Callable[[], bool] = lambda: False
-    ) -> Iterator[bytes]:
-        """Yield the results as one zip. Blocks: run it in a thread."""
-        storage, bucket = self._cloud.storage, self.view.results or ""
-        return storage.zip(bucket, storage.files(bucket) if files is None else files, cancelled=cancelled)
-
-    def download_results(
-        self,
-        files: Sequence[StoredFile],
-        folder: Path,
-        progress: Callable[[int], None],
-        *,
-        cancelled: Callable[[], bool] = lambda: False,
-    ) -> list[str]:
-        """Write results below a folder, and return those whose checksum could not be confirmed. Blocks, as above."""
-        return self._cloud.storage.download(self.view.results or "", files, folder, progress, cancelled=cancelled)
+        return await asyncio.to_thread(self._account.catalog.hooks.panels, self.view, self.results.head)
 
     # — inner: preparing —
 
@@ -454,7 +422,7 @@ class Session:
     async def _log_file(self) -> str:
         """The beginning of the app's log among the results: the link is in its first lines."""
         with contextlib.suppress(RunQarnotError):
-            return (await self.result_head(_LOG_FILE)).decode(errors="replace")
+            return (await asyncio.to_thread(self.results.head, _LOG_FILE)).decode(errors="replace")
         return ""
 
     def _ready(self) -> None:

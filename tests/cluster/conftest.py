@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import os
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from qarnot.connection import Connection
+from support.waiting import wait_until
 
 from run_qarnot.cluster import LocalCluster
 
@@ -48,16 +48,6 @@ def connection(cluster: LocalCluster) -> Connection:
     return _connection(cluster)
 
 
-def until(what: str, condition: Callable[[], Any], seconds: float = 20) -> Any:
-    """Wait for a condition, ever more patiently, and say which one when it does not come."""
-    begun = time.monotonic()
-    while (waited := time.monotonic() - begun) < seconds:
-        if found := condition():
-            return found
-        time.sleep(min(0.3, 0.02 + waited / 10))
-    raise AssertionError(f"waited {seconds} s in vain: {what}")
-
-
 def ended(task: Any, seconds: float = 20) -> str:
     """Wait until a task has ended; returns its state."""
 
@@ -65,12 +55,12 @@ def ended(task: Any, seconds: float = 20) -> str:
         task.update(True)
         return task.state if task.state in {"Success", "Failure", "Cancelled"} else None
 
-    return str(until(f"{task.name} ends", final, seconds))
+    return str(wait_until(final, f"{task.name} to end", seconds))
 
 
 def running(task: Any) -> None:
     """Wait until the task's command has printed something."""
-    until(f"{task.name} runs", lambda: "started" in task.stdout())
+    wait_until(lambda: "started" in task.stdout(), f"the command of {task.name} to run", 20)
 
 
 def forward(task: Any) -> Any:
@@ -82,7 +72,7 @@ def forward(task: Any) -> Any:
         instances = task.status.running_instances_info.per_running_instance_info if task.status else []
         return instances and instances[0].active_forward and instances[0].active_forward[0]
 
-    return until(f"{task.name} has a forward", found)
+    return wait_until(found, f"{task.name} has a forward")
 
 
 def keys(bucket: Any) -> set[str]:

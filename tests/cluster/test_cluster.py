@@ -21,10 +21,11 @@ import pytest
 import requests
 from botocore.exceptions import ClientError
 from qarnot.connection import Connection
+from support.waiting import wait_until
 
 import run_qarnot.cluster
 from run_qarnot.cluster import ClusterError, LocalCluster
-from tests.cluster.conftest import command, connect, ended, keys, running, until
+from tests.cluster.conftest import command, connect, ended, keys, running
 
 PACKAGE = Path(run_qarnot.cluster.__file__).parent
 
@@ -120,7 +121,7 @@ def test_killing_the_cluster_kills_its_tasks(tmp_path: Path) -> None:
         assert all(map(psutil.pid_exists, pids))
         cluster.process.send_signal(signal.SIGKILL)
         cluster.process.wait()
-        until("all processes of the task are gone", lambda: not any(map(psutil.pid_exists, pids)), 10)
+        wait_until(lambda: not any(map(psutil.pid_exists, pids)), "all processes of the task are gone", 10)
     left = f"local-cluster-{cluster.process.pid}-*"
     assert list(Path(tempfile.gettempdir()).glob(left))
     with LocalCluster():

@@ -15,10 +15,11 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from qarnot.connection import Connection
 from qarnot.exceptions import NotEnoughCreditsException, QarnotGenericException, UnauthorizedException
+from support.waiting import wait_until
 
 from run_qarnot.cluster import ControlError, LocalCluster
 from run_qarnot.cluster.control import Control
-from tests.cluster.conftest import command, ended, forward, keys, running, ssh, until
+from tests.cluster.conftest import command, ended, forward, keys, running, ssh
 
 
 @pytest.fixture
@@ -137,7 +138,7 @@ def test_connections_are_refused_for_a_while(
     assert get(http, cluster, "/info").ok
     connection.create_bucket("after-the-outage").add_string("x", "x")
     http.post(f"{cluster.cluster_url}/_control/refuse", json={"seconds": 0.2}, timeout=5)
-    until("it listens again", lambda: _listens(cluster))
+    wait_until(lambda: _listens(cluster), "it listens again")
 
 
 def _listens(cluster: LocalCluster) -> bool:
@@ -208,9 +209,9 @@ def test_advancing_ends_a_job_and_forgets_a_task(control: Control, connection: C
     control.advance(3600)
     assert ended(task) == "Cancelled"
     assert task.wall_time.startswith("04:00:")
-    until("the job to be over", lambda: connection.retrieve_job(job.uuid).state == "Completed")
+    wait_until(lambda: connection.retrieve_job(job.uuid).state == "Completed", "the job to be over")
     control.advance(24 * 3600)
-    until("the task is forgotten", lambda: task.uuid not in {each.uuid for each in connection.all_tasks()})
+    wait_until(lambda: task.uuid not in {each.uuid for each in connection.all_tasks()}, "the task is forgotten")
 
 
 def test_a_queue_that_is_too_long_fails_the_task(control: Control, connection: Connection) -> None:
@@ -240,7 +241,7 @@ def test_a_held_state_stays_until_released(control: Control, connection: Connect
         task.update(True)
         return bool(task.state == stage)
 
-    until(f"it is {stage}", arrived)
+    wait_until(arrived, f"it is {stage}")
     free = command(connection, "true")
     control.release(stage)
     free.submit()
@@ -291,10 +292,10 @@ def test_a_held_snapshot_stays_in_progress(control: Control, connection: Connect
     running(task)
     control.hold("snapshot", task)
     name = task.instant()
-    until("it has begun", lambda: "InProgress" in str(task.snapshot_status(name)._status))
+    wait_until(lambda: "InProgress" in str(task.snapshot_status(name)._status), "it has begun")
     assert keys(task.results) == set()
     control.release("snapshot", task)
-    until("it is complete", lambda: task.snapshot_status(name)._status.is_completed)
+    wait_until(lambda: task.snapshot_status(name)._status.is_completed, "it is complete")
     assert keys(task.results) == {"x.txt"}
     task.abort()
     ended(task)
@@ -313,11 +314,11 @@ def test_preemption_is_a_new_machine(control: Control, connection: Connection, k
     key = _host_key(door)
     pid = _remote(door, keys_folder, "cat pid")
     snapshot = task.instant()
-    until("it is saved", lambda: task.snapshot_status(snapshot)._status.is_completed)
+    wait_until(lambda: task.snapshot_status(snapshot)._status.is_completed, "it is saved")
 
     control.preempt(task)
-    until("the old process is gone", lambda: not Path(f"/proc/{pid}").exists())
-    until("it runs again", lambda: task.stdout().count("started") == 2)
+    wait_until(lambda: not Path(f"/proc/{pid}").exists(), "the old process is gone")
+    wait_until(lambda: task.stdout().count("started") == 2, "it runs again")
     task.update(True)
     assert task.state == "FullyExecuting"
     instance = task.status.running_instances_info.per_running_instance_info[0]
@@ -350,7 +351,7 @@ def test_preemption_may_show_another_state_meanwhile(control: Control, connectio
     task.update(True)
     assert task.state == "Submitted"
     control.release()
-    until("it runs again", lambda: task.stdout().count("started") == 2)
+    wait_until(lambda: task.stdout().count("started") == 2, "it runs again")
     task.update(True)
     assert task.state == "FullyExecuting"
     task.abort()

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import requests
 from qarnot.connection import Connection
+from support.waiting import wait_until
 
 from run_qarnot.cluster import LocalCluster
-from tests.cluster.conftest import command, ended, keys, running, until
+from tests.cluster.conftest import command, ended, keys, running
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +69,7 @@ def test_a_task_larger_than_the_quota_goes_through_partial_states(
     bucket = connection.create_bucket("go-on")
     task.resources = [bucket]
     task.submit()
-    until("two of three run", lambda: task.stdout().count("started") == 2)
+    wait_until(lambda: task.stdout().count("started") == 2, "two of three run")
     task.update(True)
     assert task.state == "PartiallyExecuting"
     assert task.running_instance_count == 2
@@ -80,9 +81,9 @@ def test_a_task_larger_than_the_quota_goes_through_partial_states(
 def test_one_instance_of_several_is_preempted(cluster: LocalCluster, connection: Connection) -> None:
     task = several(connection, "echo started; sleep 60", 2)
     task.submit()
-    until("both run", lambda: task.stdout().count("started") == 2)
+    wait_until(lambda: task.stdout().count("started") == 2, "both run")
     cluster.control.preempt(task, instances=[1])
-    until("the second runs again", lambda: task.stdout(1).count("started") == 2)
+    wait_until(lambda: task.stdout(1).count("started") == 2, "the second runs again")
     task.update(True)
     counts = {each.instance_id: each.execution_attempt_count for each in _instances(task)}
     assert (task.state, counts) == ("FullyExecuting", {0: 1, 1: 2})
@@ -198,4 +199,4 @@ def test_a_finished_task_makes_room_only_when_it_may(cluster: LocalCluster, conn
     assert (kept.uuid in uuids, spared.uuid in uuids) == (True, False)
     running(newer)
     newer.delete()
-    until("it is gone", lambda: newer.uuid not in {task.uuid for task in connection.all_tasks()})
+    wait_until(lambda: newer.uuid not in {task.uuid for task in connection.all_tasks()}, "it is gone")

@@ -14,9 +14,10 @@ import psutil
 import pytest
 import requests
 from qarnot.connection import Connection
+from support.waiting import wait_until
 
 from run_qarnot.cluster import LocalCluster
-from tests.cluster.conftest import command, connect, ended, forward, keys, running, ssh, until
+from tests.cluster.conftest import command, connect, ended, forward, keys, running, ssh
 from tests.cluster.test_cluster import program
 
 
@@ -59,7 +60,7 @@ def test_ssh_forwards_no_sockets_of_files_and_listens_for_nobody(
         assert subprocess.run(line, capture_output=True, check=False, timeout=20).returncode == 255
         local = ssh(door, keys_folder / "own", None, "-N", "-L", f"{tmp_path}/ours:{tmp_path}/theirs")
         with subprocess.Popen(local, stderr=subprocess.DEVNULL) as process:
-            until("ssh listens", (tmp_path / "ours").exists)
+            wait_until((tmp_path / "ours").exists, "ssh listens")
             with socket.socket(socket.AF_UNIX) as ours:
                 ours.connect(str(tmp_path / "ours"))
                 assert ours.recv(1) == b"", "refused"

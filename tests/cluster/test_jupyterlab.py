@@ -17,8 +17,9 @@ from typing import Any
 
 import pytest
 from qarnot.connection import Connection
+from support.waiting import wait_until
 
-from tests.cluster.conftest import command, ended, forward, keys, running, ssh, until
+from tests.cluster.conftest import command, ended, forward, keys, running, ssh
 
 
 def lab(connection: Connection, keys_folder: Path, name: str, **constants: str) -> Any:
@@ -40,7 +41,7 @@ def tunnel(door: Any, key: Path, port: int) -> Iterator[int]:
         local = probe.getsockname()[1]
     process = subprocess.Popen(ssh(door, key, None, "-N", "-L", f"{local}:localhost:{port}"), stderr=subprocess.DEVNULL)
     try:
-        until("ssh listens", lambda: process.poll() is not None or accepts(local))
+        wait_until(lambda: process.poll() is not None or accepts(local), "ssh listens")
         yield local
     finally:
         process.kill()  # OpenSSH can miss a SIGTERM that comes just before it waits for its next packet
@@ -99,13 +100,13 @@ def test_a_lab_from_start_to_continued(connection: Connection, keys_folder: Path
     task.submit()
     door = forward(task)
     with tunnel(door, keys_folder / "own", 8888) as port:
-        until("JupyterLab answers", lambda: ask(port, "/api"))
+        wait_until(lambda: ask(port, "/api"), "JupyterLab answers")
         assert ask(port, "/api/contents?token=chosen-by-us")
         assert ask(port, "/api/contents?token=another") is None
-        assert until("the link is printed", lambda: link(task)) == "http://localhost:8888/lab?token=chosen-by-us"
+        assert wait_until(lambda: link(task), "the link is printed") == "http://localhost:8888/lab?token=chosen-by-us"
         spec = ask(port, "/api/kernelspecs?token=chosen-by-us")["kernelspecs"]["python3"]
     task.instant()
-    until("the log is in the bucket", lambda: "logs/qarnot.log" in keys(task.results))
+    wait_until(lambda: "logs/qarnot.log" in keys(task.results), "the log is in the bucket")
     log = task.results.get_file("logs/qarnot.log")
     assert Path(log).read_text().count("http://localhost:8888/lab?token=chosen-by-us") == 2
     Path(log).unlink()
@@ -115,9 +116,9 @@ def test_a_lab_from_start_to_continued(connection: Connection, keys_folder: Path
     install = ssh(door, keys_folder / "own", f"{python} -m pip install cowlike")
     done = subprocess.run(install, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    seen = until(
-        "requirements.txt names what was asked for",
+    seen = wait_until(
         lambda: remote(door, keys_folder, "cat requirements.txt").strip(),
+        "requirements.txt names what was asked for",
     )
     assert seen == "cowlike==1.2"
     full = remote(door, keys_folder, "cat requirements-full.txt")
@@ -130,7 +131,7 @@ def test_a_lab_from_start_to_continued(connection: Connection, keys_folder: Path
     again = lab(connection, keys_folder, "cow-again")
     again.resources = [task.results]
     again.submit()
-    until("the link is printed", lambda: link(again), 30)
+    wait_until(lambda: link(again), "the link is printed", 30)
     assert "Restoring 1 package(s)" in again.stdout()
     door = forward(again)
     assert (
@@ -159,7 +160,7 @@ def test_a_failed_restore_does_not_stop_the_lab_nor_lose_the_line(
     task = lab(connection, keys_folder, "partly")
     task.resources = [bucket]
     task.submit()
-    until("the link is printed", lambda: link(task), 30)
+    wait_until(lambda: link(task), "the link is printed", 30)
     assert "Could not restore: nowhere-to-be-found==9" in task.stdout()
     content = remote(forward(task), keys_folder, "cat requirements.txt")
     assert content == "cowlike==1.2\nnowhere-to-be-found==9\n"
@@ -197,7 +198,7 @@ def test_ssh_is_for_the_right_key_only(connection: Connection, keys_folder: Path
     assert terminal.stdout.startswith("/dev/")
     task.abort()
     assert ended(task) == "Cancelled"
-    until("the listener is closed", lambda: not accepts(door.forwarder_port))
+    wait_until(lambda: not accepts(door.forwarder_port), "the listener is closed")
 
 
 class _Hello(BaseHTTPRequestHandler):

@@ -12,9 +12,10 @@ import pytest
 import requests
 from botocore.config import Config
 from qarnot.connection import Connection
+from support.waiting import wait_until
 
 from run_qarnot.cluster import LocalCluster
-from tests.cluster.conftest import ended, keys, ssh, until
+from tests.cluster.conftest import ended, keys, ssh
 
 LINK = "http://localhost:8888/lab?token="
 
@@ -138,7 +139,7 @@ def test_the_original_notebooks_back_end(configured: Connection, keys_folder: Pa
     newer = notebook(configured, keys_folder, "jupyterlab")
     older = notebook(configured, keys_folder, "docker-network-ssh", "/bin/bash /opt/start_jupyterlab.sh")
     for task in (newer, older):
-        until("the log has two links", lambda task=task: second_link(task.results, tmp_path / "log"), 60)
+        wait_until(lambda task=task: second_link(task.results, tmp_path / "log"), "the log has two links", 60)
         again = configured.retrieve_task(task.uuid)
         instance = again.status.running_instances_info.per_running_instance_info[0]
         assert instance.active_forward[0].application_port == 22

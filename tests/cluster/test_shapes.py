@@ -14,9 +14,10 @@ import requests
 from qarnot.connection import Connection
 from qarnot.exceptions import SecretConflictException, SecretNotFoundException
 from qarnot.secrets import Secrets
+from support.waiting import wait_until
 
 from run_qarnot.cluster import LocalCluster
-from tests.cluster.conftest import command, ended, forward, until
+from tests.cluster.conftest import command, ended, forward
 from tests.cluster.shapes import differences
 
 Ask = Any
@@ -95,7 +96,7 @@ def test_a_tasks_whole_life_has_the_documents_shape(
     running = ask("Task", f"/tasks/{uuid}")
     assert running["status"]["runningInstancesInfo"]["perRunningInstanceInfo"][0]["activeForwards"]
     snapshot = ask("map", f"/tasks/{uuid}/snapshot", "POST", {})
-    until("it is saved", lambda: ask("map", f"/tasks/{uuid}/snapshot/{snapshot['id']}")["status"] == "Success")
+    wait_until(lambda: ask("map", f"/tasks/{uuid}/snapshot/{snapshot['id']}")["status"] == "Success", "it is saved")
     for path in ("/tasks", "/tasks?tag=none"):
         ask("[Task]", path)
     ask("[TaskSummary]", "/tasks/summaries")

@@ -13,9 +13,10 @@ from qarnot.exceptions import (
     QarnotGenericException,
     UnauthorizedException,
 )
+from support.waiting import wait_until
 
 from run_qarnot.cluster import LocalCluster
-from tests.cluster.conftest import command, connect, ended, keys, running, until
+from tests.cluster.conftest import command, connect, ended, keys, running
 
 
 def test_hello_world(connection: Connection) -> None:
@@ -129,11 +130,13 @@ def test_instant_snapshot(connection: Connection) -> None:
     task.submit()
     running(task)
     name = task.instant()
-    until("the snapshot is complete", lambda: str(task.snapshot_status(name)._status) == "snapshot status Success.")
+    wait_until(
+        lambda: str(task.snapshot_status(name)._status) == "snapshot status Success.", "the snapshot is complete"
+    )
     assert keys(task.results) == {"a.txt"}
     whole = task.instant(whitelist="log$", bucket_prefix="sub/")
     assert whole != name
-    until("the other one is", lambda: task.snapshot_status(whole)._status.is_completed)
+    wait_until(lambda: task.snapshot_status(whole)._status.is_completed, "the other one is")
     assert keys(task.results) == {"a.txt", "sub/b.log"}
     task.abort()
     ended(task)
@@ -144,7 +147,7 @@ def test_periodic_snapshot(connection: Connection) -> None:
     task.results = connection.create_bucket("periodic")
     task.snapshot(1)
     task.submit()
-    until("a periodic snapshot brings the file", lambda: keys(task.results) == {"a.txt"})
+    wait_until(lambda: keys(task.results) == {"a.txt"}, "a periodic snapshot brings the file")
     with pytest.raises(ValueError, match="-1"):
         task.snapshot(-1)
     task.abort()
@@ -174,7 +177,7 @@ def test_job_wall_time(connection: Connection) -> None:
     task.submit()
     assert ended(task) == "Cancelled"
     job.update(True)
-    until("the job is completed", lambda: connection.retrieve_job(job.uuid).state == "Completed")
+    wait_until(lambda: connection.retrieve_job(job.uuid).state == "Completed", "the job is completed")
     job.delete()
 
 

@@ -25,12 +25,18 @@ class _CutError(Exception):
     """The connection is to be broken, now."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Call:
-    """One request as it was asked."""
+    """One request as it was asked, and how much of it has passed: what is still on its way counts for it alone."""
 
     method: str
     path: str  # with the query, decoded
+    received: int = 0  # bytes of its body
+    answered: int = 0  # bytes of the answer's body
+    is_answered: bool = False  # the storage has begun to answer: what was asked for is done
+
+    def is_of(self, method: str, path: str) -> bool:
+        return self.method == method and bool(re.search(path, self.path))
 
 
 @dataclass
@@ -71,9 +77,7 @@ class _Trouble:
 @dataclass
 class HostileProxy:
     target: str
-    calls: list[Call] = field(default_factory=list)
-    received: int = 0  # bytes of request bodies since the last `forget`
-    answered: int = 0  # bytes of answers' bodies
+    calls: list[Call] = field(default_factory=list)  # since the last `heal`
 
     def __post_init__(self) -> None:
         place = urlsplit(self.target)
@@ -110,11 +114,19 @@ class HostileProxy:
         """Let everything through again, and count from zero."""
         with self._lock:
             self._budget, self._is_down, self._troubles = float("inf"), False, []
-            self.calls, self.received, self.answered = [], 0, 0
+            self.calls = []
 
     def count(self, method: str, path: str = "") -> int:
         """How many requests were asked that match."""
-        return sum(call.method == method and bool(re.search(path, call.path)) for call in self.calls)
+        return sum(call.is_of(method, path) for call in self.calls)
+
+    def received(self, method: str, path: str = "") -> int:
+        """How many bytes of the bodies of requests that match have passed."""
+        return sum(call.received for call in self.calls if call.is_of(method, path))
+
+    def answered(self, method: str, path: str = "") -> int:
+        """How many bytes of the bodies of answers to requests that match have passed."""
+        return sum(call.answered for call in self.calls if call.is_of(method, path))
 
     # — the plumbing —
 
@@ -148,7 +160,8 @@ class HostileProxy:
         if not head:
             return False
         method, path, _ = head[0].decode().split(" ", 2)
-        how = self._how(Call(method, unquote(path)))
+        call = Call(method, unquote(path))
+        how = self._how(call)
         how.before()
         self._closing.wait(how.seconds)
         if how.hang:
@@ -160,10 +173,10 @@ class HostileProxy:
             client.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
             head = [line for line in head if not line.lower().startswith(b"expect:")]
         server.sendall(b"\r\n".join(head) + b"\r\n\r\n")
-        self._pass_request(asked, server, int(_value(head, b"content-length") or 0), how)
-        return self._pass_answer(method, said, client, how)
+        self._pass_request(asked, server, int(_value(head, b"content-length") or 0), how, call)
+        return self._pass_answer(said, client, how, call)
 
-    def _pass_request(self, asked: BinaryIO, server: socket.socket, length: int, how: How) -> None:
+    def _pass_request(self, asked: BinaryIO, server: socket.socket, length: int, how: How, call: Call) -> None:
         passed = 0
         while passed < length:
             if how.cut_request_at is not None and passed >= how.cut_request_at:
@@ -171,18 +184,19 @@ class HostileProxy:
             data = _changed(asked.read(min(_BLOCK, length - passed)), passed, how.flip_request_at)
             if not data:
                 raise _CutError
-            self._spend(len(data))
+            self._spend(len(data), call)
             server.sendall(data)
             passed += len(data)
 
-    def _pass_answer(self, method: str, said: BinaryIO, client: socket.socket, how: How) -> bool:
+    def _pass_answer(self, said: BinaryIO, client: socket.socket, how: How, call: Call) -> bool:
         if not (head := _head(said)):
             raise _CutError
+        call.is_answered = True
         status = int(head[0].split(b" ")[1])
         if how.lose_answer:
             raise _CutError
         client.sendall(b"\r\n".join(head) + b"\r\n\r\n")
-        if method == "HEAD" or status in {204, 304}:
+        if call.method == "HEAD" or status in {204, 304}:
             return True
         if "chunked" in _value(head, b"transfer-encoding"):
             while size := said.readline():
@@ -199,10 +213,9 @@ class HostileProxy:
             data = _changed(said.read(min(_BLOCK, length - passed)), passed, how.flip_answer_at)
             if not data:
                 raise _CutError
+            call.answered += len(data)  # before it is sent: who has read it all may ask for the count at once
             client.sendall(data)
             passed += len(data)
-            with self._lock:
-                self.answered += len(data)
         return True
 
     def _how(self, call: Call) -> How:
@@ -217,12 +230,12 @@ class HostileProxy:
                     return trouble.how
         return How()
 
-    def _spend(self, count: int) -> None:
+    def _spend(self, count: int, call: Call) -> None:
         with self._lock:
             self._budget -= count
             is_over = self._budget < 0
-            if not is_over:
-                self.received += count
+        if not is_over:
+            call.received += count
         if is_over:
             self._is_down = True
             self._break_all()

@@ -12,7 +12,7 @@ Value = TypeVar("Value")
 _INTERVAL_SECONDS = 0.02
 
 
-def wait_until(condition: Callable[[], Value], what: str, seconds: float = 10) -> Value:
+def wait_until(condition: Callable[[], Value], what: str, seconds: float = 20) -> Value:
     """Return the first true value of `condition`; fail, saying `what` was waited for, when there is none in time."""
     deadline = time.monotonic() + seconds
     pause = threading.Event()

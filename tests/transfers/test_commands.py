@@ -63,7 +63,7 @@ def test_an_add_that_is_interrupted_by_ctrl_c_ends_at_once_and_goes_on_later(cli
     assert "Traceback" not in said
     proxied.heal()
     cli("add", session, path)
-    assert proxied.received < 4 * PART + 4096
+    assert proxied.received("PUT", "partNumber") == 4 * PART
     assert direct.get_object(Bucket="moving-in", Key="large.bin")["Body"].read() == path.read_bytes()
 
 
@@ -96,5 +96,5 @@ def test_results_that_broke_off_go_on(cli, session, proxied, direct, make_file):
     assert have
     proxied.heal()
     cli("results", session, "--output", "parts", "broken.bin")
-    assert proxied.answered < 5 * PART - have + 20_000  # and the lists
+    assert proxied.answered("GET", "broken.bin") == 5 * PART - have
     assert (cli.folder / "parts/broken.bin").read_bytes() == path.read_bytes()

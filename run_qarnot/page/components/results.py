@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ class Results(Component):
 
     async def load(self) -> None:
         """Ask the storage what there is."""
-        self._files = {file.key: file for file in await self._session.results()}
+        self._files = {file.key: file for file in await self._session.results.files()}
         self.listing = result_rows(self._files.values())
 
     @event
@@ -46,7 +47,7 @@ class Results(Component):
     async def vue_look(self, fields: Fields) -> None:
         """Show what a file looks like; nothing of it is run."""
         file = self._file(fields.text("key", 4000))
-        head = await self._session.result_head(file.key) if file.size else b""
+        head = await asyncio.to_thread(self._session.results.head, file.key) if file.size else b""
         self.shown = {"key": file.key, "blocks": preview(file.key, file.size, head)}
 
     @event
@@ -57,7 +58,7 @@ class Results(Component):
     async def vue_fetch(self, fields: Fields) -> None:
         """One file, straight from the storage to the browser."""
         self.problem = None
-        self.call("open", await self._session.result_address(self._file(fields.text("key", 4000)).key))
+        self.call("open", await self._session.results.address(self._file(fields.text("key", 4000)).key))
 
     @event
     async def vue_download(self, fields: Fields) -> None:
@@ -70,7 +71,7 @@ class Results(Component):
 
     async def _zip(self, files: Sequence[StoredFile] | None) -> None:
         name = f"{self._session.view.name}-results"
-        self.call("download", await self._downloads.offer(name, lambda: self._session.zip_results(files), self.failed))
+        self.call("download", await self._downloads.offer(name, lambda: self._session.results.zip(files), self.failed))
 
     def _file(self, key: str) -> StoredFile:
         if key not in self._files:

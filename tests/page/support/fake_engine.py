@@ -35,12 +35,29 @@ def view(name: str = "calm-heron-42", state: State = State.WAITING, **more: obje
     return replace(made, **more)  # type: ignore[arg-type]
 
 
+@dataclass
+class FakeResults:
+    stored: list[StoredFile]
+
+    async def files(self) -> list[StoredFile]:
+        return self.stored
+
+    async def address(self, key: str) -> str:
+        return f"https://storage.example.org/{key}"
+
+    def head(self, key: str) -> bytes:
+        return f"content of {key}".encode()
+
+    def zip(self, files: Sequence[StoredFile] | None = None) -> Iterator[bytes]:
+        yield b"PK"
+
+
 class FakeSession:
     """Goes on when the test calls `become`."""
 
     def __init__(self, first: SessionView, files: Sequence[StoredFile] = ()) -> None:
         self.view = first
-        self.files = list(files)
+        self.stored = list(files)
         self.asked: list[str] = []
         self.following = 0
         self.fail_next: RunQarnotError | None = None
@@ -99,17 +116,9 @@ class FakeSession:
     async def delete(self, *, files: bool = False) -> None:
         await self._do("delete --files" if files else "delete")
 
-    async def results(self) -> list[StoredFile]:
-        return self.files
-
-    async def result_address(self, key: str) -> str:
-        return f"https://storage.example.org/{key}"
-
-    async def result_head(self, key: str) -> bytes:
-        return f"content of {key}".encode()
-
-    def zip_results(self, files: Sequence[StoredFile] | None = None) -> Iterator[bytes]:
-        yield b"PK"
+    @property
+    def results(self) -> FakeResults:
+        return FakeResults(self.stored)
 
     async def _do(self, what: str) -> None:
         self.asked.append(what)

@@ -1,0 +1,53 @@
+"""What a session has saved: its result bucket, read."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from run_qarnot.cloud.storage import Storage
+from run_qarnot.files import StoredFile
+
+_ADDRESS_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Results:
+    """Blocking methods say so: run them in a thread."""
+
+    storage: Storage
+    bucket: str | None  # None: a session that was made without one, by another program
+
+    async def files(self) -> list[StoredFile]:
+        """Return the files that were saved so far."""
+        return await asyncio.to_thread(self._files)
+
+    async def address(self, key: str) -> str:
+        """Return an address at which a browser gets one file straight from the storage, for a few minutes."""
+        return await asyncio.to_thread(self.storage.presign, self.bucket or "", key, _ADDRESS_SECONDS)
+
+    def head(self, key: str) -> bytes:
+        """Return the first MiB of a file: what is shown of one is small, and it may be as big as it likes. Blocks."""
+        return next(self.storage.read(self.bucket, key), b"") if self.bucket else b""
+
+    def zip(
+        self, files: Sequence[StoredFile] | None = None, *, cancelled: Callable[[], bool] = lambda: False
+    ) -> Iterator[bytes]:
+        """Yield files as one zip; all of them if none are named. Blocks."""
+        return self.storage.zip(self.bucket or "", self._files() if files is None else files, cancelled=cancelled)
+
+    def download(
+        self,
+        files: Sequence[StoredFile],
+        folder: Path,
+        progress: Callable[[int], None],
+        *,
+        cancelled: Callable[[], bool] = lambda: False,
+    ) -> list[str]:
+        """Write files below a folder, and return those whose checksum could not be confirmed. Blocks."""
+        return self.storage.download(self.bucket or "", files, folder, progress, cancelled=cancelled)
+
+    def _files(self) -> list[StoredFile]:
+        return self.storage.files(self.bucket) if self.bucket else []
