@@ -1,5 +1,6 @@
 """Each known fault of the notebook that this product replaces (`design.md` §11) has a test here that it is not here."""
 
+import contextlib
 import json
 import re
 import signal
