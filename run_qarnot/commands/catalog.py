@@ -51,10 +51,16 @@ def check(settings: Settings, path: Path | None, *, as_json: bool) -> int:
             problems += asyncio.run(_account_problems(settings, catalog))
         except RunQarnotError as error:
             unasked = error
-    _print(problems, len(catalog.images), as_json=as_json)
+    _print(_in_reading_order(problems), len(catalog.images), as_json=as_json)
     if unasked is not None:
         raise unasked
     return 1 if any(not problem.warning for problem in problems) else 0
+
+
+def _in_reading_order(problems: Sequence[Problem]) -> list[Problem]:
+    """File by file, as they were found; in each from top to bottom, as who mends it goes."""
+    sources = list(dict.fromkeys(problem.source for problem in problems))
+    return sorted(problems, key=lambda problem: (sources.index(problem.source), problem.line or 0))
 
 
 def _print(problems: Sequence[Problem], images: int, *, as_json: bool) -> None:
@@ -66,8 +72,8 @@ def _print(problems: Sequence[Problem], images: int, *, as_json: bool) -> None:
         for line in problem.details.rstrip().splitlines():
             show.out(f"    {line}")
     warnings = sum(problem.warning for problem in problems)
-    counts = f"{images} images, {len(problems) - warnings} problems"
-    show.err(counts + (f", {warnings} warnings" if warnings else ""))
+    counted = [show.count(images, "image"), show.count(len(problems) - warnings, "problem")]
+    show.err(", ".join([*counted, *([show.count(warnings, "warning")] if warnings else [])]))
 
 
 async def _account_problems(settings: Settings, catalog: Catalog) -> list[Problem]:

@@ -33,6 +33,11 @@ def err(text: str) -> None:
     print(redact(text), file=sys.stderr, flush=True)  # noqa: T201
 
 
+def count(number: int, thing: str) -> str:
+    """Return such as `1 image` and `2 images`."""
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows in aligned columns."""
     lines = [tuple(head), *map(tuple, rows)]
