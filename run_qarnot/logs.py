@@ -53,13 +53,14 @@ def _file_handler(file: Path) -> logging.Handler:
             file, maxBytes=_FILE_BYTES, backupCount=_FILES_KEPT, encoding="utf-8"
         )
     except OSError as error:
-        raise InputError("file-unreadable", path=file, problem=error.strerror) from error
+        raise InputError("log-unwritable", path=file, problem=error.strerror) from error
     handler.setLevel(logging.INFO)
     return handler
 
 
 def _read_config(config: Path) -> None:
     try:
+        config.open().close()  # `fileConfig` says of a missing file that it has no formatters
         logging.config.fileConfig(config, disable_existing_loggers=False)
     except Exception as error:  # it evaluates what stands in the file, so anything can come out
         raise InputError(

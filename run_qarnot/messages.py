@@ -62,6 +62,7 @@ ERRORS: Mapping[str, Words] = {
     "key-format": Words("That is not an OpenSSH public key: {problem}.", "Paste one line such as “ssh-ed25519 AAAA… you@home”; `ssh-keygen -t ed25519` makes a pair."),
     "file-missing": Words("There is no file or folder “{path}”.", "Check the path; nothing was changed."),
     "file-unreadable": Words("“{path}” cannot be read: {problem}.", "Change its permissions, or leave it out; nothing was changed."),
+    "log-unwritable": Words("The log cannot be written to “{path}”: {problem}.", "Name a file in a folder that exists and that you may write to."),
     "file-name": Words("A file named {name} cannot be stored safely.", "Rename it: no “..”, no backslash, no leading slash, no space at either end, at most 1000 bytes."),
     "file-twice": Words("Two of the inputs would both become “{name}”.", "Rename one of them, or put them in different folders."),
     "settings": Words("{name} is set to “{value}”, which {problem}.", "{hint}"),

@@ -49,6 +49,7 @@ ERRORS: Mapping[str, Words] = {
     "key-format": Words("Ce n’est pas une clé publique OpenSSH : {problem}.", "Collez une ligne telle que « ssh-ed25519 AAAA… vous@maison » ; `ssh-keygen -t ed25519` crée une paire."),
     "file-missing": Words("Il n’y a ni fichier ni dossier « {path} ».", "Vérifiez le chemin ; rien n’a été changé."),
     "file-unreadable": Words("« {path} » est illisible : {problem}.", "Changez ses droits, ou laissez-le de côté ; rien n’a été changé."),
+    "log-unwritable": Words("Le journal ne peut pas être écrit dans « {path} » : {problem}.", "Nommez un fichier d’un dossier qui existe et où vous pouvez écrire."),
     "file-name": Words("Un fichier nommé {name} ne peut pas être stocké sûrement.", "Renommez-le : ni « .. », ni barre oblique inverse, ni barre au début, ni espace aux bouts, 1000 octets au plus."),
     "file-twice": Words("Deux des fichiers deviendraient « {name} ».", "Renommez l’un d’eux, ou mettez-les dans des dossiers différents."),
     "settings": Words("{name} vaut « {value} », qui {problem}.", "{hint}"),

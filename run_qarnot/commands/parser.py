@@ -106,7 +106,7 @@ def _sessions(made: dict[str, argparse.ArgumentParser]) -> None:
     results = made["results"]
     where = results.add_mutually_exclusive_group()
     where.add_argument("--output", type=Path, metavar="DIR", help="default: a new folder named after the session")
-    where.add_argument("--zip", type=Path, metavar="FILE", help="one zip instead of a folder")
+    where.add_argument("--zip", type=Path, metavar="FILE", help="one zip instead of a folder; - for standard output")
     results.add_argument("patterns", nargs="*", metavar="PATTERN", help="only files that match, such as '*.png'")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import tempfile
 import threading
 import webbrowser
@@ -27,6 +28,7 @@ from run_qarnot.view import SessionView
 
 _LOOK_SECONDS = 5.0
 _LOG_LINES_ON_FAILURE = 15
+_STANDARD_OUTPUT = Path("-")
 
 
 async def launch(account: Account, arguments: Namespace) -> int:
@@ -120,7 +122,7 @@ async def add(account: Account, arguments: Namespace) -> int:
     session = await account.find(arguments.session)
     session.subscribe(show.Phases(actions_only=True))
     await session.add(uploads, replace=arguments.replace)
-    show.err(f"{len(uploads)} file(s) added to {session.view.name}.")
+    show.err(f"{show.count(len(uploads), 'file')} added to {session.view.name}.")
     return 0
 
 
@@ -166,8 +168,9 @@ async def results(account: Account, arguments: Namespace) -> int:
                 show.err(f"{key}: whole, but its checksum is one that cannot be computed here.")
     finally:
         given_up.set()
-    show.err(f"{len(files)} file(s), {sum(file.size for file in files) / 1e6:.1f} MB:")
-    show.out(str(target))
+    show.err(f"{show.count(len(files), 'file')}, {sum(file.size for file in files) / 1e6:.1f} MB:")
+    if target != _STANDARD_OUTPUT:
+        show.out(str(target))
     return 0
 
 
@@ -332,6 +335,10 @@ def _matches(file: StoredFile, patterns: list[str]) -> bool:
 
 def _write_zip(session: Session, files: list[StoredFile], target: Path, cancelled: Callable[[], bool]) -> None:
     """Write the zip under another name first, so that a broken transfer leaves nothing that looks complete."""
+    if target == _STANDARD_OUTPUT:
+        sys.stdout.buffer.writelines(session.results.zip(files, cancelled=cancelled))
+        sys.stdout.buffer.flush()
+        return
     if target.exists():
         raise InputError("output-exists", path=target)
     try:

@@ -109,9 +109,9 @@ class Account:
         """
         tasks = await self.call(self.cloud.tasks)
         for exact in tasks:
-            if text in {exact.name, exact.id}:
+            if text == exact.name or text.lower() == exact.id:
                 return self._found(exact)
-        near = [task for task in tasks if text and (task.name.startswith(text) or task.id.startswith(text))]
+        near = [task for task in tasks if text and (task.name.startswith(text) or task.id.startswith(text.lower()))]
         if len({task.name for task in near}) > 1:
             raise NotFoundError("session-ambiguous", text=text, names=", ".join(sorted({task.name for task in near})))
         if not near:

@@ -56,6 +56,13 @@ def test_a_file_of_the_users_own_configuration_holds_no_secret(tmp_path):
         assert "very-secret-token" not in file.read_text()
 
 
+def test_files_that_are_not_there_or_cannot_be_written_are_said(tmp_path):
+    with pytest.raises(InputError, match="No such file"):
+        logs.configure(config=tmp_path / "none.conf")
+    with pytest.raises(InputError, match=r"cannot be written to .*none/x\.log"):
+        logs.configure(file=tmp_path / "none/x.log")
+
+
 @pytest.mark.parametrize("text", ["", "no ini", "[handlers]\nkeys=x\n[handler_x]\nclass=no.such.Handler\nargs=()"])
 def test_a_configuration_that_cannot_be_used_is_said(tmp_path, text):
     (tmp_path / "logging.conf").write_text(text)

@@ -1,6 +1,9 @@
 """Whole lives of sessions, by the command line, with real parts: HTTP, S3, SSH, JupyterLab, pip."""
 
+import io
 import json
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -50,7 +53,9 @@ def test_from_an_input_folder_through_openssh_to_a_zip(cli, cluster, tmp_path):
     stopped = cli("stop", "lif")  # a unique beginning is enough
     assert "Saving" in stopped.err
     assert cli("show", "life", "--json").json["state"] == "ended"
-    assert cli("show", "life", "--json").json["reason"] == "stopped"
+    shown = cli("show", "life", "--json").json
+    assert shown["reason"] == "stopped"
+    assert cli("show", shown["id"].upper(), "--json").json["name"] == "life"
 
     cli("results", "life", "--zip", "life.zip")
     with zipfile.ZipFile(cli.folder / "life.zip") as archive:
@@ -58,6 +63,12 @@ def test_from_an_input_folder_through_openssh_to_a_zip(cli, cluster, tmp_path):
         assert archive.read("made.bin") == bytes(range(256)) * 5000
         assert archive.read("work.ipynb").decode() == notebook
         assert "hello.txt" not in archive.namelist(), "untouched inputs are not sent back"
+        names = archive.namelist()
+    printed = subprocess.run(
+        [sys.executable, "-m", "run_qarnot", "results", "life", "--zip", "-"],
+        env=cli.environment, cwd=cli.folder, stdout=subprocess.PIPE, check=True,
+    ).stdout  # fmt: skip
+    assert zipfile.ZipFile(io.BytesIO(printed)).namelist() == names
     cli("results", "life", "--output", "some", "*.bin")
     assert [path.name for path in (cli.folder / "some").rglob("*") if path.is_file()] == ["made.bin"]
 
