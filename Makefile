@@ -65,6 +65,7 @@ bench: .venv/installed-dev
 	@for part in launch following catalog transfers page; do \
 	  [ ! -e benchmarks/$$part.py ] || $(BIN)/python benchmarks/$$part.py || exit 1; \
 	done
+	@$(BIN)/python docs/make_reference.py  # the README's table
 
 docs: .venv/installed-dev
 	@$(BIN)/python docs/make_lifecycle.py

@@ -20,6 +20,7 @@ sys.path.insert(0, str(ROOT))
 from pydantic import BaseModel  # noqa: E402
 
 import run_qarnot  # noqa: E402
+from benchmarks import report  # noqa: E402
 from run_qarnot.catalog.apps import BUILTIN  # noqa: E402
 from run_qarnot.catalog.image import HARDWARE, IMAGE_ID, INTERNAL, Image, Option, Ready  # noqa: E402
 from run_qarnot.catalog.reader import SCHEMA  # noqa: E402
@@ -28,7 +29,7 @@ from run_qarnot.hooks.discovery import HOOKS  # noqa: E402
 from run_qarnot.messages import PROBLEMS  # noqa: E402
 
 SCHEMA_FILE = ROOT / "run_qarnot" / "images.schema.json"
-DOCUMENTS = (ROOT / "docs" / "images.md", ROOT / "docs" / "plugins.md")
+DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "images.md", ROOT / "docs" / "plugins.md")
 BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 HARDWARE_TYPES: Mapping[type, str] = {int: "integer", str: "string", bool: "boolean"}
 
@@ -155,6 +156,10 @@ def _names() -> str:
     return _table(("name", "what it is"), rows)
 
 
+def _speed() -> str:
+    return _table(report.HEAD, report.rows())
+
+
 NAMES = {
     "__version__": "The version of Run Qarnot.",
     "hookimpl": "The mark of a hook.",
@@ -175,6 +180,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "hooks": _hooks,
     "names": _names,
     "problems": _problems,
+    "speed": _speed,
 }
 
 

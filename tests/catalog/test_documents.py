@@ -33,7 +33,7 @@ def snippets(language: str) -> list[Any]:
     ]
 
 
-@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("path", REFERENCE["DOCUMENTS"], ids=lambda path: path.name)
 def test_what_is_generated_is_up_to_date(path: Path) -> None:
     text = path.read_text()
     assert REFERENCE["filled"](text) == text, "run: python docs/make_reference.py"
