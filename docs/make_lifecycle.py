@@ -49,6 +49,11 @@ def _lines() -> Iterator[str]:
     yield from (f"| `{reason}` | {messages.END_REASONS[reason]} |" for reason in EndReason)
     yield from (
         "",
+        "The time limit (`maxWallTime` of the job that holds the task) is set at the start, and the platform has no",
+        "call that changes it. More hours are a new session with the files, packages, options and keys of the one",
+        "before, which is saved and stopped: `run-qarnot stop NAME --continue H`, `Account.continue_with`. What was",
+        "only in memory is lost.",
+        "",
         "`run_qarnot/engine/decide.py` turns what is seen into what is shown and done, as pure functions;",
         "`run_qarnot/engine/session.py` carries it out: observe, decide, act, tell.",
     )

@@ -85,6 +85,8 @@ ERRORS: Mapping[str, Words] = {
     "plugin-name": Words("A plugin cannot be called “{name}”: {problem}.", "Use small letters, digits and underscores, and begin with a letter, for example “{suggestion}”."),
     "in-use": Words("The files of “{name}” are in use: “{other}” was continued from it and runs.", "Stop that one first; nothing was deleted."),
     "still-running": Words("“{name}” is still running.", "Stop it first.", "`run-qarnot stop {name}` saves and stops it."),
+    "limit-fixed": Words("The time limit of “{name}” cannot be changed: the cluster keeps the one it was started with.", "{hint}"),
+    "options-unknown": Words("“{name}” cannot be started again as it was: what was entered for {options} is not known any more.", "Save it and stop it, then continue from it with that filled in; nothing was stopped.", "`run-qarnot launch {image} --resume {name} --set …` does that."),
     # what failed
     "session-failed": Words("“{name}” failed: {reason}", "Read the last lines of its output, then start again; your files are still in {inputs}."),
     "session-ended": Words("“{name}” ended before it was ready. {reason}", "Look at its output.", "`run-qarnot logs {name}` shows it."),

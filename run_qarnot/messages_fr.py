@@ -72,6 +72,8 @@ ERRORS: Mapping[str, Words] = {
     "plugin-name": Words("Un plugin ne peut pas s’appeler « {name} » : {problem}.", "Employez des minuscules, des chiffres et des soulignés, une lettre d’abord, par exemple « {suggestion} »."),
     "in-use": Words("Les fichiers de « {name} » sont utilisés : « {other} » en est la suite et tourne.", "Arrêtez d'abord celle-là ; rien n'a été supprimé."),
     "still-running": Words("« {name} » tourne encore.", "Arrêtez-la d’abord.", "`run-qarnot stop {name}` la sauvegarde et l’arrête."),
+    "limit-fixed": Words("La durée limite de « {name} » ne peut pas changer : le cluster garde celle du démarrage.", "{hint}"),
+    "options-unknown": Words("« {name} » ne peut pas être relancée à l’identique : ce qui avait été saisi pour {options} n’est plus connu.", "Sauvegardez-la et arrêtez-la, puis continuez à partir d’elle en le remplissant ; rien n’a été arrêté.", "`run-qarnot launch {image} --resume {name} --set …` le fait."),
     # ce qui a échoué
     "session-failed": Words("« {name} » a échoué : {reason}", "Lisez les dernières lignes de sa sortie, puis recommencez ; vos fichiers sont toujours dans {inputs}."),
     "session-ended": Words("« {name} » s’est terminée avant d’être prête. {reason}", "Regardez sa sortie.", "`run-qarnot logs {name}` la montre."),
@@ -142,6 +144,9 @@ PHRASES: Mapping[str, str] = {
     "Did you mean “{}”?": "Vouliez-vous dire « {} » ?",
     "It has: {}.": "Elle a : {}.",
     "is no web address": "n’est pas une adresse web",
+    # a time limit
+    "Its command would begin again: let it run, or start it anew with more hours.": "Sa commande recommencerait du début : laissez-la finir, ou relancez-la avec plus d’heures.",
+    "Nothing runs yet: stop it, and start it anew with more hours.": "Rien ne tourne encore : arrêtez-la, et relancez-la avec plus d’heures.",
     # the network
     "no answer in time": "pas de réponse à temps",
     "its certificate is not accepted": "son certificat n’est pas accepté",

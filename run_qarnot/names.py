@@ -69,6 +69,14 @@ def suggest_name(name: str) -> str:
     return cleaned or make_name()
 
 
+def session_of_bucket(bucket: str) -> str | None:
+    """Return the name of the session whose bucket this is, going by its name; None if it is no session's."""
+    for suffix in BUCKET_SUFFIXES:
+        if bucket.endswith(suffix) and _NAME.fullmatch(name := bucket.removesuffix(suffix)):
+            return name
+    return None
+
+
 def is_bucket_name(name: str) -> bool:
     """Whether S3 accepts `name` as a bucket's."""
     return bool(_BUCKET.fullmatch(name))

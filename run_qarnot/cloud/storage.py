@@ -49,6 +49,11 @@ class Storage:
         """Make a bucket; one's own existing bucket is fine (`reference/qarnot-platform.md` §0.10)."""
         self._quick.attempt(lambda: self._client.create_bucket(Bucket=bucket))
 
+    def buckets(self) -> list[str]:
+        """Return the names of all buckets of the account."""
+        found = self._quick.attempt(self._client.list_buckets)
+        return [str(bucket["Name"]) for bucket in found.get("Buckets", [])]
+
     def files(self, bucket: str, prefix: str = "") -> list[StoredFile]:
         """Return the files of a bucket; a bucket that does not exist has none."""
         return list(self._list(bucket, prefix))

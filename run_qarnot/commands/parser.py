@@ -101,7 +101,10 @@ def _sessions(made: dict[str, argparse.ArgumentParser]) -> None:
     made["logs"].add_argument("--follow", action="store_true", help="go on until the session's end")
     made["add"].add_argument("paths", nargs="+", type=Path, metavar="PATH")
     made["add"].add_argument("--replace", action="store_true", help="also files that are there with other content")
-    made["stop"].add_argument("--no-save", action="store_true", help="do not save first")
+    ending = made["stop"].add_mutually_exclusive_group()
+    ending.add_argument("--no-save", action="store_true", help="do not save first")
+    ending.add_argument("--continue", dest="hours", type=float, metavar="H", help="go on with its files in a new "
+                        "session of so many hours; the limit of one that runs cannot be changed")  # fmt: skip
     made["delete"].add_argument("--files", action="store_true", help="with its buckets and all files in them")
     results = made["results"]
     where = results.add_mutually_exclusive_group()

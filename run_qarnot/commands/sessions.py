@@ -136,14 +136,26 @@ async def save(account: Account, arguments: Namespace) -> int:
 
 
 async def stop(account: Account, arguments: Namespace) -> int:
-    """Save, wait, stop."""
+    """Save, wait, stop; with `--continue`, go on in a new session."""
     session = await account.find(arguments.session)
     session.subscribe(show.Phases(actions_only=True))
+    if arguments.hours is not None:
+        return await _continue(account, session, arguments.hours)
     await session.stop(save=not arguments.no_save)
     if arguments.no_save:
         show.err(f"{session.view.name} has ended.")
     else:
         show.err(f"{session.view.name} has ended. `run-qarnot results {session.view.name}` fetches its results.")
+    return 0
+
+
+async def _continue(account: Account, session: Session, hours: float) -> int:
+    new = await account.continue_with(session, hours)
+    show.err(f"{session.view.name} has ended. {new.view.name} goes on with its files, for {hours:g} hours.")
+    async with _following(new):
+        await _until_ready(new)
+    show.out(new.view.name)
+    show.doors(_without_tunnel(new.view))
     return 0
 
 

@@ -16,10 +16,11 @@ from run_qarnot.catalog import Catalog
 from run_qarnot.cloud.facts import TaskFacts
 from run_qarnot.cloud.sdk import Cloud, first_profile
 from run_qarnot.engine.session import Session
+from run_qarnot.engine.successor import next_name, successor
 from run_qarnot.engine.watch import Watch
-from run_qarnot.errors import InputError, NotFoundError, RefusedError
+from run_qarnot.errors import InputError, NotFoundError, RefusedError, SessionError
 from run_qarnot.files import Upload
-from run_qarnot.names import make_launch_id
+from run_qarnot.names import make_launch_id, session_of_bucket
 from run_qarnot.plan import TaskPlan, make_plan
 from run_qarnot.redact import protect
 from run_qarnot.settings import Settings
@@ -142,6 +143,40 @@ class Account:
         plan = await asyncio.to_thread(self.catalog.hooks.prepare, plan, spec)
         bundled = spec.image.start == "bundled"
         return Session.new(self, self._token, plan, start.attach(uploads) if bundled else uploads)
+
+    async def continue_with(self, session: Session, hours: float) -> Session:
+        """Give a session more hours, in the only way that there is: save it, stop it, go on in a new one.
+
+        What is only in memory there, such as variables and cells that run, is lost: ask the user first. Files,
+        packages, options and keys go on, on another machine.
+
+        Arguments:
+            session: runs, or has ended; somebody may be following it.
+            hours: the new session stops after so many.
+
+        Returns:
+            The new session, which `follow` will prepare and submit.
+
+        Raises:
+            InputError: the image does not allow so many hours, or is not in the catalog any more.
+            SessionError: it cannot go on in another one, or could not be saved. Then it still runs.
+            RunQarnotError: the account may not start the new one, or the cluster does not answer.
+        """
+        if session.facts is None:
+            hint = "Nothing runs yet: stop it, and start it anew with more hours."
+            raise SessionError("limit-fixed", name=session.view.name, hint=hint)
+        name = next_name(session.view.name, await self._names())
+        spec = successor(session.facts, self.catalog.get(session.view.image), name, hours)
+        new = await self.start(spec, [])  # checks everything; nothing is made before it is followed
+        if not session.view.is_over:
+            await session.stop()
+        return new
+
+    async def _names(self) -> set[str]:
+        """The names that are in use, also those of sessions of which only buckets are left."""
+        buckets = await asyncio.to_thread(self.cloud.storage.buckets)
+        owners = {owner for bucket in buckets if (owner := session_of_bucket(bucket))}
+        return owners | {task.name for task in await self.call(self.cloud.tasks)}
 
     def _found(self, facts: TaskFacts) -> Session:
         return Session.found(self, self._token, facts)

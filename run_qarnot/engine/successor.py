@@ -1,0 +1,65 @@
+"""More hours for a session: a new one that goes on where it stops.
+
+Qarnot takes a limit (`maxWallTime`) when a job is made and has no call that changes it: the OpenAPI document has no PUT
+or PATCH of jobs, a task's PUT takes constants and tags only and cannot move it to another job (`TaskUpdateInput`), and
+the SDK refuses ("can't set attribute on a submitted job"). So a limit is never extended in place, and nothing here
+pretends so.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Container
+
+from run_qarnot.catalog.image import Image
+from run_qarnot.cloud.facts import TaskFacts
+from run_qarnot.errors import SessionError
+from run_qarnot.names import LONGEST_NAME
+from run_qarnot.plan import USER_KEY, Label
+from run_qarnot.spec import SessionSpec
+
+_HIDDEN = "[SECRET]"  # in place of the values of `QARNOT_SECRET__*` (`reference/qarnot-platform.md` §2.2)
+
+
+def successor(facts: TaskFacts, image: Image, name: str, hours: float) -> SessionSpec:
+    """Return what is to be asked for, so that a session goes on: its files, options and keys, with new hours.
+
+    Arguments:
+        facts: of the session.
+        image: that it was started from, as the catalog has it now.
+        name: of the new session.
+        hours: the new session stops after so many.
+
+    Raises:
+        SessionError: the session runs a command, which would begin again; or what was entered is not known any more.
+    """
+    if image.effective_app.ends_by_itself:
+        hint = "Its command would begin again: let it run, or start it anew with more hours."
+        raise SessionError("limit-fixed", name=facts.name, hint=hint)
+    options = _options(facts, image)
+    return SessionSpec(image, name, hours, user_key=_user_key(facts), resume=facts.id, options=options)
+
+
+def next_name(name: str, taken: Container[str]) -> str:
+    """Return the name with the next number behind it that is free: `lab`, `lab-2`; `calm-heron-42`, `calm-heron-43`."""
+    found = re.fullmatch(r"(.+)-([1-9]\d{0,3})", name)
+    stem, number = (found[1], int(found[2])) if found else (name, 1)
+    while True:
+        number += 1
+        candidate = f"{stem[: LONGEST_NAME - len(f'-{number}')].rstrip('-')}-{number}"
+        if candidate not in taken:
+            return candidate
+
+
+def _options(facts: TaskFacts, image: Image) -> dict[str, object]:
+    """What was entered, as the task's constants have it."""
+    given = {name: facts.constants.get(option.constant or "") for name, option in image.options.items()}
+    if unknown := [name for name, value in given.items() if value == _HIDDEN or image.options[name].constant is None]:
+        raise SessionError("options-unknown", name=facts.name, options=", ".join(unknown), image=image.id)
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def _user_key(facts: TaskFacts) -> str | None:
+    """The user's own public key: the first line, where there is one (`keys.authorized_keys`)."""
+    lines = facts.constants.get("DOCKER_SSH", "").splitlines()
+    return lines[0] if lines and USER_KEY in facts.label(Label.KEYS).split("+") else None
