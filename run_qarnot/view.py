@@ -33,7 +33,9 @@ class SessionView:
     reason: str | None = None  # of the end: a value of EndReason
     error: str | None = None  # a sentence
     cost: float | None = None  # euros so far
+    cost_per_hour: float | None = None  # euros, as measured so far
     carbon: float | None = None  # grams CO2e so far
+    asked: datetime | None = None  # when the cluster was asked for cost and carbon
     note: str = ""  # what is going on right now, beside the state
 
     @property

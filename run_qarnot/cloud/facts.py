@@ -29,6 +29,7 @@ class TaskFacts:
     created: datetime | None
     ended: datetime | None
     started: datetime | None  # when the present state began
+    executed: float  # seconds, of all instances
     job: str | None
     labels: Mapping[str, str]
     constants: Mapping[str, str] = field(repr=False)  # the app's token, and secret options
@@ -64,6 +65,7 @@ def read_task(body: Mapping[str, Any]) -> TaskFacts:
         created=read_time(body.get("creationDate")),
         ended=read_time(body.get("endDate")),
         started=read_time(body.get("stateTransitionTime")),
+        executed=_number(_mapping(body.get("status")).get("executionTimeSec")),
         job=str(body["jobUuid"]) if body.get("jobUuid") else None,
         labels={str(key): str(value) for key, value in _mapping(body.get("labels")).items()},
         constants={str(item.get("key")): str(item.get("value")) for item in body.get("constants") or []},
@@ -120,6 +122,10 @@ def _error(errors: Any) -> str | None:
 
 def _mapping(value: object) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
 
 
 def _integer(value: object) -> int:

@@ -35,6 +35,7 @@ __all__ = ["Session", "StoredFile", "Upload"]
 
 _PROBE_SECONDS = 0.2
 _ABORT_AGAIN_SECONDS = 10.0  # a task that was still queued may have refused the first time
+_LEAST_MEASURED_HOURS = 1 / 60  # of less, the cost of an hour would be a guess
 _LOG_FILE = "logs/qarnot.log"  # where the original images write their link (§3.5)
 _RUNNING = frozenset({State.STARTING, State.READY})
 _TRYING_AGAIN = "Trying again; the session goes on."
@@ -207,15 +208,21 @@ class Session:
     async def detail(self) -> SessionView:
         """Add what is asked seldom: cost, carbon, the time of the last save."""
         if self.view.id:
-            cost = await self._account.call(self._cloud.cost, self.view.id)
-            carbon = await self._account.call(self._cloud.carbon, self.view.id)
+            await self._learn_cost()
             saved = max((file.modified for file in await self.results.files()), default=None)
             if self.view.state is State.ENDED and self.view.ended is not None:
                 saved = self.view.ended  # results are uploaded at the end, a cancelled session's too
-            self._news.learn(cost=cost, carbon=carbon, saved=saved or self.view.saved)
+            self._news.learn(saved=saved or self.view.saved)
             if self.facts is not None and self.view.state is State.FAILED:
                 self._news.change(error=(await self._with_reason(self.facts)).error or self.view.error)
         return self.view
+
+    async def _learn_cost(self) -> None:
+        cost = await self._account.call(self._cloud.cost, self.view.id)
+        carbon = await self._account.call(self._cloud.carbon, self.view.id)
+        hours = self.facts.executed / 3600 if self.facts is not None else 0.0
+        per_hour = cost / hours if cost is not None and hours >= _LEAST_MEASURED_HOURS else None
+        self._news.learn(cost=cost, cost_per_hour=per_hour, carbon=carbon, asked=self._account.now())
 
     # — acting —
 

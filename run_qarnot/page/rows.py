@@ -139,7 +139,9 @@ def session_row(view: SessionView, image_title: str, now: datetime) -> Row:
         "ssh": _ssh_row(doors),
         "notes": {door.kind.value: say(door.note) for door in doors},
         "cost": None if view.cost is None else f"{view.cost:.2f} €",
+        "per_hour": None if view.cost_per_hour is None else f"{view.cost_per_hour:.2f} €",
         "carbon": None if view.carbon is None else f"{view.carbon:.0f} g",
+        "asked": _iso(view.asked),
         "results": view.results,
     }
 

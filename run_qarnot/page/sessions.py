@@ -72,7 +72,6 @@ class Sessions:
         self._show()
         for card in self._cards:
             card.follow()
-            card.begin()
 
     def clear(self) -> None:
         """Let go of all."""

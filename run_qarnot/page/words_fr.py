@@ -126,6 +126,8 @@ WORDS: Table = {
         "ends_5": "Elle s’arrête d’elle-même dans moins de 5 minutes. Sauvegardez maintenant.",
         "attempt": "machine n°",
         "cost": "Coût",
+        "per_hour": "par heure, mesuré",
+        "asked": "demandé à",
         "carbon": "CO₂e",
         "details": "Détails",
         "close": "Fermer",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 MOST_LOG_LINES = 5000  # kept by the browser
 _LINES_AT_ONCE = 500
+_DETAILS_SECONDS = 300.0  # cost and carbon are added up by the platform now and then only
 
 
 @dataclass(frozen=True)
@@ -73,6 +74,7 @@ class SessionCard(Component):
         self._around = around
         self._seen: SessionView | None = None
         self._following: asyncio.Task[None] | None = None
+        self._asking: asyncio.Task[None] | None = None
         self._stop_log: Callable[[], None] | None = None
         self._log_wanted = False
         self._throttle = Throttle(self._show)
@@ -85,21 +87,20 @@ class SessionCard(Component):
         self._show()
 
     def follow(self) -> None:
-        """Watch the session, if it is not over and not being watched."""
+        """Watch the session, unless it is over or being watched, and ask what it costs."""
         idle = self._following is None or self._following.done()
         if idle and not self.session.view.is_over:
             self._following = self.tasks.spawn(self.session.follow(), self.failed)
         if self._log_wanted:
             self._open_log()
-
-    def begin(self) -> None:
-        """Ask once what the list of sessions does not say."""
-        self.tasks.spawn(self._load_details(), self.failed)
+        if self._asking is None or self._asking.done():
+            self._asking = self.tasks.spawn(self._keep_asking(), self.failed)
 
     def rest(self) -> None:
         """Stop watching; the session goes on."""
-        if self._following is not None:
-            self._following.cancel()
+        for work in (self._following, self._asking):
+            if work is not None:
+                work.cancel()
         self._close_log()
 
     def leave(self) -> None:
@@ -178,6 +179,13 @@ class SessionCard(Component):
             await action()
         finally:
             self.busy = ""
+
+    async def _keep_asking(self) -> None:
+        """Ask now and then for what nobody tells: of a session that is over, once."""
+        await self._load_details()
+        while not self.session.view.is_over:
+            await asyncio.sleep(_DETAILS_SECONDS)
+            await self._load_details()
 
     async def _load_details(self) -> None:
         """Ask for cost and the time of the last save: seldom, and not worth an error message."""
