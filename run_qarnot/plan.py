@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from run_qarnot import keys, start
+from run_qarnot import keys, start, times
 from run_qarnot.spec import SessionSpec, option_constants
 
 TAG = "run-qarnot"
@@ -50,9 +50,14 @@ class TaskPlan:
         """The bucket to which this session's own files are uploaded."""
         return self.resources[-1]
 
+    @property
+    def ends(self) -> datetime:
+        """When the limit is reached, if it were submitted when the plan was made."""
+        return datetime.fromisoformat(self.labels[Label.ENDS])
+
     def starting(self, now: datetime) -> TaskPlan:
         """Return the plan for a submission now: the limit begins with it, not with the uploads before."""
-        return replace(self, labels={**self.labels, Label.ENDS: _label_time(now + self.time_limit)})
+        return replace(self, labels={**self.labels, Label.ENDS: times.to_text(now + self.time_limit)})
 
     @staticmethod
     def bucket_names(name: str) -> tuple[str, str]:
@@ -113,7 +118,7 @@ def make_plan(
             Label.IMAGE: image.id,
             Label.APP: app.kind,
             Label.VERSION: version,
-            Label.ENDS: _label_time(now + limit),
+            Label.ENDS: times.to_text(now + limit),
             Label.KEYS: "+".join(kinds),
         },
         time_limit=limit,
@@ -126,7 +131,3 @@ def make_plan(
 def _constant(value: str | float) -> str:
     """As a container expects it: `true`, not `True`."""
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _label_time(time: datetime) -> str:
-    return time.isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from run_qarnot import messages
+from run_qarnot import messages, times
 from run_qarnot.doors import Door
 from run_qarnot.state import FINAL, State
 
@@ -60,10 +60,10 @@ class SessionView:
             "app": self.app,
             "state": self.state.value,
             "attempt": self.attempt,
-            "created": _utc(self.created),
-            "ready": _utc(self.ready),
-            "ends": _utc(self.ends),
-            "saved": _utc(self.saved),
+            "created": _text(self.created),
+            "ready": _text(self.ready),
+            "ends": _text(self.ends),
+            "saved": _text(self.saved),
             "doors": [
                 {"kind": door.kind.value, "url": door.url, "command": door.command, "note": door.note}
                 for door in self.doors
@@ -77,5 +77,5 @@ class SessionView:
         }
 
 
-def _utc(time: datetime | None) -> str | None:
-    return None if time is None else time.isoformat(timespec="seconds").replace("+00:00", "Z")
+def _text(time: datetime | None) -> str | None:
+    return None if time is None else times.to_text(time)

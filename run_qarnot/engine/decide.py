@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from run_qarnot import times
 from run_qarnot.cloud.facts import TaskFacts
 from run_qarnot.doors import SSH_PORT, Forward
 from run_qarnot.plan import Label
@@ -85,19 +86,11 @@ def end_reason(facts: TaskFacts) -> EndReason:
             return EndReason.FINISHED
         case "deleted":
             return EndReason.DELETED
-    ends = label_time(facts.label(Label.ENDS))
+    ends = times.from_text(facts.label(Label.ENDS))
     over = facts.ended or facts.started
     if ends and over and over >= ends - _END_TOLERANCE:
         return EndReason.TIME_LIMIT
     return EndReason.STOPPED
-
-
-def label_time(text: str) -> datetime | None:
-    """Read a time from a label."""
-    try:
-        return datetime.fromisoformat(text.replace("Z", "+00:00"))
-    except ValueError:
-        return None
 
 
 def _ended(view: SessionView, facts: TaskFacts, now: datetime) -> SessionView:

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from run_qarnot import keys, start
+from run_qarnot import keys, start, times
 from run_qarnot.catalog.apps import BUILTIN, App
 from run_qarnot.catalog.hooks import Panel
 from run_qarnot.cloud.facts import TaskFacts
 from run_qarnot.engine import output
-from run_qarnot.engine.decide import Steps, decide, label_time, observe
+from run_qarnot.engine.decide import Steps, decide, observe
 from run_qarnot.engine.news import News
 from run_qarnot.engine.patience import patiently, pauses
 from run_qarnot.engine.preparation import Preparation, upload
@@ -74,7 +74,7 @@ class Session:
             state=State.PREPARING,
             attempt=0,
             created=account.now(),
-            ends=label_time(plan.labels[Label.ENDS]),
+            ends=plan.ends,
             inputs=plan.inputs,
             results=plan.results,
         )
@@ -98,7 +98,7 @@ class Session:
             state=State.UNKNOWN,
             attempt=0,
             created=facts.created,
-            ends=label_time(facts.label(Label.ENDS)),
+            ends=times.from_text(facts.label(Label.ENDS)),
             inputs=facts.resources[-1] if facts.resources else None,
             results=facts.results,
         )
@@ -374,7 +374,7 @@ class Session:
     def _see(self, facts: TaskFacts) -> None:
         self.facts = facts
         view = observe(self.view, facts, self._account.now())
-        self._news.set(replace(view, ends=label_time(facts.label(Label.ENDS)) or view.ends))
+        self._news.set(replace(view, ends=times.from_text(facts.label(Label.ENDS)) or view.ends))
         self._tell_doors()
 
     def _deleted(self) -> None:

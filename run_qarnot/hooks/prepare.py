@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from run_qarnot.catalog.image import HARDWARE
 from run_qarnot.catalog.options import CONSTANT
 from run_qarnot.hooks.objects import TaskDraft
 from run_qarnot.names import is_bucket_name
-from run_qarnot.plan import TAG, Label, TaskPlan
+from run_qarnot.plan import TAG, TaskPlan
 from run_qarnot.spec import LEAST_HOURS, SessionSpec
 
 _SCHEDULING = ("", "flex", "on-demand", "reserved")
@@ -57,8 +57,7 @@ def plan_of(draft: TaskDraft, plan: TaskPlan, spec: SessionSpec) -> TaskPlan:
     _check(draft, plan, spec)
     limit = timedelta(seconds=round(draft.hours * 3600))
     kept = {name: value for name, value in plan.constants.items() if name in reserved(spec)}
-    ends = datetime.fromisoformat(plan.labels[Label.ENDS]) + limit - plan.time_limit
-    return replace(
+    changed = replace(
         plan,
         constants={**{name: _text(value) for name, value in draft.constants.items()}, **kept},
         resources=(*dict.fromkeys(draft.buckets), plan.inputs),
@@ -66,10 +65,10 @@ def plan_of(draft: TaskDraft, plan: TaskPlan, spec: SessionSpec) -> TaskPlan:
         hardware=dict(draft.hardware),
         scheduling=draft.scheduling,
         time_limit=limit,
-        labels={**plan.labels, Label.ENDS: ends.isoformat(timespec="seconds").replace("+00:00", "Z")},
         snapshot_seconds=round(draft.snapshot_minutes * 60),
         instances=draft.instances,
     )
+    return changed.starting(plan.ends - plan.time_limit)
 
 
 def _check(draft: TaskDraft, plan: TaskPlan, spec: SessionSpec) -> None:
