@@ -7,6 +7,7 @@ import contextlib
 import re
 import socket
 import struct
+from email.utils import format_datetime
 from http import HTTPStatus
 from typing import Any
 
@@ -70,7 +71,7 @@ class Entrance:
         await asyncio.sleep(delay)
         is_welcome = path in _OPEN or self._access.admits(given)
         answer = self._app if is_welcome else errors.unauthorized()
-        recorder = _Recorder(call, send)
+        recorder = _Recorder(call, send, self._clock)
         if fault:
             await _Trouble(fault, answer, self._faults)(scope, receive, recorder)
         else:
@@ -84,15 +85,18 @@ class Entrance:
 
 
 class _Recorder:
-    """Passes the answer on, and notes its status."""
+    """Passes the answer on with its date, by the cluster's clock, and notes its status."""
 
-    def __init__(self, call: Call, send: Send) -> None:
+    def __init__(self, call: Call, send: Send, clock: Clock) -> None:
         self._call = call
+        self._clock = clock
         self.send = send
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self._call.end(message["status"])
+            date = format_datetime(self._clock.now(), usegmt=True).encode()
+            message = {**message, "headers": [*message.get("headers", ()), (b"date", date)]}
         await self.send(message)
 
 
