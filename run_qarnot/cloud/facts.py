@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
+from run_qarnot import times
 from run_qarnot.doors import Forward
 from run_qarnot.plan import Label
 
@@ -77,15 +78,16 @@ def read_task(body: Mapping[str, Any]) -> TaskFacts:
     )
 
 
+def read_buckets(body: Mapping[str, Any]) -> set[str]:
+    """Read the names of all buckets of a task or pool, those that it reads and those that it writes (§2.2)."""
+    written = (body.get(name) for name in ("resultBucket", "resultsBucket", "snapshotBucket"))
+    return {*_resources(body), *(str(name) for name in written if name)}
+
+
 def read_time(text: object) -> datetime | None:
     """Read a time of the cluster; None for null, nonsense and the year 1."""
-    try:
-        time = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    if time.year == _NO_DATE_YEAR:
-        return None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+    time = times.from_text(str(text))
+    return None if time is None or time.year == _NO_DATE_YEAR else time
 
 
 def _instances(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -22,7 +22,7 @@ from qarnot.bucket import Bucket
 from qarnot.scheduling_type import FlexScheduling, OnDemandScheduling, ReservedScheduling
 
 from run_qarnot.cloud.connection import connect
-from run_qarnot.cloud.facts import AccountFacts, TaskFacts, read_task
+from run_qarnot.cloud.facts import AccountFacts, TaskFacts, read_buckets, read_task
 from run_qarnot.cloud.storage import Storage
 from run_qarnot.cloud.translate import check_answer, error_message, translated
 from run_qarnot.errors import NotFoundError, RunQarnotError
@@ -97,16 +97,23 @@ class Cloud:
 
     def tasks(self) -> list[TaskFacts]:
         """Return all tasks that this product started on the account, the newest first."""
-        found: list[TaskFacts] = []
+        found = map(read_task, self._paginate("/tasks/paginate", _equal("Tags", TAG)))
+        return sorted(found, key=lambda task: task.created.timestamp() if task.created else 0.0, reverse=True)
+
+    def buckets_in_use(self) -> set[str]:
+        """Return the buckets that any task or pool of the account names, whoever started it, also an ended one."""
+        holders = [*self._paginate("/tasks/paginate"), *self._paginate("/pools/paginate")]
+        return set().union(*map(read_buckets, holders))
+
+    def _paginate(self, path: str, wanted: Mapping[str, str] | None = None) -> list[Mapping[str, Any]]:
+        found: list[Mapping[str, Any]] = []
         page: str | None = None
         while True:
-            body = {"filter": _equal("Tags", TAG), "token": page, "maximumResults": _PAGE}
-            answer = self._json("POST", "/tasks/paginate", body)
-            found.extend(map(read_task, answer.get("data") or []))
+            answer = self._json("POST", path, {"filter": wanted, "token": page, "maximumResults": _PAGE})
+            found.extend(answer.get("data") or [])
             page = answer.get("nextToken")
             if not (answer.get("isTruncated") and page):
-                break
-        return sorted(found, key=lambda task: task.created.timestamp() if task.created else 0.0, reverse=True)
+                return found
 
     def task(self, task_id: str, name: str = "") -> TaskFacts:
         """Look at a task, by its id or its launch id.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from run_qarnot.cloud.translate import translated
 from run_qarnot.cloud.work import WAITS, Cancelled, GivenUpError, Progress, Work, error_code, problem_of
 from run_qarnot.errors import InputError, RefusedError, RunQarnotError, TransferError
 from run_qarnot.files import StoredFile, Upload, safe_paths
+
+OWNER_TAG = "run-qarnot"
 
 _CHUNK = 1 << 20
 _QUICK_WAITS = (0.2, 0.6)  # for calls that somebody waits for
@@ -45,14 +48,43 @@ class Storage:
         client.meta.events.unregister("needs-retry.s3", unique_id="retry-config-s3")
         count_what_is_sent(client)
 
-    def create(self, bucket: str) -> None:
-        """Make a bucket; one's own existing bucket is fine (`reference/qarnot-platform.md` §0.10)."""
-        self._quick.attempt(lambda: self._client.create_bucket(Bucket=bucket))
+    def create(self, bucket: str, owner: str) -> None:
+        """Make a bucket; one's own existing bucket is fine (`reference/qarnot-platform.md` §0.10).
 
-    def buckets(self) -> list[str]:
-        """Return the names of all buckets of the account."""
+        It is tagged as the session's: a name alone proves nothing once the session is forgotten. Nobody outside Qarnot
+        knows whether its storage takes tags, as Ceph does; without them the bucket is merely never found as left over.
+
+        Arguments:
+            bucket: its name.
+            owner: the name of its session.
+        """
+        self._quick.attempt(lambda: self._client.create_bucket(Bucket=bucket))
+        tags = {"TagSet": [{"Key": OWNER_TAG, "Value": owner}]}
+        with contextlib.suppress(RunQarnotError):
+            self._quick.attempt(lambda: self._client.put_bucket_tagging(Bucket=bucket, Tagging=tags))
+
+    def owner(self, bucket: str) -> str | None:
+        """Return the session whose bucket this is, by its tag; None if it has none, or nobody can tell."""
+        with contextlib.suppress(RefusedError):  # such as NoSuchTagSet
+            answer = self._quick.attempt(lambda: self._client.get_bucket_tagging(Bucket=bucket))
+            return next((str(tag["Value"]) for tag in answer["TagSet"] if tag["Key"] == OWNER_TAG), None)
+        return None
+
+    def last_upload(self, bucket: str) -> datetime | None:
+        """Return when the last part of an upload that was neither completed nor aborted came; None without any."""
+        found: list[datetime] = []
+        for key, upload_ids in self._unfinished(bucket, self._quick).by_key.items():
+            for upload_id in upload_ids:
+                names = {"Bucket": bucket, "Key": key, "UploadId": upload_id}
+                pages = self._client.get_paginator("list_parts").paginate(**names)
+                with translated(self._cluster):
+                    found += [part["LastModified"] for page in pages for part in page.get("Parts", [])]
+        return max(found, default=None)
+
+    def buckets(self) -> dict[str, datetime]:
+        """Return the names of all buckets of the account, and when each was made."""
         found = self._quick.attempt(self._client.list_buckets)
-        return [str(bucket["Name"]) for bucket in found.get("Buckets", [])]
+        return {str(bucket["Name"]): bucket["CreationDate"] for bucket in found.get("Buckets", [])}
 
     def files(self, bucket: str, prefix: str = "") -> list[StoredFile]:
         """Return the files of a bucket; a bucket that does not exist has none."""

@@ -20,7 +20,7 @@ STATUSES = {
 # (method, where) → (a query parameter, or "" for none of the others) → operation
 _TABLE: dict[tuple[str, str], dict[str, str]] = {
     ("GET", "root"): {"": "ListBuckets"},
-    ("PUT", "bucket"): {"": "CreateBucket"},
+    ("PUT", "bucket"): {"tagging": "PutBucketTagging", "": "CreateBucket"},
     ("HEAD", "bucket"): {"": "HeadBucket"},
     ("DELETE", "bucket"): {"": "DeleteBucket"},
     ("POST", "bucket"): {"delete": "DeleteObjects", "": "PostObject"},
@@ -30,6 +30,7 @@ _TABLE: dict[tuple[str, str], dict[str, str]] = {
         "uploads": "ListMultipartUploads",
         "location": "GetBucketLocation",
         "acl": "GetBucketAcl",
+        "tagging": "GetBucketTagging",
         "list-type": "ListObjectsV2",
         "": "ListObjects",
     },

@@ -1,8 +1,8 @@
 """Objects kept on disk, so that they survive a restart (`--state-dir`).
 
-One folder for each bucket; in it, for each object, its content and a small JSON file. Files are named by the hash of
-bucket and key, because a key may hold anything. After each call that may have changed something, what moto holds is
-compared with what is kept: no call has to be understood, so none can be misunderstood.
+One folder for each bucket; in it a JSON file about the bucket, and for each object its content and a small JSON file.
+They are named by the hash of bucket and key, because a key may hold anything. After each call that may have changed
+something, what moto holds is compared with what is kept: no call has to be understood, so none can be misunderstood.
 """
 
 from __future__ import annotations
@@ -27,12 +27,14 @@ class Disk:
         """Put everything that was kept into moto."""
         self._folder.mkdir(parents=True, exist_ok=True)
         for place in sorted(self._folder.iterdir()):
-            bucket = (place / "bucket").read_text("utf-8") if (place / "bucket").exists() else None
-            if bucket is None:
+            if not (place / "bucket").exists():
                 continue
-            self._backend.create_bucket(bucket, "us-east-1")
+            about = json.loads((place / "bucket").read_text("utf-8"))
+            bucket = self._backend.create_bucket(about["name"], "us-east-1")
+            bucket.creation_date = datetime.fromisoformat(about["created"])
+            self._backend.put_bucket_tagging(about["name"], about["tags"])
             for note in sorted(place.glob("*.json")):
-                self._load_object(bucket, note)
+                self._load_object(about["name"], note)
 
     def _load_object(self, bucket: str, note: Path) -> None:
         about = json.loads(note.read_text("utf-8"))
@@ -55,10 +57,12 @@ class Disk:
 
     def keep_bucket(self, bucket: str) -> None:
         place = self._folder / _hash(bucket)
-        if bucket in self._backend.buckets:
+        if found := self._backend.buckets.get(bucket):
             place.mkdir(exist_ok=True)
-            if not (place / "bucket").exists():
-                _write(place / "bucket", bucket.encode())
+            tags = {tag["Key"]: tag["Value"] for tag in self._backend.get_bucket_tagging(bucket)["Tags"]}
+            about = json.dumps({"name": bucket, "created": found.creation_date.isoformat(), "tags": tags}).encode()
+            if not (place / "bucket").exists() or (place / "bucket").read_bytes() != about:
+                _write(place / "bucket", about)
         elif place.exists():
             for file in place.iterdir():
                 file.unlink()

@@ -65,6 +65,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
         parsed.patterns += rest  # argparse gives up on patterns that stand behind an option
     elif rest:
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if parsed.command == "delete" and parsed.left_over == (parsed.session is not None):
+        parser.error("name either a session or --left-over")
     return parsed
 
 
@@ -95,7 +97,9 @@ def _sessions(made: dict[str, argparse.ArgumentParser]) -> None:
     launch.add_argument("--detach", action="store_true", help="do not wait until it is ready")
     launch.add_argument("--open", action="store_true", help="open it in the browser, and stay until Ctrl-C")
     for name in ("show", "open", "logs", "add", "save", "stop", "results", "delete"):
-        made[name].add_argument("session", metavar="SESSION", help="name, id, or a unique beginning of either")
+        number = "?" if name == "delete" else None
+        which = "name, id, or a unique beginning of either"
+        made[name].add_argument("session", nargs=number, metavar="SESSION", help=which)
     made["open"].add_argument("--ssh-key", type=Path, metavar="FILE", help="your key, for sessions that know no other")
     made["open"].add_argument("--no-browser", action="store_true", help="only print the address")
     made["logs"].add_argument("--follow", action="store_true", help="go on until the session's end")
@@ -105,7 +109,11 @@ def _sessions(made: dict[str, argparse.ArgumentParser]) -> None:
     ending.add_argument("--no-save", action="store_true", help="do not save first")
     ending.add_argument("--continue", dest="hours", type=float, metavar="H", help="go on with its files in a new "
                         "session of so many hours; the limit of one that runs cannot be changed")  # fmt: skip
-    made["delete"].add_argument("--files", action="store_true", help="with its buckets and all files in them")
+    delete = made["delete"]
+    delete.add_argument("--files", action="store_true", help="with its buckets and all files in them")
+    delete.add_argument("--left-over", action="store_true", help="instead of a session: the buckets of those that are "
+                        "forgotten; they are listed, and you are asked")  # fmt: skip
+    delete.add_argument("--yes", action="store_true", help="do not ask; for programs")
     results = made["results"]
     where = results.add_mutually_exclusive_group()
     where.add_argument("--output", type=Path, metavar="DIR", help="default: a new folder named after the session")

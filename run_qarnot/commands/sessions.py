@@ -14,6 +14,7 @@ from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 
+from run_qarnot import times
 from run_qarnot.commands import show
 from run_qarnot.doors import DoorKind
 from run_qarnot.engine.account import Account
@@ -187,11 +188,31 @@ async def results(account: Account, arguments: Namespace) -> int:
 
 
 async def delete(account: Account, arguments: Namespace) -> int:
-    """Forget an ended session."""
+    """Forget an ended session; with `--left-over`, delete what forgotten ones have left behind."""
+    if arguments.left_over:
+        return await _delete_left_over(account, ask=not arguments.yes)
     session = await account.find(arguments.session)
     await session.delete(files=arguments.files)
     kept = "" if arguments.files else f" Its files are still in {session.view.inputs} and {session.view.results}."
     show.err(f"{session.view.name} is forgotten.{kept}")
+    return 0
+
+
+async def _delete_left_over(account: Account, *, ask: bool) -> int:
+    found = await account.left_over()
+    if not found:
+        show.err("No bucket is left over: each belongs to a session that is there, is new, or is none of ours.")
+        return 0
+    rows = [(b.bucket, str(b.files), f"{b.size / 1e6:.1f}", times.to_text(b.changed)) for b in found]
+    show.table(("BUCKET", "FILES", "MB", "LAST CHANGE"), rows)
+    if ask and not show.confirm(f"Delete {len(found)} bucket(s) with all that is in them? There is no way back."):
+        show.err("Nothing was deleted.")
+        return 0
+    gone = {bucket.bucket for bucket in await account.delete_left_over(found)}
+    show.err(f"{len(gone)} bucket(s) deleted.")
+    for bucket in found:
+        if bucket.bucket not in gone:
+            show.err(f"{bucket.bucket} was kept: something has changed in it.")
     return 0
 
 

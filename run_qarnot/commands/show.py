@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from collections.abc import Iterable, Sequence
@@ -36,6 +37,16 @@ def err(text: str) -> None:
 def count(number: int, thing: str) -> str:
     """Return such as `1 image` and `2 images`."""
     return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def confirm(question: str) -> bool:
+    """Ask; only a clear yes is one, and nobody there to answer is none."""
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # asyncio's own waits for what we wait for
+    try:
+        return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -15,6 +15,7 @@ from run_qarnot import __version__, start
 from run_qarnot.catalog import Catalog
 from run_qarnot.cloud.facts import TaskFacts
 from run_qarnot.cloud.sdk import Cloud, first_profile
+from run_qarnot.engine.leftovers import LeftOver, delete_left_over, find_left_over
 from run_qarnot.engine.session import Session
 from run_qarnot.engine.successor import next_name, successor
 from run_qarnot.engine.watch import Watch
@@ -177,6 +178,17 @@ class Account:
         buckets = await asyncio.to_thread(self.cloud.storage.buckets)
         owners = {owner for bucket in buckets if (owner := session_of_bucket(bucket))}
         return owners | {task.name for task in await self.call(self.cloud.tasks)}
+
+    async def left_over(self) -> list[LeftOver]:
+        """Return the buckets of sessions that are gone: forgotten, or never submitted. See `leftovers`."""
+        return await find_left_over(self)
+
+    async def delete_left_over(self, wanted: Sequence[LeftOver]) -> list[LeftOver]:
+        """Delete buckets that `left_over` returned, as far as they still are as they were then; return those.
+
+        Ask the user first: there is no way back.
+        """
+        return await delete_left_over(self, wanted)
 
     def _found(self, facts: TaskFacts) -> Session:
         return Session.found(self, self._token, facts)

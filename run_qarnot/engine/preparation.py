@@ -11,6 +11,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from run_qarnot.cloud.facts import TaskFacts
@@ -63,7 +64,8 @@ class Preparation:
         """
         self._tell("Making the buckets…")
         for bucket in (self._plan.inputs, self._plan.results):
-            await patiently(lambda bucket=bucket: asyncio.to_thread(self._cloud.storage.create, bucket), self._tell)  # type: ignore[misc]
+            make = partial(asyncio.to_thread, self._cloud.storage.create, bucket, self._plan.name)
+            await patiently(make, self._tell)
         await upload(self._cloud.storage, self._plan.inputs, self._uploads, self._tell, self._given_up)
         if self.given_up:
             raise SessionError("given-up", name=self._plan.name)

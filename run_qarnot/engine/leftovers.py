@@ -1,0 +1,80 @@
+"""Buckets that sessions left behind: found, so that somebody can be asked whether they may go.
+
+What is deleted here is gone for ever, so a bucket counts as left over only if everything says so: it has the name and
+the tag of a session of ours, no task of that name is there, no task or pool of the account (whoever started it, also
+an ended one, from which somebody may continue) names it, and for a day nothing has come into it. The day is for files
+that are on their way to a session which is not submitted yet: of that, the cluster knows nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from run_qarnot.cloud.storage import Storage
+from run_qarnot.names import session_of_bucket
+
+if TYPE_CHECKING:
+    from run_qarnot.engine.account import Account
+
+_QUIET = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class LeftOver:
+    """A bucket whose session is gone.
+
+    Arguments:
+        bucket: its name.
+        session: the name of the session.
+        files: how many are in it.
+        size: their bytes.
+        changed: when something came into it last.
+    """
+
+    bucket: str
+    session: str
+    files: int
+    size: int
+    changed: datetime
+
+
+async def find_left_over(account: Account) -> list[LeftOver]:
+    """Find the buckets that sessions left behind, in the order of their names.
+
+    Raises:
+        RunQarnotError: the cluster or the storage does not answer, or refuses: then nothing can be said of any.
+    """
+    storage = account.cloud.storage
+    made = await asyncio.to_thread(storage.buckets)  # before the tasks: what is begun in between is too young
+    in_use = await account.call(account.cloud.buckets_in_use)
+    names = {task.name for task in await account.call(account.cloud.tasks)}
+    candidates = {
+        bucket: created
+        for bucket, created in sorted(made.items())
+        if bucket not in in_use and session_of_bucket(bucket) not in {None, *names}
+    }
+    found = await asyncio.to_thread(lambda: [_look_into(storage, *each) for each in candidates.items()])
+    return [each for each in found if each is not None and each.changed < account.now() - _QUIET]
+
+
+async def delete_left_over(account: Account, wanted: Sequence[LeftOver]) -> list[LeftOver]:
+    """Delete those of `wanted` that still are as they were found; return them."""
+    still = [each for each in await find_left_over(account) if each in wanted]
+    for each in still:
+        await asyncio.to_thread(account.cloud.storage.delete_bucket, each.bucket)
+    return still
+
+
+def _look_into(storage: Storage, bucket: str, created: datetime) -> LeftOver | None:
+    """Say what is in a bucket; None if it is not tagged as the session's whose name it has."""
+    session = storage.owner(bucket)
+    if session is None or session != session_of_bucket(bucket):
+        return None
+    files = storage.files(bucket)
+    upload = storage.last_upload(bucket)
+    changed = max([created, *(file.modified for file in files), *filter(None, [upload])])
+    return LeftOver(bucket, session, len(files), sum(file.size for file in files), changed)
