@@ -80,7 +80,7 @@ def file_row(incoming: Incoming) -> Row:
         "size": incoming.size,
         "received": incoming.received,
         "arrival": incoming.arrival.value,
-        "problem": incoming.problem,
+        "trouble": incoming.trouble.value,
     }
 
 

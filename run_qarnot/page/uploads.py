@@ -9,6 +9,7 @@ What lies on the disk is named by number, never by the visitor; the folder is pr
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import tempfile
 import weakref
@@ -36,6 +37,15 @@ class Arrival(StrEnum):
     BROKEN = "broken"
 
 
+class Trouble(StrEnum):
+    """Why a file is broken; `words` has a sentence for each."""
+
+    NONE = ""
+    SHORT = "short"  # the browser said that it was all, and it was not
+    UNREADABLE = "unreadable"  # the browser cannot read it any more: it was changed, moved or deleted
+    DISK = "disk"
+
+
 @dataclass
 class Incoming:
     """One file: `received` of `size` bytes are in `path`."""
@@ -46,7 +56,7 @@ class Incoming:
     path: Path
     received: int = 0
     arrival: Arrival = Arrival.COMING
-    problem: str = ""
+    trouble: Trouble = Trouble.NONE
     stream: BinaryIO | None = field(default=None, repr=False)
 
     def close(self) -> None:
@@ -113,16 +123,18 @@ class Uploads:
         if fits:
             try:
                 incoming.stream.write(data)
+                incoming.stream.flush()
             except OSError as error:
-                self._break(incoming, error.strerror or "the disk does not take it")
-                raise TransferError("upload", field="upload", name=incoming.key, problem=incoming.problem) from error
+                self.fail(number, Trouble.DISK)
+                problem = error.strerror or "the disk does not take it"
+                raise TransferError("upload", field="upload", name=incoming.key, problem=problem) from error
             incoming.received += length
         return incoming.received
 
     def received(self, number: int) -> int:
-        """How many bytes of a file are here; -1 when it is not expected."""
+        """How many bytes of a file are here; -1 when no more of it is expected."""
         incoming = self._files.get(number)
-        return -1 if incoming is None else incoming.received
+        return -1 if incoming is None or incoming.arrival is Arrival.BROKEN else incoming.received
 
     def finish(self, number: int) -> None:
         """The browser has nothing more to send for this file."""
@@ -133,7 +145,33 @@ class Uploads:
         if incoming.received == incoming.size:
             incoming.arrival = Arrival.HERE
         else:
-            self._break(incoming, f"{incoming.received} of {incoming.size} bytes are here")
+            self.fail(number, Trouble.SHORT)
+
+    def fail(self, number: int, trouble: Trouble) -> None:
+        """Something went wrong with a file; what has arrived of it stays, for `retry`."""
+        incoming = self._files.get(number)
+        if incoming is not None and incoming.arrival is Arrival.COMING:
+            with contextlib.suppress(OSError):  # a full disk refuses once more what is in its buffer
+                incoming.close()
+            incoming.stream, incoming.arrival, incoming.trouble = None, Arrival.BROKEN, trouble
+
+    def retry(self, number: int) -> None:
+        """Expect the rest of a broken file.
+
+        Raises:
+            TransferError: the disk does not take it; it stays broken.
+        """
+        incoming = self._files.get(number)
+        if incoming is None or incoming.arrival is not Arrival.BROKEN:
+            return
+        try:
+            stream = incoming.path.open("r+b")
+            stream.truncate(incoming.received)  # a write that failed may have left a piece
+            stream.seek(incoming.received)
+        except OSError as error:
+            problem = error.strerror or "the disk does not take it"
+            raise TransferError("upload", field="upload", name=incoming.key, problem=problem) from error
+        incoming.stream, incoming.arrival, incoming.trouble = stream, Arrival.COMING, Trouble.NONE
 
     def remove(self, number: int) -> None:
         """Forget a file, and erase it unless a session still needs it."""
@@ -157,7 +195,3 @@ class Uploads:
     def clear(self) -> None:
         """Forget all files."""
         self.restore(())
-
-    def _break(self, incoming: Incoming, problem: str) -> None:
-        incoming.close()
-        incoming.arrival, incoming.problem = Arrival.BROKEN, problem

@@ -100,6 +100,12 @@ WORDS: Table = {
         "arrived": "is here",
         "waiting": "waits for its turn",
         "remove": "Remove",
+        "cancel": "Cancel",
+        "retry": "Try again",
+        "left": "left",
+        "broken_short": "It did not arrive in full.",
+        "broken_unreadable": "The browser cannot read it any more. If it was changed or moved, choose it again.",
+        "broken_disk": "This machine's disk does not take it.",
         "close": "Close",
     },
     "session": {
@@ -191,7 +197,7 @@ BLOCKERS: Mapping[str, str] = {
     "checking": "The token is being checked.",
     "no-image": "Choose an environment (2).",
     "uploading": "Wait until your files are here, or remove them: {names}.",
-    "broken-file": "Remove “{name}”, which is not here in full.",
+    "broken-file": "Try “{name}” again, or remove it: it is not here in full.",
 }
 
 

@@ -93,6 +93,12 @@ WORDS: Table = {
         "arrived": "est là",
         "waiting": "attend son tour",
         "remove": "Retirer",
+        "cancel": "Annuler",
+        "retry": "Réessayer",
+        "left": "restantes",
+        "broken_short": "Il n’est pas arrivé en entier.",
+        "broken_unreadable": "Le navigateur ne peut plus le lire. S’il a été modifié ou déplacé, choisissez-le encore.",
+        "broken_disk": "Le disque de cette machine ne l’accepte pas.",
         "close": "Fermer",
     },
     "session": {
@@ -186,7 +192,7 @@ BLOCKERS: Mapping[str, str] = {
     "checking": "Le jeton est en cours de vérification.",
     "no-image": "Choisissez un environnement (2).",
     "uploading": "Attendez que vos fichiers soient là, ou retirez-les : {names}.",
-    "broken-file": "Retirez « {name} », qui n’est pas arrivé en entier.",
+    "broken-file": "Réessayez « {name} », ou retirez-le : il n’est pas arrivé en entier.",
 }
 
 FIELDS: Mapping[str, str] = {"image": "Environnement", "hours": "Heures"}

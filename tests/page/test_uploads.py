@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from run_qarnot.errors import InputError, TransferError
-from run_qarnot.page.uploads import LONGEST_PART, Arrival, Uploads
+from run_qarnot.page.uploads import LONGEST_PART, Arrival, Trouble, Uploads
 
 DATA = bytes(range(256)) * 40
 
@@ -105,25 +105,55 @@ def test_half_a_file_is_broken_not_here(uploads: Uploads) -> None:
     uploads.finish(1)
     (incoming,) = uploads
     assert incoming.arrival is Arrival.BROKEN
-    assert "3 of 10" in incoming.problem
-    assert uploads.part(1, 3, b"defghij") == 3
+    assert incoming.trouble is Trouble.SHORT
+    assert uploads.part(1, 3, b"defghij") == -1
+
+
+def test_a_broken_file_is_tried_again_and_what_arrived_is_kept(uploads: Uploads) -> None:
+    uploads.begin(1, "x", 10)
+    uploads.part(1, 0, b"abc")
+    uploads.fail(1, Trouble.UNREADABLE)
+    uploads.retry(1)
+    (incoming,) = uploads
+    assert (incoming.arrival, incoming.trouble, uploads.received(1)) == (Arrival.COMING, Trouble.NONE, 3)
+    assert uploads.part(1, 3, b"defghij") == 10
+    uploads.finish(1)
+    assert incoming.arrival is Arrival.HERE
+    assert incoming.path.read_bytes() == b"abcdefghij"
+
+
+def test_only_a_broken_file_is_tried_again(uploads: Uploads) -> None:
+    send(uploads, 1, "x", b"abc")
+    for number in (1, 2):
+        uploads.retry(number)
+        uploads.fail(number, Trouble.UNREADABLE)
+    (incoming,) = uploads
+    assert incoming.arrival is Arrival.HERE
+    assert incoming.path.read_bytes() == b"abc"
 
 
 def test_a_full_disk_breaks_the_file_and_is_said(uploads: Uploads) -> None:
     incoming = uploads.begin(1, "x", 10)
 
     class Full:
-        def write(self, _data: bytes) -> int:
+        """Takes a piece of what it is given, as a disk does that gets full."""
+
+        def write(self, data: bytes) -> int:
+            incoming.path.write_bytes(data[:2])
             raise OSError(28, "No space left on device")
 
         def close(self) -> None:
-            pass
+            raise OSError(28, "No space left on device")
 
     incoming.close()
     incoming.stream = Full()  # type: ignore[assignment]
     with pytest.raises(TransferError, match="No space left"):
         uploads.part(1, 0, b"abc")
-    assert incoming.arrival is Arrival.BROKEN
+    assert (incoming.arrival, incoming.trouble) == (Arrival.BROKEN, Trouble.DISK)
+    uploads.retry(1)
+    assert uploads.part(1, 0, b"0123456789") == 10
+    uploads.finish(1)
+    assert incoming.path.read_bytes() == b"0123456789"
 
 
 def test_what_a_session_reads_is_kept_when_the_list_is_cleared(uploads: Uploads) -> None:

@@ -11,7 +11,7 @@ import traitlets
 from run_qarnot.page.component import Buffers, Component, Fields, HostileInput, event
 from run_qarnot.page.rows import file_row
 from run_qarnot.page.tasks import Tasks
-from run_qarnot.page.uploads import PART_BYTES, WINDOW, Uploads
+from run_qarnot.page.uploads import PART_BYTES, WINDOW, Trouble, Uploads
 
 
 class Files(Component):
@@ -66,6 +66,20 @@ class Files(Component):
     def vue_finish(self, fields: Fields) -> None:
         self._uploads.finish(fields.whole("id"))
         self.show()
+
+    @event
+    def vue_unreadable(self, fields: Fields) -> None:
+        """The browser cannot read the file any more."""
+        self._uploads.fail(fields.whole("id"), Trouble.UNREADABLE)
+        self.show()
+
+    @event
+    def vue_retry(self, fields: Fields) -> None:
+        """The browser sends the rest of a file that broke off; answered by its next `query`."""
+        try:
+            self._uploads.retry(fields.whole("id"))
+        finally:
+            self.show()
 
     @event
     def vue_remove(self, fields: Fields) -> None:
