@@ -6,6 +6,7 @@ from collections.abc import Container
 
 STATUSES = {
     "AccessDenied": 403,
+    "AccessForbidden": 403,
     "InternalError": 500,
     "NoSuchBucket": 404,
     "NoSuchKey": 404,
@@ -20,9 +21,9 @@ STATUSES = {
 # (method, where) → (a query parameter, or "" for none of the others) → operation
 _TABLE: dict[tuple[str, str], dict[str, str]] = {
     ("GET", "root"): {"": "ListBuckets"},
-    ("PUT", "bucket"): {"tagging": "PutBucketTagging", "": "CreateBucket"},
+    ("PUT", "bucket"): {"tagging": "PutBucketTagging", "cors": "PutBucketCors", "": "CreateBucket"},
     ("HEAD", "bucket"): {"": "HeadBucket"},
-    ("DELETE", "bucket"): {"": "DeleteBucket"},
+    ("DELETE", "bucket"): {"cors": "DeleteBucketCors", "": "DeleteBucket"},
     ("POST", "bucket"): {"delete": "DeleteObjects", "": "PostObject"},
     ("GET", "bucket"): {
         "versions": "ListObjectVersions",
@@ -31,9 +32,12 @@ _TABLE: dict[tuple[str, str], dict[str, str]] = {
         "location": "GetBucketLocation",
         "acl": "GetBucketAcl",
         "tagging": "GetBucketTagging",
+        "cors": "GetBucketCors",
         "list-type": "ListObjectsV2",
         "": "ListObjects",
     },
+    ("OPTIONS", "bucket"): {"": "Preflight"},
+    ("OPTIONS", "key"): {"": "Preflight"},
     ("HEAD", "key"): {"": "HeadObject"},
     ("GET", "key"): {"uploadId": "ListParts", "acl": "GetObjectAcl", "": "GetObject"},
     ("PUT", "key"): {"partNumber": "UploadPart", "": "PutObject"},

@@ -16,6 +16,7 @@ from moto.s3.models import S3Backend, s3_backends
 from run_qarnot.cluster.access import Access
 from run_qarnot.cluster.faults import Faults
 from run_qarnot.cluster.quotas import Quotas
+from run_qarnot.cluster.storage_cors import Rule
 from run_qarnot.cluster.storage_disk import Disk
 from run_qarnot.cluster.storage_door import Door
 from run_qarnot.cluster.storage_parts import Parts
@@ -90,6 +91,11 @@ class Storage:
         """moto's own record of an object, or None."""
         found = self._backend.buckets.get(bucket)
         return found.keys.get(key) if found else None
+
+    def cors_of(self, bucket: str) -> list[Rule]:
+        """The bucket's rules for pages of other origins; none for a bucket that does not exist."""
+        found = self._backend.buckets.get(bucket)
+        return [Rule.of_moto(rule) for rule in found.cors] if found else []
 
     def upload(self, bucket: str, name: str) -> Any:
         """moto's own record of an unfinished upload in parts, or None."""

@@ -15,6 +15,7 @@ from run_qarnot.cluster import s3_operations
 from run_qarnot.cluster.access import Access
 from run_qarnot.cluster.faults import LOST, RESET, TIMEOUT, Call, Fault, Faults
 from run_qarnot.cluster.signatures import is_signed
+from run_qarnot.cluster.storage_cors import Rule, by_rules, preflight
 from run_qarnot.cluster.storage_disk import Disk
 from run_qarnot.cluster.storage_parts import Parts
 from run_qarnot.cluster.storage_read import read_object
@@ -31,6 +32,8 @@ class _Stock(Protocol):
     """What the door asks of the storage."""
 
     def find(self, bucket: str, key: str) -> Any: ...
+
+    def cors_of(self, bucket: str) -> list[Rule]: ...
 
     def upload(self, bucket: str, name: str) -> Any: ...
 
@@ -68,14 +71,18 @@ class Door:
         if delay:
             self._faults.stopping.wait(delay)
 
+        rules, record = self._stock.cors_of(bucket), _recorder(call, start_response)
+
         def answer(begin: _StartResponse) -> Iterable[bytes]:
-            if method != "OPTIONS" and not is_known:
+            if method == "OPTIONS":
+                return _answer_preflight(rules, environ, record)
+            if not is_known:
                 return _refuse(begin, 403, "SignatureDoesNotMatch")
             if refusal := self._full(name, bucket, environ):
                 return _refuse(begin, s3_operations.STATUSES[refusal], refusal)
             return self._serve(environ, begin, bucket, key)
 
-        begin = _recorder(call, start_response)
+        begin = by_rules(rules, environ, record)
         return self._trouble(fault, environ, begin, answer) if fault else answer(begin)
 
     def _serve(self, environ: _Environ, start_response: _StartResponse, bucket: str, key: str) -> Iterable[bytes]:
@@ -139,6 +146,15 @@ class Door:
             environ["wsgi.input"].read(fault.after_bytes)
             raise CutError
         return _refuse(start_response, fault.status or 500, fault.code or "InternalError", fault.headers, fault.body)
+
+
+def _answer_preflight(rules: list[Rule], environ: _Environ, start_response: _StartResponse) -> list[bytes]:
+    """A browser asks whether a page may: that is no secret, so nobody has to say who he is."""
+    headers = preflight(rules, environ)
+    if headers is None:
+        return _refuse(start_response, s3_operations.STATUSES["AccessForbidden"], "AccessForbidden")
+    start_response("200 OK", [*headers, ("Content-Length", "0")])
+    return [b""]
 
 
 def _into_path(environ: _Environ) -> None:

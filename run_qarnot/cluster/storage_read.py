@@ -36,8 +36,7 @@ def read_object(environ: dict[str, Any], key: Any, start_response: Callable[...,
     first, last = span
     headers = {name: str(value) for name, value in key.metadata.items()}
     headers |= {"ETag": key.etag, "Last-Modified": key.last_modified_RFC1123, "Accept-Ranges": "bytes"}
-    headers |= {"Content-Length": str(last - first + 1), "Access-Control-Allow-Origin": "*"}
-    headers |= {"Access-Control-Expose-Headers": "*"}
+    headers |= {"Content-Length": str(last - first + 1)}
     headers = {name.title(): value for name, value in headers.items()}
     headers |= {name[len(_OVERRIDE) :].title(): value for name, value in query.items() if name.startswith(_OVERRIDE)}
     if wanted:
