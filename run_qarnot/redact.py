@@ -23,6 +23,7 @@ _PATTERNS = (
     (re.compile(r"(?i)(?<![a-z])((?:access_)?token=)[^\s&\"'<>]+"), rf"\1{MASK}"),
     (re.compile(r"(?i)(authorization['\"]?\s*[:=]\s*['\"]?(?:(?:bearer|token|basic)\s+)?)[^\s,'\"}]+"), rf"\1{MASK}"),
     (re.compile(r"(?i)(x-amz-(?:signature|credential|security-token)=)[^\s&\"'<>]+"), rf"\1{MASK}"),
+    (re.compile(r"(?i)([?&](?:signature|awsaccesskeyid)=)[^\s&\"'<>]+"), rf"\1{MASK}"),  # version 2: boto3's for us
 )
 
 

@@ -7,30 +7,20 @@ are, and the storage refuses or names by another ETag what changed in between.
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import threading
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from run_qarnot.cloud.parts import BLOCK_BYTES, Part, etag_of_parts, has_parts, is_encrypted, md5, parts_of
-from run_qarnot.cloud.work import BrokenError, GivenUpError, Job, Work, error_code, problem_of
-from run_qarnot.errors import RefusedError, RunQarnotError, TransferError
+from run_qarnot.cloud.multipart import WRONG_CHECKSUM, Multipart, StoredPart, Unfinished
+from run_qarnot.cloud.parts import BLOCK_BYTES, Part, has_parts, is_encrypted, md5, parts_of
+from run_qarnot.cloud.work import BrokenError, Job, Work, named
+from run_qarnot.errors import RefusedError, TransferError
 from run_qarnot.files import Upload
 
 THREADS = 4
-_WRONG_CHECKSUM = "its checksum in the storage is not that of the file"
-
-
-@dataclass(frozen=True)
-class Unfinished:
-    """Uploads in parts that were begun and neither completed nor aborted, by key; the newest first."""
-
-    by_key: Mapping[str, Sequence[str]]
-
-    def of(self, key: str) -> Sequence[str]:
-        return self.by_key.get(key, ())
 
 
 class Section:
@@ -92,8 +82,7 @@ class Sending:
         self._upload = upload
         self._work = work
         self._begun = unfinished.of(upload.key)
-        self._id = ""
-        self._stored: dict[int, tuple[str, int]] = {}
+        self._stored: dict[int, StoredPart] = {}
         self._digests: dict[int, bytes] = {}
         self._parts: list[Part] = []
         self._state: tuple[int, ...] = ()
@@ -105,12 +94,8 @@ class Sending:
 
     def _named(self, job: Job) -> Iterable[Job]:
         """Do a job; what goes wrong with it names the file."""
-        try:
+        with named(self._upload.key):
             return job()
-        except (GivenUpError, TransferError):
-            raise
-        except (RunQarnotError, OSError) as error:
-            raise TransferError("upload", name=self._upload.key, problem=problem_of(error)) from error
 
     def _job(self, job: Job) -> Job:
         return partial(self._named, job)
@@ -122,57 +107,39 @@ class Sending:
             self._put(Part(1, 0, size))
             return []
         self._parts = parts_of(size)
-        self._resume()
-        return [self._job(partial(self._send, part)) for part in self._parts]
+        multipart, self._stored = Multipart.begin(self._client, **self._names, begun=self._begun, work=self._work)
+        return [self._job(partial(self._send, multipart, part)) for part in self._parts]
 
     def _put(self, part: Part) -> None:
         def put(body: Any, digest: bytes) -> str:
-            answer = self._client.put_object(**self._names, Body=body, ContentMD5=base64.b64encode(digest).decode())
+            answer = self._client.put_object(
+                Bucket=self._bucket, Key=self._upload.key, Body=body, ContentMD5=base64.b64encode(digest).decode()
+            )
             return _comparable(answer)
 
         self._deliver(part, put)
 
-    def _resume(self) -> None:
-        for upload_id in self._begun:
-            try:
-                self._stored = self._list_parts(upload_id)
-            except RefusedError:
-                continue  # it has gone meanwhile, or may not be looked at
-            self._id = upload_id
-            return
-        answer = self._work.attempt(lambda: self._client.create_multipart_upload(**self._names))
-        self._id = answer["UploadId"]
-
-    def _list_parts(self, upload_id: str) -> dict[int, tuple[str, int]]:
-        def listed() -> dict[int, tuple[str, int]]:
-            pages = self._client.get_paginator("list_parts").paginate(**self._names, UploadId=upload_id)
-            found = [part for page in pages for part in page.get("Parts", [])]
-            return {part["PartNumber"]: (part["ETag"].strip('"'), part["Size"]) for part in found}
-
-        return self._work.attempt(listed)
-
-    def _send(self, part: Part) -> Iterable[Job]:
+    def _send(self, multipart: Multipart, part: Part) -> Iterable[Job]:
         def send(body: Any, digest: bytes) -> str:
             answer = self._client.upload_part(
-                **self._names, UploadId=self._id, PartNumber=part.number, Body=body,
-                ContentMD5=base64.b64encode(digest).decode(),
-            )  # fmt: skip
+                **multipart.names, PartNumber=part.number, Body=body, ContentMD5=base64.b64encode(digest).decode()
+            )
             return _comparable(answer)
 
         digest = self._deliver(part, send, self._stored.get(part.number))
         with self._lock:
             self._digests[part.number] = digest
             is_last = len(self._digests) == len(self._parts)
-        return [self._job(self._complete)] if is_last else []
+        return [self._job(partial(self._complete, multipart))] if is_last else []
 
-    def _deliver(self, part: Part, send: Any, stored: tuple[str, int] | None = None) -> bytes:
+    def _deliver(self, part: Part, send: Any, stored: StoredPart | None = None) -> bytes:
         """Send a part unless the storage has it; return its MD5."""
 
         def once() -> bytes:
             with self._upload.path.open("rb") as file:
                 digest = self._digest(file, part)
                 self._check_unchanged()
-                if stored == (digest.hex(), part.size):
+                if stored == StoredPart(digest.hex(), part.size):
                     self._work.moved(part.size)
                     return digest
                 body = Section(file, part, self._work)
@@ -183,7 +150,7 @@ class Sending:
                     raise
             if etag not in {"", digest.hex()}:
                 body.seek(0)
-                raise BrokenError(_WRONG_CHECKSUM)
+                raise BrokenError(WRONG_CHECKSUM)
             return digest
 
         return self._work.attempt(once)
@@ -197,46 +164,18 @@ class Sending:
             left -= len(block)
         return digest.digest()
 
-    def _complete(self) -> Iterable[Job]:
+    def _complete(self, multipart: Multipart) -> Iterable[Job]:
         self._check_unchanged()
-        digests = [self._digests[part.number] for part in self._parts]
-        expected = etag_of_parts(digests)
-        listed = [
-            {"PartNumber": part.number, "ETag": f'"{digest.hex()}"'}
-            for part, digest in zip(self._parts, digests, strict=True)
-        ]
-
-        def complete() -> str:
-            answer = self._client.complete_multipart_upload(
-                **self._names, UploadId=self._id, MultipartUpload={"Parts": listed}
-            )
-            return str(answer["ETag"]).strip('"')
-
-        try:
-            etag = self._work.attempt(complete)
-        except RefusedError as error:
-            etag = self._work.attempt(self._etag)
-            if error_code(error) != "NoSuchUpload" or etag != expected:
-                raise  # else the storage had completed it, and only its answer was lost
-        if "-" in etag and etag != expected:
-            raise TransferError("upload", name=self._upload.key, problem=_WRONG_CHECKSUM)
-        self._abort_others()
+        multipart.complete([self._digests[part.number].hex() for part in self._parts])
+        self._abort_others(multipart)
         return []
 
-    def _etag(self) -> str:
-        try:
-            return str(self._client.head_object(**self._names)["ETag"]).strip('"')
-        except self._client.exceptions.ClientError:
-            return ""
-
-    def _abort_others(self) -> None:
-        """Free what earlier attempts left: their parts are in no list, but count against the quota."""
+    def _abort_others(self, multipart: Multipart) -> None:
+        """Free what earlier attempts left."""
         for upload_id in self._begun:
-            if upload_id != self._id:
-                try:
-                    self._work.attempt(partial(self._client.abort_multipart_upload, **self._names, UploadId=upload_id))
-                except RefusedError:
-                    continue
+            if upload_id != multipart.id:
+                with contextlib.suppress(RefusedError):
+                    Multipart(self._client, **self._names, upload_id=upload_id, work=self._work).abort()
 
     def _look(self) -> tuple[int, ...]:
         found = self._upload.path.stat()
@@ -249,7 +188,7 @@ class Sending:
 
     @property
     def _names(self) -> dict[str, str]:
-        return {"Bucket": self._bucket, "Key": self._upload.key}
+        return {"bucket": self._bucket, "key": self._upload.key}
 
 
 def _comparable(answer: Mapping[str, Any]) -> str:

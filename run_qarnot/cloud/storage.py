@@ -14,12 +14,14 @@ from typing import Any
 
 from zipstream import ZIP_STORED, ZipStream
 
+from run_qarnot.cloud.direct import DirectUpload, allow_origin
+from run_qarnot.cloud.multipart import Multipart, Unfinished
 from run_qarnot.cloud.parts import checksum_of, has_parts
 from run_qarnot.cloud.receiving import Piece, ReadAhead, ReplacedError
 from run_qarnot.cloud.saving import Saving
-from run_qarnot.cloud.sending import THREADS, Sending, Unfinished, count_what_is_sent
+from run_qarnot.cloud.sending import THREADS, Sending, count_what_is_sent
 from run_qarnot.cloud.translate import translated
-from run_qarnot.cloud.work import WAITS, Cancelled, GivenUpError, Progress, Work, error_code, problem_of
+from run_qarnot.cloud.work import WAITS, Cancelled, GivenUpError, Progress, Work, error_code, named, problem_of
 from run_qarnot.errors import InputError, RefusedError, RunQarnotError, TransferError
 from run_qarnot.files import StoredFile, Upload, safe_paths
 
@@ -121,6 +123,46 @@ class Storage:
         unfinished = self._unfinished(bucket, work) if any(_is_large(upload) for upload in missing) else Unfinished({})
         work.run([Sending(self._client, bucket, upload, unfinished, work).begin for upload in missing], THREADS)
 
+    def direct(self, bucket: str, key: str, size: int) -> DirectUpload:
+        """Begin an upload whose parts a browser sends itself, or go on with one that was broken off.
+
+        Arguments:
+            size: in bytes, at least `parts.PART_BYTES`: a smaller file has no parts.
+        """
+        with named(key):
+            begun = self._unfinished(bucket, self._quick).of(key)
+            return DirectUpload(self._client, bucket, key, size, begun, self._quick)
+
+    def complete(self, bucket: str, uploads: Sequence[DirectUpload], *, replace: bool = False) -> None:
+        """Make files of uploads whose parts have all arrived.
+
+        Raises:
+            InputError: another file of that name is there, and `replace` is false; said before anything is made.
+            TransferError: names the first that could not be made.
+        """
+        wanted = {upload.key for upload in uploads}
+        there = {file.key: file for file in self._list(bucket, "") if file.key in wanted}
+        for upload in uploads:
+            if not replace and upload.key in there and there[upload.key].etag != upload.etag:
+                raise InputError("input-exists", field="upload", name=upload.key, bucket=bucket)
+        for upload in uploads:
+            with named(upload.key):
+                upload.complete()
+
+    def unfinished(self, bucket: str) -> list[str]:
+        """Return the names of files whose upload in parts was begun and not completed."""
+        return sorted(self._unfinished(bucket, self._quick).by_key)
+
+    def forget_unfinished(self, bucket: str, key: str) -> None:
+        """Free the parts of all unfinished uploads of a file."""
+        for upload_id in self._unfinished(bucket, self._quick).of(key):
+            Multipart(self._client, bucket, key, upload_id, self._quick).abort()
+
+    def allow_origin(self, bucket: str, origin: str) -> None:
+        """Let the page at `origin` send parts to a bucket; where the storage does not have it, nothing happens."""
+        with contextlib.suppress(RunQarnotError):
+            allow_origin(self._client, bucket, origin, self._quick)
+
     def read(self, bucket: str, key: str) -> Iterator[bytes]:
         """Yield the content of a file in chunks of at most 1 MiB."""
         with translated(self._cluster):
@@ -183,8 +225,7 @@ class Storage:
         for key, upload_ids in self._unfinished(bucket, self._quick).by_key.items():
             for upload_id in upload_ids:
                 with contextlib.suppress(RefusedError):
-                    names = {"Bucket": bucket, "Key": key, "UploadId": upload_id}
-                    self._quick.attempt(partial(self._client.abort_multipart_upload, **names))
+                    Multipart(self._client, bucket, key, upload_id, self._quick).abort()
         for start in iter(lambda: [{"Key": file.key} for file in self._first(bucket, 1000)], []):
             objects = {"Objects": start, "Quiet": True}
             answer = self._quick.attempt(partial(self._client.delete_objects, Bucket=bucket, Delete=objects))

@@ -10,8 +10,8 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from typing import TypeVar
 
 from botocore.exceptions import ClientError, IncompleteReadError, ResponseStreamingError
@@ -215,6 +215,17 @@ def error_code(error: RunQarnotError) -> str:
     with suppress(AttributeError):
         return str(error.__cause__.response.get("Error", {}).get("Code", ""))  # type: ignore[union-attr]
     return ""
+
+
+@contextmanager
+def named(key: str) -> Iterator[None]:
+    """What goes wrong with the upload of a file names the file."""
+    try:
+        yield
+    except (GivenUpError, TransferError):
+        raise
+    except (RunQarnotError, OSError) as error:
+        raise TransferError("upload", name=key, problem=problem_of(error)) from error
 
 
 def problem_of(error: BaseException) -> str:

@@ -35,6 +35,7 @@ def test_it_is_found_in_its_quoted_form_too():
         ("Authorization: 0123456789abcdef", "0123456789abcdef"),
         ("{'Authorization': 'Bearer xyz-123'}", "xyz-123"),
         ("?X-Amz-Credential=me&X-Amz-Signature=deadbeef", "deadbeef"),
+        ("https://s3/b/k?AWSAccessKeyId=me&Signature=dead%2Bbeef&Expires=1", "dead%2Bbeef"),
         ("-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n-----END OPENSSH PRIVATE KEY-----", "b3BlbnNzaC1rZXk"),
         ("-----BEGIN RSA PRIVATE KEY-----\ncut-off-in-the-middle", "cut-off"),
         ("PuTTY-User-Key-File-3: ssh-rsa\nPrivate-Lines: 1\nAAAA", "AAAA"),
