@@ -207,6 +207,8 @@ class Page:
 
     async def _show_account(self, account: Account) -> None:
         summary = await account.summary()
+        if account is not self.account:
+            return  # it was forgotten meanwhile: nothing of it is shown any more
         self.account_card.summary = {
             "email": summary.email,
             "running": summary.running,
