@@ -9,8 +9,8 @@ import stat
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 import tornado.httpserver
@@ -27,19 +27,37 @@ KIB, MIB = 1 << 10, 1 << 20
 PIECE = bytes(range(256)) * 256  # 64 KiB
 
 
+Answer = tuple[int, dict[str, str], bytes]
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where the download route is served."""
+
+    port: int
+    folder: Path
+
+    def get(self, address: str) -> Answer:
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+        try:
+            connection.request("GET", address)
+            answer = connection.getresponse()
+            return answer.status, dict(answer.headers), answer.read()
+        finally:
+            connection.close()
+
+
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Callable[[str], tuple[int, dict[str, str], bytes]]]:
-    """The download route on a port, with Voila's own settings; called with an address, it gives the answer."""
+def site(tmp_path: Path) -> Iterator[Site]:
+    """The download route on a port, with Voila's own settings."""
     with server._environment(Settings()) as folder:
-        app = server._make_app(Settings(), "localhost", [_Port()], packaged_file("dashboard.ipynb"), folder)  # type: ignore[list-item]
+        sockets = tornado.netutil.bind_sockets(0, "127.0.0.1")
+        app = server._make_app(Settings(), "localhost", sockets, packaged_file("dashboard.ipynb"), folder)
         app.connection_dir = str(tmp_path)
-        made: dict[str, Any] = {}
         ready, ended = threading.Event(), threading.Event()
 
         async def main() -> None:
             application = tornado.web.Application([download_route.route("/base/", folder)], **app.init_settings())
-            sockets = tornado.netutil.bind_sockets(0, "127.0.0.1")
-            made["port"] = sockets[0].getsockname()[1]
             web = tornado.httpserver.HTTPServer(application)
             web.add_sockets(sockets)
             ready.set()
@@ -50,44 +68,26 @@ def site(tmp_path: Path) -> Iterator[Callable[[str], tuple[int, dict[str, str], 
         thread = threading.Thread(target=lambda: asyncio.run(main()))
         thread.start()
         assert ready.wait(20)
-
-        def get(address: str) -> tuple[int, dict[str, str], bytes]:
-            connection = http.client.HTTPConnection("127.0.0.1", made["port"], timeout=20)
-            try:
-                connection.request("GET", address)
-                answer = connection.getresponse()
-                return answer.status, dict(answer.headers), answer.read()
-            finally:
-                connection.close()
-
-        get.folder = folder  # type: ignore[attr-defined]
-        yield get
+        yield Site(sockets[0].getsockname()[1], folder)
         ended.set()
         thread.join()
 
 
-class _Port:
-    def getsockname(self) -> tuple[str, int]:
-        return "127.0.0.1", 0
-
-
-def fetch(
-    site: Any, make_zip: Callable[[], Iterator[bytes]], name: str = "x"
-) -> tuple[tuple[int, dict[str, str], bytes], list[BaseException]]:
+def fetch(site: Site, make_zip: Callable[[], Iterator[bytes]], name: str = "x") -> tuple[Answer, list[BaseException]]:
     """Offer a zip and get it."""
 
-    async def both() -> tuple[tuple[int, dict[str, str], bytes], list[BaseException]]:
+    async def both() -> tuple[Answer, list[BaseException]]:
         failures: list[BaseException] = []
         url = await Downloads(site.folder, "/base/").offer(name, make_zip, failures.append)
         try:
-            return await asyncio.to_thread(site, url), failures
+            return await asyncio.to_thread(site.get, url), failures
         finally:
             await until(lambda: len(asyncio.all_tasks()) == 1, "the download to end")
 
     return asyncio.run(both())
 
 
-def test_a_zip_arrives_whole(site: Any) -> None:
+def test_a_zip_arrives_whole(site: Site) -> None:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as made:
         made.writestr("a.txt", "hello")
@@ -98,7 +98,7 @@ def test_a_zip_arrives_whole(site: Any) -> None:
     assert zipfile.ZipFile(io.BytesIO(body)).read("a.txt") == b"hello"
 
 
-def test_a_large_one_is_never_held_in_memory(site: Any) -> None:
+def test_a_large_one_is_never_held_in_memory(site: Site) -> None:
     """32 MiB: the generator is not ahead of the browser by more than the buffers on the way."""
     count = 512
     (status, _, body), _ = fetch(site, lambda: (PIECE for _ in range(count)))
@@ -127,7 +127,7 @@ def test_a_slow_browser_holds_the_kernel_back(tmp_path: Path) -> None:
     asyncio.run(scene())
 
 
-def test_an_error_in_the_middle_breaks_the_download_visibly(site: Any) -> None:
+def test_an_error_in_the_middle_breaks_the_download_visibly(site: Site) -> None:
     def broken() -> Iterator[bytes]:
         yield PIECE * 16
         raise TransferError("download", name="x", problem="the storage went away")
@@ -136,7 +136,7 @@ def test_an_error_in_the_middle_breaks_the_download_visibly(site: Any) -> None:
         fetch(site, broken)
 
 
-def test_an_error_before_the_first_byte_is_no_download(site: Any) -> None:
+def test_an_error_before_the_first_byte_is_no_download(site: Site) -> None:
     def broken() -> Iterator[bytes]:
         raise TransferError("download", name="x", problem="the storage went away")
         yield b""
@@ -147,11 +147,11 @@ def test_an_error_before_the_first_byte_is_no_download(site: Any) -> None:
     assert isinstance(failures[0], TransferError)
 
 
-def test_a_ticket_works_once(site: Any) -> None:
+def test_a_ticket_works_once(site: Site) -> None:
     async def scene() -> None:
         url = await Downloads(site.folder, "/base/").offer("x", lambda: iter([b"PK"]), lambda _error: None)
-        assert (await asyncio.to_thread(site, url))[0] == 200
-        status, _, body = await asyncio.to_thread(site, url)
+        assert (await asyncio.to_thread(site.get, url))[0] == 200
+        status, _, body = await asyncio.to_thread(site.get, url)
         assert status == 404
         assert b"works once" in body
 
@@ -159,8 +159,8 @@ def test_a_ticket_works_once(site: Any) -> None:
 
 
 @pytest.mark.parametrize("ticket", ["A" * 43, "..%2f..%2fetc", "a" * 500, ""])
-def test_an_unknown_ticket_is_not_found(site: Any, ticket: str) -> None:
-    assert site(f"/base/run-qarnot/download/{ticket}/x.zip")[0] == 404
+def test_an_unknown_ticket_is_not_found(site: Site, ticket: str) -> None:
+    assert site.get(f"/base/run-qarnot/download/{ticket}/x.zip")[0] == 404
 
 
 def test_a_ticket_nobody_shows_expires(tmp_path: Path) -> None:

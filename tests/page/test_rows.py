@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from page.support.fake_engine import view
 from page.support.pages import catalog
 from run_qarnot.doors import Door, DoorKind
 from run_qarnot.files import StoredFile
 from run_qarnot.page.rows import option_row, problem_rows, result_rows, safe_url, session_row
 from run_qarnot.state import State
+from run_qarnot.view import SessionView
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
+READY = SessionView("id", "calm-heron-42", "base", "jupyterlab", "JupyterLab", State.READY, attempt=1, created=NOW)
 TUNNEL = Door(DoorKind.TUNNEL, "http://localhost:8888/lab?token=x", "run-qarnot open x", "")
 VSCODE = Door(DoorKind.VSCODE, "vscode://vscode-remote/ssh-remote+root@h:22/job", None, "")
 SSH = Door(DoorKind.SSH, "http://localhost:8888/lab", "ssh -N h", "")
@@ -45,33 +47,34 @@ def test_what_is_no_link_does_not(url: str | None) -> None:
 
 
 def test_the_best_door_is_the_one_to_open() -> None:
-    row = session_row(view(state=State.READY, doors=(TUNNEL, VSCODE, SSH)), "JupyterLab", NOW)
+    row = session_row(replace(READY, doors=(TUNNEL, VSCODE, SSH)), "JupyterLab", NOW)
     assert row["open"] == {"url": TUNNEL.url, "kind": "tunnel"}
     assert row["vscode"] == VSCODE.url
     assert row["ssh"]["command"] == "ssh -N h"
 
 
 def test_an_address_that_needs_a_typed_command_first_is_not_the_one_to_open() -> None:
-    row = session_row(view(state=State.READY, doors=(SSH, VSCODE)), "JupyterLab", NOW)
+    row = session_row(replace(READY, doors=(SSH, VSCODE)), "JupyterLab", NOW)
     assert row["open"]["kind"] == "vscode"
-    assert session_row(view(state=State.READY, doors=(SSH,)), "", NOW)["open"] is None
+    assert session_row(replace(READY, doors=(SSH,)), "", NOW)["open"] is None
 
 
 def test_hostile_doors_are_no_links() -> None:
     bad = Door(DoorKind.TUNNEL, "javascript:alert(1)", None, "")
-    row = session_row(view(state=State.READY, doors=(bad,)), "", NOW)
+    row = session_row(replace(READY, doors=(bad,)), "", NOW)
     assert row["open"] is None
 
 
 @pytest.mark.parametrize("state", [State.WAITING, State.STARTING, State.STOPPING, State.ENDED, State.FAILED])
 def test_nothing_is_opened_before_it_answers_or_after_the_end(state: State) -> None:
-    row = session_row(view(state=state, doors=(TUNNEL,), reason="stopped" if state is State.ENDED else None), "", NOW)
+    reason = "stopped" if state is State.ENDED else None
+    row = session_row(replace(READY, state=state, doors=(TUNNEL,), reason=reason), "", NOW)
     assert row["open"] is None
 
 
 @pytest.mark.parametrize("state", list(State))
 def test_every_state_has_a_word(state: State) -> None:
-    assert session_row(view(state=state), "", NOW)["state_word"]
+    assert session_row(replace(READY, state=state), "", NOW)["state_word"]
 
 
 def test_broken_entries_say_why() -> None:

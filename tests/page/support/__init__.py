@@ -1,1 +1,1 @@
-"""Stand-ins for the engine and helpers for components."""
+"""Pages in tests, and what is done and seen on them."""

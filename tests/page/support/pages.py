@@ -1,26 +1,38 @@
-"""A page on a fake engine, and messages as a browser sends them."""
+"""A page as the notebook makes it, with the real engine behind it; and messages as a browser sends them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import json
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from page.support.fake_engine import FakeAccount
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.reader import read_entries
+from run_qarnot.cluster import LocalCluster
 from run_qarnot.page import guard
-from run_qarnot.page.app import Page
+from run_qarnot.page.app import Page, open_account
 from run_qarnot.page.component import Component
+from run_qarnot.page.components.session import SessionCard
 from run_qarnot.page.downloads import Downloads
 from run_qarnot.settings import Settings
+from run_qarnot.state import State
 
+# Commands, because they are there in a blink: what a page does with a session does not depend on what runs in it.
+_BATCH = {"app": "batch", "profile": "docker-batch", "command": "sh -c 'eval \"$RUN_COMMAND\"'"}
 ENTRIES: dict[str, dict[str, Any]] = {
-    "base": {"title": "JupyterLab", "repo": "a/base"},
-    "torch": {
+    "base": _BATCH
+    | {
+        "title": "A command",
+        "repo": "a/base",
+        "options": {"command": {"default": "sleep 60", "constant": "RUN_COMMAND"}},
+    },
+    "torch": _BATCH
+    | {
         "title": "PyTorch",
         "repo": "a/torch",
+        "constants": {"RUN_COMMAND": "sleep 60"},
         "hours": 2,
         "options": {
             "workers": {"label": "Workers", "type": "int", "min": 1, "max": 8, "default": 2, "constant": "WORKERS"},
@@ -30,6 +42,11 @@ ENTRIES: dict[str, dict[str, Any]] = {
     "broken": {"titel": "x"},
     "old": {"repo": "a/old", "hidden": True},
 }
+NAME = "calm-heron-42"
+FORM = {"name": NAME, "hours": "4", "resume": "", "key": ""}
+NOWHERE = Settings(cluster_url="http://127.0.0.1:9")  # for pages without an account: nobody must be asked
+
+Scene = Callable[[Page], Awaitable[None]]
 
 
 def catalog() -> Catalog:
@@ -37,18 +54,107 @@ def catalog() -> Catalog:
     return Catalog({image.id: image for image in reading.images}, reading.problems)
 
 
-def make_page(account: FakeAccount | None = None, *, token: str | None = None, downloads: Path | None = None) -> Page:
+def make_page(settings: Settings = NOWHERE, *, downloads: Path | None = None) -> Page:
     """Make a page; must run on a loop."""
     guard.install()
-    opener: Any = (account or FakeAccount()).open
-    page = Page(Settings(token=token), catalog(), opener, Downloads(downloads))
+    page = Page(settings, catalog(), open_account, Downloads(downloads))
     page.begin()
     return page
+
+
+async def end(page: Page) -> None:
+    """End a page as its kernel's end would."""
+    page.sessions.clear()
+    page.tasks.cancel()
+    page.uploads.close()
+    if page.account is not None:
+        await page.account.close()
+
+
+def play(scene: Scene, settings: Settings = NOWHERE) -> None:
+    """Play a scene on a page of its own."""
+
+    async def whole() -> None:
+        page = make_page(settings)
+        try:
+            await scene(page)
+        finally:
+            await end(page)
+
+    asyncio.run(whole())
+
+
+def play_with_account(scene: Scene, cluster: LocalCluster) -> None:
+    """Play a scene on a page that knows the cluster's account."""
+
+    async def signed_in(page: Page) -> None:
+        await sign_in(page, cluster.token)
+        await scene(page)
+
+    play(signed_in, settings_of(cluster))
+
+
+def settings_of(cluster: LocalCluster, token: str | None = None) -> Settings:
+    """Where the cluster is; with `token`, the operator's account."""
+    return Settings(cluster_url=cluster.cluster_url, storage_url=cluster.storage_url, token=token)
+
+
+async def until(condition: Callable[[], object], what: str, seconds: float = 20) -> None:
+    """Let the loop run until `condition` holds."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + seconds
+    while not condition():
+        assert loop.time() < deadline, f"waited {seconds:g} seconds in vain for {what}"
+        await asyncio.sleep(0.005)
+
+
+# — what a visitor does —
 
 
 def tell(component: Component, name: str, data: object = None, *buffers: bytes) -> None:
     """Send an event as the browser does: through the guard."""
     component._handle_event(component, {"event": name, "data": data}, [memoryview(part) for part in buffers])
+
+
+async def sign_in(page: Page, token: str) -> None:
+    tell(page.account_card, "check", {"token": token})
+    await until(lambda: page.account_card.state == "known", "the account")
+    await until(lambda: not page.shell.finding, "the sessions")
+
+
+def upload(component: Component, number: int, name: str, data: bytes) -> None:
+    """Bring a file to a list of files."""
+    tell(component, "begin", {"id": number, "name": name, "size": len(data)})
+    if data:
+        tell(component, "part", {"id": number, "offset": 0}, data)
+    tell(component, "finish", {"id": number})
+
+
+async def start(page: Page, command: str, *, name: str = NAME, hours: str = "4") -> SessionCard:
+    """Have a command run, by the form; return its card at once."""
+    tell(page.environment_card, "choose", {"id": "base"})
+    tell(page.environment_card, "option", {"name": "command", "value": command})
+    tell(page.start_card, "start", {**FORM, "name": name, "hours": hours})
+    await until(lambda: name in cards(page), f"the card of {name}")
+    return cards(page)[name]
+
+
+# — what a visitor sees —
+
+
+def reasons(page: Page) -> list[str]:
+    """The fields that keep Start from being possible."""
+    return [blocker["field"] for blocker in page.start_card.blockers]
+
+
+def cards(page: Page) -> dict[str, SessionCard]:
+    """The sessions' cards by name, in their order."""
+    return {card.view["name"]: card for card in page.shell.sessions}
+
+
+async def shows(card: SessionCard, state: State) -> None:
+    """Wait until the card shows a state."""
+    await until(lambda: card.view["state"] == state.value, f"“{state.value}” on the card of {card.view['name']}")
 
 
 def record(component: Component) -> list[tuple[str, Any]]:
@@ -58,16 +164,10 @@ def record(component: Component) -> list[tuple[str, Any]]:
     return calls
 
 
-async def until(condition: Callable[[], object], what: str, seconds: float = 5) -> None:
-    """Let the loop run until `condition` holds."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
-    while not condition():
-        assert loop.time() < deadline, f"waited {seconds:g} seconds in vain for {what}"
-        await asyncio.sleep(0.005)
-
-
-async def end(page: Page) -> None:
-    page.sessions.clear()
-    page.tasks.cancel()
-    page.uploads.close()
+def synced(page: Page) -> str:
+    """All that the browser is sent as state."""
+    parts = [page.start_card, *page.shell.sessions]
+    widgets = [page.shell, page.account_card, page.environment_card, *parts]
+    names = ("share", "files", "results")
+    widgets += [inner for part in parts for name in names if (inner := getattr(part, name, None))]
+    return json.dumps([widget.get_state() for widget in widgets], default=str)

@@ -1,0 +1,84 @@
+"""The account: a token opens it, is seen nowhere, and is forgotten with everything else."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from page.support.pages import FORM, cards, play, reasons, settings_of, sign_in, start, synced, tell, until, upload
+from run_qarnot.cluster import LocalCluster
+from run_qarnot.page.app import Page
+
+
+def test_a_good_token_opens_it_and_is_in_no_trait(cluster: LocalCluster) -> None:
+    async def scene(page: Page) -> None:
+        assert reasons(page) == ["token"]
+        await sign_in(page, f" {cluster.token}\n")
+        assert page.account_card.trimmed
+        assert page.account_card.summary["email"] == cluster.email
+        assert reasons(page) == []
+        assert cluster.token not in synced(page)
+
+    play(scene, settings_of(cluster))
+
+
+@pytest.mark.parametrize("token", ["wrong-token-1", "", "  ", "two words", "jetön"])
+def test_a_bad_one_gets_a_sentence(cluster: LocalCluster, token: str) -> None:
+    async def scene(page: Page) -> None:
+        tell(page.account_card, "check", {"token": token})
+        await until(lambda: page.account_card.problem, "the sentence")
+        assert page.account_card.state == "asking"
+        assert page.account_card.problem["todo"]
+        await sign_in(page, cluster.token)
+        assert page.account_card.problem is None
+
+    play(scene, settings_of(cluster))
+
+
+@pytest.mark.parametrize("data", [None, {}, {"token": 3}, {"token": ["x"]}, {"token": "x" * 5000}])
+def test_hostile_messages_are_dropped(data: object) -> None:
+    async def scene(page: Page) -> None:
+        tell(page.account_card, "check", data)
+        await asyncio.sleep(0)  # so that what was spawned would have begun
+        assert page.account_card.state == "asking"
+
+    play(scene)
+
+
+def test_the_operators_token_needs_no_field(cluster: LocalCluster) -> None:
+    async def scene(page: Page) -> None:
+        await until(lambda: page.account_card.state == "known", "the account")
+        assert page.account_card.preset
+        assert cluster.token not in synced(page)
+
+    play(scene, settings_of(cluster, cluster.token))
+
+
+def test_change_forgets_everything(cluster: LocalCluster) -> None:
+    async def scene(page: Page) -> None:
+        await sign_in(page, cluster.token)
+        control, asked = cluster.control, cluster.control.count("GET", "/info")
+        control.delay("/info", 0.3, times=1)
+        await start(page, "sleep 60")
+        await until(lambda: control.count("GET", "/info") > asked, "the account to be asked anew")
+        upload(page.start_card.files, 1, "x", b"abc")
+        tell(page.start_card, "form", {**FORM, "resume": "id-old"})
+        assert connections() == 1
+        tell(page.account_card, "change")  # while the answer is on its way
+        await until(lambda: not connections(), "the connection to be closed")
+        assert page.account is None
+        assert page.account_card.summary is None
+        assert cards(page) == {}
+        assert page.start_card.files.rows == []
+        assert page.form.resume == ""
+        assert page.start_card.resumable == []
+        assert reasons(page) == ["token"]
+
+    play(scene, settings_of(cluster))
+
+
+def connections() -> int:
+    """Each open account has one thread, in which it speaks with the cluster."""
+    return sum(thread.name.startswith("cloud") for thread in threading.enumerate())

@@ -1,0 +1,103 @@
+"""Start: what the form says runs on the cluster, or a sentence says why not."""
+
+from __future__ import annotations
+
+from page.support.pages import FORM, NAME, cards, play_with_account, reasons, record, shows, start, tell, until, upload
+from run_qarnot.cluster import LocalCluster
+from run_qarnot.engine.account import Account
+from run_qarnot.page.app import Page
+from run_qarnot.page.components.session import SessionCard
+from run_qarnot.page.rows import planned_hours
+from run_qarnot.state import State
+
+
+def account_of(page: Page) -> Account:
+    assert page.account is not None
+    return page.account
+
+
+async def on_cluster(card: SessionCard) -> None:
+    await until(lambda: card.session.view.id, "the session to be on the cluster")
+
+
+def test_it_starts_what_the_form_says_and_proposes_another_name(cluster: LocalCluster) -> None:
+    async def scene(page: Page) -> None:
+        upload(page.start_card.files, 1, "x", b"abc")
+        card = await start(page, "cat x; sleep 60")
+        assert page.form.name != NAME
+        assert page.start_card.files.rows == []
+        await shows(card, State.READY)
+        (session,) = await account_of(page).sessions()
+        assert (session.view.name, session.view.image, planned_hours(session.view)) == (NAME, "base", 4.0)
+        assert session.facts is not None
+        assert session.facts.constants["RUN_COMMAND"] == "cat x; sleep 60"
+        assert session.view.inputs is not None
+        storage = account_of(page).cloud.storage
+        assert [file.key for file in storage.files(session.view.inputs)] == ["x"]
+        assert b"".join(storage.read(session.view.inputs, "x")) == b"abc"
+
+    play_with_account(scene, cluster)
+
+
+def test_a_blocked_start_does_nothing(cluster: LocalCluster) -> None:
+    async def scene(page: Page) -> None:
+        tell(page.start_card, "start", {**FORM, "name": "Bad Name"})
+        await until(lambda: reasons(page) == ["name"], "the reason")
+        card = await start(page, "sleep 60")  # what would have been started before would be there by now
+        await on_cluster(card)
+        assert list(cards(page)) == [NAME]
+        assert cluster.control.count("POST", "/tasks") == 1
+
+    play_with_account(scene, cluster)
+
+
+def test_a_refusal_is_said_and_the_form_is_kept(cluster: LocalCluster) -> None:
+    async def scene(page: Page) -> None:
+        cluster.control.fail_next("GET", "/profiles", status=403, body={"message": "Not for this account"})
+        upload(page.start_card.files, 1, "x", b"abc")
+        tell(page.start_card, "start", FORM)
+        await until(lambda: page.start_card.problem, "the sentence")
+        assert "Not for this account" in page.start_card.problem["what"]
+        assert not page.start_card.starting
+        assert page.form.name == NAME
+        assert len(page.start_card.files.rows) == 1
+        assert cards(page) == {}
+
+    play_with_account(scene, cluster)
+
+
+def test_a_refused_submission_is_said_on_the_card_and_can_be_tried_again(cluster: LocalCluster) -> None:
+    async def scene(page: Page) -> None:
+        cluster.control.full_quota("credits")
+        upload(page.start_card.files, 1, "x", b"abc")
+        card = await start(page, "sleep 60", hours="3")
+        await shows(card, State.FAILED)
+        assert "not enough credits" in card.view["error"]
+        await until(lambda: card.problem, "the sentence")
+        tell(card, "again")
+        assert (page.form.hours, page.form.options) == ("3", {"command": "sleep 60"})
+        assert [row["name"] for row in page.start_card.files.rows] == ["x"]
+
+    play_with_account(scene, cluster)
+
+
+def test_start_again_brings_back_form_and_files(cluster: LocalCluster) -> None:
+    async def scene(page: Page) -> None:
+        upload(page.start_card.files, 1, "x", b"abc")
+        tell(page.environment_card, "choose", {"id": "torch"})
+        tell(page.environment_card, "option", {"name": "workers", "value": "3"})
+        tell(page.start_card, "start", {**FORM, "hours": "1"})
+        await until(lambda: cards(page), "the card")
+        card = cards(page)[NAME]
+        await on_cluster(card)
+        tell(page.environment_card, "choose", {"id": "base"})
+        calls = record(page.start_card)
+        tell(card, "again")
+        assert (page.form.image, page.form.hours, page.form.options) == ("torch", "1", {"workers": "3"})
+        assert [row["name"] for row in page.start_card.files.rows] == ["x"]
+        assert page.environment_card.chosen == "torch"
+        assert ("come_here", []) in calls
+        assert list(cards(page)) == [NAME]
+        assert cluster.control.count("POST", "/tasks") == 1
+
+    play_with_account(scene, cluster)
