@@ -10,7 +10,7 @@ import urllib.request
 import pytest
 from support.command import CommandLine, clean_environment
 from support.servers import gone, ports_of, running
-from support.waiting import wait_until
+from support.waiting import take_port, wait_until
 
 pytestmark = pytest.mark.lifecycle
 
@@ -67,11 +67,8 @@ def test_a_kill_of_who_started_it_leaves_nothing(cli):
 def test_a_port_in_use_is_stepped_over_and_one_that_was_asked_for_is_said(cli):
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            other.bind(("127.0.0.1", 8866))
-            other.listen()
-        except OSError:
-            pass  # somebody else's, which serves as well
+        take_port(other, 8866)
+        other.listen()
         with running(cli, "demo", "--no-browser") as demo:
             assert ":8866/" not in demo.address()
         answer = cli("demo", "--no-browser", "--port", "8866", expect=1)

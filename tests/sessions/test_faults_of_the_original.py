@@ -1,6 +1,5 @@
 """Each known fault of the notebook that this product replaces (`design.md` §11) has a test here that it is not here."""
 
-import contextlib
 import json
 import re
 import signal
@@ -13,7 +12,7 @@ import pytest
 import qarnot
 from support.command import REPOSITORY
 from support.jupyter import Jupyter
-from support.waiting import wait_until
+from support.waiting import take_port, wait_until
 
 pytestmark = pytest.mark.lifecycle
 
@@ -82,18 +81,10 @@ def test_a_failure_ends_the_watching_at_once_with_a_sentence(cli):
     assert "unpack" not in answer.err
 
 
-def _binds(own: socket.socket, port: int) -> bool:
-    with contextlib.suppress(OSError):
-        own.bind(("127.0.0.1", port))
-        return True
-    return False
-
-
 def test_a_jupyter_of_ones_own_on_8888_is_not_opened_instead(cli):
     with socket.socket() as own:
         own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # A test beside this one may have its own tunnel there for a moment.
-        wait_until(lambda: _binds(own, 8888), "port 8888 to be free", 60)
+        take_port(own, 8888)
         own.listen()
         threading.Thread(target=_answer_like_jupyter, args=(own,), daemon=True).start()
         cli("launch", "base", "--name", "not-mine", "--json")
