@@ -27,7 +27,7 @@ from run_qarnot.spec import SessionSpec, parse_settings
 from run_qarnot.state import State
 from run_qarnot.view import SessionView
 
-_LOOK_SECONDS = 5.0
+_POLL_SECONDS = 5.0
 _LOG_LINES_ON_FAILURE = 15
 _STANDARD_OUTPUT = Path("-")
 
@@ -64,7 +64,7 @@ async def launch(account: Account, arguments: Namespace) -> int:
 async def sessions(account: Account, arguments: Namespace) -> int:
     """List the sessions of this account."""
     found = await account.sessions()
-    await asyncio.gather(*(_look_shortly(session) for session in found if not session.view.is_over))
+    await asyncio.gather(*(_poll_shortly(session) for session in found if not session.view.is_over))
     views = [session.view for session in found]
     if arguments.json:
         show.out_json([view.as_json() for view in views])
@@ -83,7 +83,7 @@ async def show_session(account: Account, arguments: Namespace) -> int:
     """Print one session, with its doors."""
     session = await account.find(arguments.session)
     if not session.view.is_over:
-        await _look_shortly(session)
+        await _poll_shortly(session)
     view = await session.detail()
     show.out_json(view.as_json()) if arguments.json else show.session(view)
     return 0
@@ -303,10 +303,10 @@ async def _stay(session: Session, *, browser: bool) -> None:
     show.err(view.phase)
 
 
-async def _look_shortly(session: Session) -> None:
+async def _poll_shortly(session: Session) -> None:
     with contextlib.suppress(TimeoutError, RunQarnotError):  # what the cluster told of it before is shown all the same
-        async with asyncio.timeout(_LOOK_SECONDS):
-            await session.look()
+        async with asyncio.timeout(_POLL_SECONDS):
+            await session.poll()
 
 
 def _without_tunnel(view: SessionView) -> SessionView:

@@ -1,6 +1,6 @@
-"""Buckets that sessions left behind: found, so that somebody can be asked whether they may go.
+"""Which buckets may be deleted: those of a session that ended, and those that sessions left behind.
 
-What is deleted here is gone for ever, so a bucket counts as left over only if everything says so: it has the name and
+What is deleted is gone for ever. So a bucket counts as left over only if everything says so: it has the name and
 the tag of a session of ours, no task of that name is there, no task or pool of the account (whoever started it, also
 an ended one, from which somebody may continue) names it, and for a day nothing has come into it. The day is for files
 that are on their way to a session which is not submitted yet: of that, the cluster knows nothing.
@@ -15,7 +15,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from run_qarnot.cloud.storage import Storage
+from run_qarnot.errors import SessionError
 from run_qarnot.names import session_of_bucket
+from run_qarnot.plan import TaskPlan
+from run_qarnot.view import SessionView
 
 if TYPE_CHECKING:
     from run_qarnot.engine.account import Account
@@ -40,6 +43,19 @@ class LeftOver:
     files: int
     size: int
     changed: datetime
+
+
+async def deletable_buckets(account: Account, view: SessionView) -> list[str]:
+    """Return the buckets that are an ended session's own.
+
+    Raises:
+        SessionError: a session that runs was continued from this one, and needs them.
+    """
+    own = {view.inputs, view.results} & set(TaskPlan.bucket_names(view.name))
+    for other in await account.sessions():
+        if not other.view.is_over and other.facts and own & set(other.facts.resources):
+            raise SessionError("in-use", name=view.name, other=other.view.name)
+    return sorted(filter(None, own))
 
 
 async def find_left_over(account: Account) -> list[LeftOver]:

@@ -14,6 +14,7 @@ from run_qarnot.catalog.hooks import Panel
 from run_qarnot.cloud.facts import TaskFacts
 from run_qarnot.engine import output
 from run_qarnot.engine.decide import Steps, decide, observe
+from run_qarnot.engine.leftovers import deletable_buckets
 from run_qarnot.engine.news import News
 from run_qarnot.engine.patience import patiently, pauses
 from run_qarnot.engine.preparation import Preparation, upload
@@ -103,7 +104,7 @@ class Session:
             results=facts.results,
         )
         session = cls(account, token, view, facts.launch_id, image.ssh_user if image else "root", app)
-        session._see(facts)
+        session._observe(facts)
         return session
 
     # — listening —
@@ -182,7 +183,7 @@ class Session:
             pause = pauses()
             while not self.view.is_over:
                 try:
-                    steps = await self._look()
+                    steps = await self._poll()
                 except RunQarnotError as error:
                     self._news.tell_trouble(f"{error.what} {_TRYING_AGAIN}")
                     await self._sleep(next(pause))
@@ -193,13 +194,13 @@ class Session:
         finally:
             await self._way.close()
 
-    async def look(self) -> SessionView:
-        """Look once, for a list or `show`: is it over, and does the app answer?"""
-        steps = await self._look()
+    async def poll(self) -> SessionView:
+        """Poll once, for a list or `show`: is it over, and does the app answer?"""
+        steps = await self._poll()
         try:
             if steps.tunnel_to is not None:
                 await self._way.keep(steps.tunnel_to)
-            await self._ask(steps)
+            await self._probe(steps)
         finally:
             await self._way.close()
             self._tell_doors()
@@ -284,21 +285,9 @@ class Session:
         if not self.view.is_over or self.facts is None:
             raise SessionError("still-running", name=self.view.name)
         if files:  # first, so that what fails here can be tried again: only the task knows the buckets
-            for bucket in await self._own_buckets():
+            for bucket in await deletable_buckets(self._account, self.view):
                 await asyncio.to_thread(self._cloud.storage.delete_bucket, bucket)
         await self._account.call(self._cloud.delete, self.facts)
-
-    async def _own_buckets(self) -> list[str]:
-        """The buckets that are this session's own.
-
-        Raises:
-            SessionError: a session that runs was continued from this one, and needs them.
-        """
-        own = {self.view.inputs, self.view.results} & set(TaskPlan.bucket_names(self.view.name))
-        for other in await self._account.sessions():
-            if not other.view.is_over and other.facts and own & set(other.facts.resources):
-                raise SessionError("in-use", name=self.view.name, other=other.view.name)
-        return sorted(filter(None, own))
 
     # — results —
 
@@ -336,23 +325,23 @@ class Session:
         """Submit, and see it through: whoever goes meanwhile must know whether something runs."""
         submitting = asyncio.create_task(preparation.submit())
         try:
-            self._see(await asyncio.shield(submitting))
+            self._observe(await asyncio.shield(submitting))
         except asyncio.CancelledError:
-            self._see(await submitting)
+            self._observe(await submitting)
             if preparation.given_up:
                 await self._stop(save=False)
             raise
 
     # — inner: observing —
 
-    async def _look(self) -> Steps:
+    async def _poll(self) -> Steps:
         try:
-            facts = await self._account.watch.look(self.view.id, self.view.name)
+            facts = await self._account.watch.poll(self.view.id, self.view.name)
         except NotFoundError:
             self._deleted()
             return Steps()
         self._news.tell_trouble("")
-        self._see(await self._with_reason(facts))
+        self._observe(await self._with_reason(facts))
         await self._catch_up(facts)
         age = asyncio.get_running_loop().time() - self._started
         return decide(self.view, facts, can_tunnel=self._way.can_tunnel(facts), age=age)
@@ -371,7 +360,7 @@ class Session:
                 return replace(facts, error=said or facts.error)
         return facts
 
-    def _see(self, facts: TaskFacts) -> None:
+    def _observe(self, facts: TaskFacts) -> None:
         self.facts = facts
         view = observe(self.view, facts, self._account.now())
         self._news.set(replace(view, ends=times.from_text(facts.label(Label.ENDS)) or view.ends))
@@ -392,10 +381,10 @@ class Session:
         elif self._way.is_open:
             await self._way.close()
             self._tell_doors()
-        await self._ask(steps)
+        await self._probe(steps)
         while steps.probe and self._way.is_open and self.view.state is State.STARTING and loop.time() < deadline:
             await self._sleep(_PROBE_SECONDS)
-            await self._ask(steps)
+            await self._probe(steps)
         await self._sleep(deadline - loop.time())
 
     async def _keep_way(self, steps: Steps) -> None:
@@ -405,7 +394,7 @@ class Session:
             self._news.tell_trouble(f"The way to it is not open: {problem}. {_TRYING_AGAIN}")
         self._tell_doors()
 
-    async def _ask(self, steps: Steps) -> None:
+    async def _probe(self, steps: Steps) -> None:
         """Does the app answer? Through the tunnel; else by the link that it prints, or by its SSH greeting."""
         facts = self.facts
         if facts is None or self.view.state is not State.STARTING:
@@ -442,7 +431,7 @@ class Session:
 
     async def _snapshot(self, facts: TaskFacts) -> None:
         async def is_still_there() -> bool:
-            await self._look()
+            await self._poll()
             return not self.view.is_over and self.view.attempt <= max(facts.attempt, 1)
 
         await take_snapshot(self._account, facts, self._news.tell_trouble, is_still_there)
@@ -450,7 +439,7 @@ class Session:
 
     async def _stop(self, *, save: bool) -> None:
         call, tell = self._account.call, self._news.tell_trouble
-        self._see(await patiently(lambda: call(self._cloud.task, self.view.id, self.view.name), tell))
+        self._observe(await patiently(lambda: call(self._cloud.task, self.view.id, self.view.name), tell))
         if save and self.view.state in {*_RUNNING, State.UNKNOWN}:
             await self.save()
         loop, asked = asyncio.get_running_loop(), float("-inf")
@@ -460,7 +449,7 @@ class Session:
                 if facts is not None and loop.time() > asked + _ABORT_AGAIN_SECONDS:
                     asked = loop.time()
                     await patiently(lambda: call(self._cloud.abort, facts), tell)  # noqa: B023  called at once
-                await patiently(self._look, tell)
+                await patiently(self._poll, tell)
                 await asyncio.sleep(0 if self.view.is_over else 0.3)
 
     async def _close_job(self) -> None:

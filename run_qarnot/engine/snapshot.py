@@ -13,7 +13,7 @@ from run_qarnot.errors import SessionError
 if TYPE_CHECKING:
     from run_qarnot.engine.account import Account
 
-_LOOK_SECONDS = 3.0
+_POLL_SECONDS = 3.0
 _LONGEST_WAIT = 3.0
 
 
@@ -34,12 +34,12 @@ async def take_snapshot(
     """
     call, cloud, loop = account.call, account.cloud, asyncio.get_running_loop()
     snapshot = await patiently(lambda: call(cloud.snapshot, facts), tell)
-    looked, wait = loop.time(), 0.2
+    polled, wait = loop.time(), 0.2
     while (status := await patiently(lambda: call(cloud.snapshot_status, facts, snapshot), tell)) != "success":
         if status == "failure":
             raise SessionError("save-failed", name=facts.name, message="the cluster says that it failed")
-        if loop.time() > looked + _LOOK_SECONDS:
-            looked = loop.time()
+        if loop.time() > polled + _POLL_SECONDS:
+            polled = loop.time()
             if not await is_still_there():
                 raise SessionError("save-failed", name=facts.name, message="its machine went away meanwhile")
         await asyncio.sleep(wait)

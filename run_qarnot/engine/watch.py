@@ -23,18 +23,18 @@ class Watch:
     """Looks at tasks for several sessions at once.
 
     Arguments:
-        look_at_one: asks for one task by id and name; raises NotFoundError.
-        look_at_all: asks for all tasks.
+        poll_one: asks for one task by id and name; raises NotFoundError.
+        poll_all: asks for all tasks.
     """
 
-    def __init__(self, look_at_one: One, look_at_all: All) -> None:
-        self._look_at_one = look_at_one
-        self._look_at_all = look_at_all
+    def __init__(self, poll_one: One, poll_all: All) -> None:
+        self._poll_one = poll_one
+        self._poll_all = poll_all
         self._wanted: dict[str, tuple[str, asyncio.Future[TaskFacts]]] = {}
         self._round: asyncio.Task[None] | None = None
 
-    async def look(self, task_id: str, name: str) -> TaskFacts:
-        """Look at a task.
+    async def poll(self, task_id: str, name: str) -> TaskFacts:
+        """Ask for a task, together with whoever asks at the same moment.
 
         Raises:
             NotFoundError: it is not there.
@@ -51,7 +51,7 @@ class Watch:
         await asyncio.sleep(_GATHER_SECONDS)
         wanted, self._wanted, self._round = self._wanted, {}, None
         try:
-            found = await self._ask(wanted)
+            found = await self._fetch(wanted)
         except Exception as error:  # noqa: BLE001  it belongs to those who asked
             for _, future in wanted.values():
                 future.set_exception(error)
@@ -64,15 +64,15 @@ class Watch:
                 future.set_exception(NotFoundError("session-unknown", text=name or task_id))
                 future.exception()
 
-    async def _ask(self, wanted: dict[str, tuple[str, asyncio.Future[TaskFacts]]]) -> dict[str, TaskFacts]:
+    async def _fetch(self, wanted: dict[str, tuple[str, asyncio.Future[TaskFacts]]]) -> dict[str, TaskFacts]:
         found: dict[str, TaskFacts] = {}
         if len(wanted) > 1:
-            found = {facts.id: facts for facts in await self._look_at_all()}
+            found = {facts.id: facts for facts in await self._poll_all()}
         for task_id in (
             wanted.keys() - found.keys()
         ):  # a list may lag behind: only the task itself tells that it is gone
             with contextlib.suppress(NotFoundError):
-                found[task_id] = await self._look_at_one(task_id, wanted[task_id][0])
+                found[task_id] = await self._poll_one(task_id, wanted[task_id][0])
         return found
 
 

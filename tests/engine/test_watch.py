@@ -35,7 +35,7 @@ def test_one_that_asks_alone_costs_a_request_for_one_task():
     cluster = Cluster("a", "b")
 
     async def ask():
-        return await Watch(cluster.one, cluster.all).look("a", "name")
+        return await Watch(cluster.one, cluster.all).poll("a", "name")
 
     assert asyncio.run(ask()).id == "a"
     assert cluster.asked == ["a"]
@@ -47,7 +47,7 @@ def test_fifty_that_ask_together_cost_one_request():
 
     async def ask():
         watch = Watch(cluster.one, cluster.all)
-        return await asyncio.gather(*(watch.look(task_id, "") for task_id in ids))
+        return await asyncio.gather(*(watch.poll(task_id, "") for task_id in ids))
 
     assert [facts.id for facts in asyncio.run(ask())] == ids
     assert cluster.asked == ["all"]
@@ -58,7 +58,7 @@ def test_a_task_that_is_gone_is_not_found_and_the_others_are_served():
 
     async def ask():
         watch = Watch(cluster.one, cluster.all)
-        return await asyncio.gather(watch.look("a", ""), watch.look("gone", "my-name"), return_exceptions=True)
+        return await asyncio.gather(watch.poll("a", ""), watch.poll("gone", "my-name"), return_exceptions=True)
 
     found, missing = asyncio.run(ask())
     assert found.id == "a"
@@ -75,7 +75,7 @@ def test_what_a_list_does_not_show_is_asked_for_by_itself_before_it_is_taken_for
 
     async def ask():
         watch = Watch(cluster.one, short_list)
-        return await asyncio.gather(watch.look("a", ""), watch.look("late", ""))
+        return await asyncio.gather(watch.poll("a", ""), watch.poll("late", ""))
 
     assert [facts.id for facts in asyncio.run(ask())] == ["a", "late"]
     assert cluster.asked == ["late"]
@@ -93,9 +93,9 @@ def test_an_error_reaches_all_who_asked_and_the_next_round_works():
     async def ask():
         nonlocal failing
         watch = Watch(cluster.one, all_)
-        errors = await asyncio.gather(watch.look("a", ""), watch.look("b", ""), return_exceptions=True)
+        errors = await asyncio.gather(watch.poll("a", ""), watch.poll("b", ""), return_exceptions=True)
         failing = False
-        return errors, await asyncio.gather(watch.look("a", ""), watch.look("b", ""))
+        return errors, await asyncio.gather(watch.poll("a", ""), watch.poll("b", ""))
 
     errors, found = asyncio.run(ask())
     assert all(isinstance(error, UnreachableError) for error in errors)
