@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 
 import pytest
 
-from page.support.pages import FORM, cards, play, reasons, settings_of, sign_in, start, synced, tell, until, upload
+from page.support.pages import (
+    FORM,
+    cards,
+    play,
+    reasons,
+    settings_of,
+    sign_in,
+    start,
+    synced,
+    tell,
+    turn,
+    until,
+    upload,
+)
 from run_qarnot.cluster import LocalCluster
 from run_qarnot.page.app import Page
 
@@ -41,7 +53,7 @@ def test_a_bad_one_gets_a_sentence(cluster: LocalCluster, token: str) -> None:
 def test_hostile_messages_are_dropped(data: object) -> None:
     async def scene(page: Page) -> None:
         tell(page.account_card, "check", data)
-        await asyncio.sleep(0)  # so that what was spawned would have begun
+        await turn()
         assert page.account_card.state == "asking"
 
     play(scene)

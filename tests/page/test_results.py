@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import urllib.request
 
-from page.support.pages import NAME, cards, play_with_account, record, shows, start, tell, until, upload
+from page.support.pages import NAME, cards, play_with_account, record, shows, start, tell, turn, until, upload
 from run_qarnot.cluster import LocalCluster
 from run_qarnot.page.app import Page
 from run_qarnot.state import State
@@ -65,9 +65,13 @@ def test_files_are_added_to_a_running_session_once_they_are_here(cluster: LocalC
         await shows(card, State.READY)
         tell(card, "log", {"open": True})
         tell(card, "add", {"replace": False})
+        await turn()
+        assert not card.busy, "there is nothing to add"
         tell(card.files, "begin", {"id": 7, "name": "more.csv", "size": 4})
         assert not card.can_add
         tell(card, "add", {"replace": False})
+        await turn()
+        assert not card.busy
         tell(card.files, "part", {"id": 7, "offset": 0}, b"abc\n")
         tell(card.files, "finish", {"id": 7})
         assert card.can_add

@@ -218,5 +218,6 @@ def test_everything_is_said_again_in_the_other_language(cluster: LocalCluster) -
         for hostile in ("xx", "", "__name__", 3):
             tell(page.shell, "speak", {"language": hostile})
         assert page.shell.words["code"] == "fr"
+        assert page.shell.problem is None
 
     play_with_account(scene, cluster)

@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-from page.support.pages import FORM, NAME, cards, play_with_account, reasons, record, shows, start, tell, until, upload
+from page.support.pages import (
+    FORM,
+    NAME,
+    cards,
+    play_with_account,
+    reasons,
+    record,
+    shows,
+    start,
+    tell,
+    turn,
+    until,
+    upload,
+)
 from run_qarnot.cluster import LocalCluster
 from run_qarnot.engine.account import Account
 from run_qarnot.page.app import Page
@@ -42,9 +55,15 @@ def test_it_starts_what_the_form_says_and_proposes_another_name(cluster: LocalCl
 def test_a_blocked_start_does_nothing(cluster: LocalCluster) -> None:
     async def scene(page: Page) -> None:
         tell(page.start_card, "start", {**FORM, "name": "Bad Name"})
-        await until(lambda: reasons(page) == ["name"], "the reason")
-        card = await start(page, "sleep 60")  # what would have been started before would be there by now
-        await on_cluster(card)
+        await turn()
+        assert reasons(page) == ["name"]
+        tell(page.start_card.files, "begin", {"id": 1, "name": "x", "size": 3})
+        tell(page.start_card, "start", {**FORM, "name": "too-early"})
+        await turn()
+        assert reasons(page) == ["upload"]
+        tell(page.start_card.files, "remove", {"id": 1})
+        await on_cluster(await start(page, "sleep 60"))  # what was started before would be there by now
+        assert page.start_card.problem is None
         assert list(cards(page)) == [NAME]
         assert cluster.control.count("POST", "/tasks") == 1
 

@@ -108,6 +108,11 @@ async def until(condition: Callable[[], object], what: str, seconds: float = 20)
         await asyncio.sleep(0.005)
 
 
+async def turn() -> None:
+    """Let begin what an event has set going: for what must not begin."""
+    await asyncio.sleep(0)
+
+
 # — what a visitor does —
 
 
