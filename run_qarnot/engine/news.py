@@ -74,10 +74,10 @@ class News:
         self._trouble = what
         self.change()
 
-    def tell_usual(self, what: str) -> None:
-        """Say, when there is nothing else to say, something other than the words of the state."""
+    def tell_usual(self, what: str, **changes: object) -> None:
+        """Change parts of the view; from now on say this, instead of the state's words, when there is nothing else."""
         self._usual = what
-        self.change()
+        self.change(**changes)
 
     def change(self, **changes: object) -> None:
         """Change parts of the view."""

@@ -424,9 +424,8 @@ class Session:
     def _ready(self) -> None:
         """It answers. Since when is known only to who has seen it not answer."""
         since = self.view.ready or (self._account.now() if self._seen_unready else None)
-        self._news.change(state=State.READY, ready=since)
-        if self._app.ends_by_itself:
-            self._news.tell_usual(f"Running: {self._app.title} is at work")
+        usual = f"Running: {self._app.title} is at work" if self._app.ends_by_itself else ""
+        self._news.tell_usual(usual, state=State.READY, ready=since)
         self._tell_doors()
 
     async def _snapshot(self, facts: TaskFacts) -> None:

@@ -53,6 +53,8 @@ def test_they_are_found_again_and_the_living_are_followed(tmp_path: Path) -> Non
         assert [card.view["name"] for card in (a, b)] == ["a", "b"]
         assert [card.folded for card in (a, b)] == [False, True]
         await until(lambda: at_work(Session.follow) == [a.session], "it, and it alone, to be followed")
+        await shows(a, State.READY)
+        assert page.shell.announcement == "a: Running: the command is at work"
         assert [row["name"] for row in page.start_card.resumable] == ["a", "b", "old"]
         tell(b, "again")
         assert page.form.resume == b.session.view.id != ""
