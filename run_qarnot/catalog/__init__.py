@@ -73,6 +73,11 @@ class Catalog:
             counts[image.category] = counts.get(image.category, 0) + 1
         return counts
 
+    @property
+    def problems_so_far(self) -> tuple[Problem, ...]:
+        """`problems`, and what was found out about plugins since: some fail only when something happens."""
+        return tuple(dict.fromkeys((*self.problems, *self.hooks.problems)))
+
     def line_of(self, image: Image, *key: str) -> int | None:
         """Return where a key of an image stands in its file."""
         lines = self.lines.get(image.source)

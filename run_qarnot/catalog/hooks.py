@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from run_qarnot.catalog.problem import Problem
     from run_qarnot.plan import TaskPlan
     from run_qarnot.spec import SessionSpec
     from run_qarnot.view import SessionView
@@ -23,16 +24,23 @@ class Panel:
         text: Markdown. Raw HTML in it is shown as text.
         head: the names of the table's columns.
         rows: of the table; each has as many cells as `head`, if there is one.
+        source: who brought it; filled in for you.
     """
 
     title: str
     text: str = ""
     head: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
+    source: str = field(default="", compare=False)
 
 
 class Hooks(Protocol):
     """The hooks that concern sessions. None of these raises because of a bad plugin."""
+
+    @property
+    def problems(self) -> Sequence[Problem]:
+        """What is wrong with the plugins, as far as is known now."""
+        ...
 
     def prepare(self, plan: TaskPlan, spec: SessionSpec) -> TaskPlan:
         """Return the plan as the plugins want it. Blocks: run it in a thread.
@@ -57,6 +65,8 @@ class Hooks(Protocol):
 
 class NoHooks:
     """No plugins."""
+
+    problems: Sequence[Problem] = ()
 
     def prepare(self, plan: TaskPlan, spec: SessionSpec) -> TaskPlan:
         return plan

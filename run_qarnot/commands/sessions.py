@@ -80,12 +80,17 @@ async def sessions(account: Account, arguments: Namespace) -> int:
 
 
 async def show_session(account: Account, arguments: Namespace) -> int:
-    """Print one session, with its doors."""
+    """Print one session, with its doors and what plugins have to show; for programs, the session alone."""
     session = await account.find(arguments.session)
     if not session.view.is_over:
         await _poll_shortly(session)
     view = await session.detail()
-    show.out_json(view.as_json()) if arguments.json else show.session(view)
+    if arguments.json:
+        show.out_json(view.as_json())
+        return 0
+    show.session(view)
+    for panel in await session.panels():
+        show.panel(panel)
     return 0
 
 

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sys
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from run_qarnot.catalog.hooks import Panel
 from run_qarnot.files import StoredFile
 from run_qarnot.redact import redact
 from run_qarnot.state import ALIVE, State
 from run_qarnot.view import SessionView
 
 _BYTES_SECONDS = 5.0
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # what a terminal would obey; a file may hold it
 _UNITS = {"cost": "{:.2f} €", "carbon": "{:.1f} g CO₂e"}
 _NOT_AN_ACTION = ALIVE - {State.SAVING, State.STOPPING}
 
@@ -106,3 +109,19 @@ def session(view: SessionView) -> None:
             out(f"{name:8} {_UNITS.get(name, '{}').format(value)}")
     out(f"{'phase':8} {view.phase}")
     doors(view)
+
+
+def panel(panel: Panel) -> None:
+    """Print what a plugin shows of a session: its Markdown as it is written, and its table."""
+    out(f"\n{_plain(panel.title)} ({panel.source})")
+    if panel.text:
+        out(_plain(panel.text))
+    if panel.head or panel.rows:
+        cells = [[_plain(cell).replace("\n", " ") for cell in row] for row in (panel.head, *panel.rows)]
+        width = max(map(len, cells))
+        head, *rows = (row + [""] * (width - len(row)) for row in cells)
+        table(head, rows)
+
+
+def _plain(text: str) -> str:
+    return redact(_CONTROL.sub("", text))

@@ -63,12 +63,12 @@ def image_problems(plugin: Plugin, error: ValidationError) -> list[Problem]:
     return problems_of(error, plugin.name, "") or [make_problem("value", plugin.name, problem=str(error))]
 
 
-def as_panel(answer: Any) -> Panel | None:
+def as_panel(plugin: Plugin, answer: Any) -> Panel | None:
     """Return the answer of `rq_panel` if it is a panel that can be shown."""
     if not isinstance(answer, Panel) or not isinstance(answer.title, str) or not isinstance(answer.text, str):
         return None
     try:
         rows = tuple(tuple(str(cell) for cell in row) for row in answer.rows)
-        return Panel(answer.title, answer.text, tuple(str(cell) for cell in answer.head), rows)
+        return Panel(answer.title, answer.text, tuple(str(cell) for cell in answer.head), rows, plugin.name)
     except TypeError:
         return None

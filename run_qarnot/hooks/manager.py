@@ -105,7 +105,7 @@ class Plugins:
         """Ask every plugin for its panel."""
         info, panels = session_info(view, read), []
         for plugin, answer in self._each("rq_panel", session=info):
-            panel = as_panel(answer)
+            panel = as_panel(plugin, answer)
             if panel is not None:
                 panels.append(panel)
             elif answer is not None:

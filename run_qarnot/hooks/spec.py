@@ -105,7 +105,10 @@ def rq_event(session: SessionInfo, event: SessionEvent) -> None:
 
 @hookspec
 def rq_panel(session: SessionInfo) -> Panel | None:
-    """Bring a panel for a session's card.
+    """Bring a panel for a session's card, and for `run-qarnot show`.
+
+    Called in the background when the session is shown, when its state changes and when it was saved. What it returns
+    is shown as text: raw HTML as the text that it is, images by their description; links lead to web addresses only.
 
     Arguments:
         session: what is known of it; `session.text(path)` reads one of its saved files.

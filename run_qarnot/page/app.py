@@ -107,8 +107,9 @@ class Page:
             self.tasks, self.speak, account=self.account_card, environment=self.environment_card, start=self.start_card
         )
         self.sessions = Sessions(
-            self.shell, self.tasks, catalog, downloads, self._session_changed, self.again, self.restart, self.share
-        )
+            self.shell, self.tasks, catalog, downloads, self._session_changed, self.again, self.restart, self.share,
+            self.show_problems,
+        )  # fmt: skip
 
     def begin(self) -> None:
         """Show the catalog, choose its first image, and open the operator's account if there is one."""
@@ -120,6 +121,10 @@ class Page:
             self.account_card.preset = True
             self.tasks.spawn(self.check_token(""), self.account_card.failed)
         self.tasks.spawn(self.sessions.rest_when_nobody_looks(), self.shell.failed)
+
+    def show_problems(self) -> None:
+        """Show what is wrong with catalog and plugins, as far as is known now."""
+        self.environment_card.show_problems(self.catalog)
 
     def speak(self, wanted: str) -> None:
         """Go on in another language."""

@@ -53,7 +53,7 @@ def problem_rows(catalog: Catalog) -> list[Row]:
     """Entries and plugins that cannot be used, one row each, with the reason."""
     return [
         {"title": problem.entry or problem.source, "by": problem.source, "reason": str(problem)}
-        for problem in catalog.problems
+        for problem in catalog.problems_so_far
     ]
 
 

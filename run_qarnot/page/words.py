@@ -167,6 +167,13 @@ WORDS: Table = {
         "no_look": "This cannot be shown here: it is neither text nor a picture, or it is too large. Download it.",
         "close": "Close",
     },
+    "panels": {
+        "by": "by",
+        "show": "Show the table",
+        "hide": "Hide the table",
+        "others": "more rows",
+        "close": "Close",
+    },
     "share": {
         "share": "Share",
         "title": "A link that fills in this form",

@@ -162,6 +162,13 @@ WORDS: Table = {
         "no_look": "Impossible à montrer ici : ni texte ni image, ou trop gros. Téléchargez-le.",
         "close": "Fermer",
     },
+    "panels": {
+        "by": "par",
+        "show": "Montrer le tableau",
+        "hide": "Cacher le tableau",
+        "others": "autres lignes",
+        "close": "Fermer",
+    },
     "share": {
         "share": "Partager",
         "title": "Un lien qui remplit ce formulaire",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from support.command import CommandLine, clean_environment
+from support.repository import ROOT
 
 from run_qarnot.cluster import LocalCluster
 
@@ -70,6 +72,37 @@ def test_a_plugin_changes_a_session_and_hears_of_its_life(cli: CommandLine, clus
     cli("sessions")
     cli("show", "with-plugin")
     assert len((cli.folder / "plugins" / "told").read_text().splitlines()) == len(told)  # to look is no event
+
+
+BAD_PANELS = """
+from run_qarnot import Panel, hookimpl
+
+
+@hookimpl
+def rq_panel(session):
+    if session.name == "with-panels":
+        return Panel("Colours", "\\x1b[31mred\\x1b[0m of https://x/?token=abcdefgh", ("Of",), (("one", "two"), ()))
+    return 1 / 0
+"""
+
+
+@pytest.mark.lifecycle
+def test_show_prints_what_plugins_have_to_show(cli: CommandLine) -> None:
+    shutil.copy(ROOT / "plugins" / "receipt.py", cli.folder / "plugins")
+    (cli.folder / "plugins" / "colours.py").write_text(BAD_PANELS)
+    packages = "echo moo==1.0 > requirements.txt"
+    (cli.folder / "images.toml").write_text(CATALOG.replace("echo the word", f"{packages}; echo the word"))
+    cli("launch", "word", "--name", "with-panels")
+    shown = cli("show", "with-panels").out
+    assert "Packages (receipt.py)\n1 packages, 1 of them installed by you.\n" in shown
+    assert [line.split() for line in shown.splitlines() if "moo" in line] == [["moo", "1.0", "you"]]
+    assert "Colours (colours.py)\n[31mred[0m of https://x/?token=[hidden]\n" in shown, "nothing for a terminal to obey"
+    assert cli("show", "with-panels", "--json").json["name"] == "with-panels", "programs get what was promised them"
+    cli("launch", "word", "--name", "without")
+    answer = cli("show", "without")
+    assert "Packages (receipt.py)" in answer.out
+    assert "colours.py" in answer.err
+    assert "ZeroDivisionError" in answer.err
 
 
 @pytest.mark.lifecycle

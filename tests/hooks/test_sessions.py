@@ -204,7 +204,9 @@ def panel(answer: str) -> str:
 def test_a_panel_reads_a_file_of_the_results(tmp_path: Path) -> None:
     found = plugins(tmp_path, one=panel("Panel('Log', session.text('log.txt') + session.text('none'))"))
     files = {"log.txt": b"all is well"}
-    assert found.panels(VIEW, files.__getitem__) == [Panel("Log", "all is well")]
+    (brought,) = found.panels(VIEW, files.__getitem__)
+    assert brought == Panel("Log", "all is well")
+    assert brought.source == "one.py", "by whom is not for the plugin to say"
 
 
 @pytest.mark.parametrize(

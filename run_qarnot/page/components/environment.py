@@ -49,8 +49,12 @@ class EnvironmentCard(Component):
         offered = sum(not image.hidden for image in catalog)
         self.many = offered >= MANY
         self.categories = [name for name in catalog.categories if name] if self.many else []
-        self.broken = problem_rows(catalog)[:_MOST_BROKEN]
+        self.show_problems(catalog)
         self._search("", None)
+
+    def show_problems(self, catalog: Catalog) -> None:
+        """Show what is wrong with catalog and plugins, as far as is known now."""
+        self.broken = problem_rows(catalog)[:_MOST_BROKEN]
 
     def choose(self, image: Image) -> None:
         """Show which image is chosen: also one that would stand further down, or is hidden."""

@@ -17,6 +17,7 @@ from run_qarnot.errors import RunQarnotError
 from run_qarnot.files import Upload
 from run_qarnot.page.component import Component, Fields, HostileInput, event
 from run_qarnot.page.components.files import Files
+from run_qarnot.page.components.panels import Panels
 from run_qarnot.page.components.results import Results
 from run_qarnot.page.components.share import Share, Shared
 from run_qarnot.page.downloads import Downloads
@@ -44,6 +45,7 @@ class Around:
     restart: Callable[[SessionCard], Awaitable[None]]  # fills the form, and presses Start
     share: Callable[[SessionCard, str], Shared]
     deleted: Callable[[SessionCard], None]
+    plugins_asked: Callable[[], None]  # one may have failed
 
 
 class SessionCard(Component):
@@ -57,6 +59,7 @@ class SessionCard(Component):
     files: Any = traitlets.Any().tag(sync=True, **widget_serialization)  # to be added while it runs
     can_add = traitlets.Bool(False).tag(sync=True)
     results: Any = traitlets.Any().tag(sync=True, **widget_serialization)
+    panels: Any = traitlets.Any().tag(sync=True, **widget_serialization)  # of plugins
     share: Any = traitlets.Any().tag(sync=True, **widget_serialization)
     fresh = traitlets.Bool(False).tag(sync=True)  # just started: the browser goes there
     log_lines = traitlets.Int(MOST_LOG_LINES).tag(sync=True)
@@ -83,8 +86,12 @@ class SessionCard(Component):
         results = Results(tasks, session, downloads)
         self._uploads = Uploads(downloads.folder)
         files = Files(tasks, self._uploads, self._show_can_add, compact=True)
-        super().__init__("session", tasks, folded=session.view.is_over, share=share, results=results, files=files)
+        panels = Panels(tasks, session, around.plugins_asked)
+        parts = {"share": share, "results": results, "files": files, "panels": panels}
+        super().__init__("session", tasks, folded=session.view.is_over, **parts)
         self._show()
+        if not session.view.is_over:  # those of an ended one are asked for when somebody looks
+            panels.refresh()
 
     def follow(self) -> None:
         """Watch the session, unless it is over or being watched, and ask what it costs."""
@@ -109,7 +116,7 @@ class SessionCard(Component):
         self._throttle.cancel()
         self._unsubscribe()
         self._uploads.close()
-        for part in (self.share, self.results, self.files, self):
+        for part in (self.share, self.results, self.files, self.panels, self):
             part.close()
 
     def respeak(self) -> None:
@@ -117,6 +124,7 @@ class SessionCard(Component):
         self.share.respeak()
         self.results.respeak()
         self.files.respeak()
+        self.panels.respeak()
         self._show()
 
     @event
@@ -154,6 +162,7 @@ class SessionCard(Component):
     async def vue_unfolded(self, _fields: Fields) -> None:
         """An old session's results are asked for when somebody looks."""
         if self.results.listing is None:
+            self.panels.refresh()
             await self.results.load()
 
     @event
@@ -198,6 +207,8 @@ class SessionCard(Component):
         self._seen = view
         if before is not None and before.state != view.state:
             self._react(view)
+        if before is not None and (before.state, before.saved) != (view.state, view.saved):
+            self.panels.refresh()
         self._around.changed(before, view)
 
     def _show_can_add(self) -> None:

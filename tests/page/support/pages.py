@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from run_qarnot.catalog import Catalog
+from run_qarnot.catalog.hooks import Hooks, NoHooks
 from run_qarnot.catalog.reader import read_entries
 from run_qarnot.cluster import LocalCluster
 from run_qarnot.page import guard
@@ -54,10 +56,10 @@ def catalog() -> Catalog:
     return Catalog({image.id: image for image in reading.images}, reading.problems)
 
 
-def make_page(settings: Settings = NOWHERE, *, downloads: Path | None = None) -> Page:
+def make_page(settings: Settings = NOWHERE, *, downloads: Path | None = None, hooks: Hooks | None = None) -> Page:
     """Make a page; must run on a loop."""
     guard.install()
-    page = Page(settings, catalog(), open_account, Downloads(downloads))
+    page = Page(settings, replace(catalog(), hooks=hooks or NoHooks()), open_account, Downloads(downloads))
     page.begin()
     return page
 
@@ -71,11 +73,11 @@ async def end(page: Page) -> None:
         await page.account.close()
 
 
-def play(scene: Scene, settings: Settings = NOWHERE) -> None:
+def play(scene: Scene, settings: Settings = NOWHERE, hooks: Hooks | None = None) -> None:
     """Play a scene on a page of its own."""
 
     async def whole() -> None:
-        page = make_page(settings)
+        page = make_page(settings, hooks=hooks)
         try:
             await scene(page)
         finally:
@@ -84,14 +86,14 @@ def play(scene: Scene, settings: Settings = NOWHERE) -> None:
     asyncio.run(whole())
 
 
-def play_with_account(scene: Scene, cluster: LocalCluster) -> None:
+def play_with_account(scene: Scene, cluster: LocalCluster, hooks: Hooks | None = None) -> None:
     """Play a scene on a page that knows the cluster's account."""
 
     async def signed_in(page: Page) -> None:
         await sign_in(page, cluster.token)
         await scene(page)
 
-    play(signed_in, settings_of(cluster))
+    play(signed_in, settings_of(cluster), hooks)
 
 
 def settings_of(cluster: LocalCluster, token: str | None = None) -> Settings:
@@ -173,6 +175,6 @@ def synced(page: Page) -> str:
     """All that the browser is sent as state."""
     parts = [page.start_card, *page.shell.sessions]
     widgets = [page.shell, page.account_card, page.environment_card, *parts]
-    names = ("share", "files", "results")
+    names = ("share", "files", "results", "panels")
     widgets += [inner for part in parts for name in names if (inner := getattr(part, name, None))]
     return json.dumps([widget.get_state() for widget in widgets], default=str)

@@ -1,0 +1,68 @@
+"""What plugins show of a session: asked for in the background, shown as text."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import traitlets
+
+from run_qarnot.catalog.hooks import Panel
+from run_qarnot.page.component import Component
+from run_qarnot.page.markdown import read_markdown
+from run_qarnot.page.rows import Row
+from run_qarnot.page.tasks import Tasks
+from run_qarnot.redact import redact
+
+if TYPE_CHECKING:
+    from run_qarnot.engine.session import Session
+
+_MOST_PANELS = 20
+_MOST_ROWS, _MOST_COLUMNS, _LONGEST_CELL = 500, 20, 500
+
+
+class Panels(Component):
+    """Shows panels as plain data. `asked` is told when plugins were asked: one may have failed."""
+
+    source = Path(__file__).with_suffix(".vue")
+
+    panels: Any = traitlets.List().tag(sync=True)
+
+    def __init__(self, tasks: Tasks, session: Session, asked: Callable[[], None]) -> None:
+        self._session = session
+        self._told = asked
+        self._wanted = False
+        self._asking: asyncio.Task[None] | None = None
+        super().__init__("panels", tasks)
+
+    def refresh(self) -> None:
+        """Ask the plugins again. They may take seconds; all that is wished for meanwhile becomes one more asking."""
+        self._wanted = True
+        if self._asking is None or self._asking.done():
+            self._asking = self.tasks.spawn(self._ask(), self.failed)
+
+    async def _ask(self) -> None:
+        while self._wanted:
+            self._wanted = False
+            panels = await self._session.panels()
+            self.panels = [_panel_row(panel) for panel in panels[:_MOST_PANELS]]
+            self._told()
+
+
+def _panel_row(panel: Panel) -> Row:
+    """A panel's Markdown as blocks of text, and its table as far as one reads it."""
+    return {
+        "title": redact(panel.title[:_LONGEST_CELL]),
+        "by": panel.source,
+        "blocks": read_markdown(panel.text),
+        "head": _cells(panel.head),
+        "rows": [_cells(row) for row in panel.rows[:_MOST_ROWS]],
+        "count": len(panel.rows),
+    }
+
+
+def _cells(row: Iterable[str]) -> list[str]:
+    return [redact(cell[:_LONGEST_CELL]) for cell in islice(row, _MOST_COLUMNS)]
