@@ -8,7 +8,7 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from run_qarnot.state import FINAL
+from run_qarnot.state import FINAL, State
 from run_qarnot.view import SessionView
 
 log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class News:
         self.change()
 
     def tell_usual(self, what: str, **changes: object) -> None:
-        """Change parts of the view; from now on say this, instead of the state's words, when there is nothing else."""
+        """Change parts of the view. Whenever it is ready, and there is nothing else to say, say this from now on."""
         self._usual = what
         self.change(**changes)
 
@@ -89,7 +89,8 @@ class News:
 
     def set(self, view: SessionView, *, is_event: bool = True) -> None:
         """Set the view, with the note of the moment; nobody is told of what has not changed."""
-        view = replace(view, note="" if view.state in FINAL else self._doing or self._trouble or self._usual)
+        usual = self._usual if view.state is State.READY else ""  # after a preemption it is loaded again
+        view = replace(view, note="" if view.state in FINAL else self._doing or self._trouble or usual)
         if view == self.view:
             return
         before, self.view = self.view, view

@@ -1,5 +1,7 @@
 """What is known of a session, and who is told."""
 
+from dataclasses import replace
+
 from run_qarnot.engine.news import News
 from run_qarnot.state import State
 from run_qarnot.view import SessionView
@@ -20,6 +22,17 @@ def test_what_is_being_done_and_what_is_in_the_way_do_not_wipe_each_other_out():
     assert news.view.note == "It does not answer again."
     news.tell_trouble("")
     assert news.view.note == ""
+
+
+def test_how_it_usually_is_comes_with_the_state_and_goes_with_it():
+    heard = []
+    news = News(replace(VIEW, state=State.STARTING), lambda *_: None)
+    news.subscribe(lambda view: heard.append((view.state, view.note)))
+    news.tell_usual("Running: it is at work", state=State.READY)
+    news.change(state=State.LOADING, attempt=2)
+    news.change(state=State.READY)
+    at_work = (State.READY, "Running: it is at work")
+    assert heard == [at_work, (State.LOADING, ""), at_work]
 
 
 def test_an_end_has_no_note():
