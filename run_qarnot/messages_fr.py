@@ -104,6 +104,8 @@ PHRASES: Mapping[str, str] = {
     "Saving your files…": "Sauvegarde de vos fichiers…",
     "Stopping…": "Arrêt…",
     "Running: {} is at work": "En cours : {} travaille",
+    "Ready again: {} answers, on another machine, with what was saved": "De nouveau prêt : {} répond, sur une autre machine, avec ce qui était sauvegardé",
+    "{} has not answered for long: its log may say why, and you can stop": "{} ne répond pas depuis longtemps : son journal dit peut-être pourquoi, et vous pouvez arrêter",
     "Uploading {} file(s): {} of {}": "Envoi de {} fichier(s) : {} sur {}",
     "The way to it is interrupted: {}. Trying again; the session goes on.": "Le chemin vers elle est interrompu : {}. Nouvel essai ; la session continue.",
     "{} Trying again; the session goes on.": "{} Nouvel essai ; la session continue.",

@@ -34,7 +34,7 @@ class TaskFacts:
     job: str | None
     labels: Mapping[str, str]
     constants: Mapping[str, str] = field(repr=False)  # the app's token, and secret options
-    resources: tuple[str, ...]
+    resources: tuple[str, ...]  # but for its own results, which are there for the case of a preemption
     results: str | None
     results_count: int
     forwards: tuple[Forward, ...]
@@ -70,7 +70,7 @@ def read_task(body: Mapping[str, Any]) -> TaskFacts:
         job=str(body["jobUuid"]) if body.get("jobUuid") else None,
         labels={str(key): str(value) for key, value in _mapping(body.get("labels")).items()},
         constants={str(item.get("key")): str(item.get("value")) for item in body.get("constants") or []},
-        resources=tuple(_resources(body)),
+        resources=tuple(bucket for bucket in _resources(body) if bucket != body.get("resultBucket")),
         results=body.get("resultBucket") or None,
         results_count=_integer(body.get("resultsCount")),
         forwards=tuple(_forwards(instances)),

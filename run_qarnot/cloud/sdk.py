@@ -223,7 +223,9 @@ class Cloud:
         """The SDK knows the task's form. It is sent by us: of a 503 the SDK keeps nothing but its words."""
         task = self._connection.create_task(plan.name, plan.profile, plan.instances, plan.launch_id)
         task._job_uuid = job_id
-        task.resources = [self._bucket(name) for name in plan.resources]
+        # The results come last, so that after a preemption the next machine begins with what was saved: it gets the
+        # resources and nothing else (§3.3), and of files with one path the last bucket's win.
+        task.resources = [self._bucket(name) for name in (*plan.resources, plan.results)]
         task.results = self._bucket(plan.results)
         task.constants = dict(plan.constants)
         task.labels = dict(plan.labels)

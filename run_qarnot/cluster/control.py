@@ -41,8 +41,8 @@ storage). A route or method that does not exist is refused with ControlError, wh
   executes again: nobody knows what Qarnot shows), the attempt count rises, forwards come back with another port and
   host key, `/job` is made again from the resources alone. `instances` chooses some of several.
 - `hold(stage, task=None)` keeps one task or all at a stage, `release(stage=None, task=None)` lets go: `Submitted`,
-  `FullyDispatched`, `forward` (executes, port 22 never opens), `snapshot` (stays InProgress), `UploadingResults`,
-  `PendingCancel`. Aborting goes on working.
+  `FullyDispatched`, `forward` (executes, port 22 never opens), `app` (port 22 opens, what is forwarded through it is
+  never answered), `snapshot` (stays InProgress), `UploadingResults`, `PendingCancel`. Aborting goes on working.
 
 **Record**: `calls` (each has method, route, path, status or None, moment, seconds), `count(method, route)`,
 `clear_calls()`. `check()` raises ControlError if a scripted fault was not (wholly) met; `reset()` ends all trouble,

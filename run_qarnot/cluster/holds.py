@@ -8,6 +8,7 @@ STAGES = {
     "Submitted": "stays in the queue",
     "FullyDispatched": "has its files, does not start",
     "forward": "executes, but its port 22 never opens",
+    "app": "what comes through port 22 for its other ports is taken and never answered",
     "snapshot": "snapshots stay InProgress",
     "UploadingResults": "its command ended, its results are not yet uploaded",
     "PendingCancel": "aborted, not yet Cancelled",

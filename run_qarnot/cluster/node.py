@@ -49,6 +49,11 @@ class Node:
     def is_executing(self) -> bool:
         return self.instance.started is not None and self.instance.stopped is None
 
+    @property
+    def has_machine(self) -> bool:
+        """Whether there is a machine to take away: it executes, or is being prepared."""
+        return self.instance.dispatched is not None and self.instance.stopped is None
+
     async def prepare(self) -> None:
         """Make the folder and bring the resources."""
         instance = self.instance
@@ -122,7 +127,9 @@ class Node:
         if bad:
             text = f"Local cluster: {len(bad)} line(s) of DOCKER_SSH are no public keys.\n"
             self._task.stderr.write(text, self.instance.number)
-        self._gate = Gate(self._space.job, environment, start.ports, self._process.pid)
+        holds, uuid = self._site.holds, self._task.uuid
+        silent = lambda: holds.holds("app", uuid)  # noqa: E731
+        self._gate = Gate(self._space.job, environment, start.ports, self._process.pid, silent)
         port = await self._gate.open(keys)
         if self.is_executing:
             self.instance.forwards = [Forward(22, "127.0.0.1", port)]

@@ -198,7 +198,7 @@ class Run:
     def preempt(self, numbers: set[int] | None = None, state: str | None = None) -> int:
         """Take machines away (all, or of some instances); returns how many. `state` is shown until they are back."""
         taken = [
-            node for node in self.nodes if node.is_executing and (numbers is None or node.instance.number in numbers)
+            node for node in self.nodes if node.has_machine and (numbers is None or node.instance.number in numbers)
         ]
         for node in taken:
             node.preempt()

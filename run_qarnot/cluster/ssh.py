@@ -31,7 +31,16 @@ def read_keys(text: str) -> tuple[list[str], list[str]]:
 class Gate:
     """The listener of one task, open from when it executes until it ends."""
 
-    def __init__(self, folder: Path, environment: Mapping[str, str], ports: Mapping[int, int], main_pid: int) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        environment: Mapping[str, str],
+        ports: Mapping[int, int],
+        main_pid: int,
+        is_silent: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """`ports` are real local ones by what they are called in the task; while `is_silent`, none answers."""
+        self._is_silent = is_silent
         self._shells = Shells(folder, environment)
         self._ports = dict(ports)
         self._main_pid = main_pid
@@ -41,7 +50,7 @@ class Gate:
     async def open(self, keys: list[str]) -> int:
         """Listen for holders of these keys, whatever user name they give; returns the port."""
         self._acceptor = await asyncssh.create_server(
-            lambda: _Server(self._destination, self._connections),
+            lambda: _Server(self._destination, self._connections, self._is_silent),
             "127.0.0.1",
             0,
             server_host_keys=[asyncssh.generate_private_key("ssh-ed25519")],
@@ -84,9 +93,13 @@ class Gate:
 
 class _Server(asyncssh.SSHServer):
     def __init__(
-        self, destination: Callable[[str, int], Awaitable[int]], connections: set[asyncssh.SSHServerConnection]
+        self,
+        destination: Callable[[str, int], Awaitable[int]],
+        connections: set[asyncssh.SSHServerConnection],
+        is_silent: Callable[[], bool],
     ) -> None:
         self._destination = destination
+        self._is_silent = is_silent
         self._connections = connections
         self._connection: asyncssh.SSHServerConnection | None = None
 
@@ -106,5 +119,7 @@ class _Server(asyncssh.SSHServer):
     async def _forward(self, host: str, port: int) -> asyncssh.SSHTCPSession[bytes]:
         assert self._connection
         real = await self._destination(host, port)
+        if self._is_silent():
+            return asyncssh.SSHTCPSession()
         # An SSHForwarder is what asyncssh wants here, though it is not called a session.
         return await self._connection.forward_connection("127.0.0.1", real)  # type: ignore[return-value]

@@ -36,8 +36,11 @@ def complete_lines(text: str) -> tuple[list[str], str]:
 
 
 def find_link(pattern: str, text: str) -> re.Match[str] | None:
-    """Return the last match: after a restart the app prints a new link, and the newest counts."""
-    return next(reversed(list(re.finditer(pattern, text))), None)
+    """Return the last match: after a restart the app prints a new link, and the newest counts.
+
+    One at the very end of the text may be half a link, of which the rest is still to come, and is not counted.
+    """
+    return next(reversed([match for match in re.finditer(pattern, text) if match.end() < len(text)]), None)
 
 
 class Follower:

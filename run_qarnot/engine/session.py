@@ -39,6 +39,7 @@ _ABORT_AGAIN_SECONDS = 10.0  # a task that was still queued may have refused the
 _LEAST_MEASURED_HOURS = 1 / 60  # of less, the cost of an hour would be a guess
 _LOG_FILE = "logs/qarnot.log"  # where the original images write their link (§3.5)
 _RUNNING = frozenset({State.STARTING, State.READY})
+_LONG_SECONDS = 180.0  # to start an app; JupyterLab needs some, with packages to restore a minute
 _TRYING_AGAIN = "Trying again; the session goes on."
 
 
@@ -54,7 +55,7 @@ class Session:
         self._preparation: Preparation | None = None
         self._wake = asyncio.Event()
         self._way = WayIn(view.name, app, user, keys.derive_session_key(token, launch_id).private, self._wake.set)
-        self._started = asyncio.get_running_loop().time()
+        self._started = self._moved = asyncio.get_running_loop().time()
         self._planned_keys = ""
         self._stopping = False
         self._refresh_when_running = False
@@ -268,14 +269,19 @@ class Session:
     async def add(self, uploads: Sequence[Upload], *, replace: bool = False) -> None:
         """Add files to the inputs, and have them sent to the machine if it runs.
 
+        It is saved before: the machine gets every resource that has changed, and its own results are among them, for
+        the case of a preemption (`cloud.sdk`). What was saved a moment ago does no harm there; older work would.
+
         Raises:
             InputError: another file of that name is there, and `replace` is false; nothing was sent.
+            SessionError: it is over, or could not be saved; then the files are in the bucket, not on the machine.
         """
         if self.view.is_over or self.view.inputs is None or self.facts is None:
             raise SessionError("too-late", name=self.view.name)
         with self._news.doing("Uploading…") as tell:
             await upload(self._cloud.storage, self.view.inputs, uploads, tell, replace=replace)
         if self.view.state in _RUNNING:
+            await self.save()
             await self._account.call(self._cloud.refresh_resources, self.facts)
         else:  # a machine that is being loaded may have looked into the bucket already
             self._refresh_when_running = True
@@ -362,7 +368,10 @@ class Session:
 
     def _observe(self, facts: TaskFacts) -> None:
         self.facts = facts
-        view = observe(self.view, facts, self._account.now())
+        before, view = self.view, observe(self.view, facts, self._account.now())
+        if (before.attempt, before.state) != (view.attempt, view.state):
+            self._moved = asyncio.get_running_loop().time()
+            self._news.tell_usual("")
         self._news.set(replace(view, ends=times.from_text(facts.label(Label.ENDS)) or view.ends))
         self._tell_doors()
 
@@ -408,25 +417,32 @@ class Session:
         if ready:
             self._ready()
         else:
-            self._seen_unready = True
+            self._not_ready()
 
-    async def _output(self) -> str:
+    async def _output(self) -> tuple[str, ...]:
         with contextlib.suppress(RunQarnotError):
-            return await self._account.call(self._cloud.output, self.view.id)
-        return ""
+            return await self._account.call(self._cloud.streams, self.view.id)
+        return ()
 
-    async def _log_file(self) -> str:
+    async def _log_file(self) -> tuple[str, ...]:
         """The beginning of the app's log among the results: the link is in its first lines."""
         with contextlib.suppress(RunQarnotError):
-            return (await asyncio.to_thread(self.results.head, _LOG_FILE)).decode(errors="replace")
-        return ""
+            return ((await asyncio.to_thread(self.results.head, _LOG_FILE)).decode(errors="replace"),)
+        return ()
 
     def _ready(self) -> None:
         """It answers. Since when is known only to who has seen it not answer."""
         since = self.view.ready or (self._account.now() if self._seen_unready else None)
         usual = f"Running: {self._app.title} is at work" if self._app.ends_by_itself else ""
+        if self.view.attempt > 1 and not usual:
+            usual = f"Ready again: {self._app.title} answers, on another machine, with what was saved"
         self._news.tell_usual(usual, state=State.READY, ready=since)
         self._tell_doors()
+
+    def _not_ready(self) -> None:
+        self._seen_unready = True
+        if asyncio.get_running_loop().time() > self._moved + _LONG_SECONDS:
+            self._news.tell_usual(f"{self._app.title} has not answered for long: its log may say why, and you can stop")
 
     async def _snapshot(self, facts: TaskFacts) -> None:
         async def is_still_there() -> bool:

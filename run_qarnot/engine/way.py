@@ -84,19 +84,20 @@ class WayIn:
         port, path = self._tunnel.port, self._app.probe_path
         return self.is_open and port is not None and (path is None or await answers(port, path))
 
-    async def seems_ready(self, facts: TaskFacts, printed: Iterable[Callable[[], Awaitable[str]]]) -> bool:
+    async def seems_ready(self, facts: TaskFacts, printed: Iterable[Callable[[], Awaitable[Iterable[str]]]]) -> bool:
         """Know it without a tunnel: by the link that the app prints, or by the SSH greeting of the machine.
 
         Arguments:
             facts: the latest.
-            printed: the places where the link may stand; each is read only when it was not in those before.
+            printed: read the texts in which the link may stand, each only when it was not in those before.
         """
         if self._app.ready_pattern is None:
             ssh = next((forward for forward in facts.forwards if forward.app_port == SSH_PORT), None)
             return self._app.ends_by_itself or (ssh is not None and await speaks_ssh(ssh.host, ssh.port))
         if facts.forwards:
             for read in printed:
-                if match := output.find_link(self._app.ready_pattern, await read()):
+                found = [output.find_link(self._app.ready_pattern, text) for text in await read()]
+                if match := next(filter(None, found), None):
                     self._app_token = match.groupdict().get("token") or self._app_token
                     return True
         return False

@@ -39,7 +39,9 @@ def test_the_newest_link_counts_and_half_a_link_is_none():
     text = "http://localhost:8888/lab?token=old-12345\nagain\nhttp://127.0.0.1:8888/lab?token=new-12345\n"
     assert output.find_link(PATTERN, text)["token"] == "new-12345"
     assert output.find_link(PATTERN, "http://127.0.0.1:8888/lab?token=...") is None, "Jupyter's masked line"
-    assert output.find_link(PATTERN, "http://localhost:8888/lab?tok") is None
+    for half in ("http://localhost:8888/lab?tok", "http://localhost:8888/lab?token=half-123"):
+        assert output.find_link(PATTERN, half) is None
+        assert output.find_link(PATTERN, f"{text}{half}")["token"] == "new-12345"
 
 
 def test_following_the_output_of_a_session_that_was_deleted_ends():

@@ -8,6 +8,7 @@ import pytest
 from support.command import CommandLine, clean_environment
 
 from run_qarnot.cluster import LocalCluster
+from run_qarnot.engine import patience
 
 
 @pytest.fixture(scope="session")
@@ -46,3 +47,21 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         wheel.writestr(f"{info}/RECORD", "")
     return folder
+
+
+@pytest.fixture(scope="module")
+def of_the_module() -> Iterator[LocalCluster]:
+    with LocalCluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def calm(of_the_module: LocalCluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalCluster]:
+    """A cluster for scripted trouble, without any before and after; pauses between tries are short."""
+    monkeypatch.setattr(patience, "_FIRST_PAUSE", 0.05)
+    control = of_the_module.control
+    control.reset()
+    control.clear_calls()
+    with control.expecting():
+        yield of_the_module
+    control.reset()

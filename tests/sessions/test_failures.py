@@ -6,16 +6,12 @@ The names are the list. Trouble is scripted at the local cluster (`run_qarnot/cl
 import asyncio
 import re
 import time
-import urllib.request
-from collections.abc import Iterator
 
 import pytest
-from support.desk import MACHINE, at_a_desk, page_on, until
+from support.desk import MACHINE, at_a_desk, until
 
 from run_qarnot.cloud import connection
-from run_qarnot.cluster import LocalCluster
 from run_qarnot.engine import patience
-from run_qarnot.engine.ports import free_ports
 from run_qarnot.errors import InputError, RefusedError, SessionError, TransferError, UnreachableError
 from run_qarnot.files import Upload
 from run_qarnot.state import ALIVE, State
@@ -23,21 +19,9 @@ from run_qarnot.state import ALIVE, State
 pytestmark = pytest.mark.lifecycle
 
 
-@pytest.fixture(scope="module")
-def shared() -> Iterator[LocalCluster]:
-    with LocalCluster() as cluster:
-        yield cluster
-
-
 @pytest.fixture
-def cluster(shared, monkeypatch) -> Iterator[LocalCluster]:
-    """The cluster without any trouble, before and after; pauses between tries are short."""
-    monkeypatch.setattr(patience, "_FIRST_PAUSE", 0.05)
-    shared.control.reset()
-    shared.control.clear_calls()
-    with shared.control.expecting():
-        yield shared
-    shared.control.reset()
+def cluster(calm):
+    return calm
 
 
 @pytest.fixture
@@ -67,6 +51,9 @@ def test_the_token_is_refused_at_the_start(cluster, control):
     [
         (402, {"message": "Not enough credits"}, "not enough credits"),
         (403, {"message": "Maximum number of tasks reached"}, "as many sessions as it may have"),
+        (403, {"message": "Maximum number of running tasks reached"}, "as many sessions as it may have"),
+        (403, {"message": "Not for you"}, "does not allow this: Not for you"),
+        (404, {"message": "No such profile: docker-network-ssh"}, "No such profile: docker-network-ssh"),
         (400, {"message": "Invalid task file. Invalid fields: constants"}, "Invalid fields: constants"),
         (409, {"message": "Conflict"}, "Conflict"),
     ],
@@ -75,7 +62,7 @@ def test_the_submission_is_refused(cluster, control, status, body, said):
     control.fail_next("POST", "/tasks", status=status, body=body)
 
     async def scenario(desk):
-        session = await desk.start(name=f"refused-{status}")
+        session = await desk.start()
         with pytest.raises(RefusedError, match=said):
             await session.follow()
         return session.view
@@ -103,9 +90,10 @@ def test_of_several_profiles_the_first_that_there_is_serves(cluster):
     at_a_desk(cluster, scenario)
 
 
+@pytest.mark.parametrize("how", ["lost answer", "reset"])
 @pytest.mark.parametrize("route", ["/tasks", "/jobs/"])
-def test_the_answer_to_a_submission_is_lost_and_nothing_is_made_twice(cluster, control, route):
-    control.fail_next("POST", route, how="lost answer")
+def test_the_answer_to_a_submission_is_lost_and_nothing_is_made_twice(cluster, control, route, how):
+    control.fail_next("POST", route, how=how)
 
     async def scenario(desk):
         async with desk.ready() as session:
@@ -144,6 +132,19 @@ def test_the_storage_is_full(cluster, control, tmp_path):
     assert "“data” could not be uploaded" in error.what
     assert "QuotaExceeded" in error.what
     assert tasks_of(cluster, "too-full") == []
+
+
+def test_the_account_may_have_no_other_bucket(cluster, control):
+    control.full_quota("buckets")
+
+    async def scenario(desk):
+        session = await desk.start(name="one-too-many")
+        with pytest.raises(RefusedError, match=r"refused CreateBucket: .*TooManyBuckets"):
+            await session.follow()
+        return session.view
+
+    assert at_a_desk(cluster, scenario).state is State.FAILED
+    assert tasks_of(cluster, "one-too-many") == []
 
 
 def test_it_is_given_up_while_files_travel(cluster, control, tmp_path):
@@ -214,6 +215,20 @@ def test_trouble_while_it_is_followed_is_said_and_sat_out(cluster, control, how)
     at_a_desk(cluster, scenario)
 
 
+def test_slow_answers_are_waited_for_and_stop_nothing(cluster, control):
+    control.delay("*", 0.4)
+
+    async def scenario(desk):
+        async with desk.ready() as session:
+            assert "Trying again" not in desk.notes
+            started = time.monotonic()
+            await session.stop()
+            assert time.monotonic() - started < 15
+            return session.view
+
+    assert at_a_desk(cluster, scenario).reason == "stopped"
+
+
 def test_a_cluster_that_never_answers_is_no_hang(cluster, control, monkeypatch):
     monkeypatch.setattr(connection, "TIMEOUT", (1.0, 0.5))
 
@@ -278,37 +293,6 @@ def test_two_dashboards_follow_one_session(cluster):
     assert first.state is second.state is State.ENDED
 
 
-def test_the_forward_never_opens_and_stop_works_all_the_same(cluster, control):
-    control.hold("forward")
-
-    async def scenario(desk):
-        session = await desk.start()
-        async with desk.following(session):
-            await until(session, lambda view: view.state is State.STARTING, "the machine to be up")
-            assert session.view.doors == ()
-            started = time.monotonic()
-            await session.stop(save=False)
-            assert time.monotonic() - started < 10
-        return session.view
-
-    assert at_a_desk(cluster, scenario).state is State.ENDED
-
-
-def test_the_app_never_answers_and_that_is_said(cluster):
-    port = next(iter(free_ports(20000)))
-    silent = page_on(port).model_copy(update={"command": "sleep 1000"})
-
-    async def scenario(desk):
-        session = await desk.start(silent)
-        async with desk.following(session):
-            await until(session, lambda view: view.state is State.STARTING, "the machine to be up")
-            assert "not answering yet" in session.view.phase
-            await session.stop(save=False)
-        return session.view
-
-    assert at_a_desk(cluster, scenario).state is State.ENDED
-
-
 @pytest.mark.parametrize("stage", ["Submitted", "FullyDispatched"])
 def test_stop_acts_at_once_before_the_machine_is_there(cluster, control, stage):
     control.hold(stage)
@@ -324,63 +308,22 @@ def test_stop_acts_at_once_before_the_machine_is_there(cluster, control, stage):
     assert (view.state, view.reason) == (State.ENDED, "stopped")
 
 
-# — moved to another machine —
-
-
-@pytest.mark.parametrize("when", ["starting", "ready"])
-def test_it_is_preempted_and_the_doors_are_renewed_by_themselves(cluster, control, when):
-    image = page_on(next(iter(free_ports(21000))))
-    if when == "starting":
-        control.hold("forward")
-
-    async def scenario(desk):
-        session = await desk.start(image)
-        async with desk.following(session):
-            await until(session, lambda view: view.state.value == when, f"it to be {when}")
-            address = session.app_address()
-            control.preempt(session.view.id)
-            control.release()
-            session._wake.set()
-            view = await until(session, lambda view: view.attempt >= 2 and view.state is State.READY, "it to be back")
-            renewed = session.app_address()
-            assert await asyncio.to_thread(get, renewed) == 200
-            assert address in {None, renewed}, "the address in the user's browser stays the same"
-            await session.stop(save=False)
-        return view, [heard.state for heard in desk.heard]
-
-    view, states = at_a_desk(cluster, scenario)
-    assert view.doors
-    assert State.FAILED not in states
-    assert State.ENDED not in states[:-3]
-
-
-def test_it_is_preempted_while_it_is_saved(cluster, control):
-    async def scenario(desk):
-        async with desk.ready() as session:
-            control.hold("snapshot")
-            saving = asyncio.create_task(session.save())
-            await until(session, lambda view: "Saving" in view.note, "the snapshot to begin")
-            control.preempt(session.view.id)
-            control.release()
-            result = (await asyncio.gather(saving, return_exceptions=True))[0]
-            assert result is None or isinstance(result, SessionError)
-            session._wake.set()
-            await until(session, lambda view: view.attempt >= 2 and view.state is State.READY, "it to be back")
-            await session.save()
-            assert session.view.saved is not None
-
-    at_a_desk(cluster, scenario)
-
-
 # — saving and stopping —
 
 
-def test_a_snapshot_that_fails_stops_nothing_and_loses_nothing(cluster, control):
-    control.fail_next("POST", "/tasks/*/snapshot", status=403, body={"message": "Not now"})
+@pytest.mark.parametrize(
+    ("method", "route", "status", "body", "said"),
+    [
+        ("POST", "/tasks/*/snapshot", 403, {"message": "Not now"}, "Not now"),
+        ("GET", "/tasks/*/snapshot/*", 200, {"id": "x", "status": "Failure"}, "the cluster says that it failed"),
+    ],
+)
+def test_a_snapshot_that_fails_stops_nothing_and_loses_nothing(cluster, control, method, route, status, body, said):
+    control.fail_next(method, route, status=status, body=body)
 
     async def scenario(desk):
         async with desk.ready() as session:
-            with pytest.raises(SessionError, match=r"could not be saved: .*Not now"):
+            with pytest.raises(SessionError, match=rf"could not be saved: .*{said}"):
                 await session.stop()
             assert session.view.state is State.READY, "it is still running"
             await session.stop()
@@ -464,8 +407,3 @@ def test_whatever_went_wrong_nothing_is_left_running(cluster):
         return [session.view for session in await desk.account.sessions() if session.view.state in ALIVE]
 
     assert at_a_desk(cluster, scenario) == []
-
-
-def get(address: str) -> int:
-    with urllib.request.urlopen(re.sub(r"\?.*", "", address), timeout=10) as answer:
-        return answer.status

@@ -10,6 +10,7 @@ from support.desk import at_a_desk, until
 from support.waiting import wait_until
 
 from run_qarnot.cluster import LocalCluster
+from run_qarnot.errors import SessionError
 from run_qarnot.state import State
 
 pytestmark = pytest.mark.lifecycle
@@ -110,6 +111,23 @@ def test_a_large_file_on_its_way_counts_though_only_parts_of_it_are_there(cluste
 
     wait_until(comes_another_part, "the part to count")
     clean_up(cluster)
+
+
+def test_files_are_not_deleted_while_a_session_that_was_continued_from_them_runs(cluster):
+    async def scenario(desk):
+        async with desk.ready() as older:
+            await older.stop(save=False)
+        newer = await desk.account.continue_with(older, 1)
+        async with desk.following(newer):
+            await until(newer, lambda view: view.state is State.READY, "the one that goes on")
+            with pytest.raises(SessionError, match=f"in use: “{newer.view.name}” was continued from it and runs"):
+                await older.delete(files=True)
+            await newer.stop(save=False)
+        await older.delete(files=True)
+        return older.view.name, await desk.account.call(desk.account.cloud.storage.buckets)
+
+    name, buckets = at_a_desk(cluster, scenario)
+    assert {f"{name}-in", f"{name}-out"} & set(buckets) == set()
 
 
 def test_a_tag_of_another_session_or_none_at_all_proves_nothing(cluster, sdk):

@@ -1,0 +1,243 @@
+"""What can go wrong with a machine and the app on it: see `test_failures.py`, of which this is the other half."""
+
+import asyncio
+import re
+import time
+import urllib.request
+
+import asyncssh
+import pytest
+from support.desk import MACHINE, at_a_desk, page_on, until
+from support.ssh import make_key
+from support.waiting import wait_until
+
+from run_qarnot import keys
+from run_qarnot.catalog.image import Ready
+from run_qarnot.engine import session as sessions
+from run_qarnot.engine.ports import free_ports
+from run_qarnot.errors import SessionError
+from run_qarnot.files import Upload
+from run_qarnot.spec import SessionSpec
+from run_qarnot.state import ALIVE, State
+
+pytestmark = pytest.mark.lifecycle
+
+
+@pytest.fixture
+def cluster(calm):
+    return calm
+
+
+@pytest.fixture
+def control(cluster):
+    return cluster.control
+
+
+def get(address: str, path: str = "") -> str:
+    address = re.sub(r"\?.*", "", address)
+    with urllib.request.urlopen(f"{address}{path}", timeout=10) as answer:
+        assert answer.status == 200
+        return answer.read().decode()
+
+
+async def on_machine(cluster, session, command):
+    """Run a command where the session runs, by SSH with the session's own key."""
+    forward = session.facts.forwards[0]
+    key = asyncssh.import_private_key(keys.derive_session_key(cluster.token, session.facts.launch_id).private)
+    async with asyncssh.connect(
+        forward.host, forward.port, username="root", client_keys=[key], known_hosts=None, config=None
+    ) as connection:
+        return (await connection.run(command, check=True)).stdout
+
+
+# — it never gets ready —
+
+
+def test_the_forward_never_opens_and_stop_works_all_the_same(cluster, control):
+    control.hold("forward")
+
+    async def scenario(desk):
+        session = await desk.start()
+        async with desk.following(session):
+            await until(session, lambda view: view.state is State.STARTING, "the machine to be up")
+            assert session.view.doors == ()
+            started = time.monotonic()
+            await session.stop(save=False)
+            assert time.monotonic() - started < 10
+        return session.view
+
+    assert at_a_desk(cluster, scenario).state is State.ENDED
+
+
+def test_the_app_never_answers_and_its_log_is_kept(cluster, control, monkeypatch):
+    monkeypatch.setattr(sessions, "_LONG_SECONDS", 1.0)
+    control.hold("app")
+    image = page_on(next(iter(free_ports(20000))))
+    image = image.model_copy(
+        update={"command": image.command.replace("until", "echo its last words; date > kept; until")}
+    )
+
+    async def scenario(desk):
+        session = await desk.start(image)
+        async with desk.following(session):
+            await until(session, lambda view: view.state is State.STARTING, "the machine to be up")
+            assert "the application is not answering yet" in session.view.phase
+            await until(session, lambda view: "has not answered for long: its log" in view.phase, "that to be said")
+            assert (session.view.state, session.view.doors) == (State.STARTING, ())
+            started = time.monotonic()
+            await session.stop()
+            assert time.monotonic() - started < 10
+        return session.view, await session.logs(), [file.key for file in await session.results.files()]
+
+    view, printed, kept = at_a_desk(cluster, scenario)
+    assert (view.state, view.reason) == (State.ENDED, "stopped")
+    assert "the results are in its bucket" in view.phase
+    assert "its last words" in printed
+    assert "kept" in kept
+
+
+def test_an_app_that_answers_late_is_ready_when_it_does(cluster, control, monkeypatch):
+    monkeypatch.setattr(sessions, "_LONG_SECONDS", 1.0)
+    control.hold("app")
+
+    async def scenario(desk):
+        session = await desk.start(page_on(next(iter(free_ports(20100)))))
+        async with desk.following(session):
+            await until(session, lambda view: "has not answered for long" in view.phase, "that to be said")
+            control.release("app")
+            view = await until(session, lambda view: view.state is State.READY, "it to answer")
+            assert view.phase == "Ready: the application answers"
+            await session.stop(save=False)
+
+    at_a_desk(cluster, scenario)
+
+
+def test_the_image_prints_its_link_late_in_pieces_and_twice(cluster, control, tmp_path):
+    """Of an image that takes one key, the user's, we see nothing but what it prints."""
+    first, second = ("http://localhost:8888/lab?token=" + token for token in ("first-0123456789", "second-456789"))
+    wait = "until test -e {}; do sleep 0.1; done"
+    command = f"printf %s {first[:-6]}; {wait.format('on')}; echo {first[-6:]}; echo {second}; sleep 1000"
+    image = MACHINE.model_copy(
+        update={
+            "id": "prints",
+            "app": "web",
+            "port": 8888,
+            "ssh_keys": keys.KeyPolicy.ONE,
+            "command": f"sh -c '{command}'",
+        }
+    ).model_copy(update={"ready": Ready(pattern=r"http://localhost:8888/lab\?token=(?P<token>[\w-]{8,})")})
+    (tmp_path / "on").write_text("on")
+
+    async def scenario(desk):
+        desk.account.catalog.images["prints"] = image
+        spec = SessionSpec(image, "prints", 1, user_key=make_key(tmp_path).read_text())
+        session = await desk.account.start(spec, [])
+        async with desk.following(session):
+            await until(session, lambda view: view.state is State.STARTING, "the machine to be up")
+            while first[:-6] not in await session.logs():
+                await asyncio.sleep(0.1)
+            control.clear_calls()
+            read = lambda: control.count("GET", "/tasks/*/stdout") > 2  # noqa: E731
+            await asyncio.to_thread(wait_until, read, "the output to be read with half a link in it")
+            assert session.view.state is State.STARTING
+            await session.add([Upload(tmp_path / "on", "on")])
+            view = await until(session, lambda view: view.state is State.READY, "the link to be found")
+            await session.stop(save=False)
+            return view.doors[-1].url
+
+    assert "second-456789" in at_a_desk(cluster, scenario)
+
+
+# — moved to another machine —
+
+
+@pytest.mark.parametrize("when", ["loading", "starting", "ready"])
+def test_it_is_preempted_and_the_doors_are_renewed_by_themselves(cluster, control, when):
+    image = page_on(next(iter(free_ports(21000))))
+    if when != "ready":
+        control.hold({"loading": "FullyDispatched", "starting": "forward"}[when])
+
+    async def scenario(desk):
+        session = await desk.start(image)
+        async with desk.following(session):
+            await until(session, lambda view: view.state.value == when, f"it to be {when}")
+            address = session.app_address()
+            control.preempt(session.view.id)
+            control.release()
+            session._wake.set()
+            view = await until(session, lambda view: view.attempt >= 2 and view.state is State.READY, "it to be back")
+            assert view.phase == "Ready again: the application answers, on another machine, with what was saved"
+            renewed = session.app_address()
+            assert await asyncio.to_thread(get, renewed)
+            assert address in {None, renewed}, "the address in the user's browser stays the same"
+            await session.stop(save=False)
+        return view, [heard.state for heard in desk.heard]
+
+    view, states = at_a_desk(cluster, scenario)
+    assert view.doors
+    assert State.FAILED not in states
+    assert State.ENDED not in states[:-3]
+
+
+def test_what_was_saved_is_back_on_the_next_machine_and_wins_over_the_inputs(cluster, control, tmp_path):
+    (tmp_path / "notes.txt").write_text("as it was uploaded")
+    image = page_on(next(iter(free_ports(22000))))
+
+    async def scenario(desk):
+        session = await desk.start(image, [Upload(tmp_path / "notes.txt", "notes.txt")])
+        async with desk.following(session):
+            await until(session, lambda view: view.state is State.READY, "it to be ready")
+            await on_machine(cluster, session, "echo edited > notes.txt; echo made > made.txt")
+            await session.save()
+            control.preempt(session.view.id)
+            session._wake.set()
+            await until(session, lambda view: view.attempt >= 2 and view.state is State.READY, "it to be back")
+            assert await asyncio.to_thread(get, session.app_address(), "made.txt") == "made\n"
+            assert await asyncio.to_thread(get, session.app_address(), "notes.txt") == "edited\n"
+            assert session.view.inputs == f"{session.view.name}-in"
+            await session.stop(save=False)
+
+    at_a_desk(cluster, scenario)
+
+
+def test_files_that_are_added_bring_no_older_work_back_with_them(cluster, tmp_path):
+    """The machine is told to get all resources that have changed, and what it saved itself is among them."""
+    (tmp_path / "late.txt").write_text("late")
+
+    async def scenario(desk):
+        async with desk.ready() as session:
+            await on_machine(cluster, session, "echo older > work.txt")
+            await session.save()
+            await on_machine(cluster, session, "echo newer > work.txt")
+            await session.add([Upload(tmp_path / "late.txt", "late.txt")])
+            wait = "until test -e late.txt; do sleep 0.1; done; cat work.txt"
+            assert await on_machine(cluster, session, wait) == "newer\n"
+
+    at_a_desk(cluster, scenario)
+
+
+def test_it_is_preempted_while_it_is_saved(cluster, control):
+    async def scenario(desk):
+        async with desk.ready() as session:
+            control.hold("snapshot")
+            saving = asyncio.create_task(session.save())
+            await until(session, lambda view: "Saving" in view.note, "the snapshot to begin")
+            control.preempt(session.view.id)
+            control.release()
+            result = (await asyncio.gather(saving, return_exceptions=True))[0]
+            assert result is None or isinstance(result, SessionError)
+            session._wake.set()
+            await until(session, lambda view: view.attempt >= 2 and view.state is State.READY, "it to be back")
+            await session.save()
+            assert session.view.saved is not None
+
+    at_a_desk(cluster, scenario)
+
+
+def test_whatever_went_wrong_nothing_is_left_running(cluster):
+    """The last test of the file: of all sessions above, none lives."""
+
+    async def scenario(desk):
+        return [session.view for session in await desk.account.sessions() if session.view.state in ALIVE]
+
+    assert at_a_desk(cluster, scenario) == []
