@@ -31,6 +31,11 @@ class Settings:
     plugins: Path | None = None
     login_token: str | None = field(default=None, repr=False)
     log_config: Path | None = None
+    admins: frozenset[str] = frozenset()  # e-mail addresses of accounts; "*" for everybody
+
+    def is_admin(self, email: str) -> bool:
+        """Whether the page shows this account what only those need who keep catalog and plugins."""
+        return bool(self.admins & {"*", email.casefold()})
 
 
 def read_settings(environment: Mapping[str, str], folder: Path) -> Settings:
@@ -57,6 +62,7 @@ def read_settings(environment: Mapping[str, str], folder: Path) -> Settings:
         plugins=_plugins(environment.get("RUN_QARNOT_PLUGINS"), folder),
         login_token=login_token,
         log_config=Path(path) if (path := environment.get("RUN_QARNOT_LOG")) else None,
+        admins=frozenset(environment.get("RUN_QARNOT_ADMINS", "").casefold().replace(",", " ").split()),
     )
 
 

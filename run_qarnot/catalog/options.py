@@ -92,6 +92,17 @@ class Option(Entry):
             shown = "(hidden)" if self.type == "secret" else f"“{_as_text(self.default)}”"
             yield fault("default", "default", problem=problem[0], found=shown, allowed=problem[1])
 
+    @property
+    def is_required(self) -> bool:
+        """Whether it must be filled in: its default is an empty text that may not be entered."""
+        return self.default == "" and self._problem_of("") is not None
+
+    @property
+    def hint(self) -> str:
+        """What is to be entered where nothing is."""
+        problem = self._problem_of("")
+        return problem[1] if problem else ""
+
     def check(self, name: str, value: object) -> str:
         """Return `value` as the text of a constant. A secret is hidden from all output from now on.
 

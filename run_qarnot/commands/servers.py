@@ -65,7 +65,8 @@ def demo(arguments: Namespace) -> int:
         show.err("Starting the dashboard…")
         options = ["--port", str(arguments.port)] if arguments.port else []
         command = ["run_qarnot.page.server", "--no-browser", *options]
-        page = parts.enter_context(Part("dashboard", command, {**os.environ, **exports}))
+        everybody = {"RUN_QARNOT_ADMINS": "*"}  # who tries the demo also keeps its catalog and plugins
+        page = parts.enter_context(Part("dashboard", command, {**everybody, **os.environ, **exports}))
         while not (address := _ADDRESS.search(page.read_line())):
             pass
         show.out(f"Run Qarnot is ready: {address[1]}")

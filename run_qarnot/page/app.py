@@ -34,7 +34,7 @@ from run_qarnot.page.components.share import Shared
 from run_qarnot.page.components.shell import Shell
 from run_qarnot.page.components.start import FORM_FIELDS, StartCard
 from run_qarnot.page.downloads import Downloads
-from run_qarnot.page.rows import link_row, option_row, planned_hours
+from run_qarnot.page.rows import link_row, option_row, planned_hours, problem_rows
 from run_qarnot.page.sessions import Sessions
 from run_qarnot.page.tasks import Tasks
 from run_qarnot.page.uploads import Incoming, Uploads
@@ -114,6 +114,7 @@ class Page:
     def begin(self) -> None:
         """Show the catalog, choose its first image, and open the operator's account if there is one."""
         self.environment_card.show(self.catalog)
+        self.show_problems()
         if first := next((image for image in self.catalog if not image.hidden), None):
             self.choose(first.id)
         self._show_draft()
@@ -124,7 +125,8 @@ class Page:
 
     def show_problems(self) -> None:
         """Show what is wrong with catalog and plugins, as far as is known now."""
-        self.environment_card.show_problems(self.catalog)
+        is_admin = self.account is not None and self.settings.is_admin(self.account.email)
+        self.environment_card.show_problems(problem_rows(self.catalog, for_admin=is_admin))
 
     def speak(self, wanted: str) -> None:
         """Go on in another language."""
@@ -193,6 +195,7 @@ class Page:
                     await self.account.close()
                 self.account = None
             self.show_blockers()
+            self.show_problems()
         await self._restore_sessions()
 
     def forget(self) -> None:
@@ -207,6 +210,7 @@ class Page:
         card.state, card.summary, card.trimmed, card.problem = "asking", None, False, None
         self.form = replace(self.form, name=make_name(), resume="", key="")
         self.start_card.resumable = []
+        self.show_problems()
         self._show_draft()
         self.start_card.files.show()
 
@@ -285,6 +289,7 @@ class Page:
             await self._start(self.account)
         finally:
             self.start_card.starting = False
+            self.show_problems()  # plugins were asked
 
     async def _start(self, account: Account) -> None:
         spec = self.form.spec(self.catalog)

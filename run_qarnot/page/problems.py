@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import platform
 import traceback
+from pathlib import Path
 from typing import TypedDict
 
-from run_qarnot import messages
+from run_qarnot import __version__, messages
 from run_qarnot.errors import RunQarnotError
 from run_qarnot.redact import redact
+
+_MOST_PLACES = 30
 
 
 class Problem(TypedDict):
@@ -20,10 +24,9 @@ class Problem(TypedDict):
 
 
 def as_problem(error: BaseException) -> Problem:
-    """Describe any exception. What nobody expected is plainly called a bug, with its traceback folded away."""
+    """Describe any exception. What nobody expected is plainly called a bug, with what its finder needs to report."""
     if not isinstance(error, RunQarnotError):
-        details = "".join(traceback.format_exception(error))
-        error = RunQarnotError("bug", problem=f"{type(error).__name__}: {error}", details=details)
+        error = RunQarnotError("bug", problem=f"{type(error).__name__}: {error}", details=_trail(error))
     words = messages.error_words(error.code, error.facts)  # again, because the language may be another one by now
     return Problem(
         what=redact(words.what),
@@ -31,3 +34,12 @@ def as_problem(error: BaseException) -> Problem:
         details=redact(error.details),
         field=error.field or "",
     )
+
+
+def _trail(error: BaseException) -> str:
+    """Where it arose, the innermost place last. No traceback: visitors get neither lines of the source nor paths."""
+    places = [
+        f"{'/'.join(Path(frame.filename).parts[-2:])}:{frame.lineno} {frame.name}"
+        for frame in traceback.extract_tb(error.__traceback__)
+    ]
+    return "\n".join((f"Run Qarnot {__version__}, Python {platform.python_version()}", *places[-_MOST_PLACES:]))

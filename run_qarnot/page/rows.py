@@ -9,11 +9,13 @@ from urllib.parse import urlsplit
 
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.image import Image, Option
+from run_qarnot.catalog.problem import Problem
 from run_qarnot.doors import Door, DoorKind
 from run_qarnot.links import Filling
 from run_qarnot.messages import error_words, say
 from run_qarnot.page import words
 from run_qarnot.page.uploads import Incoming
+from run_qarnot.redact import redact
 from run_qarnot.state import State
 from run_qarnot.view import SessionView
 
@@ -23,6 +25,7 @@ _OPEN_STATES = frozenset({State.READY, State.UNKNOWN})
 _STEPS = (State.PREPARING, State.WAITING, State.LOADING, State.STARTING, State.READY)
 MOST_RESULTS = 500
 MOST_IGNORED = 10
+_MOST_REASONS = 20
 
 Row = dict[str, Any]
 
@@ -49,12 +52,31 @@ def image_row(image: Image) -> Row:
     }
 
 
-def problem_rows(catalog: Catalog) -> list[Row]:
-    """Entries and plugins that cannot be used, one row each, with the reason."""
+def problem_rows(catalog: Catalog, *, for_admin: bool = False) -> list[Row]:
+    """What is wrong with catalog and plugins: one row for each entry or plugin, by whom, with the reasons, one a line.
+
+    `details`, which are tracebacks, are for admins alone.
+    """
+    grouped: dict[tuple[str, str], list[Problem]] = {}
+    for problem in catalog.problems_so_far:
+        grouped.setdefault((problem.source, problem.entry), []).append(problem)
     return [
-        {"title": problem.entry or problem.source, "by": problem.source, "reason": str(problem)}
-        for problem in catalog.problems_so_far
+        {
+            "title": entry or source,
+            "by": source,
+            "level": _level(entry, problems, catalog),
+            "reason": redact("\n".join(map(str, problems[:_MOST_REASONS]))),
+            "details": [redact(problem.details) for problem in problems if problem.details] if for_admin else [],
+        }
+        for (source, entry), problems in grouped.items()
     ]
+
+
+def _level(entry: str, problems: Iterable[Problem], catalog: Catalog) -> str:
+    """How bad it is: "broken" if the entry cannot be used, "note" if all may be meant so, "partly" between them."""
+    if all(problem.warning for problem in problems):
+        return "note"
+    return "broken" if entry and entry not in catalog.images else "partly"
 
 
 def option_row(name: str, option: Option, value: object) -> Row:
@@ -69,6 +91,8 @@ def option_row(name: str, option: Option, value: object) -> Row:
         "choices": list(option.choices),
         "min": option.min,
         "max": option.max,
+        "required": option.is_required,
+        "hint": say(option.hint) if option.is_required else "",
         "value": "" if secret or shown is None else list(shown) if isinstance(shown, tuple) else shown,
     }
 

@@ -230,6 +230,7 @@ def _kernel_variables(settings: Settings) -> dict[str, str]:
         "QARNOT_CLIENT_TOKEN": settings.token,
         "RUN_QARNOT_IMAGES": str(settings.images.resolve()),
         "RUN_QARNOT_PLUGINS": str(settings.plugins.resolve()) if settings.plugins else None,
+        "RUN_QARNOT_ADMINS": " ".join(sorted(settings.admins)),
         "PYTHONPATH": os.pathsep.join(filter(None, [package_parent, os.environ.get("PYTHONPATH")])),
     }
     return {name: value for name, value in values.items() if value}

@@ -11,7 +11,7 @@ import traitlets
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.image import Image
 from run_qarnot.page.component import Component, Fields, event
-from run_qarnot.page.rows import image_row, problem_rows
+from run_qarnot.page.rows import Row, image_row
 from run_qarnot.page.tasks import Tasks
 from run_qarnot.page.viewmodel import OptionValue
 
@@ -44,17 +44,16 @@ class EnvironmentCard(Component):
         super().__init__("environment", tasks)
 
     def show(self, catalog: Catalog) -> None:
-        """Show a catalog from its beginning."""
+        """Show a catalog from its beginning; what is wrong in it is shown by `show_problems`."""
         self._catalog = catalog
         offered = sum(not image.hidden for image in catalog)
         self.many = offered >= MANY
         self.categories = [name for name in catalog.categories if name] if self.many else []
-        self.show_problems(catalog)
         self._search("", None)
 
-    def show_problems(self, catalog: Catalog) -> None:
-        """Show what is wrong with catalog and plugins, as far as is known now."""
-        self.broken = problem_rows(catalog)[:_MOST_BROKEN]
+    def show_problems(self, rows: list[Row]) -> None:
+        """Show rows of `rows.problem_rows`."""
+        self.broken = rows[:_MOST_BROKEN]
 
     def choose(self, image: Image) -> None:
         """Show which image is chosen: also one that would stand further down, or is hidden."""

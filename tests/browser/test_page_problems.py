@@ -1,0 +1,131 @@
+"""What speaks against a start, and what is wrong with catalog and plugins: said where one looks for it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Page, expect
+from support.command import CommandLine, clean_environment
+from support.repository import ROOT
+from support.servers import Server, running
+from support.traffic import Traffic
+
+from run_qarnot.cluster import LocalCluster
+
+pytestmark = pytest.mark.browser
+
+CATALOG = """
+schema = 1
+[images.greeting]
+title = "Greeting"
+app = "batch"
+profile = "docker-batch"
+repo = "library/ubuntu"
+command = "sh -c 'echo hello $WHOM'"
+[images.greeting.options.whom]
+label = "Whom"
+help = "Somebody to be greeted."
+regex = "[a-z ]+"
+message = "Write a name in small letters."
+default = ""
+constant = "WHOM"
+[images.bad]
+titel = "Misspelt"
+icon = "mdi-nothing"
+"""
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[LocalCluster]:
+    with LocalCluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def dashboard(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("problems")
+    (folder / "images.toml").write_text(CATALOG)
+    (folder / "plugins").mkdir()
+    shutil.copy(ROOT / "plugins" / "policy.py", folder / "plugins")
+    (folder / "plugins" / "broken.py").write_text("a_line_of_the_source = 1 / 0\n")
+    environment = clean_environment(
+        QARNOT_CLUSTER_URL=cluster.cluster_url, QARNOT_STORAGE_URL=cluster.storage_url, HOME=str(folder),
+        RUN_QARNOT_ADMINS=f"somebody@example.org, {cluster.email.upper()}", RUN_QARNOT_MOST_HOURS="2",
+    )  # fmt: skip
+    with running(CommandLine(folder, environment), "dashboard", "--no-browser") as server:
+        server.address()
+        yield server
+
+
+def sign_in(page: Page, dashboard: Server, cluster: LocalCluster) -> None:
+    page.goto(dashboard.address())
+    page.get_by_test_id("token").fill(cluster.token)
+    page.get_by_test_id("token").press("Enter")
+    expect(page.get_by_test_id("account")).to_be_visible()
+
+
+def test_each_has_its_row_and_a_traceback_waits_for_the_admin(
+    page: Page, dashboard: Server, cluster: LocalCluster, traffic: Traffic
+) -> None:
+    page.goto(dashboard.address())
+    rows = page.get_by_test_id("image-broken")
+    expect(rows).to_have_count(2)
+    entry, plugin = rows.filter(has_text="images.toml"), rows.filter(has_text="broken.py")
+    expect(entry).to_contain_text("images.toml · bad: cannot be used")
+    expect(entry).to_contain_text("did you mean “title”?")
+    expect(entry).to_contain_text("there is no icon of this name")
+    expect(plugin).to_contain_text("broken.py: has a problem")
+    expect(plugin).to_contain_text("ZeroDivisionError")
+    assert not traffic.holds("a_line_of_the_source")
+    expect(page.get_by_test_id("image-greeting").get_by_role("radio"), "the rest works").to_be_checked()
+
+    page.get_by_test_id("token").fill(cluster.token)
+    page.get_by_test_id("token").press("Enter")
+    expect(page.get_by_test_id("account")).to_be_visible()
+    plugin.get_by_text("has a problem").click()
+    expect(plugin.get_by_test_id("image-broken-details")).to_contain_text("a_line_of_the_source = 1 / 0")
+    page.get_by_test_id("change").click()
+    expect(page.get_by_test_id("image-broken-details")).to_have_count(0)
+
+
+def test_a_field_that_must_be_filled_in_says_so_and_start_says_why(
+    page: Page, dashboard: Server, cluster: LocalCluster
+) -> None:
+    sign_in(page, dashboard, cluster)
+    field = page.get_by_test_id("option-whom")
+    expect(field).to_have_attribute("aria-required", "true")
+    expect(page.get_by_test_id("option-required")).to_contain_text("Must be filled in. Write a name in small letters.")
+    expect(field).to_have_accessible_description(re.compile("Somebody to be greeted. Must be filled in."))
+    expect(page.get_by_test_id("start")).to_be_disabled()
+    expect(page.get_by_test_id("blockers")).to_contain_text("Whom: it is empty. Write a name in small letters.")
+    field.fill("Ada")
+    expect(page.get_by_test_id("blockers")).to_contain_text("“Ada” will not do for Whom")
+    field.fill("ada")
+    expect(page.get_by_test_id("start")).to_be_enabled()
+
+
+def test_what_a_plugin_refuses_is_said_beside_start_and_the_form_is_kept(
+    page: Page, dashboard: Server, cluster: LocalCluster
+) -> None:
+    sign_in(page, dashboard, cluster)
+    page.get_by_test_id("option-whom").fill("ada")
+    page.get_by_test_id("more").click()
+    page.get_by_test_id("name").fill("too-long")
+    page.get_by_test_id("hours").fill("3")
+    expect(page.get_by_test_id("start")).to_be_enabled()
+    page.get_by_test_id("start").click()
+    refusal = page.get_by_test_id("start-error")
+    expect(refusal).to_contain_text("It was not started: here, sessions may take 2 hours at most")
+    expect(refusal).to_contain_text("The rule comes from “policy.py”.")
+    expect(refusal).to_be_in_viewport()
+    expect(page.get_by_test_id("session-too-long")).to_have_count(0)
+    expect(page.get_by_test_id("option-whom")).to_have_value("ada")
+    page.get_by_test_id("hours").fill("2")
+    expect(page.get_by_test_id("start")).to_be_enabled()
+    page.get_by_test_id("start").click()
+    expect(page.get_by_test_id("session-too-long")).to_be_visible()
+    expect(refusal).to_have_count(0)
+    expect(page.get_by_test_id("session-too-long").get_by_test_id("state")).to_contain_text("Ended", timeout=30_000)
