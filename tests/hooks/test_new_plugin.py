@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
-import sysconfig
-import venv
 from pathlib import Path
 
 import pytest
 from support.command import CommandLine, clean_environment
+from support.packages import Environment, build_wheel, run
 from support.repository import ROOT
-
-
-def run(*command: object, cwd: Path, **environment: str) -> str:
-    done = subprocess.run(
-        [str(word) for word in command], cwd=cwd, env=clean_environment(**environment), capture_output=True, text=True,
-        check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.fixture
@@ -55,22 +44,9 @@ def test_a_package_built_as_a_wheel_and_installed_elsewhere(cli: CommandLine, tm
     """A third party's package, in an environment of its own: its image is in the catalog, and its own test passes."""
     cli("new-plugin", "third_party", "--package")
     project = cli.folder / "third-party"
-    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path / "dist", cwd=project)
-    (wheel,) = (tmp_path / "dist").glob("*.whl")
-    python = _environment(tmp_path / "environment")
-    run(
-        sys.executable,
-        "-m",
-        "pip",
-        "--python",
-        python,
-        "install",
-        "--quiet",
-        "--no-deps",
-        "--no-index",
-        wheel,
-        cwd=tmp_path,
-    )
+    environment = Environment.make(tmp_path / "environment")
+    environment.install(build_wheel(project, tmp_path / "dist"))
+    python = environment.python
     images = json.loads(run(python, "-m", "run_qarnot", "images", "--json", cwd=tmp_path))
     assert [image["source"] for image in images if image["id"] == "third-party"] == ["third-party"]
     rows = json.loads(run(python, "-m", "run_qarnot", "plugins", "--json", cwd=tmp_path))
@@ -80,9 +56,8 @@ def test_a_package_built_as_a_wheel_and_installed_elsewhere(cli: CommandLine, tm
 
 
 def test_an_installed_plugin_that_cannot_be_loaded_costs_one_row(tmp_path: Path) -> None:
-    python = _environment(tmp_path / "environment")
-    packages = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=tmp_path).strip())
-    info = packages / "broken_plugin-2.0.dist-info"
+    environment = Environment.make(tmp_path / "environment")
+    python, info = environment.python, environment.packages / "broken_plugin-2.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: broken-plugin\nVersion: 2.0\n")
     (info / "entry_points.txt").write_text("[run_qarnot]\nbroken = nothing_of_that_name\n")
@@ -90,12 +65,3 @@ def test_an_installed_plugin_that_cannot_be_loaded_costs_one_row(tmp_path: Path)
     (row,) = [row for row in rows if row["name"] == "broken"]
     assert (row["version"], [problem["code"] for problem in row["problems"]]) == ("2.0", ["plugin-load"])
     assert sum(row["images"] for row in rows) >= 7
-
-
-def _environment(folder: Path) -> Path:
-    """A fresh environment. Packages are looked up where the tests have theirs, so that nothing is downloaded."""
-    venv.create(folder, with_pip=False)
-    python = folder / "bin" / "python"
-    packages = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder).strip())
-    (packages / "of_the_tests.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    return python

@@ -3,45 +3,31 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import sysconfig
-import venv
 import zipfile
 from pathlib import Path
 
 import pytest
+from support import packages
+from support.packages import Environment, build_wheel
 from support.repository import PACKAGE, ROOT
-
-
-def run(*command: str | Path, cwd: Path = ROOT) -> str:
-    hidden = {"PYTHONPATH", "RUN_QARNOT_IMAGES", "RUN_QARNOT_PLUGINS", "JUPYTER_PATH", "VIRTUAL_ENV"}
-    environment = {name: value for name, value in os.environ.items() if name not in hidden}
-    done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", folder)
-    (path,) = folder.glob("*.whl")
-    return path
+    return build_wheel(ROOT, tmp_path_factory.mktemp("dist"))
 
 
 @pytest.fixture(scope="module")
 def environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An environment with the wheel alone. The packages that it needs are looked up where the tests have theirs, so
-    that nothing is downloaded; a checkout installed there with `--editable` is not seen."""
-    folder = tmp_path_factory.mktemp("environment")
-    venv.create(folder, with_pip=False)
-    python = folder / "bin" / "python"
-    packages = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip())
-    run(sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index", wheel)
-    (packages / "of_the_tests.pth").write_text(sysconfig.get_path("purelib") + "\n")
-    return folder
+    """An environment with the wheel alone."""
+    made = Environment.make(tmp_path_factory.mktemp("environment"))
+    made.install(wheel)
+    return made.folder
+
+
+def run(*command: str | Path, cwd: Path = ROOT) -> str:
+    """Run a program that finds nothing of this checkout."""
+    return packages.run(*command, cwd=cwd, PYTHONPATH="")
 
 
 def test_everything_that_is_needed_is_in_it(wheel: Path) -> None:

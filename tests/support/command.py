@@ -62,6 +62,7 @@ class CommandLine:
 
     folder: Path
     environment: Mapping[str, str] = field(default_factory=clean_environment)
+    python: Path = Path(sys.executable)  # of commands that stay
 
     def __call__(self, *arguments: object, expect: int | None = 0, timeout: float = 90) -> Answer:
         """Run a command to its end; `expect` is its exit code, None for any."""
@@ -88,7 +89,7 @@ class CommandLine:
         )  # fmt: skip
 
     def command(self, *arguments: object) -> list[str]:
-        return [sys.executable, "-m", "run_qarnot", *map(str, arguments)]
+        return [str(self.python), "-m", "run_qarnot", *map(str, arguments)]
 
     def with_environment(self, **more: str) -> CommandLine:
-        return CommandLine(self.folder, {**self.environment, **more})
+        return CommandLine(self.folder, {**self.environment, **more}, self.python)
