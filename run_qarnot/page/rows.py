@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,6 +14,7 @@ from run_qarnot.doors import Door, DoorKind
 from run_qarnot.links import Filling
 from run_qarnot.messages import error_words, say
 from run_qarnot.page import words
+from run_qarnot.page.launchers import System, command_for
 from run_qarnot.page.uploads import Incoming
 from run_qarnot.redact import redact
 from run_qarnot.state import State
@@ -201,9 +202,12 @@ def _url_of(doors: Iterable[Door], kind: DoorKind) -> str | None:
     return next((url for door in doors if door.kind is kind and (url := safe_url(door.url)) is not None), None)
 
 
-def _ssh_row(doors: Iterable[Door]) -> Mapping[str, str | None] | None:
+def _ssh_row(doors: Iterable[Door]) -> Row | None:
     door = next((door for door in doors if door.kind is DoorKind.SSH and door.command), None)
-    return None if door is None else {"command": door.command, "url": safe_url(door.url), "note": say(door.note)}
+    if door is None or door.command is None:
+        return None
+    commands = {system.value: command_for(system, door.command) for system in System}
+    return {"command": door.command, "commands": commands, "url": safe_url(door.url), "note": say(door.note)}
 
 
 def _as_text(value: str | bool | list[str]) -> str:

@@ -21,6 +21,7 @@ from run_qarnot.page.components.panels import Panels
 from run_qarnot.page.components.results import Results
 from run_qarnot.page.components.share import Share, Shared
 from run_qarnot.page.downloads import Downloads
+from run_qarnot.page.launchers import System, make_launcher
 from run_qarnot.page.rows import session_row
 from run_qarnot.page.tasks import Tasks, Throttle
 from run_qarnot.page.uploads import Arrival, Uploads
@@ -135,6 +136,16 @@ class SessionCard(Component):
         else:
             self._log_wanted = False
             self._close_log()
+
+    @event
+    def vue_launcher(self, fields: Fields) -> None:
+        """A file for the person's system that opens the tunnel and the browser."""
+        door, system = self.view["ssh"], fields.text("system")
+        if door is None or door["url"] is None or system not in set(System):
+            raise HostileInput("launcher")
+        launcher = make_launcher(System(system), self.session.view.name, door["command"], door["url"])
+        if launcher is not None:
+            self.call("save_file", launcher.name, launcher.text)
 
     @event
     async def vue_save(self, _fields: Fields) -> None:

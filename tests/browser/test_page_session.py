@@ -1,0 +1,102 @@
+"""A session's card: ways in for the person's own computer, what is said before the end, more hours, and the focus."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+from support.command import CommandLine, clean_environment
+from support.jupyter import Jupyter
+from support.servers import Server, running
+from support.ssh import make_key
+from support.waiting import wait_until
+
+from run_qarnot.cluster import LocalCluster
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[LocalCluster]:
+    with LocalCluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def dashboard(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("session")
+    environment = clean_environment(
+        QARNOT_CLUSTER_URL=cluster.cluster_url, QARNOT_STORAGE_URL=cluster.storage_url,
+        QARNOT_CLIENT_TOKEN=cluster.token, HOME=str(folder),
+    )  # fmt: skip
+    with running(CommandLine(folder, environment), "dashboard", "--no-browser") as server:
+        server.address()
+        yield server
+
+
+def start(page: Page, dashboard: Server, image: str, name: str, hours: str = "1", key: str = "") -> Locator:
+    page.goto(f"{dashboard.address()}?opt-image={image}")
+    expect(page.get_by_test_id("account")).to_be_visible()
+    page.get_by_test_id("more").click()
+    page.get_by_test_id("name").fill(name)
+    page.get_by_test_id("hours").fill(hours)
+    page.get_by_test_id("ssh-key").fill(key)
+    expect(page.get_by_test_id("start")).to_be_enabled()
+    page.get_by_test_id("start").click()
+    return page.get_by_test_id(f"session-{name}")
+
+
+def end(card: Locator) -> None:
+    card.get_by_test_id("stop").click()
+    card.get_by_test_id("stop-no-save").click()
+    expect(card.get_by_test_id("state")).to_contain_text("Ended", timeout=60_000)
+
+
+def tools(folder: Path, private: Path) -> str:
+    """A PATH on which ssh finds the person's key, and the browser writes down what it is to open."""
+    real = shutil.which("ssh")
+    programs = {
+        "ssh": f'exec {real} -i "{private}" -o IdentitiesOnly=yes "$@"',
+        "xdg-open": f'printf %s "$1" > "{folder}/opened"',
+    }
+    for name, text in programs.items():
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / name).chmod(0o755)
+    return f"{folder}{os.pathsep}{os.environ['PATH']}"
+
+
+def test_the_launcher_opens_the_tunnel_and_the_browser(page: Page, dashboard: Server, tmp_path: Path) -> None:
+    public = make_key(tmp_path)
+    card = start(page, dashboard, "base", "launched", key=public.read_text().strip())
+    expect(card.get_by_test_id("state")).to_contain_text("Ready", timeout=60_000)
+    if card.get_by_test_id("doors").get_attribute("aria-expanded") == "false":
+        card.get_by_test_id("doors").click()
+    expect(card.get_by_test_id("ssh-command")).to_contain_text("UserKnownHostsFile=/dev/null")
+    card.get_by_test_id("system").select_option("windows")
+    expect(card.get_by_test_id("ssh-command")).to_contain_text("UserKnownHostsFile=NUL")
+    with page.expect_download() as batch:
+        card.get_by_test_id("launcher").click()
+    assert batch.value.suggested_filename == "launched.bat"
+    card.get_by_test_id("system").select_option("linux")
+    with page.expect_download() as download:
+        card.get_by_test_id("launcher").click()
+    assert download.value.suggested_filename == "launched.sh"
+    script = tmp_path / "launched.sh"
+    download.value.save_as(script)
+
+    environment = {**os.environ, "PATH": tools(tmp_path, public.with_suffix(""))}
+    process = subprocess.Popen(["sh", script], env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        opened = tmp_path / "opened"
+        wait_until(lambda: opened.exists() and opened.read_text(), "the browser to be opened", 30)
+        wait_until(Jupyter(opened.read_text()).answers, "JupyterLab behind the launcher's tunnel", 30)
+    finally:
+        os.killpg(process.pid, 15)
+        process.wait(10)
+    expect(card.get_by_test_id("open"), "the page and its kernel are still there").to_be_visible()
+    end(card)
