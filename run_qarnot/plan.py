@@ -87,36 +87,23 @@ def make_plan(
         version: of this package.
         now: with time zone.
     """
-    image, app = spec.image, spec.image.effective_app
+    image = spec.image
     session_key = keys.derive_session_key(token, launch_id)
     lines = keys.authorized_keys(image.ssh_keys, session_key.public, spec.user_key)
     kinds = [USER_KEY] * (spec.user_key in lines) + [SESSION_KEY] * (session_key.public in lines)
-    constants = {name: _constant(value) for name, value in image.constants.items()}
-    constants |= option_constants(image, spec.options)
-    constants |= {"DOCKER_SSH": "\n".join(lines)}
-    if image.repo:
-        constants["DOCKER_REPO"] = image.repo
-    if image.tag or image.digest:
-        constants["DOCKER_TAG"] = image.tag or image.digest
-    if image.command:
-        constants["DOCKER_CMD"] = image.command
-    if image.start == "bundled":
-        constants |= start.constants(app, constants.get("DOCKER_CMD", ""))
-    if app.token_env:
-        constants[app.token_env] = keys.derive_app_token(token, launch_id)
     limit = timedelta(seconds=round(spec.hours * 3600))
     inputs, results = TaskPlan.bucket_names(spec.name)
     return TaskPlan(
         name=spec.name,
         launch_id=launch_id,
         profile=profiles[0],
-        constants=constants,
+        constants=_constants(spec, lines, keys.derive_app_token(token, launch_id)),
         resources=(*dict.fromkeys(resumed), inputs),
         results=results,
         labels={
             Label.LAUNCH: launch_id,
             Label.IMAGE: image.id,
-            Label.APP: app.kind,
+            Label.APP: image.effective_app.kind,
             Label.VERSION: version,
             Label.ENDS: times.to_text(now + limit),
             Label.KEYS: "+".join(kinds),
@@ -126,6 +113,21 @@ def make_plan(
         scheduling=image.scheduling,
         hardware=image.hardware,
     )
+
+
+def _constants(spec: SessionSpec, keys_lines: Sequence[str], app_token: str) -> dict[str, str]:
+    """The image's own first, then what was entered, then what nobody else may decide: of one name the last counts."""
+    image, app = spec.image, spec.image.effective_app
+    constants = {name: _constant(value) for name, value in image.constants.items()}
+    constants |= option_constants(image, spec.options)
+    constants["DOCKER_SSH"] = "\n".join(keys_lines)
+    docker = {"DOCKER_REPO": image.repo, "DOCKER_TAG": image.tag or image.digest, "DOCKER_CMD": image.command}
+    constants |= {name: value for name, value in docker.items() if value}
+    if image.start == "bundled":
+        constants |= start.constants(app, constants.get("DOCKER_CMD", ""))
+    if app.token_env:
+        constants[app.token_env] = app_token
+    return constants
 
 
 def _constant(value: str | float) -> str:

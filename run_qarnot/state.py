@@ -91,16 +91,21 @@ class Moment:
     def may_follow(self, earlier: Moment) -> bool:
         """Whether an observer that has seen `earlier` should believe `self`.
 
-        Time runs forward within an attempt; a new attempt may start anywhere but before the queue; an end is final;
-        what we do not understand changes nothing.
+        Time runs forward within an attempt; a new attempt begins in one of `RESTARTS`, of which a poller may see any
+        later state first; an end is final; what we do not understand changes nothing.
         """
         if self.state is State.UNKNOWN or earlier.state in FINAL:
             return False
         if earlier.state is State.UNKNOWN or self.state in FINAL:
             return True
         if self.attempt != earlier.attempt:
-            return self.attempt > earlier.attempt
+            return self.attempt > earlier.attempt and self.state in _after_a_restart()
         return self.state is earlier.state or self.state in reachable(earlier.state)
+
+
+@cache
+def _after_a_restart() -> frozenset[State]:
+    return RESTARTS.union(*map(reachable, RESTARTS))
 
 
 @cache

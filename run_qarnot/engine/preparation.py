@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
+from run_qarnot import start
 from run_qarnot.cloud.facts import TaskFacts
 from run_qarnot.cloud.storage import Storage
 from run_qarnot.engine.patience import patiently
@@ -66,7 +67,13 @@ class Preparation:
         for bucket in (self._plan.inputs, self._plan.results):
             make = partial(asyncio.to_thread, self._cloud.storage.create, bucket, self._plan.name)
             await patiently(make, self._tell)
-        await upload(self._cloud.storage, self._plan.inputs, self._uploads, self._tell, self._given_up)
+        scripts, files = (
+            [each for each in self._uploads if (each.key in start.FILES) is ours] for ours in (True, False)
+        )
+        storage, inputs = self._cloud.storage, self._plan.inputs
+        # Of a start that broke off, the script of an older version of ours may be there.
+        await upload(storage, inputs, scripts, self._tell, self._given_up, replace=True)
+        await upload(storage, inputs, files, self._tell, self._given_up)
         if self.given_up:
             raise SessionError("given-up", name=self._plan.name)
 

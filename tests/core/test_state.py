@@ -47,6 +47,8 @@ def test_no_order_of_observations_leads_back(seen):
 def test_a_new_attempt_may_go_back_to_the_queue():
     assert Moment(2, State.WAITING).may_follow(Moment(1, State.READY))
     assert not Moment(1, State.WAITING).may_follow(Moment(1, State.READY))
+    assert Moment(2, State.SAVING).may_follow(Moment(1, State.READY)), "steps are missed"
+    assert not Moment(2, State.PREPARING).may_follow(Moment(1, State.READY)), "it is submitted once"
 
 
 def test_the_table_names_every_state_and_every_life_can_end():

@@ -87,8 +87,8 @@ def cluster() -> Iterator[LocalCluster]:
         yield cluster
 
 
-def test_on_the_local_cluster_it_refuses_and_the_session_says_why(cluster: LocalCluster, tmp_path: Path) -> None:
-    """There an unknown image's command runs on this very machine, whose keys are nobody's business."""
+@pytest.fixture
+def cli(cluster: LocalCluster, tmp_path: Path) -> CommandLine:
     (tmp_path / "images.toml").write_text(CATALOG)
     environment = clean_environment(
         QARNOT_CLUSTER_URL=cluster.cluster_url,
@@ -97,7 +97,24 @@ def test_on_the_local_cluster_it_refuses_and_the_session_says_why(cluster: Local
         RUN_QARNOT_IMAGES=str(tmp_path / "images.toml"),
         HOME=str(tmp_path),
     )
-    cli = CommandLine(tmp_path, environment)
+    return CommandLine(tmp_path, environment)
+
+
+def test_a_start_that_broke_off_is_repeated_with_the_script_of_a_newer_version(
+    cluster: LocalCluster, cli: CommandLine
+) -> None:
+    key = ".run-qarnot/start.sh"
+    bucket = connection(cluster).create_bucket("again-in")
+    bucket.add_string("that of an older version of ours", key)
+    launched = cli("launch", "public", "--name", "again", expect=1)
+    assert "works in a container of its own only" in launched.err, "it was started, and that is all that it can do here"
+    assert stored(cluster, "again-in")[key] == FILES[key].read_bytes()
+
+
+def test_on_the_local_cluster_it_refuses_and_the_session_says_why(
+    cluster: LocalCluster, cli: CommandLine, tmp_path: Path
+) -> None:
+    """There an unknown image's command runs on this very machine, whose keys are nobody's business."""
     launched = cli("launch", "public", "--name", "refused", expect=1)
     assert "works in a container of its own only. Nothing was changed." in launched.err
     session = json.loads(cli("show", "refused", "--json").out)
@@ -109,7 +126,10 @@ def test_on_the_local_cluster_it_refuses_and_the_session_says_why(cluster: Local
     assert stored(cluster, "refused-in") == {key: path.read_bytes() for key, path in FILES.items()}
 
 
+def connection(cluster: LocalCluster) -> Connection:
+    return Connection(cluster_url=cluster.cluster_url, client_token=cluster.token, show_bucket_warnings=False)
+
+
 def stored(cluster: LocalCluster, bucket: str) -> dict[str, bytes]:
-    connection = Connection(cluster_url=cluster.cluster_url, client_token=cluster.token, show_bucket_warnings=False)
-    files = connection.retrieve_bucket(bucket)
+    files = connection(cluster).retrieve_bucket(bucket)
     return {file.key: file.get()["Body"].read() for file in files.list_files()}
