@@ -153,6 +153,7 @@ PHRASES: Mapping[str, str] = {
     "no answer in time": "pas de réponse à temps",
     "its certificate is not accepted": "son certificat n’est pas accepté",
     "the proxy does not let us through": "le proxy ne laisse pas passer",
+    "the cluster names none": "le cluster n’en nomme aucun",
     "nothing listens there": "rien n’écoute là",
     "there is no such host": "cet hôte n’existe pas",
     "the connection broke": "la connexion s’est rompue",

@@ -8,6 +8,8 @@ What it takes from the environment unasked, and what we do about it:
 - `QARNOT_CLUSTER_TIMEOUT` and `QARNOT_CLUSTER_UNSAFE` override what they are told: read by `settings`, not by it.
 - It prints to our standard output: it is given a logger.
 - It has no time-out, and its retries sleep up to 31 seconds uninterruptibly: time-outs are set, retries are ours.
+- Its storage client waits 60 seconds for a storage that is dead, and takes no other time: the same clients are made
+  here, with ours.
 
 Proxies of the environment stay in force: in many laboratories there is no other way out.
 """
@@ -19,14 +21,20 @@ import logging
 import os
 import threading
 from collections.abc import Iterator
+from typing import Any
 
+import boto3
 import requests
+from botocore.config import Config
 from qarnot.connection import Connection
 
+from run_qarnot.errors import UnreachableError
 from run_qarnot.settings import Settings
 
 FIRST_TIMEOUT = (2.0, 4.0)  # seconds to connect, to answer: "not there" is said within five seconds
 TIMEOUT = (4.0, 30.0)  # once it has answered, a slow cluster is given time
+STORAGE_TIMEOUT = (4.0, 8.0)  # for calls with small answers, that somebody waits for
+TRANSFER_TIMEOUT = (4.0, 60.0)  # what was sent may still be in the buffers of a slow line
 
 _KEPT = {"AWS_CA_BUNDLE"}
 _NOT_SEEN = ("AWS_", "QARNOT_")
@@ -71,6 +79,26 @@ def connect(settings: Settings, token: str) -> Connection:
     connection._http.auth = TokenAuth(token)
     connection.timeout = TIMEOUT
     return connection
+
+
+def storage_clients(connection: Connection, email: str, token: str) -> tuple[Any, Any]:
+    """Make boto3's clients for the storage of a connection, as the SDK makes its own (§1.2): for calls, for transfers.
+
+    Raises:
+        UnreachableError: the cluster has no storage.
+    """
+    if connection.s3client is None:
+        raise UnreachableError("storage-unreachable", problem="the cluster names none")
+    like = connection.s3client.meta
+    who = {"aws_access_key_id": email, "aws_secret_access_key": token, "endpoint_url": like.endpoint_url}
+
+    def make(connect: float, read: float) -> Any:
+        config = like.config.merge(Config(connect_timeout=connect, read_timeout=read))
+        return session.client("s3", region_name=like.region_name, config=config, **who)
+
+    with _closed_environment():
+        session = boto3.session.Session()
+        return make(*STORAGE_TIMEOUT), make(*TRANSFER_TIMEOUT)
 
 
 @contextlib.contextmanager

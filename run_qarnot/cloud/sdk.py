@@ -1,6 +1,6 @@
 """One account on one cluster: what the engine needs of Qarnot, in our words. Everything here blocks.
 
-The SDK carries the connection, the authentication, submission and the storage client. Tasks are read from the wire's
+The SDK carries the connection, the authentication and submission. Tasks are read from the wire's
 JSON through its connection, because its own parsing raises on one unexpected null (§6.30) and some properties create
 buckets when read (§6.17).
 """
@@ -21,7 +21,7 @@ from qarnot import hardware_constraint as hardware
 from qarnot.bucket import Bucket
 from qarnot.scheduling_type import FlexScheduling, OnDemandScheduling, ReservedScheduling
 
-from run_qarnot.cloud.connection import connect
+from run_qarnot.cloud.connection import connect, storage_clients
 from run_qarnot.cloud.facts import AccountFacts, TaskFacts, read_buckets, read_task
 from run_qarnot.cloud.storage import Storage
 from run_qarnot.cloud.translate import check_answer, error_message, translated
@@ -63,7 +63,8 @@ class Cloud:
             info = self._connection._get("/info")
             self.email = str(info.json()["email"])
             self.clock_offset = _clock_offset(info)
-        self.storage = Storage(self._connection.s3client, self.address)
+            calls, transfers = storage_clients(self._connection, self.email, token)
+        self.storage = Storage(transfers, self.address, calls=calls)
 
     # — account —
 

@@ -34,20 +34,23 @@ _QUICK_WAITS = (0.2, 0.6)  # for calls that somebody waits for
 class Storage:
     """The buckets of one account."""
 
-    def __init__(self, client: Any, cluster: str, waits: Sequence[float] = WAITS) -> None:
-        """Take the SDK's client.
+    def __init__(self, client: Any, cluster: str, waits: Sequence[float] = WAITS, *, calls: Any = None) -> None:
+        """Take clients of boto3.
 
         Arguments:
-            client: of boto3.
+            client: to move files.
             cluster: the address, for the sentences of errors.
             waits: seconds before each further attempt to move something.
+            calls: for calls with small answers, that somebody waits for; the same when left out.
         """
         self._client = client
+        self._calls = client if calls is None else calls
         self._cluster = cluster
         self._waits = waits
         self._quick = Work(cluster, waits=_QUICK_WAITS)
         # botocore's own attempts sleep where nobody can wake them; those of `Work` end when the user says so.
-        client.meta.events.unregister("needs-retry.s3", unique_id="retry-config-s3")
+        for each in (client, self._calls):
+            each.meta.events.unregister("needs-retry.s3", unique_id="retry-config-s3")
         count_what_is_sent(client)
 
     def create(self, bucket: str, owner: str) -> None:
@@ -60,15 +63,15 @@ class Storage:
             bucket: its name.
             owner: the name of its session.
         """
-        self._quick.attempt(lambda: self._client.create_bucket(Bucket=bucket))
+        self._quick.attempt(lambda: self._calls.create_bucket(Bucket=bucket))
         tags = {"TagSet": [{"Key": OWNER_TAG, "Value": owner}]}
         with contextlib.suppress(RunQarnotError):
-            self._quick.attempt(lambda: self._client.put_bucket_tagging(Bucket=bucket, Tagging=tags))
+            self._quick.attempt(lambda: self._calls.put_bucket_tagging(Bucket=bucket, Tagging=tags))
 
     def owner(self, bucket: str) -> str | None:
         """Return the session whose bucket this is, by its tag; None if it has none, or nobody can tell."""
         with contextlib.suppress(RefusedError):  # such as NoSuchTagSet
-            answer = self._quick.attempt(lambda: self._client.get_bucket_tagging(Bucket=bucket))
+            answer = self._quick.attempt(lambda: self._calls.get_bucket_tagging(Bucket=bucket))
             return next((str(tag["Value"]) for tag in answer["TagSet"] if tag["Key"] == OWNER_TAG), None)
         return None
 
@@ -78,14 +81,14 @@ class Storage:
         for key, upload_ids in self._unfinished(bucket, self._quick).by_key.items():
             for upload_id in upload_ids:
                 names = {"Bucket": bucket, "Key": key, "UploadId": upload_id}
-                pages = self._client.get_paginator("list_parts").paginate(**names)
+                pages = self._calls.get_paginator("list_parts").paginate(**names)
                 with translated(self._cluster):
                     found += [part["LastModified"] for page in pages for part in page.get("Parts", [])]
         return max(found, default=None)
 
     def buckets(self) -> dict[str, datetime]:
         """Return the names of all buckets of the account, and when each was made."""
-        found = self._quick.attempt(self._client.list_buckets)
+        found = self._quick.attempt(self._calls.list_buckets)
         return {str(bucket["Name"]): bucket["CreationDate"] for bucket in found.get("Buckets", [])}
 
     def files(self, bucket: str, prefix: str = "") -> list[StoredFile]:
@@ -156,7 +159,7 @@ class Storage:
     def forget_unfinished(self, bucket: str, key: str) -> None:
         """Free the parts of all unfinished uploads of a file."""
         for upload_id in self._unfinished(bucket, self._quick).of(key):
-            Multipart(self._client, bucket, key, upload_id, self._quick).abort()
+            Multipart(self._calls, bucket, key, upload_id, self._quick).abort()
 
     def allow_origin(self, bucket: str, origin: str) -> None:
         """Let the page at `origin` send parts to a bucket; where the storage does not have it, nothing happens."""
@@ -225,14 +228,14 @@ class Storage:
         for key, upload_ids in self._unfinished(bucket, self._quick).by_key.items():
             for upload_id in upload_ids:
                 with contextlib.suppress(RefusedError):
-                    Multipart(self._client, bucket, key, upload_id, self._quick).abort()
+                    Multipart(self._calls, bucket, key, upload_id, self._quick).abort()
         for start in iter(lambda: [{"Key": file.key} for file in self._first(bucket, 1000)], []):
             objects = {"Objects": start, "Quiet": True}
             answer = self._quick.attempt(partial(self._client.delete_objects, Bucket=bucket, Delete=objects))
             for error in answer.get("Errors", []):  # a 200 all the same; asking again would never end
                 raise RefusedError("storage-refused", action="DeleteObjects", message=error.get("Message", "no reason"))
-        with translated(self._cluster), contextlib.suppress(self._client.exceptions.NoSuchBucket):
-            self._client.delete_bucket(Bucket=bucket)
+        with translated(self._cluster), contextlib.suppress(self._calls.exceptions.NoSuchBucket):
+            self._calls.delete_bucket(Bucket=bucket)
 
     def _first(self, bucket: str, count: int) -> list[StoredFile]:
         return [file for file, _ in zip(self._list(bucket, ""), range(count), strict=False)]
@@ -242,7 +245,7 @@ class Storage:
         while is_more:  # boto3's own paginator has no second attempt: after an error it says that nothing follows
             asked = {"Bucket": bucket, "Prefix": prefix, "Marker": marker}
             try:
-                page = self._quick.attempt(partial(self._client.list_objects, **asked))
+                page = self._quick.attempt(partial(self._calls.list_objects, **asked))
             except RunQarnotError as error:
                 if error_code(error) == "NoSuchBucket":
                     return
@@ -274,7 +277,7 @@ class Storage:
 
     def _unfinished(self, bucket: str, work: Work) -> Unfinished:
         def listed() -> list[tuple[Any, str, str]]:
-            pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=bucket)
+            pages = self._calls.get_paginator("list_multipart_uploads").paginate(Bucket=bucket)
             found = [upload for page in pages for upload in page.get("Uploads", [])]
             return sorted(((each["Initiated"], each["Key"], each["UploadId"]) for each in found), reverse=True)
 
