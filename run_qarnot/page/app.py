@@ -108,7 +108,7 @@ class Page:
         )
         self.sessions = Sessions(
             self.shell, self.tasks, catalog, downloads, self._session_changed, self.again, self.restart, self.share,
-            self.show_problems,
+            self.go_on, self.show_problems,
         )  # fmt: skip
 
     def begin(self) -> None:
@@ -324,6 +324,17 @@ class Page:
         """Start the same again; what speaks against it is said beside Start."""
         self.again(card)
         await self.start()
+
+    async def go_on(self, card: SessionCard, hours: str) -> None:
+        """Give a session more hours, in the only way that there is: it is stopped, and goes on in a new one.
+
+        Raises:
+            RunQarnotError: it cannot; then it still runs.
+        """
+        if self.account is None:
+            return
+        wanted = parse_hours(hours, self.catalog.get(card.session.view.image))
+        self.sessions.add(await self.account.continue_with(card.session, wanted))
 
     def _session_changed(self) -> None:
         """A session began, became ready or ended: the numbers of the account are others now."""

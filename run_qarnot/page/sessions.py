@@ -40,11 +40,12 @@ class Sessions:
         again: Callable[[SessionCard], None],
         restart: Callable[[SessionCard], Awaitable[None]],
         share: Callable[[SessionCard, str], Shared],
+        go_on: Callable[[SessionCard, str], Awaitable[None]],
         plugins_asked: Callable[[], None],
     ) -> None:
         self._shell, self._tasks, self._catalog, self._downloads = shell, tasks, catalog, downloads
         self._changed = changed
-        self._around = Around(self._told, again, restart, share, self._remove, plugins_asked)
+        self._around = Around(self._told, again, restart, share, go_on, self._remove, plugins_asked)
         self._cards: list[SessionCard] = []
         self._others: list[SessionView] = []  # ended long ago: one can still continue from them
         self._resting = False

@@ -144,6 +144,13 @@ WORDS: Table = {
         "again": "Edit and start again",
         "ends_15": "In less than 15 minutes it stops by itself. Save; another can continue from its files.",
         "ends_5": "In less than 5 minutes it stops by itself. Save now.",
+        "more_hours": "More hours",
+        "more_question": "More hours for this session?",
+        "more_text": "The end of a session cannot be moved. This one is saved and stopped, and goes on in a new one "
+        "with its files, packages, options and keys. What is only in memory is lost: variables, and cells that run.",
+        "more_field": "Hours of the new one",
+        "more_yes": "Save, stop and go on",
+        "more_no": "Leave it as it is",
         "attempt": "machine no.",
         "cost": "Cost",
         "per_hour": "an hour, as measured",

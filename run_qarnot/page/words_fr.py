@@ -138,6 +138,14 @@ WORDS: Table = {
         "ends_15": "Elle s’arrête d’elle-même dans moins de 15 minutes. "
         "Sauvegardez ; une autre peut continuer à partir de ses fichiers.",
         "ends_5": "Elle s’arrête d’elle-même dans moins de 5 minutes. Sauvegardez maintenant.",
+        "more_hours": "Plus d’heures",
+        "more_question": "Plus d’heures pour cette session ?",
+        "more_text": "La fin d’une session ne peut être déplacée. Celle-ci est sauvegardée et arrêtée, et continue "
+        "dans une nouvelle avec ses fichiers, paquets, options et clés. Ce qui n’est qu’en mémoire est perdu : variables, "
+        "et cellules en cours.",
+        "more_field": "Heures de la nouvelle",
+        "more_yes": "Sauvegarder, arrêter et continuer",
+        "more_no": "La laisser comme elle est",
         "attempt": "machine n°",
         "cost": "Coût",
         "per_hour": "par heure, mesuré",

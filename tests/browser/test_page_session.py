@@ -100,3 +100,68 @@ def test_the_launcher_opens_the_tunnel_and_the_browser(page: Page, dashboard: Se
         process.wait(10)
     expect(card.get_by_test_id("open"), "the page and its kernel are still there").to_be_visible()
     end(card)
+
+
+def test_it_is_said_5_and_15_minutes_before_the_end_and_not_earlier(page: Page, dashboard: Server) -> None:
+    card = start(page, dashboard, "command&opt-command=sleep 600", "ends-soon", hours="0.0833")
+    warning = card.get_by_test_id("ends-soon")
+    expect(warning).to_contain_text("In less than 5 minutes it stops by itself. Save now.")
+    end(card)
+    expect(warning).to_have_count(0)
+
+    card = start(page, dashboard, "command&opt-command=sleep 600", "ends-later", hours="0.2556")  # 15 min 20 s
+    warning = card.get_by_test_id("ends-soon")
+    expect(card.get_by_test_id("state")).to_contain_text("Ready")
+    expect(warning).to_have_count(0)
+    expect(warning, "it comes by itself").to_contain_text("In less than 15 minutes", timeout=40_000)
+    expect(card.get_by_test_id("more-hours"), "a command would begin again").to_have_count(0)
+    end(card)
+
+
+def test_more_hours_are_a_new_session_that_goes_on_with_the_files(page: Page, dashboard: Server) -> None:
+    card = start(page, dashboard, "base", "lab", hours="0.2")
+    expect(card.get_by_test_id("state")).to_contain_text("Ready", timeout=60_000)
+    Jupyter(card.get_by_test_id("open").get_attribute("href")).run("open('made.txt', 'w').write('kept')")
+    card.get_by_test_id("ends-soon").get_by_role("button", name="More hours").click()
+    field = card.get_by_test_id("more-hours-field")
+    expect(field).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(field).to_have_count(0)
+    expect(card.get_by_test_id("more-hours"), "the focus is where it came from").to_be_focused()
+
+    page.keyboard.press("Enter")
+    field.fill("many")
+    card.get_by_test_id("more-hours-confirm").click()
+    expect(card.get_by_test_id("error")).to_contain_text("“many” hours is not possible")
+    expect(card.get_by_test_id("state"), "nothing was stopped").to_contain_text("Ready")
+    card.get_by_test_id("more-hours").click()
+    field.fill("2")
+    card.get_by_test_id("more-hours-confirm").click()
+    expect(card.get_by_test_id("state")).to_contain_text("Ended", timeout=60_000)
+    newer = page.get_by_test_id("session-lab-2")
+    expect(newer.get_by_test_id("state")).to_contain_text("Ready", timeout=60_000)
+    expect(newer.get_by_test_id("ends-soon")).to_have_count(0)
+    assert Jupyter(newer.get_by_test_id("open").get_attribute("href")).run("print(open('made.txt').read())") == "kept\n"
+    end(newer)
+
+
+def test_a_question_gives_the_focus_back_to_what_asked_it(page: Page, dashboard: Server) -> None:
+    card = start(page, dashboard, "command&opt-command=sleep 600", "asked")
+    expect(card.get_by_test_id("state")).to_contain_text("Ready")
+    stop = card.get_by_test_id("stop")
+    stop.press("Enter")
+    expect(card.get_by_test_id("stop-confirm")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(card.get_by_test_id("stop-confirm")).to_have_count(0)
+    expect(stop).to_be_focused()
+    stop.press("Enter")
+    card.get_by_test_id("stop-keep").press("Enter")
+    expect(stop).to_be_focused()
+    stop.press("Enter")
+    card.get_by_test_id("stop-no-save").press("Enter")
+    expect(card, "not the beginning of the page").to_be_focused()
+    expect(card.get_by_test_id("state")).to_contain_text("Ended", timeout=60_000)
+    card.get_by_test_id("delete").press("Enter")
+    expect(card.get_by_test_id("delete-keep")).to_be_focused()
+    card.get_by_test_id("delete-keep").press("Enter")
+    expect(card.get_by_test_id("delete")).to_be_focused()

@@ -223,3 +223,19 @@ def test_everything_is_said_again_in_the_other_language(cluster: LocalCluster) -
         assert page.shell.problem is None
 
     play_with_account(scene, cluster)
+
+
+def test_a_command_does_not_go_on_in_a_new_session(cluster: LocalCluster) -> None:
+    """It would begin again. The page has no button for it, so only a hostile message asks."""
+
+    async def scene(page: Page) -> None:
+        card = await start(page, "sleep 60")
+        await shows(card, State.READY)
+        assert not card.can_go_on
+        for hours in ("1", "", 3, None, "x" * 30):
+            tell(card, "go_on", {"hours": hours})
+        await asyncio.sleep(0)
+        assert (card.busy, card.problem) == ("", None)
+        assert len(page.shell.sessions) == 1
+
+    play_with_account(scene, cluster)

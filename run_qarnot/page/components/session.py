@@ -45,12 +45,13 @@ class Around:
     again: Callable[[SessionCard], None]  # fills the form
     restart: Callable[[SessionCard], Awaitable[None]]  # fills the form, and presses Start
     share: Callable[[SessionCard, str], Shared]
+    go_on: Callable[[SessionCard, str], Awaitable[None]]  # for so many more hours
     deleted: Callable[[SessionCard], None]
     plugins_asked: Callable[[], None]  # one may have failed
 
 
 class SessionCard(Component):
-    """`busy` is what was pressed and is not done yet: "", "add", "save", "stop" or "delete"."""
+    """`busy` is what was pressed and is not done yet: "", "add", "save", "stop", "go_on" or "delete"."""
 
     source = Path(__file__).with_suffix(".vue")
 
@@ -62,6 +63,7 @@ class SessionCard(Component):
     results: Any = traitlets.Any().tag(sync=True, **widget_serialization)
     panels: Any = traitlets.Any().tag(sync=True, **widget_serialization)  # of plugins
     share: Any = traitlets.Any().tag(sync=True, **widget_serialization)
+    can_go_on = traitlets.Bool(False).tag(sync=True)  # in a new session, for more hours
     fresh = traitlets.Bool(False).tag(sync=True)  # just started: the browser goes there
     log_lines = traitlets.Int(MOST_LOG_LINES).tag(sync=True)
 
@@ -90,6 +92,7 @@ class SessionCard(Component):
         panels = Panels(tasks, session, around.plugins_asked)
         parts = {"share": share, "results": results, "files": files, "panels": panels}
         super().__init__("session", tasks, folded=session.view.is_over, **parts)
+        self.can_go_on = not session.ends_by_itself
         self._show()
         if not session.view.is_over:  # those of an ended one are asked for when somebody looks
             panels.refresh()
@@ -155,6 +158,14 @@ class SessionCard(Component):
     async def vue_stop(self, fields: Fields) -> None:
         save = fields.flag("save")
         await self._while_busy("stop", lambda: self.session.stop(save=save))
+
+    @event
+    async def vue_go_on(self, fields: Fields) -> None:
+        """More hours: in a new session. Only after a question, because what is in memory is lost."""
+        hours = fields.text("hours", 20)
+        if not self.can_go_on:
+            raise HostileInput("go_on")
+        await self._while_busy("go_on", lambda: self._around.go_on(self, hours))
 
     @event
     async def vue_add(self, fields: Fields) -> None:
