@@ -141,8 +141,8 @@ WORDS: Table = {
         "more_hours": "Plus d’heures",
         "more_question": "Plus d’heures pour cette session ?",
         "more_text": "La fin d’une session ne peut être déplacée. Celle-ci est sauvegardée et arrêtée, et continue "
-        "dans une nouvelle avec ses fichiers, paquets, options et clés. Ce qui n’est qu’en mémoire est perdu : variables, "
-        "et cellules en cours.",
+        "dans une nouvelle avec ses fichiers, paquets, options et clés. Ce qui n’est qu’en mémoire est perdu : "
+        "variables, et cellules en cours.",
         "more_field": "Heures de la nouvelle",
         "more_yes": "Sauvegarder, arrêter et continuer",
         "more_no": "La laisser comme elle est",

@@ -5,32 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
+from support.accessibility import assert_accessible, assert_fits
 from support.servers import Server
 
 pytestmark = pytest.mark.browser
-_STILL = """Promise.all(document.getAnimations()
-    .filter(animation => animation.effect.getTiming().iterations !== Infinity)
-    .map(animation => animation.finished.catch(() => null))).then(() => null)"""
-SERIOUS = {"serious", "critical"}
-
-
-def assert_accessible(page: Page, state: str) -> None:
-    for theme in ("light", "dark"):
-        page.get_by_test_id("theme").select_option(theme)
-        page.evaluate(_STILL)
-        violations = Axe().run(page).response["violations"]
-        assert [
-            (violation["id"], [node["html"][:200] + " — " + node["failureSummary"] for node in violation["nodes"]])
-            for violation in violations
-            if violation["impact"] in SERIOUS
-        ] == [], f"{state}, {theme}"
-
-
-def assert_fits(page: Page) -> None:
-    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-    assert wide <= 0, f"{wide} pixels too wide"
 
 
 @pytest.fixture
@@ -43,7 +22,8 @@ def phone(browser: Browser) -> Iterator[Page]:
 
 def test_every_state_is_accessible_and_fits_on_a_phone(phone: Page, demo: Server) -> None:
     page = phone
-    page.goto(f"{demo.address()}?opt-image=command&opt-command=echo hello; sleep 600&opt-nothing=1&token=abcdef")
+    command = "echo hello | tee made.txt; sleep 600"
+    page.goto(f"{demo.address()}?opt-image=command&opt-command={command}&opt-nothing=1&token=abcdef")
     expect(page.get_by_test_id("account")).to_be_visible()
     page.get_by_test_id("more").click()
     page.get_by_test_id("share").last.click()
@@ -66,10 +46,29 @@ def test_every_state_is_accessible_and_fits_on_a_phone(phone: Page, demo: Server
     assert_accessible(page, "a running session, asked whether to stop")
     card.get_by_test_id("stop-confirm").click()
     expect(card.get_by_test_id("state")).to_contain_text("Ended", timeout=60_000)
-    expect(card.get_by_test_id("results")).to_be_visible()
+    card.get_by_role("button", name="made.txt", exact=True).click()
+    expect(card.get_by_test_id("preview")).to_contain_text("hello")
+    assert_fits(page)
+    assert_accessible(page, "an ended session with results, and a look into one")
     card.get_by_test_id("delete").click()
+    expect(card.get_by_test_id("delete-keep")).to_be_focused()
     assert_fits(page)
     assert_accessible(page, "an ended session, asked whether to delete")
+
+
+def test_a_failed_session_is_accessible_and_fits_on_a_phone(phone: Page, demo: Server) -> None:
+    page = phone
+    page.goto(f"{demo.address()}?opt-image=command&opt-command=echo {'a-long-word-' * 30}; exit 3")
+    expect(page.get_by_test_id("account")).to_be_visible()
+    page.get_by_test_id("more").click()
+    page.get_by_test_id("name").fill("for-nobody")
+    page.get_by_test_id("start").click()
+    card = page.get_by_test_id("session-for-nobody")
+    expect(card.get_by_test_id("state")).to_contain_text("Failed", timeout=60_000)
+    expect(card.get_by_test_id("error")).to_be_visible()
+    expect(card.get_by_test_id("log-lines")).to_contain_text("a-long-word")
+    assert_fits(page)
+    assert_accessible(page, "a failed session")
 
 
 def test_the_keyboard_alone_does_the_whole_flow(page: Page, demo: Server) -> None:

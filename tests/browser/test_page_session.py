@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
+from support.accessibility import assert_accessible, assert_fits
 from support.command import CommandLine, clean_environment
 from support.jupyter import Jupyter
 from support.servers import Server, running
@@ -79,6 +80,9 @@ def test_the_launcher_opens_the_tunnel_and_the_browser(page: Page, dashboard: Se
     expect(card.get_by_test_id("ssh-command")).to_contain_text("UserKnownHostsFile=/dev/null")
     card.get_by_test_id("system").select_option("windows")
     expect(card.get_by_test_id("ssh-command")).to_contain_text("UserKnownHostsFile=NUL")
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert_fits(page)
+    assert_accessible(page, "a session with all its doors")
     with page.expect_download() as batch:
         card.get_by_test_id("launcher").click()
     assert batch.value.suggested_filename == "launched.bat"
@@ -136,6 +140,9 @@ def test_more_hours_are_a_new_session_that_goes_on_with_the_files(page: Page, da
     expect(card.get_by_test_id("state"), "nothing was stopped").to_contain_text("Ready")
     card.get_by_test_id("more-hours").click()
     field.fill("2")
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert_fits(page)
+    assert_accessible(page, "a session asked for more hours, soon before its end")
     card.get_by_test_id("more-hours-confirm").click()
     expect(card.get_by_test_id("state")).to_contain_text("Ended", timeout=60_000)
     newer = page.get_by_test_id("session-lab-2")

@@ -1,0 +1,30 @@
+"""Whether everybody can use a page: axe-core in both colours, and no wider than the screen."""
+
+from __future__ import annotations
+
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+
+_STILL = """Promise.all(document.getAnimations()
+    .filter(animation => animation.effect.getTiming().iterations !== Infinity)
+    .map(animation => animation.finished.catch(() => null))).then(() => null)"""
+SERIOUS = {"serious", "critical"}
+
+
+def assert_accessible(page: Page, state: str) -> None:
+    for theme in ("light", "dark"):
+        page.get_by_test_id("theme").select_option(theme)
+        page.evaluate(_STILL)
+        violations = Axe().run(page).response["violations"]
+        serious = [
+            f"{violation['id']}: {node['html'][:200]} — {node['failureSummary']}"
+            for violation in violations
+            if violation["impact"] in SERIOUS
+            for node in violation["nodes"]
+        ]
+        assert not serious, "\n".join((f"{state}, {theme}", *serious))
+
+
+def assert_fits(page: Page) -> None:
+    wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    assert wide <= 0, f"{wide} pixels too wide"
