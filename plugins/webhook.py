@@ -9,8 +9,6 @@ import json
 import logging
 import os
 import re
-import urllib.request
-from urllib.error import URLError
 
 from run_qarnot import SessionEvent, SessionInfo, hookimpl
 
@@ -36,9 +34,11 @@ def rq_event(session: SessionInfo, event: SessionEvent) -> None:
     address = os.environ.get("RUN_QARNOT_WEBHOOK", "")
     if event.name not in TOLD or not address.startswith(("https://", "http://")):
         return
+    import urllib.request  # only now: with it come HTTP and e-mail, and every page that opens would wait for them
+
     body = json.dumps({"text": message(session, event)}).encode()
     request = urllib.request.Request(address, body, {"Content-Type": "application/json"})  # noqa: S310  checked above
     try:
         urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS).close()  # noqa: S310
-    except (URLError, OSError) as error:  # the address itself is a secret: it is not named
+    except OSError as error:  # the address itself is a secret: it is not named
         log.warning("The webhook does not answer (%s); the session goes on.", type(error).__name__)

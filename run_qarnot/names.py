@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Container, Iterable
-from difflib import get_close_matches
 from pathlib import PurePosixPath
 
 from run_qarnot.errors import InputError
@@ -84,6 +83,8 @@ def is_bucket_name(name: str) -> bool:
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that `name` was probably meant to be, if any is near."""
+    from difflib import get_close_matches  # only when something was misspelt
+
     return next(iter(get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)), None)
 
 

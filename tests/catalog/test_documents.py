@@ -141,4 +141,4 @@ def test_the_icons_are_those_of_the_font() -> None:
 
     folders = [Path(folder) / "jupyter-vuetify" for folder in jupyter_path("nbextensions")]
     (script, *_) = [folder / "index.js" for folder in folders if (folder / "index.js").exists()]
-    assert set(re.findall(r"\.mdi-([a-z0-9-]+)::before", script.read_text(encoding="utf-8"))) == icon_names()
+    assert set(re.findall(r"\.mdi-([a-z0-9-]+)::before", script.read_text(encoding="utf-8"))) == set(icon_names())
