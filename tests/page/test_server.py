@@ -102,7 +102,7 @@ def test_the_page_has_what_it_needs_and_leaves_no_kernel(site: Site) -> None:
     assert "cdn" not in body.replace("cdnjs.cloudflare.com/ajax/libs/mathjax", "")  # named, never loaded
     assert "frame-ancestors 'self'" in headers["Content-Security-Policy"]
     cookie = re.search(r"_xsrf=([^;]+)", "\n".join(headers.get_all("Set-Cookie") or []))
-    kernel = re.search(r'"kernelId": "([\w-]+)"', body)
+    kernel = re.search(r'kernelId = "([\w-]+)"', body)
     assert cookie is not None
     assert kernel is not None
     assert len(site.kernels()) >= 1

@@ -18,7 +18,7 @@ class Wire:
     """Connects as the page itself does: same kernel, same cookies."""
 
     def __init__(self, page: Page) -> None:
-        found = re.search(r'"kernelId": "([\w-]+)"', page.content())
+        found = re.search(r'kernelId = "([\w-]+)"', page.content())
         assert found, "the page names no kernel"
         cookies = "; ".join(f"{cookie['name']}={cookie['value']}" for cookie in page.context.cookies())
         address = f"ws://{urlsplit(page.url).netloc}/api/kernels/{found[1]}/channels"
