@@ -64,17 +64,11 @@ def build(opener: Opener = open_account) -> Shell:
     page = Page(settings, find_plugins(settings).catalog(), opener, Downloads.from_environment())
     page.base = binder_base(os.environ)
     page.begin()
-    page.fill(_query())
+    if os.environ.get("VOILA_PREHEAT") == "True":
+        page.shell.heated = True  # nobody is there yet: the browser says when, and with which address
+    else:
+        page.arrive(os.environ.get("QUERY_STRING", ""))
     return page.shell
-
-
-def _query() -> str:
-    """The query of the page's address. In a kernel that was heated up ahead, wait for the visitor who has one."""
-    if os.environ.get("VOILA_PREHEAT") != "True":
-        return os.environ.get("QUERY_STRING", "")
-    from voila.utils import get_query_string  # heavy, and only for this
-
-    return get_query_string() or ""
 
 
 def _paint() -> None:
@@ -104,24 +98,29 @@ class Page:
             self.tasks, self.uploads, self.set_form, self.start, self.show_blockers, self.share_form
         )
         self.shell = Shell(
-            self.tasks, self.speak, account=self.account_card, environment=self.environment_card, start=self.start_card
-        )
+            self.tasks, self.speak, self.arrive,
+            account=self.account_card, environment=self.environment_card, start=self.start_card,
+        )  # fmt: skip
         self.sessions = Sessions(
             self.shell, self.tasks, catalog, downloads, self._session_changed, self.again, self.restart, self.share,
             self.go_on, self.show_problems,
         )  # fmt: skip
 
     def begin(self) -> None:
-        """Show the catalog, choose its first image, and open the operator's account if there is one."""
+        """Show the catalog, and choose its first image."""
         self.environment_card.show(self.catalog)
         self.show_problems()
         if first := next((image for image in self.catalog if not image.hidden), None):
             self.choose(first.id)
         self._show_draft()
-        if self.settings.token:
-            self.account_card.preset = True
-            self.tasks.spawn(self.check_token(""), self.account_card.failed)
+        self.account_card.preset = bool(self.settings.token)
         self.tasks.spawn(self.sessions.rest_when_nobody_looks(), self.shell.failed)
+
+    def arrive(self, query: str) -> None:
+        """A visitor is there: open the operator's account if there is one, and fill in what the address says."""
+        if self.settings.token:
+            self.tasks.spawn(self.check_token(""), self.account_card.failed)
+        self.fill(query)
 
     def show_problems(self) -> None:
         """Show what is wrong with catalog and plugins, as far as is known now."""

@@ -1,6 +1,6 @@
 """Our own server: Voila with one notebook, its routes, and nothing that a visitor does not need.
 
-python -m run_qarnot.page.server [--ip ADDRESS] [--port N] [--no-browser]
+python -m run_qarnot.page.server [--ip ADDRESS] [--port N] [--no-browser] [--preheat N]
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ def serve(
     ip: str = "localhost",
     port: int | None = None,
     open_browser: bool,
+    preheat: int = 0,
     notebook: Path | None = None,
 ) -> None:
     """Serve the page until SIGINT or SIGTERM.
@@ -55,6 +56,7 @@ def serve(
         ip: where to listen.
         port: none for 8866 or the next free one.
         open_browser: whether to show the page once it answers.
+        preheat: how many kernels wait for visitors, each with the page built; a page then opens a second sooner.
         notebook: another than ours, for tests.
 
     Raises:
@@ -64,7 +66,7 @@ def serve(
         raise InputError("address-open", ip=ip)
     sockets = _bind(ip, port)
     with _environment(settings) as downloads:
-        app = _make_app(settings, ip, sockets, notebook or packaged_file(NOTEBOOK), downloads)
+        app = _make_app(settings, ip, sockets, notebook or packaged_file(NOTEBOOK), downloads, preheat)
         app.page_opened_by = webbrowser.open if open_browser else None
         app.start()
 
@@ -153,9 +155,12 @@ def _with_cookie(handler: tuple[Any, ...]) -> tuple[Any, ...]:
     return (path, PageHandler if kind is TornadoVoilaHandler else kind, *rest)
 
 
-def _make_app(settings: Settings, ip: str, sockets: list[socket.socket], notebook: Path, downloads: Path) -> Dashboard:
+def _make_app(
+    settings: Settings, ip: str, sockets: list[socket.socket], notebook: Path, downloads: Path, preheat: int
+) -> Dashboard:
     config = Config()
-    config.VoilaConfiguration = Config({**voila_options(), "template": TEMPLATE})
+    pool = {"preheat_kernel": preheat > 0, "default_pool_size": preheat}
+    config.VoilaConfiguration = Config({**voila_options(), **pool, "template": TEMPLATE})
     config.MappingKernelManager = Config(kernel_options())
     if sys.platform != "win32" and len(tempfile.gettempdir()) <= _LONGEST_IPC_FOLDER:
         config.KernelManager.transport = "ipc"  # sockets in a private folder, not open ports
@@ -241,10 +246,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--ip", default="localhost")
     parser.add_argument("--port", type=int)
     parser.add_argument("--no-browser", action="store_true")
+    parser.add_argument("--preheat", type=int, default=0, metavar="N", help="how many kernels wait for visitors")
     options = parser.parse_args(arguments)
     try:
         settings = read_settings(os.environ, Path.cwd())
-        serve(settings, ip=options.ip, port=options.port, open_browser=not options.no_browser)
+        serve(settings, ip=options.ip, port=options.port, open_browser=not options.no_browser, preheat=options.preheat)
     except RunQarnotError as error:
         print(f"{error.what}\n{error.todo}", file=sys.stderr)  # noqa: T201
         return error.exit_code

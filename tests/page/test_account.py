@@ -61,9 +61,24 @@ def test_hostile_messages_are_dropped(data: object) -> None:
 
 def test_the_operators_token_needs_no_field(cluster: LocalCluster) -> None:
     async def scene(page: Page) -> None:
+        page.arrive("")
         await until(lambda: page.account_card.state == "known", "the account")
         assert page.account_card.preset
         assert cluster.token not in synced(page)
+
+    play(scene, settings_of(cluster, cluster.token))
+
+
+def test_a_page_ahead_of_its_visitor_asks_nobody_until_he_is_there(cluster: LocalCluster) -> None:
+    async def scene(page: Page) -> None:
+        page.shell.heated = True
+        tell(page.shell, "arrive", {"query": 7})
+        await turn()
+        assert page.account_card.state == "asking"
+        tell(page.shell, "arrive", {"query": "opt-image=torch"})
+        await until(lambda: page.account_card.state == "known", "the account")
+        tell(page.shell, "arrive", {"query": "opt-image=base"})  # once only
+        assert page.form.image == "torch"
 
     play(scene, settings_of(cluster, cluster.token))
 

@@ -17,11 +17,11 @@ _SECONDS = 20
 class Wire:
     """Connects as the page itself does: same kernel, same cookies."""
 
-    def __init__(self, page: Page) -> None:
+    def __init__(self, page: Page, base: str = "/") -> None:
         found = re.search(r'kernelId = "([\w-]+)"', page.content())
         assert found, "the page names no kernel"
         cookies = "; ".join(f"{cookie['name']}={cookie['value']}" for cookie in page.context.cookies())
-        address = f"ws://{urlsplit(page.url).netloc}/api/kernels/{found[1]}/channels"
+        address = f"ws://{urlsplit(page.url).netloc}{base}api/kernels/{found[1]}/channels"
         self._socket: WebSocket = create_connection(address, cookie=cookies, timeout=_SECONDS, suppress_origin=True)
 
     def close(self) -> None:

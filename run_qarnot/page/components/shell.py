@@ -14,6 +14,8 @@ from run_qarnot.language import LANGUAGES
 from run_qarnot.page.component import Component, Fields, event
 from run_qarnot.page.tasks import Tasks
 
+_LONGEST_QUERY = 8000
+
 
 class Shell(Component):
     """Holds the other components. Its pings tell the page that somebody looks, and the browser that we live."""
@@ -28,11 +30,13 @@ class Shell(Component):
     ready: Any = traitlets.List().tag(sync=True)  # names of sessions: the tab tells of them
     finding = traitlets.Bool(False).tag(sync=True)
     link: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)  # what a launch link filled in
+    heated = traitlets.Bool(False).tag(sync=True)  # ahead of its visitor: the browser is asked to say `arrive`
     languages: Any = traitlets.Dict(LANGUAGES).tag(sync=True)
 
-    def __init__(self, tasks: Tasks, speak: Callable[[str], None], **parts: Any) -> None:
+    def __init__(self, tasks: Tasks, speak: Callable[[str], None], arrive: Callable[[str], None], **parts: Any) -> None:
         self.seen = time.monotonic()
         self._speak = speak
+        self._arrive = arrive
         super().__init__("shell", tasks, **parts)
 
     @event
@@ -40,6 +44,13 @@ class Shell(Component):
         """Somebody looks at the page. Answered, because a dead kernel is silent otherwise."""
         self.seen = time.monotonic()
         self.call("pong")
+
+    @event
+    def vue_arrive(self, fields: Fields) -> None:
+        """The visitor for whom the kernel was heated up is there, once."""
+        if self.heated:
+            self._arrive(fields.text("query", _LONGEST_QUERY))
+            self.heated = False
 
     @event
     def vue_speak(self, fields: Fields) -> None:

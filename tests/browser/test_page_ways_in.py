@@ -1,0 +1,114 @@
+"""The page by its other ways in: a kernel that was heated up ahead, and somebody else's Jupyter Server."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from playwright.sync_api import Page, expect
+from support.attack import assert_guarded
+from support.command import clean_environment
+from support.repository import ROOT
+from support.waiting import wait_until
+from support.wire import Wire
+
+from run_qarnot.cluster import LocalCluster
+
+pytestmark = pytest.mark.browser
+LINK = "?opt-image=pytorch&opt-hours=3"
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Home and temporary folder of a server; short, because paths of sockets have a limit."""
+    folder = Path(tempfile.mkdtemp(prefix="rq-"))
+    yield folder
+    shutil.rmtree(folder)
+
+
+@contextlib.contextmanager
+def program(folder: Path, *command: str, **variables: str) -> Iterator[tuple[psutil.Process, int]]:
+    """Run a server of which `command` says how, with `PORT` in the place of its port; yield it once it accepts."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
+    environment = clean_environment(HOME=str(folder), TMPDIR=str(folder), **variables)
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *(part.replace("PORT", str(port)) for part in command)],
+            cwd=folder, env=environment, stdout=log, stderr=log,
+        )  # fmt: skip
+    try:
+        wait_until(lambda: accepts(port) or process.poll() is not None, "the server", seconds=60)
+        assert process.poll() is None, (folder / "log").read_text()
+        yield psutil.Process(process.pid), port
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def accepts(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("localhost", port), timeout=1):
+        return True
+    return False
+
+
+def test_a_kernel_heated_up_ahead_shows_the_page_of_its_visitor(page: Page, folder: Path, tmp_path: Path) -> None:
+    """The operator's account is opened, and the link read, when the visitor comes: not before, and by that kernel."""
+    with (
+        LocalCluster() as cluster,
+        program(
+            folder, "run_qarnot.page.server", "--no-browser", "--port=PORT", "--preheat=1",
+            QARNOT_CLUSTER_URL=cluster.cluster_url, QARNOT_STORAGE_URL=cluster.storage_url,
+            QARNOT_CLIENT_TOKEN=cluster.token,
+        ) as (server, port),
+    ):  # fmt: skip
+        wait_until(server.children, "a kernel that nobody has asked for")
+        heated = server.children()
+        assert cluster.control.calls == []
+        page.goto(f"http://localhost:{port}/{LINK}")
+        expect(page.get_by_test_id("account")).to_be_visible()
+        expect(page.get_by_test_id("link-note")).to_contain_text("PyTorch")
+        expect(page.get_by_test_id("hours")).to_have_value("3")
+        wire = Wire(page)
+        assert_guarded(wire, tmp_path / "marker")
+        assert wire.answers("execute_request", {"code": "1", "silent": False}, "execute_reply") == []
+        wire.close()
+        page.goto("about:blank")
+        wait_until(lambda: not any(kernel.is_running() for kernel in heated), "the visitor's kernel to end")
+
+
+def test_the_page_in_a_jupyter_server(page: Page, folder: Path, tmp_path: Path) -> None:
+    """As on Binder: behind a base address and a login token, with our template, options, guard and farewell."""
+    shutil.copy(ROOT / "dashboard.ipynb", folder)
+    templates = folder / "jupyter" / "voila" / "templates"
+    shutil.copytree(ROOT / "run_qarnot" / "page" / "template", templates / "run-qarnot")  # where pip puts it
+    (folder / ".jupyter").mkdir()
+    options = {
+        "base_url": "/user/me/",
+        "jpserver_extensions": {"voila.server_extension": True, "run_qarnot.page": True},
+    }
+    (folder / ".jupyter" / "jupyter_server_config.json").write_text(json.dumps({"ServerApp": options}))
+    with program(
+        folder, "jupyter_server", "--no-browser", "--allow-root", "--port=PORT", "--IdentityProvider.token=enter",
+        JUPYTER_PATH=str(folder / "jupyter"),
+    ) as (server, port):  # fmt: skip
+        page.goto(f"http://localhost:{port}/user/me/voila/render/dashboard.ipynb{LINK}&token=enter")
+        expect(page.get_by_test_id("start")).to_be_visible()
+        expect(page.get_by_test_id("link-note")).to_contain_text("PyTorch")
+        assert "enter" not in page.url
+        kernels = server.children()
+        wire = Wire(page, base="/user/me/")
+        assert_guarded(wire, tmp_path / "marker")
+        wire.close()
+        page.goto("about:blank")
+        wait_until(lambda: not any(kernel.is_running() for kernel in kernels), "the visitor's kernel to end")
