@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -140,8 +139,8 @@ def test_hostile_links_are_text_too(page: Page, dashboard: Server) -> None:
     assert_harmless(page)
 
 
-def test_the_attack_on_ipyvue_has_no_effect_on_the_running_page(wire: Wire, tmp_path: Path) -> None:
-    assert_guarded(wire, tmp_path / "marker")
+def test_the_attack_on_ipyvue_has_no_effect_on_the_running_page(wire: Wire) -> None:
+    assert_guarded(wire)
 
 
 @pytest.mark.parametrize("channel", ["shell", "control"])

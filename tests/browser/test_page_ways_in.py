@@ -62,7 +62,7 @@ def accepts(port: int) -> bool:
     return False
 
 
-def test_a_kernel_heated_up_ahead_shows_the_page_of_its_visitor(page: Page, folder: Path, tmp_path: Path) -> None:
+def test_a_kernel_heated_up_ahead_shows_the_page_of_its_visitor(page: Page, folder: Path) -> None:
     """The operator's account is opened, and the link read, when the visitor comes: not before, and by that kernel."""
     with (
         LocalCluster() as cluster,
@@ -80,14 +80,14 @@ def test_a_kernel_heated_up_ahead_shows_the_page_of_its_visitor(page: Page, fold
         expect(page.get_by_test_id("link-note")).to_contain_text("PyTorch")
         expect(page.get_by_test_id("hours")).to_have_value("3")
         wire = Wire(page)
-        assert_guarded(wire, tmp_path / "marker")
+        assert_guarded(wire)
         assert wire.answers("execute_request", {"code": "1", "silent": False}, "execute_reply") == []
         wire.close()
         page.goto("about:blank")
         wait_until(lambda: not any(kernel.is_running() for kernel in heated), "the visitor's kernel to end")
 
 
-def test_the_page_in_a_jupyter_server(page: Page, folder: Path, tmp_path: Path) -> None:
+def test_the_page_in_a_jupyter_server(page: Page, folder: Path) -> None:
     """As on Binder: behind a base address and a login token, with our template, options, guard and farewell."""
     shutil.copy(ROOT / "dashboard.ipynb", folder)
     templates = folder / "jupyter" / "voila" / "templates"
@@ -108,7 +108,7 @@ def test_the_page_in_a_jupyter_server(page: Page, folder: Path, tmp_path: Path) 
         assert "enter" not in page.url
         kernels = server.children()
         wire = Wire(page, base="/user/me/")
-        assert_guarded(wire, tmp_path / "marker")
+        assert_guarded(wire)
         wire.close()
         page.goto("about:blank")
         wait_until(lambda: not any(kernel.is_running() for kernel in kernels), "the visitor's kernel to end")
