@@ -133,6 +133,15 @@ def test_jupyterlab_ends_gently_when_the_machine_is_taken_away(container: Contai
     assert "The app has ended with exit code 0." in container.output
 
 
+def test_jupyterlab_that_nobody_uses_ends_and_the_session_with_it(container: Container, lab: Mapping[str, str]) -> None:
+    """The longest of all tests: JupyterLab counts in minutes, and looks once a minute."""
+    container.start({**lab, "RUN_QARNOT_IDLE_MINUTES": "1"})
+    container.wait_for(f"http://localhost:{container.port}/lab?token=", 60)
+    container.wait_for("No kernels for", 200)
+    assert container.wait() == 0
+    assert "The app has ended with exit code 0." in container.output
+
+
 def enter(session: Session, private: Path, command: str) -> tuple[int, str]:
     line = ssh_line(session.container, private, USER.pw_name, command)
     done = subprocess.run(line, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=20, check=False)
