@@ -127,7 +127,7 @@ class Manager:
         self._queue.remove(run)
         if run.deleted:
             self._forget(run.task)
-        else:
+        elif self.tasks.find(run.task.uuid):
             self._forget_later(run.task)
         self._complete(self.jobs.find(run.task.job or ""))
         self._queue.look()
@@ -151,10 +151,11 @@ class Manager:
 
     def delete(self, task: Task) -> None:
         """Forget a task; abort it before if it is running."""
-        if run := self.run_of(task):
+        run = self.run_of(task)
+        if run and not task.is_final:
             run.deleted = True
             run.cancel(tasks.DELETING)
-        else:
+        else:  # it may have ended a moment ago, and its machines still be tidied up
             self._forget(task)
         self._silence(task.uuid)
 
