@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import random
 import threading
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from run_qarnot.cluster.storage_cors import Rule
 from run_qarnot.cluster.storage_disk import Disk
 from run_qarnot.cluster.storage_door import Door
 from run_qarnot.cluster.storage_parts import Parts
+from run_qarnot.cluster.storage_read import pieces
 from run_qarnot.cluster.storage_server import Server
 
 
@@ -132,17 +132,24 @@ class Storage:
             if name.startswith(prefix):
                 yield StoredObject(bucket, name, key.etag, key.size)
 
-    def read(self, stored: StoredObject) -> bytes | None:
-        key = self._backend.get_object(stored.bucket, stored.key)
-        return key.value if key else None
+    def read(self, stored: StoredObject, target: Path) -> bool:
+        """Write an object into a file; False when it was deleted since it was listed."""
+        key = self.find(stored.bucket, stored.key)
+        if key is None:
+            return False
+        with target.open("wb") as file:
+            file.writelines(pieces(key, 0, key.size - 1))
+        return True
 
     def write(self, bucket: str, key: str, path: Path) -> int:
-        """Store a file; return its size. As moto does for any upload, the object passes through memory whole."""
-        content = path.read_bytes()
-        if not self.has_room(len(content)):
+        """Store a file; return its size."""
+        size = path.stat().st_size
+        if not self.has_room(size):
             raise QuotaError("The storage quota is full.")
-        etag = hashlib.md5(content, usedforsecurity=False).hexdigest()
-        self._backend.put_object(bucket, key, content, etag=etag, disable_notification=True)
+        with path.open("rb") as file:
+            content = self._parts.receive(file, size)
+        stored = self._backend.put_object(bucket, key, content, etag=content.md5, disable_notification=True)
+        content.put_into(stored)
         if self._disk:
             self._disk.keep(bucket, key)
-        return len(content)
+        return size

@@ -17,7 +17,7 @@ from run_qarnot.cluster.faults import LOST, RESET, TIMEOUT, Call, Fault, Faults
 from run_qarnot.cluster.signatures import is_signed
 from run_qarnot.cluster.storage_cors import Rule, by_rules, preflight
 from run_qarnot.cluster.storage_disk import Disk
-from run_qarnot.cluster.storage_parts import Parts
+from run_qarnot.cluster.storage_parts import LARGE, Parts
 from run_qarnot.cluster.storage_read import read_object
 from run_qarnot.cluster.storage_server import CutError
 
@@ -97,7 +97,10 @@ class Door:
             pieces = read_object(environ, stored, start_response)
             if pieces is not None:
                 return pieces
-        response = self._in_parts(environ, start_response, bucket, key)
+        if _is_large_object(environ):
+            response = self._in_one_piece(environ, start_response, bucket, key)
+        else:
+            response = self._in_parts(environ, start_response, bucket, key)
         if self._disk and environ["REQUEST_METHOD"] in {"PUT", "POST", "DELETE"}:
             self._disk.follow(bucket, key)
         return response
@@ -115,6 +118,32 @@ class Door:
             self._parts.finish(self._stock.find(bucket, key), joined, upload)
         else:
             self._parts.put_away(upload, int(query.get("partNumber", ["0"])[0]))
+        return response
+
+    def _in_one_piece(
+        self, environ: _Environ, start_response: _StartResponse, bucket: str, key: str
+    ) -> Iterable[bytes]:
+        """moto's answer; what was put is kept in a file, and moto gets nothing of it but its length and ETag."""
+        content = self._parts.receive(environ["wsgi.input"], int(environ["CONTENT_LENGTH"]))
+        if len(content) < int(environ["CONTENT_LENGTH"]):  # the client went away in the middle
+            content.path.unlink()
+            raise CutError
+        environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(), "0"
+        stored = False
+
+        def begin(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+            nonlocal stored
+            stored = status.startswith("200")
+            kept = [(name, value) for name, value in headers if not stored or name.lower() != "etag"]
+            return start_response(status, [*kept, *([("ETag", f'"{content.md5}"')] if stored else [])], *more)
+
+        response: Iterable[bytes] = self._moto(environ, begin)
+        if stored:
+            found = self._stock.find(bucket, key)
+            found._etag = content.md5
+            content.put_into(found)
+        else:
+            content.path.unlink()
         return response
 
     def _full(self, name: str, bucket: str, environ: _Environ) -> str | None:
@@ -155,6 +184,18 @@ def _answer_preflight(rules: list[Rule], environ: _Environ, start_response: _Sta
         return _refuse(start_response, s3_operations.STATUSES["AccessForbidden"], "AccessForbidden")
     start_response("200 OK", [*headers, ("Content-Length", "0")])
     return [b""]
+
+
+def _is_large_object(environ: _Environ) -> bool:
+    """Whether this puts a large object in one piece, as it is: without signatures between its chunks."""
+    query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+    return (
+        environ["REQUEST_METHOD"] == "PUT"
+        and int(environ.get("CONTENT_LENGTH") or 0) > LARGE
+        and not {"partNumber", "uploadId"} & query.keys()
+        and "HTTP_X_AMZ_COPY_SOURCE" not in environ
+        and "HTTP_X_AMZ_DECODED_CONTENT_LENGTH" not in environ
+    )
 
 
 def _into_path(environ: _Environ) -> None:

@@ -1,8 +1,9 @@
-"""Uploads in parts that never pass through memory whole.
+"""Large objects that never pass through memory whole.
 
-moto keeps every part in memory, and joins them there, three times over. So each part is moved to a file as soon as it
-has come, and the files are joined to one when the upload is complete. Files are opened only while they are read: there
-may be thousands.
+moto keeps every part of an upload in memory, and joins them there, three times over. So each part is moved to a file as
+soon as it has come, and the files are joined to one when the upload is complete. A large object that comes in one piece
+goes straight to a file, and moto is told of an empty one. Files are opened only while they are read: there may be
+thousands.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 
 from moto.s3.exceptions import EntityTooSmall, InvalidPart, MalformedXML
 
-_LARGE = 1 << 20
+LARGE = 1 << 20
 _SMALLEST_PART = 5 << 20
 _CHUNK = 1 << 20
 
@@ -45,14 +46,22 @@ class FileBuffer:
             self.path.unlink()
 
 
-class _Joined(bytes):
+class Content(bytes):
     """What moto is told that the content is: empty, but as long as the file that holds it."""
 
     path: Path
     size: int
+    md5: str
 
     def __len__(self) -> int:
         return self.size
+
+    def put_into(self, key: Any) -> None:
+        """Give moto's record of an object this content."""
+        with key.lock:
+            key._value_buffer.close()
+            key._value_buffer = FileBuffer(self.path)
+            key.contentsize = self.size
 
 
 class Parts:
@@ -63,7 +72,7 @@ class Parts:
     def put_away(self, upload: Any, number: int) -> None:
         """Move a part that has just come to a file."""
         part = upload.parts.get(number)
-        if part is None or part.contentsize < _LARGE or isinstance(part._value_buffer, FileBuffer):
+        if part is None or part.contentsize < LARGE or isinstance(part._value_buffer, FileBuffer):
             return
         path = self._new()
         with part.lock:
@@ -73,9 +82,21 @@ class Parts:
             part._value_buffer.close()
             part._value_buffer = FileBuffer(path)
 
-    def prepare(self, upload: Any) -> list[_Joined]:
+    def receive(self, stream: Any, length: int) -> Content:
+        """Bring what is read from a stream into a file of ours; it may end before `length`."""
+        content, digest, left = Content(), hashlib.md5(usedforsecurity=False), length
+        content.path = self._new()
+        with content.path.open("wb") as file:
+            while left and (data := stream.read(min(left, _CHUNK))):
+                digest.update(data)
+                file.write(data)
+                left -= len(data)
+        content.size, content.md5 = length - left, digest.hexdigest()
+        return content
+
+    def prepare(self, upload: Any) -> list[Content]:
         """Before an upload is completed: make moto join it our way. The list gets the content, once it is joined."""
-        joined: list[_Joined] = []
+        joined: list[Content] = []
 
         def complete(wanted: Iterable[tuple[int, str]]) -> tuple[bytes, str, None]:
             content, etag = self._join(upload, list(wanted))
@@ -85,7 +106,7 @@ class Parts:
         upload.complete = complete
         return joined
 
-    def _join(self, upload: Any, wanted: list[tuple[int, str]]) -> tuple[_Joined, str]:
+    def _join(self, upload: Any, wanted: list[tuple[int, str]]) -> tuple[Content, str]:
         """moto's own checks and ETag: the MD5 of the parts' MD5s, and their number."""
         if not wanted:
             raise MalformedXML
@@ -95,7 +116,7 @@ class Parts:
                 raise InvalidPart
         if any(part.contentsize < _SMALLEST_PART for part in parts[:-1]):
             raise EntityTooSmall
-        content = _Joined()
+        content = Content()
         content.path, content.size = self._new(), sum(part.contentsize for part in parts)
         digest = hashlib.md5(usedforsecurity=False)
         with content.path.open("wb") as file:
@@ -106,12 +127,10 @@ class Parts:
                     shutil.copyfileobj(part._value_buffer, file, _CHUNK)
         return content, f"{digest.hexdigest()}-{len(parts)}"
 
-    def finish(self, key: Any, joined: list[_Joined], upload: Any) -> None:
+    def finish(self, key: Any, joined: list[Content], upload: Any) -> None:
         """After it: give the object its content, and forget the parts."""
         for content in joined:
-            with key.lock:
-                key._value_buffer.close()
-                key._value_buffer = FileBuffer(content.path)
+            content.put_into(key)
             upload.dispose()
 
     def _new(self) -> Path:

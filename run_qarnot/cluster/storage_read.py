@@ -42,7 +42,7 @@ def read_object(environ: dict[str, Any], key: Any, start_response: Callable[...,
     if wanted:
         headers["Content-Range"] = f"bytes {first}-{last}/{key.size}"
     start_response("206 Partial Content" if wanted else "200 OK", list(headers.items()))
-    return _pieces(key, first, last)
+    return pieces(key, first, last)
 
 
 def _span(wanted: re.Match[str] | None, size: int) -> tuple[int, int] | None:
@@ -57,7 +57,8 @@ def _span(wanted: re.Match[str] | None, size: int) -> tuple[int, int] | None:
     return span if span[0] <= span[1] else None
 
 
-def _pieces(key: Any, first: int, last: int) -> Iterator[bytes]:
+def pieces(key: Any, first: int, last: int) -> Iterator[bytes]:
+    """Yield the bytes of an object from `first` to `last`, without copying it whole."""
     position = first
     while position <= last:
         with key.lock:  # the buffer has one position for all readers

@@ -101,11 +101,9 @@ class Workspace:
         target.parent.mkdir(parents=True, exist_ok=True)
         if not target.parent.resolve().is_relative_to(self.job.resolve()):
             raise OSError(f"{path} leads out of the job folder")  # through a link that the task itself made
-        content = self._storage.read(stored)
-        if content is None:
-            return  # deleted since it was listed
         part = target.with_name(f".{target.name[:100]}.part")
-        part.write_bytes(content)
+        if not self._storage.read(stored, part):
+            return
         part.replace(target)
         self._fetched[path] = stored
         self._untouched[path] = _mark(target.stat())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -95,6 +97,45 @@ def test_nothing_listens_but_on_this_machine_and_idleness_is_cheap(keys_folder: 
         assert len(listening) == 3, "the API, storage, and port 22 of the task"
         assert door.forwarder_port in {address.port for address in listening}
         assert process.cpu_percent(interval=3) <= 1.0
+
+
+def test_large_objects_need_no_memory(tmp_path: Path) -> None:
+    """One PUT, the way into a task, and the way out of it."""
+    size, large = 300_000_000, tmp_path / "large"
+    with large.open("wb") as file:
+        file.truncate(size)
+        file.write(b"not only zeros")
+    with program() as cluster:
+        connection = connect(cluster)
+        bucket = connection.create_bucket("large-in")
+        connection.s3client.put_object(Bucket="large-in", Key="warm-up", Body=b"x" * 2_000_000)
+        before = _most_memory(cluster.process.pid)
+        with large.open("rb") as file:
+            etag = connection.s3client.put_object(Bucket="large-in", Key="large", Body=file, Metadata={"a": "b"})[
+                "ETag"
+            ]
+        about = connection.s3client.head_object(Bucket="large-in", Key="large")
+        assert (about["ContentLength"], about["ETag"], about["Metadata"]) == (large.stat().st_size, etag, {"a": "b"})
+        assert etag.strip('"') == _md5(large)
+        task = command(connection, "cp large copy; echo y >> copy")
+        task.resources, task.results = [bucket], connection.create_bucket("large-out")
+        task.submit()
+        assert ended(task, 120) == "Success"
+        assert keys(connection.retrieve_bucket("large-out")) == {"copy"}
+        connection.s3client.download_file("large-out", "copy", str(tmp_path / "copy"))
+        assert (tmp_path / "copy").stat().st_size == large.stat().st_size + 2
+        assert _most_memory(cluster.process.pid) - before < 64 << 20
+
+
+def _most_memory(pid: int) -> int:
+    found = re.search(r"VmHWM:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
+    assert found
+    return int(found[1]) * 1024
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "md5").hexdigest()
 
 
 def test_two_hundred_tasks_are_listed_at_once(cluster: LocalCluster) -> None:
