@@ -12,6 +12,9 @@ from unicodedata import normalize
 from run_qarnot.errors import InputError
 from run_qarnot.names import check_key
 
+LARGE_BYTES = 8 << 20  # from here on a file travels in parts: the border, and the parts, of boto3 and the SDK
+MOST_PARTS = 10_000  # S3's rule
+
 # Names that Windows keeps for devices, also with an extension or spaces behind them.
 _RESERVED = re.compile(r"(?i)(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[\d¹²³])\s*(\..*)?")
 # Control characters, what Windows does not take, and what turns the direction of writing to hide an extension.

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-PART_BYTES = 8 << 20
-MOST_PARTS = 10_000  # S3's rule
+from run_qarnot.files import LARGE_BYTES, MOST_PARTS
+
+PART_BYTES = LARGE_BYTES
 BLOCK_BYTES = 1 << 20  # read from a disk at once
 
 _ETAG = re.compile(r"([0-9a-f]{32})(?:-([1-9]\d*))?")

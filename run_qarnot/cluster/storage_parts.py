@@ -13,6 +13,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -64,18 +65,30 @@ class Content(bytes):
             key.contentsize = self.size
 
 
+class _Settled(dict[int, Any]):
+    """moto's parts by number. It makes a part's ETag when it is first asked for, by whoever asks, and two who read the
+    same buffer at once get a wrong one: so it is made before anybody sees the part."""
+
+    def __setitem__(self, number: int, part: Any) -> None:
+        _ = part.etag
+        super().__setitem__(number, part)
+
+
 class Parts:
     def __init__(self, folder: Path) -> None:
         folder.mkdir()
         self._folder = folder
+        self._lock = threading.Lock()
 
     def put_away(self, upload: Any, number: int) -> None:
         """Move a part that has just come to a file."""
         part = upload.parts.get(number)
-        if part is None or part.contentsize < LARGE or isinstance(part._value_buffer, FileBuffer):
+        if part is None or part.contentsize < LARGE:
             return
-        path = self._new()
-        with part.lock:
+        with part.lock, contextlib.suppress(ValueError):  # closed: the upload was aborted meanwhile
+            if isinstance(part._value_buffer, FileBuffer):
+                return
+            path = self._new()
             part._value_buffer.seek(0)
             with path.open("wb") as file:
                 shutil.copyfileobj(part._value_buffer, file, _CHUNK)
@@ -95,7 +108,10 @@ class Parts:
         return content
 
     def prepare(self, upload: Any) -> list[Content]:
-        """Before an upload is completed: make moto join it our way. The list gets the content, once it is joined."""
+        """Before an upload gets a part or is completed: make moto do it our way. The list gets the joined content."""
+        with self._lock:
+            if not isinstance(upload.parts, _Settled):
+                upload.parts = _Settled(upload.parts)
         joined: list[Content] = []
 
         def complete(wanted: Iterable[tuple[int, str]]) -> tuple[bytes, str, None]:

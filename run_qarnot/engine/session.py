@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING
 from run_qarnot import keys, start, times
 from run_qarnot.catalog.apps import BUILTIN, App
 from run_qarnot.catalog.hooks import Panel
+from run_qarnot.cloud.direct import DirectUpload
 from run_qarnot.cloud.facts import TaskFacts
 from run_qarnot.engine import output
 from run_qarnot.engine.decide import Steps, decide, observe
+from run_qarnot.engine.inputs import Inputs
 from run_qarnot.engine.leftovers import deletable_buckets
 from run_qarnot.engine.news import News
 from run_qarnot.engine.patience import patiently, pauses
@@ -266,20 +268,38 @@ class Session:
             self._wake.set()
         await self._close_job()
 
-    async def add(self, uploads: Sequence[Upload], *, replace: bool = False) -> None:
+    @property
+    def inputs(self) -> Inputs | None:
+        """The bucket to which files can be added now, if there is one."""
+        bucket = self.view.inputs
+        if self.view.is_over or bucket is None or self.facts is None:
+            return None
+        return Inputs(self._cloud.storage, bucket, is_own=bucket in TaskPlan.bucket_names(self.view.name))
+
+    async def add(
+        self, uploads: Sequence[Upload], *, direct: Sequence[DirectUpload] = (), replace: bool = False
+    ) -> None:
         """Add files to the inputs, and have them sent to the machine if it runs.
 
         It is saved before: the machine gets every resource that has changed, and its own results are among them, for
         the case of a preemption (`cloud.sdk`). What was saved a moment ago does no harm there; older work would.
 
+        Arguments:
+            uploads: files of this computer.
+            direct: files that `inputs` began, and whose parts a browser has sent.
+            replace: files of the same names are replaced.
+
         Raises:
-            InputError: another file of that name is there, and `replace` is false; nothing was sent.
+            InputError: another file of that name is there, and `replace` is false. Then none of `direct` is added; if
+                it is one of `uploads`, nothing is. Asking again sends nothing twice.
             SessionError: it is over, or could not be saved; then the files are in the bucket, not on the machine.
         """
         if self.view.is_over or self.view.inputs is None or self.facts is None:
             raise SessionError("too-late", name=self.view.name)
         with self._news.doing("Uploading…") as tell:
             await upload(self._cloud.storage, self.view.inputs, uploads, tell, replace=replace)
+            if direct:
+                await asyncio.to_thread(self._cloud.storage.complete, self.view.inputs, direct, replace=replace)
         if self.view.state in _RUNNING:
             await self.save()
             await self._account.call(self._cloud.refresh_resources, self.facts)

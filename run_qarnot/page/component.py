@@ -41,6 +41,13 @@ class Fields:
             raise HostileInput(name)
         return value
 
+    def texts(self, name: str, most: int, longest: int) -> list[str]:
+        """A list of at most so many texts."""
+        value = self._data.get(name)
+        if not isinstance(value, list) or len(value) > most:
+            raise HostileInput(name)
+        return [Fields({"": item}).text("", longest) for item in value]
+
     def whole(self, name: str) -> int:
         """A number of at least 0 without fraction, as JavaScript can hold it exactly."""
         value = self._data.get(name)
@@ -57,8 +64,8 @@ class Fields:
     def value(self, name: str, longest: int = 10_000) -> str | bool | float | list[str]:
         """What a form field of any kind may hold."""
         value = self._data.get(name)
-        if isinstance(value, list) and len(value) <= 1000:
-            return [Fields({"": item}).text("", longest) for item in value]
+        if isinstance(value, list):
+            return self.texts(name, 1000, longest)
         if isinstance(value, bool) or (isinstance(value, int | float) and math.isfinite(value)):
             return value
         return self.text(name, longest)
@@ -105,8 +112,9 @@ class Component(VuetifyTemplate):  # type: ignore[misc,unused-ignore]
 
 @functools.cache
 def _template(source: Path) -> Template:
-    """The file, with what all components share in front of its script; one for all components of a kind."""
-    shared = source.with_name("shared.js").read_text(encoding="utf-8")
+    """The file, with `shared.js` and what it has in a script of its own in front; one for all components of a kind."""
+    scripts = [script for script in (source.with_name("shared.js"), source.with_suffix(".js")) if script.exists()]
+    shared = "".join(script.read_text(encoding="utf-8") for script in scripts)
     text = source.read_text(encoding="utf-8").replace("<script>\n", f"<script>\n{shared}", 1)
     return Template(template=text, source_url=source.name)
 

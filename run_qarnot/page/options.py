@@ -6,20 +6,27 @@ from typing import Any
 
 TEMPLATE = "run-qarnot"
 
-CONTENT_SECURITY_POLICY = "; ".join(
-    (
-        "default-src 'self'",
-        "script-src 'self' 'unsafe-inline' blob:",  # Voila's inline scripts; ipyvue compiles into blobs
-        "style-src 'self' 'unsafe-inline'",
-        "img-src 'self' data: blob:",
-        "font-src 'self' data:",
-        "connect-src 'self' blob:",
-        "object-src 'none'",
-        "base-uri 'self'",
-        "form-action 'self'",
-        "frame-ancestors 'self'",
+
+def content_security_policy(storage: str | None = None) -> str:
+    """Return what the page may load and where it may connect: to our server alone.
+
+    Arguments:
+        storage: the one exception, the origin of the cluster's storage: large files go straight there.
+    """
+    return "; ".join(
+        (
+            "default-src 'self'",
+            "script-src 'self' 'unsafe-inline' blob:",  # Voila's inline scripts; ipyvue compiles into blobs
+            "style-src 'self' 'unsafe-inline'",
+            "img-src 'self' data: blob:",
+            "font-src 'self' data:",
+            " ".join(("connect-src 'self' blob:", *filter(None, [storage]))),
+            "object-src 'none'",
+            "base-uri 'self'",
+            "form-action 'self'",
+            "frame-ancestors 'self'",
+        )
     )
-)
 
 
 def voila_options() -> dict[str, Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import importlib
 import ipaddress
 import logging
 import os
@@ -30,7 +31,7 @@ from voila.tornado.handler import TornadoVoilaHandler
 
 from run_qarnot.errors import InputError, RunQarnotError
 from run_qarnot.page import download_route
-from run_qarnot.page.options import CONTENT_SECURITY_POLICY, TEMPLATE, kernel_options, voila_options
+from run_qarnot.page.options import TEMPLATE, content_security_policy, kernel_options, voila_options
 from run_qarnot.redact import RedactingFormatter
 from run_qarnot.settings import Settings, packaged_file, read_settings
 
@@ -86,6 +87,8 @@ class Dashboard(Voila):  # type: ignore[misc,unused-ignore]
 
     sockets: list[socket.socket]
     downloads: Path
+    settings: Settings
+    page_headers: dict[str, str]
     page_opened_by: Any = None
 
     def init_handlers(self) -> list[Any]:
@@ -108,14 +111,25 @@ class Dashboard(Voila):  # type: ignore[misc,unused-ignore]
                 loop.add_signal_handler(number, ended.set)
         server = tornado.httpserver.HTTPServer(self.app)
         server.add_sockets(self.sockets)
+        allowing = asyncio.create_task(self._allow_storage())
         try:
             self._announce()
             await ended.wait()
         finally:
+            allowing.cancel()
             server.stop()
             await self.kernel_manager.shutdown_all(now=False)
             await server.close_all_connections()
             shutil.rmtree(self.connection_dir, ignore_errors=True)
+
+    async def _allow_storage(self) -> None:
+        """Let pages that are opened from now on send files straight to the storage; before, they go through a kernel.
+
+        The engine is loaded and the cluster asked in threads: nobody waits for that.
+        """
+        engine = await asyncio.to_thread(importlib.import_module, "run_qarnot.engine.origin")
+        origin = await engine.find_storage_origin(self.settings)
+        self.page_headers["Content-Security-Policy"] = content_security_policy(origin)
 
     def _announce(self) -> None:
         """Say where the page is: from here on, connections are accepted and answered."""
@@ -169,13 +183,14 @@ def _make_app(
     app.notebook_path = str(notebook)
     app.ip, app.port = ip, sockets[0].getsockname()[1]
     app.token = settings.login_token or ""
-    app.sockets, app.downloads = sockets, downloads
+    app.sockets, app.downloads, app.settings = sockets, downloads, settings
+    app.page_headers = {
+        "Content-Security-Policy": content_security_policy(),
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
     app.tornado_settings = {
-        "headers": {
-            "Content-Security-Policy": CONTENT_SECURITY_POLICY,
-            "Referrer-Policy": "no-referrer",
-            "X-Content-Type-Options": "nosniff",
-        },
+        "headers": app.page_headers,
         # only names of this machine: else a foreign page could reach us by DNS rebinding (reference §7)
         "allow_remote_access": not is_loopback(ip),
         "local_hostnames": ["localhost"],

@@ -74,6 +74,7 @@ class Sessions:
         self._show()
         for card in self._cards:
             card.follow()
+            self._tasks.spawn(card.look_back(), card.failed)
 
     def clear(self) -> None:
         """Let go of all."""

@@ -4,6 +4,8 @@ The browser sends parts of 4 MiB, each with its offset, and keeps four of them o
 begins where the file ends, and answer with how much we have; whatever was lost is then sent again. Memory stays
 constant, and a cut of the connection costs nothing. Every value comes from the browser and is checked here.
 
+A file that goes straight to the bucket is in the same list, but its bytes are not here: `Incoming.direct` knows them.
+
 What lies on the disk is named by number, never by the visitor; the folder is private and goes with the kernel.
 """
 
@@ -16,11 +18,15 @@ import weakref
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from itertools import count
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from run_qarnot.errors import InputError, TransferError
 from run_qarnot.names import check_key
+
+if TYPE_CHECKING:
+    from run_qarnot.engine.inputs import DirectUpload
 
 PART_BYTES = 4 * 1024 * 1024
 WINDOW = 4
@@ -30,8 +36,9 @@ _SPARE_BYTES = 64 * 1024 * 1024  # of the disk, left to others
 
 
 class Arrival(StrEnum):
-    """How far a file is."""
+    """How far a file is. `UNFINISHED` is what an earlier page began: the person can choose it again."""
 
+    UNFINISHED = "unfinished"
     COMING = "coming"
     HERE = "here"
     BROKEN = "broken"
@@ -44,11 +51,12 @@ class Trouble(StrEnum):
     SHORT = "short"  # the browser said that it was all, and it was not
     UNREADABLE = "unreadable"  # the browser cannot read it any more: it was changed, moved or deleted
     DISK = "disk"
+    STORAGE = "storage"  # the bucket did not take or confirm it
 
 
 @dataclass
 class Incoming:
-    """One file: `received` of `size` bytes are in `path`."""
+    """One file: `received` of `size` bytes are in `path`; all of them are in the bucket if it is `direct`."""
 
     id: int
     key: str
@@ -58,6 +66,7 @@ class Incoming:
     arrival: Arrival = Arrival.COMING
     trouble: Trouble = Trouble.NONE
     stream: BinaryIO | None = field(default=None, repr=False)
+    direct: DirectUpload | None = None
 
     def close(self) -> None:
         if self.stream is not None:
@@ -90,24 +99,60 @@ class Uploads:
     def __iter__(self) -> Iterator[Incoming]:
         return iter(self._files.values())
 
+    def find(self, number: int) -> Incoming | None:
+        """Return a file of the list."""
+        return self._files.get(number)
+
     def begin(self, number: int, name: str, size: int) -> Incoming:
-        """Expect a file.
+        """Expect a file whose bytes come here.
 
         Raises:
             InputError: its name cannot be stored, or is there already; nothing is expected then.
             TransferError: the disk has no room for it.
         """
+        incoming = self.expect(number, name, size)
+        try:
+            self.open(incoming)
+        except BaseException:
+            self.remove(number)
+            raise
+        return incoming
+
+    def expect(self, number: int, name: str, size: int) -> Incoming:
+        """Put a file into the list, in place of an unfinished one of its name; its bytes may go elsewhere.
+
+        Raises:
+            InputError: its name cannot be stored, or is there already.
+        """
+        key = check_key(name)
+        for other in [other for other in self if other.key == key and other.arrival is Arrival.UNFINISHED]:
+            self.remove(other.id)
         if number in self._files or len(self._files) >= MOST_FILES:
             raise InputError("file-twice", field="upload", name=name[:120])
-        key = check_key(name)
         if any(other.key == key for other in self):
             raise InputError("file-twice", field="upload", name=key)
-        if shutil.disk_usage(self.folder).free < size + _SPARE_BYTES:
-            raise TransferError("upload", field="upload", name=key, problem="there is no room for it on this machine")
-        path = self.folder / f"{number}"
-        incoming = Incoming(number, key, size, path, stream=path.open("xb"))
+        incoming = Incoming(number, key, size, self.folder / f"{number}")
         self._files[number] = incoming
         return incoming
+
+    def open(self, incoming: Incoming) -> None:
+        """Take the bytes of a file here, from its beginning.
+
+        Raises:
+            TransferError: the disk has no room for it.
+        """
+        if shutil.disk_usage(self.folder).free < incoming.size + _SPARE_BYTES:
+            problem = "there is no room for it on this machine"
+            raise TransferError("upload", field="upload", name=incoming.key, problem=problem)
+        incoming.stream, incoming.received, incoming.direct = incoming.path.open("wb"), 0, None
+
+    def show_unfinished(self, keys: Iterable[str]) -> None:
+        """List what an earlier page began, unless it is in the list. Numbers of browsers are far above ours."""
+        there = {incoming.key for incoming in self}
+        free = (number for number in count(1) if number not in self._files)
+        for key in sorted(set(keys) - there)[:MOST_FILES]:
+            number = next(free)
+            self._files[number] = Incoming(number, key, 0, self.folder / f"{number}", arrival=Arrival.UNFINISHED)
 
     def part(self, number: int, offset: int, data: memoryview | bytes) -> int:
         """Append a part if it fits; return how many bytes of the file are here.
@@ -147,6 +192,11 @@ class Uploads:
         else:
             self.fail(number, Trouble.SHORT)
 
+    def arrived(self, incoming: Incoming) -> None:
+        """All of a direct file is in the bucket."""
+        if incoming.arrival is Arrival.COMING:
+            incoming.arrival, incoming.received = Arrival.HERE, incoming.size
+
     def fail(self, number: int, trouble: Trouble) -> None:
         """Something went wrong with a file; what has arrived of it stays, for `retry`."""
         incoming = self._files.get(number)
@@ -164,23 +214,22 @@ class Uploads:
         incoming = self._files.get(number)
         if incoming is None or incoming.arrival is not Arrival.BROKEN:
             return
-        try:
-            stream = incoming.path.open("r+b")
-            stream.truncate(incoming.received)  # a write that failed may have left a piece
-            stream.seek(incoming.received)
-        except OSError as error:
-            problem = error.strerror or "the disk does not take it"
-            raise TransferError("upload", field="upload", name=incoming.key, problem=problem) from error
-        incoming.stream, incoming.arrival, incoming.trouble = stream, Arrival.COMING, Trouble.NONE
+        if incoming.path.exists():  # its bytes come here
+            try:
+                incoming.stream = _open_at(incoming.path, incoming.received)
+            except OSError as error:
+                problem = error.strerror or "the disk does not take it"
+                raise TransferError("upload", field="upload", name=incoming.key, problem=problem) from error
+        incoming.arrival, incoming.trouble = Arrival.COMING, Trouble.NONE
 
-    def remove(self, number: int) -> None:
-        """Forget a file, and erase it unless a session still needs it."""
+    def remove(self, number: int) -> Incoming | None:
+        """Forget a file, and erase it here unless a session still needs it; return what it was."""
         incoming = self._files.pop(number, None)
-        if incoming is None:
-            return
-        incoming.close()
-        if incoming.path not in self._kept:
-            incoming.path.unlink(missing_ok=True)
+        if incoming is not None:
+            incoming.close()
+            if incoming.path not in self._kept:
+                incoming.path.unlink(missing_ok=True)
+        return incoming
 
     def keep(self) -> None:
         """Do not erase what is here now before the page ends: a session reads it."""
@@ -195,3 +244,11 @@ class Uploads:
     def clear(self) -> None:
         """Forget all files."""
         self.restore(())
+
+
+def _open_at(path: Path, offset: int) -> BinaryIO:
+    """Open a file to be gone on with."""
+    stream = path.open("r+b")
+    stream.truncate(offset)  # a write that failed may have left a piece
+    stream.seek(offset)
+    return stream

@@ -108,6 +108,8 @@ WORDS: Table = {
         "left": "left",
         "broken_short": "It did not arrive in full.",
         "broken_unreadable": "The browser cannot read it any more. If it was changed or moved, choose it again.",
+        "broken_storage": "The storage does not answer any more. What has arrived there is kept.",
+        "unfinished": "It is not in the session's files in full. Choose it again: it goes on where it stopped.",
         "broken_disk": "This machine's disk does not take it.",
         "close": "Close",
     },

@@ -101,6 +101,8 @@ WORDS: Table = {
         "left": "restantes",
         "broken_short": "Il n’est pas arrivé en entier.",
         "broken_unreadable": "Le navigateur ne peut plus le lire. S’il a été modifié ou déplacé, choisissez-le encore.",
+        "broken_storage": "Le stockage ne répond plus. Ce qui y est arrivé est gardé.",
+        "unfinished": "Il n’est pas arrivé en entier. Choisissez-le de nouveau : il reprend où il s’était arrêté.",
         "broken_disk": "Le disque de cette machine ne l’accepte pas.",
         "close": "Fermer",
     },

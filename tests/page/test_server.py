@@ -20,6 +20,7 @@ import pytest
 from support.repository import ROOT
 from support.waiting import wait_until
 
+from run_qarnot.cluster import LocalCluster
 from run_qarnot.errors import InputError
 from run_qarnot.page import server
 from run_qarnot.settings import Settings
@@ -34,7 +35,10 @@ class Site:
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         self.ending: tuple[int, str, str] | None = None
         self.temporary = Path(tempfile.mkdtemp(prefix="rq-"))  # short, as usual: paths of sockets have a limit
-        environment = {**kept, "PYTHONPATH": str(ROOT), "TMPDIR": str(self.temporary), **variables}
+        environment = {**kept, "PYTHONPATH": str(ROOT), "TMPDIR": str(self.temporary)} | {
+            "QARNOT_CLUSTER_URL": "http://127.0.0.1:1",  # where nobody listens
+            **variables,
+        }
         command = [sys.executable, "-m", "run_qarnot.page.server", "--no-browser"]
         self.process = subprocess.Popen(
             command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -109,6 +113,31 @@ def test_the_page_has_what_it_needs_and_leaves_no_kernel(site: Site) -> None:
     farewell = f"/voila/api/shutdown/{kernel[1]}?_xsrf={cookie[1]}"
     assert site.get(farewell, "POST", Cookie=f"_xsrf={cookie[1]}")[0] == 204
     wait_until(lambda: not site.kernels(), "the kernel to end")
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({"QARNOT_STORAGE_URL": "https://storage.example.org/path"}, "'self' blob: https://storage.example.org"),
+        ({}, "'self' blob: {storage}"),
+    ],
+)
+def test_pages_may_connect_to_the_storage_and_nowhere_else(
+    make_site: Callable[..., Site], variables: dict[str, str], expected: str
+) -> None:
+    with LocalCluster() as cluster:
+        site = make_site(QARNOT_CLUSTER_URL=cluster.cluster_url, **variables)
+
+        def connect() -> str:
+            policy = site.get("/voila/api/nothing")[1]["Content-Security-Policy"]
+            return str(re.search(r"connect-src ([^;]*)", policy)[1])  # type: ignore[index]
+
+        wanted = expected.format(storage=cluster.storage_url)
+        wait_until(lambda: connect() == wanted, f"the policy to say {wanted}, not {connect()}")
+
+
+def test_without_a_storage_pages_may_connect_to_nobody_else(site: Site) -> None:
+    assert "connect-src 'self' blob:;" in site.get("/voila/api/nothing")[1]["Content-Security-Policy"]
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8866", "192.0.2.1"])

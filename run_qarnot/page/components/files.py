@@ -1,21 +1,39 @@
-"""Files on their way from the browser: the browser's half of `uploads` is in `files.vue`."""
+"""Files on their way from the browser: its half is in `files.vue` and `files.js`.
+
+Two ways: through the kernel (`uploads`), or, where there is a bucket already and the file is large, straight to it in
+parts that the browser sends to presigned addresses (`engine.inputs`). Which one works is the browser's to find out.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import traitlets
 
+from run_qarnot.errors import RunQarnotError, TransferError
+from run_qarnot.files import LARGE_BYTES, MOST_PARTS
 from run_qarnot.page.component import Buffers, Component, Fields, HostileInput, event
 from run_qarnot.page.rows import file_row
 from run_qarnot.page.tasks import Tasks
-from run_qarnot.page.uploads import PART_BYTES, WINDOW, Trouble, Uploads
+from run_qarnot.page.uploads import PART_BYTES, WINDOW, Arrival, Incoming, Trouble, Uploads
+
+if TYPE_CHECKING:
+    from run_qarnot.engine.inputs import Inputs
+
+_ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?|https?://\[[0-9a-f:]+\](:\d+)?")
+_DIGEST = re.compile(r"[0-9a-f]{32}")
 
 
 class Files(Component):
-    """A place to drop files, and the list of them. `compact`: in a session's card."""
+    """A place to drop files, and the list of them.
+
+    `compact`: in a session's card. `direct_bytes`: files of at least so many bytes go straight to the bucket if that
+    works; 0 means that there is none yet.
+    """
 
     source = Path(__file__).with_suffix(".vue")
 
@@ -23,25 +41,60 @@ class Files(Component):
     compact = traitlets.Bool(False).tag(sync=True)
     part_bytes = traitlets.Int(PART_BYTES).tag(sync=True)
     window = traitlets.Int(WINDOW).tag(sync=True)
+    direct_bytes = traitlets.Int(0).tag(sync=True)
 
-    def __init__(self, tasks: Tasks, uploads: Uploads, changed: Callable[[], None], *, compact: bool = False) -> None:
+    def __init__(
+        self,
+        tasks: Tasks,
+        uploads: Uploads,
+        changed: Callable[[], None],
+        *,
+        inputs: Callable[[], Inputs | None] | None = None,
+        compact: bool = False,
+    ) -> None:
         self._uploads = uploads
         self._changed = changed
-        super().__init__("files", tasks, compact=compact)
+        self._inputs = inputs or (lambda: None)
+        self._beginning: set[int] = set()
+        super().__init__("files", tasks, compact=compact, direct_bytes=LARGE_BYTES if inputs else 0)
+
+    # both ways
 
     @event
     def vue_begin(self, fields: Fields) -> None:
         """The browser is about to send a file."""
-        number = fields.whole("id")
+        self._take(fields, self._uploads.begin)
+
+    @event
+    def vue_expect(self, fields: Fields) -> None:
+        """The browser will send a file to the bucket, when it is its turn."""
+        if fields.whole("size") < LARGE_BYTES or not self.direct_bytes:
+            raise HostileInput("size")
+        self._take(fields, self._uploads.expect)
+
+    @event
+    def vue_unreadable(self, fields: Fields) -> None:
+        """The browser cannot read the file any more."""
+        self._uploads.fail(fields.whole("id"), Trouble.UNREADABLE)
+        self.show()
+
+    @event
+    def vue_retry(self, fields: Fields) -> None:
+        """The browser sends the rest of a file that broke off; it asks then how much of it has arrived."""
         try:
-            self._uploads.begin(number, fields.text("name", 4000), fields.whole("size"))
-        except HostileInput:
-            raise
-        except Exception:
-            self.call("refused", number)
-            raise
+            self._uploads.retry(fields.whole("id"))
         finally:
             self.show()
+
+    @event
+    def vue_remove(self, fields: Fields) -> None:
+        """Not wanted any more: what has arrived of it is erased, here or in the bucket."""
+        incoming = self._uploads.remove(fields.whole("id"))
+        self.show()
+        if incoming is not None:
+            self.tasks.spawn(self._free(incoming), self.failed)
+
+    # through the kernel
 
     @event
     def vue_part(self, fields: Fields, buffers: Buffers) -> None:
@@ -67,26 +120,133 @@ class Files(Component):
         self._uploads.finish(fields.whole("id"))
         self.show()
 
-    @event
-    def vue_unreadable(self, fields: Fields) -> None:
-        """The browser cannot read the file any more."""
-        self._uploads.fail(fields.whole("id"), Trouble.UNREADABLE)
-        self.show()
+    # straight to the bucket; each question may come twice, because the connection may have been away
 
     @event
-    def vue_retry(self, fields: Fields) -> None:
-        """The browser sends the rest of a file that broke off; answered by its next `query`."""
+    async def vue_direct(self, fields: Fields) -> None:
+        """Where does the browser go on? Answered with the size of the parts and those that have arrived, or null."""
+        number, origin = fields.whole("id"), fields.text("origin", 300)
+        incoming, inputs = self._coming(number), self._inputs()
+        if not _ORIGIN.fullmatch(origin) or number in self._beginning:
+            raise HostileInput("origin")
+        self._beginning.add(number)
         try:
-            self._uploads.retry(fields.whole("id"))
+            if inputs is not None:
+                incoming.direct = await inputs.begin(incoming.key, incoming.size, origin)
+        except RunQarnotError:
+            incoming.direct = None  # the storage does not do it: through us, then
         finally:
-            self.show()
+            self._beginning.discard(number)
+        if (direct := incoming.direct) is None:
+            self._answer(number, "direct", None)
+        elif self._uploads.find(number) is incoming:
+            self._answer(number, "direct", {"step": direct.part_size, "stored": dict(direct.stored)})
+        else:  # removed meanwhile
+            await self._free(incoming)
 
     @event
-    def vue_remove(self, fields: Fields) -> None:
-        self._uploads.remove(fields.whole("id"))
-        self.show()
+    async def vue_address(self, fields: Fields) -> None:
+        """Where does the browser send a part? Never a trait: the address is a secret for as long as it is good."""
+        number, part = fields.whole("id"), fields.whole("part")
+        direct = self._coming(number).direct
+        if direct is None or not 1 <= part <= MOST_PARTS:
+            raise HostileInput("part")
+        self._answer(number, f"address {part}", await asyncio.to_thread(direct.address, part))
+
+    @event
+    async def vue_arrived(self, fields: Fields) -> None:
+        """All parts are sent, the browser says; the storage is asked. Answered with whether it confirms that."""
+        number = fields.whole("id")
+        digests = fields.texts("digests", MOST_PARTS, 32)
+        found = self._uploads.find(number)
+        if found is not None and found.arrival is Arrival.HERE:  # asked again
+            self._answer(number, "arrived", True)
+            return
+        incoming = self._coming(number)
+        if incoming.direct is None or not all(map(_DIGEST.fullmatch, digests)):
+            raise HostileInput("digests")
+        try:
+            is_there = await asyncio.to_thread(incoming.direct.check, digests)
+        except TransferError:
+            self._lose(number)
+            return
+        if is_there:
+            self._uploads.arrived(incoming)
+            self.show()
+        self._answer(number, "arrived", is_there)
+
+    @event
+    def vue_lost(self, fields: Fields) -> None:
+        """The bucket could not be reached any more, for long."""
+        self._lose(fields.whole("id"))
+
+    @event
+    async def vue_through(self, fields: Fields) -> None:
+        """The bucket takes nothing from a page: the file comes through us, from its beginning."""
+        number = fields.whole("id")
+        incoming = self._coming(number)
+        direct = incoming.direct
+        if incoming.stream is None:
+            try:
+                self._uploads.open(incoming)
+            except TransferError:
+                self._uploads.fail(number, Trouble.DISK)
+                self.call("have", number, -1)
+                self.show()
+                raise
+        self._answer(number, "through", True)
+        if direct is not None:
+            await asyncio.to_thread(direct.abort)
+
+    async def find_unfinished(self) -> bool:
+        """List what an earlier page began to send to the bucket; return whether there is any.
+
+        Raises:
+            RunQarnotError: the storage does not say.
+        """
+        inputs = self._inputs()
+        names = await inputs.unfinished() if inputs is not None else []
+        if names:
+            self._uploads.show_unfinished(names)
+            self.show()
+        return bool(names)
 
     def show(self) -> None:
         """Show the list of files as it is, and what follows from it."""
         self.rows = [file_row(incoming) for incoming in self._uploads]
         self._changed()
+
+    def _take(self, fields: Fields, take: Callable[[int, str, int], Incoming]) -> None:
+        number = fields.whole("id")
+        try:
+            take(number, fields.text("name", 4000), fields.whole("size"))
+        except HostileInput:
+            raise
+        except Exception:
+            self.call("refused", number)
+            raise
+        finally:
+            self.show()
+
+    async def _free(self, incoming: Incoming) -> None:
+        """Free what has arrived of a file in the bucket, if anything may have."""
+        inputs = self._inputs()
+        if incoming.direct is not None:
+            await asyncio.to_thread(incoming.direct.abort)
+        elif incoming.arrival is Arrival.UNFINISHED and inputs is not None:
+            await inputs.forget(incoming.key)
+
+    def _coming(self, number: int) -> Incoming:
+        incoming = self._uploads.find(number)
+        if incoming is None or incoming.arrival is not Arrival.COMING:
+            self.call("have", number, -1)
+            raise HostileInput("id")
+        return incoming
+
+    def _lose(self, number: int) -> None:
+        self._uploads.fail(number, Trouble.STORAGE)
+        self.call("have", number, -1)
+        self.show()
+
+    def _answer(self, number: int, question: str, value: object) -> None:
+        self.call("answer", number, question, value)

@@ -60,6 +60,7 @@ class SessionCard(Component):
     folded = traitlets.Bool(False).tag(sync=True)
     files: Any = traitlets.Any().tag(sync=True, **widget_serialization)  # to be added while it runs
     can_add = traitlets.Bool(False).tag(sync=True)
+    unfinished = traitlets.Bool(False).tag(sync=True)  # files that an earlier page began to add
     results: Any = traitlets.Any().tag(sync=True, **widget_serialization)
     panels: Any = traitlets.Any().tag(sync=True, **widget_serialization)  # of plugins
     share: Any = traitlets.Any().tag(sync=True, **widget_serialization)
@@ -88,7 +89,7 @@ class SessionCard(Component):
         share = Share(tasks, lambda address: around.share(self, address))
         results = Results(tasks, session, downloads)
         self._uploads = Uploads(downloads.folder)
-        files = Files(tasks, self._uploads, self._show_can_add, compact=True)
+        files = Files(tasks, self._uploads, self._show_can_add, inputs=lambda: session.inputs, compact=True)
         panels = Panels(tasks, session, around.plugins_asked)
         parts = {"share": share, "results": results, "files": files, "panels": panels}
         super().__init__("session", tasks, folded=session.view.is_over, **parts)
@@ -106,6 +107,11 @@ class SessionCard(Component):
             self._open_log()
         if self._asking is None or self._asking.done():
             self._asking = self.tasks.spawn(self._keep_asking(), self.failed)
+
+    async def look_back(self) -> None:
+        """Find files that an earlier page began to add. That there may be some is not worth an error message."""
+        with contextlib.suppress(RunQarnotError):
+            self.unfinished = await self.files.find_unfinished()
 
     def rest(self) -> None:
         """Stop watching; the session goes on."""
@@ -173,9 +179,10 @@ class SessionCard(Component):
         replace = fields.flag("replace")
         if not self.can_add:
             raise HostileInput("add")
-        sent = list(self._uploads)
-        uploads = [Upload(incoming.path, incoming.key) for incoming in sent]
-        await self._while_busy("add", lambda: self.session.add(uploads, replace=replace))
+        sent = [incoming for incoming in self._uploads if incoming.arrival is Arrival.HERE]
+        uploads = [Upload(incoming.path, incoming.key) for incoming in sent if incoming.direct is None]
+        direct = [incoming.direct for incoming in sent if incoming.direct is not None]
+        await self._while_busy("add", lambda: self.session.add(uploads, direct=direct, replace=replace))
         for incoming in sent:  # and no others, which came meanwhile
             self._uploads.remove(incoming.id)
         self.files.show()
@@ -234,7 +241,7 @@ class SessionCard(Component):
         self._around.changed(before, view)
 
     def _show_can_add(self) -> None:
-        files = list(self._uploads)
+        files = [incoming for incoming in self._uploads if incoming.arrival is not Arrival.UNFINISHED]
         self.can_add = bool(files) and all(incoming.arrival is Arrival.HERE for incoming in files)
 
     def _react(self, view: SessionView) -> None:

@@ -1,0 +1,38 @@
+"""Where a browser finds the storage of a cluster: its address without path, as security policies name it."""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from urllib.parse import urlsplit
+
+import requests
+
+from run_qarnot.settings import Settings
+
+_TIMEOUT = (2.0, 4.0)  # seconds to connect, to answer
+_HOST = re.compile(r"[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]")  # nothing that could end a policy's word
+
+
+def storage_origin(settings: Settings) -> str | None:
+    """Return the storage's origin; the cluster tells everybody (`GET /settings`, §1.2 of the platform's reference).
+
+    Nobody answers, or something else than a web address: None. Blocks.
+    """
+    address: object = settings.storage_url
+    if address is None:
+        with suppress(requests.RequestException, ValueError, AttributeError):
+            verify = not settings.cluster_unsafe
+            answer = requests.get(f"{settings.cluster_url}/settings", timeout=_TIMEOUT, verify=verify)
+            address = answer.json().get("storage")
+    return origin_of(address) if isinstance(address, str) else None
+
+
+def origin_of(address: str) -> str | None:
+    """Return `scheme://host[:port]` of a web address, or None if it is none."""
+    with suppress(ValueError):
+        parts = urlsplit(address)
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+        if parts.scheme in {"http", "https"} and _HOST.fullmatch(host):
+            return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port is not None else "")
+    return None

@@ -1,0 +1,39 @@
+"""What is added to a session by a browser itself: its input bucket, written without a byte passing here."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from run_qarnot.cloud.direct import DirectUpload
+from run_qarnot.cloud.storage import Storage
+
+__all__ = ["DirectUpload", "Inputs"]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The input bucket of a session. All methods raise `RunQarnotError` when the storage does not do it."""
+
+    storage: Storage
+    bucket: str
+    is_own: bool  # made for this session; another one's rules are none of our business
+
+    async def begin(self, key: str, size: int, origin: str) -> DirectUpload:
+        """Begin the upload of a file, or go on with one that was broken off.
+
+        Arguments:
+            size: in bytes, at least `files.LARGE_BYTES`.
+            origin: of the page that will send it; a bucket of ours is told to take it from there.
+        """
+        if self.is_own:
+            await asyncio.to_thread(self.storage.allow_origin, self.bucket, origin)
+        return await asyncio.to_thread(self.storage.direct, self.bucket, key, size)
+
+    async def unfinished(self) -> list[str]:
+        """Return the names of files that were begun, by whomever, and are not complete."""
+        return await asyncio.to_thread(self.storage.unfinished, self.bucket)
+
+    async def forget(self, key: str) -> None:
+        """Free what has arrived of an unfinished file."""
+        await asyncio.to_thread(self.storage.forget_unfinished, self.bucket, key)
