@@ -226,13 +226,19 @@ class Page:
         }
 
     async def _restore_sessions(self) -> None:
-        """Find every session of the account again, with nothing but the token."""
+        """Find every session of the account again, with nothing but the token.
+
+        No card is made before the browser shows the page: while it loads, it does not find widgets that new ones refer
+        to, such as a template that several share, and shows an error in their place.
+        """
         account = self.account
         if account is None:
             return
         self.shell.finding = True
         try:
             found = await account.sessions()
+            if self.account_card.preset:  # else somebody has given a token
+                await self.shell.shown.wait()
         finally:
             self.shell.finding = False
         if account is self.account:

@@ -8,8 +8,10 @@ import pytest
 
 from page.support.pages import (
     FORM,
+    NAME,
     cards,
     play,
+    play_with_account,
     reasons,
     settings_of,
     sign_in,
@@ -80,6 +82,28 @@ def test_a_page_ahead_of_its_visitor_asks_nobody_until_he_is_there(cluster: Loca
         tell(page.shell, "arrive", {"query": "opt-image=base"})  # once only
         assert page.form.image == "torch"
 
+    play(scene, settings_of(cluster, cluster.token))
+
+
+def test_with_the_operators_token_no_card_is_made_before_the_browser_shows_the_page(cluster: LocalCluster) -> None:
+    """A card that is made while the page loads may come out as an error, because it refers to widgets made before."""
+
+    async def earlier(page: Page) -> None:
+        await start(page, "sleep 60")
+        await until(lambda: cards(page)[NAME].session.view.id, "the session to be on the cluster")
+
+    async def scene(page: Page) -> None:
+        await until(lambda: cluster.control.count("POST", "/tasks/paginate"), "the sessions to be asked for")
+        assert page.account is not None
+        for _ in range(2):  # one call after the other: by then the sessions are known
+            await page.account.profiles()
+        assert cards(page) == {}
+        tell(page.shell, "ping")
+        await until(lambda: NAME in cards(page), "the card")
+        assert not page.shell.finding
+
+    play_with_account(earlier, cluster)
+    cluster.control.clear_calls()
     play(scene, settings_of(cluster, cluster.token))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -35,6 +36,7 @@ class Shell(Component):
 
     def __init__(self, tasks: Tasks, speak: Callable[[str], None], arrive: Callable[[str], None], **parts: Any) -> None:
         self.seen = time.monotonic()
+        self.shown = asyncio.Event()  # the browser has made all widgets that there were, and shows them
         self._speak = speak
         self._arrive = arrive
         super().__init__("shell", tasks, **parts)
@@ -43,6 +45,7 @@ class Shell(Component):
     def vue_ping(self, _fields: Fields) -> None:
         """Somebody looks at the page. Answered, because a dead kernel is silent otherwise."""
         self.seen = time.monotonic()
+        self.shown.set()
         self.call("pong")
 
     @event
