@@ -70,7 +70,7 @@ def dashboard(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -
 @pytest.fixture
 def card(page: Page, dashboard: Server, cluster: LocalCluster, storage: Any) -> Iterator[Locator]:
     """The card of the session, whose bucket is as it was made: empty, and closed to pages."""
-    for upload in storage.list_multipart_uploads(Bucket=BUCKET).get("Uploads", []):
+    for upload in unfinished(storage):
         storage.abort_multipart_upload(Bucket=BUCKET, Key=upload["Key"], UploadId=upload["UploadId"])
     for entry in storage.list_objects(Bucket=BUCKET).get("Contents", []):
         storage.delete_object(Bucket=BUCKET, Key=entry["Key"])
@@ -114,9 +114,13 @@ def held(storage: Any, key: str) -> bytes:
     return bytes(storage.get_object(Bucket=BUCKET, Key=key)["Body"].read())
 
 
+def unfinished(storage: Any) -> list[Any]:
+    return list(storage.list_multipart_uploads(Bucket=BUCKET).get("Uploads", []))
+
+
 def arrived(storage: Any) -> int:
     """How many parts the bucket has of unfinished uploads."""
-    uploads = storage.list_multipart_uploads(Bucket=BUCKET).get("Uploads", [])
+    uploads = unfinished(storage)
     return sum(
         len(storage.list_parts(Bucket=BUCKET, Key=upload["Key"], UploadId=upload["UploadId"]).get("Parts", []))
         for upload in uploads
@@ -234,14 +238,14 @@ def test_a_file_can_be_cancelled_and_one_that_was_left_unfinished_removed(
     expect(row(card, "large.bin")).to_contain_text(re.compile(r"MB / 42 MB · .*/s · .* left"))
     row(card, "large.bin").get_by_role("button", name="Cancel large.bin").click()
     expect(card.get_by_test_id("add-list")).to_have_count(0)
-    wait_until(lambda: arrived(storage) == 0, "its parts to be freed")
+    wait_until(lambda: not unfinished(storage), "its parts to be freed")
     cluster.control.reset()
     begun = storage.create_multipart_upload(Bucket=BUCKET, Key="left.bin")["UploadId"]
     storage.upload_part(Bucket=BUCKET, Key="left.bin", UploadId=begun, PartNumber=1, Body=bytes(PART))
     card = open_card(page, dashboard)
     row(card, "left.bin").get_by_role("button", name="Remove left.bin").click()
     expect(card.get_by_test_id("add-list")).to_have_count(0)
-    wait_until(lambda: arrived(storage) == 0, "what was left to be freed")
+    wait_until(lambda: not unfinished(storage), "what was left to be freed")
 
 
 def test_a_name_that_the_bucket_has_is_asked_about(card: Locator, storage: Any, tmp_path: Path) -> None:
