@@ -31,6 +31,7 @@ class TaskFacts:
     ended: datetime | None
     started: datetime | None  # when the present state began
     executed: float  # seconds, of all instances
+    until_started: float | None  # seconds from its creation until its machine ran; None where that cannot be told
     job: str | None
     labels: Mapping[str, str]
     constants: Mapping[str, str] = field(repr=False)  # the app's token, and secret options
@@ -67,6 +68,7 @@ def read_task(body: Mapping[str, Any]) -> TaskFacts:
         ended=read_time(body.get("endDate")),
         started=read_time(body.get("stateTransitionTime")),
         executed=_number(_mapping(body.get("status")).get("executionTimeSec")),
+        until_started=_until_started(body),
         job=str(body["jobUuid"]) if body.get("jobUuid") else None,
         labels={str(key): str(value) for key, value in _mapping(body.get("labels")).items()},
         constants={str(item.get("key")): str(item.get("value")) for item in body.get("constants") or []},
@@ -88,6 +90,25 @@ def read_time(text: object) -> datetime | None:
     """Read a time of the cluster; None for null, nonsense and the year 1."""
     time = times.from_text(str(text))
     return None if time is None or time.year == _NO_DATE_YEAR else time
+
+
+def _until_started(body: Mapping[str, Any]) -> float | None:
+    """Of a task with one instance and one attempt: by the state that it is in, or else by how long it did what.
+
+    While it runs, `stateTransitionTime` is when that began (§2.3). Once it is over, what is left of its whole time
+    without execution and upload (`status`, §2.4) was the waiting.
+    """
+    created, ended = read_time(body.get("creationDate")), read_time(body.get("endDate"))
+    status, attempts = _mapping(body.get("status")), [*_instances(body), *_completed(body)]
+    if created is None or len(attempts) != 1 or _integer(attempts[0].get("executionAttemptCount")) != 1:
+        return None
+    if body.get("state") == "FullyExecuting":
+        began = read_time(body.get("stateTransitionTime"))
+        return None if began is None else max((began - created).total_seconds(), 0.0)
+    executed, uploaded = (_integer(status.get(f"{phase}TimeSec")) for phase in ("execution", "upload"))
+    if ended is None or not executed:
+        return None
+    return max((ended - created).total_seconds() - executed - uploaded, 0.0)
 
 
 def _instances(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:

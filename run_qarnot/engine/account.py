@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ from run_qarnot.cloud.sdk import Cloud, first_profile
 from run_qarnot.engine.leftovers import LeftOver, delete_left_over, find_left_over
 from run_qarnot.engine.session import Session
 from run_qarnot.engine.successor import next_name, successor
+from run_qarnot.engine.usual import usual_seconds
 from run_qarnot.engine.watch import Watch
 from run_qarnot.errors import InputError, NotFoundError, RefusedError, SessionError
 from run_qarnot.files import Upload
@@ -102,6 +103,14 @@ class Account:
     async def sessions(self) -> list[Session]:
         """Return all sessions that this product started on the account, the newest first."""
         return [self._found(facts) for facts in await self.call(self.cloud.tasks)]
+
+    def usual_seconds(self, found: Iterable[Session]) -> dict[str, float]:
+        """Return by the id of an image how many seconds it usually takes until a machine runs it.
+
+        Arguments:
+            found: what `sessions` returned.
+        """
+        return usual_seconds(session.facts for session in found if session.facts is not None)
 
     async def find(self, text: str) -> Session:
         """Find a session by name, id, or a unique beginning of either. Of one name, the newest is meant.

@@ -203,6 +203,7 @@ class Page:
         if account is not None:
             self.tasks.spawn(account.close(), self.shell.failed)
         self.sessions.clear()
+        self.environment_card.usual = self.sessions.usual = {}
         self._starts.clear()
         self.uploads.clear()
         card = self.account_card
@@ -242,6 +243,8 @@ class Page:
         finally:
             self.shell.finding = False
         if account is self.account:
+            usual = account.usual_seconds(found)
+            self.environment_card.usual = self.sessions.usual = usual
             self.sessions.restore(found)
             self.start_card.resumable = self.sessions.resumable()
 

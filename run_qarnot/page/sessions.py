@@ -46,6 +46,7 @@ class Sessions:
         self._shell, self._tasks, self._catalog, self._downloads = shell, tasks, catalog, downloads
         self._changed = changed
         self._around = Around(self._told, again, restart, share, go_on, self._remove, plugins_asked)
+        self.usual: dict[str, float] = {}  # seconds until a machine runs, by image
         self._cards: list[SessionCard] = []
         self._others: list[SessionView] = []  # ended long ago: one can still continue from them
         self._resting = False
@@ -115,7 +116,8 @@ class Sessions:
     def _make_card(self, session: Session) -> SessionCard:
         image = self._catalog.images.get(session.view.image)
         title = image.name if image is not None else session.view.image
-        return SessionCard(self._tasks, session, title, self._downloads, self._around)
+        usual = self.usual.get(session.view.image, 0.0)
+        return SessionCard(self._tasks, session, title, self._downloads, self._around, usual)
 
     def _remove(self, card: SessionCard) -> None:
         """The session was deleted."""

@@ -172,3 +172,13 @@ def test_a_question_gives_the_focus_back_to_what_asked_it(page: Page, dashboard:
     expect(card.get_by_test_id("delete-keep")).to_be_focused()
     card.get_by_test_id("delete-keep").press("Enter")
     expect(card.get_by_test_id("delete")).to_be_focused()
+
+
+def test_an_environment_says_how_soon_it_is_usually_up(page: Page, dashboard: Server) -> None:
+    for name in ("usual-1", "usual-2"):
+        card = start(page, dashboard, "command&opt-command=sleep 1.5", name)
+        expect(card.get_by_test_id("state")).to_contain_text("Ended", timeout=30_000)
+    page.reload()
+    usual = page.get_by_test_id("image-command").get_by_test_id("usual")
+    expect(usual).to_contain_text("usually up in about 0.5 min")
+    expect(page.get_by_test_id("image-pytorch").get_by_test_id("usual"), "nothing is known of it").to_have_count(0)

@@ -2,10 +2,12 @@
 
 from datetime import UTC, datetime
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from run_qarnot.cloud.facts import read_task, read_time
+from run_qarnot.engine.usual import usual_seconds
 
 FIELDS = ["uuid", "name", "state", "creationDate", "endDate", "constants", "labels", "status", "errors", "resultBucket"]
 
@@ -25,3 +27,55 @@ def test_times_of_all_shapes():
 
 def test_constants_that_arrive_as_numbers_are_text():
     assert read_task({"constants": [{"key": "N", "value": 26}]}).constants == {"N": "26"}
+
+
+CREATED, RUNS, OVER = "2026-03-02T09:15:00Z", "2026-03-02T09:16:40Z", "2026-03-02T10:17:00Z"
+
+
+def task(state="Success", *, attempt=1, ended=OVER, executed=3600, uploaded=15, instances=1):
+    running = state == "FullyExecuting"
+    each = [{"executionAttemptCount": attempt}] * instances
+    return {
+        "state": state,
+        "creationDate": CREATED,
+        "stateTransitionTime": RUNS if running else ended,
+        "endDate": "0001-01-01T00:00:00Z" if running else ended,
+        "labels": {"rq-image": "base"},
+        "completedInstances": [] if running else each,
+        "status": {
+            "executionTimeSec": executed,
+            "uploadTimeSec": uploaded,
+            "runningInstancesInfo": {"perRunningInstanceInfo": each if running else []},
+        },
+    }
+
+
+@pytest.mark.parametrize("state", ["Success", "Failure", "Cancelled"])
+def test_how_long_it_took_until_its_machine_ran(state):
+    assert read_task(task("FullyExecuting")).until_started == 100
+    assert read_task(task(state)).until_started == 3720 - 3600 - 15
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        task("Submitted", ended=None),
+        task("FullyExecuting", attempt=2),
+        task(attempt=2),
+        task(instances=3),
+        task(executed=0),
+        task(ended=None),
+        {**task(), "creationDate": None},
+        {**task(), "status": None},
+    ],
+)
+def test_where_that_cannot_be_told_nothing_is_said(body):
+    assert read_task(body).until_started is None
+
+
+def test_usual_is_what_at_least_two_sessions_of_an_image_had():
+    slow = {**task(executed=3000), "labels": {"rq-image": "slow"}}
+    bodies = [task(), task(executed=3500), task(executed=3590), slow, {**task(), "labels": None}, task(attempt=2)]
+    assert usual_seconds(map(read_task, bodies)) == {"base": 115}
+    old = [task(executed=100)] * 20
+    assert usual_seconds(map(read_task, [*[task()] * 7, *old])) == {"base": 105}, "what was long ago is not usual"

@@ -239,3 +239,25 @@ def test_a_command_does_not_go_on_in_a_new_session(cluster: LocalCluster) -> Non
         assert len(page.shell.sessions) == 1
 
     play_with_account(scene, cluster)
+
+
+def test_how_long_it_usually_takes_is_known_from_the_accounts_own_sessions(cluster: LocalCluster) -> None:
+    async def scene(page: Page) -> None:
+        first = await start(page, "sleep 1.5", name="first")
+        await shows(first, State.ENDED)
+        await sign_out_and_in(page)
+        assert page.environment_card.usual == {}, "one alone says nothing of what is usual"
+        await shows(await start(page, "sleep 1.5", name="second"), State.ENDED)
+        await sign_out_and_in(page)
+        assert list(page.environment_card.usual) == ["base"]
+        assert 0 <= page.environment_card.usual["base"] < 20
+        third = await start(page, "sleep 60", name="third")
+        assert third.usual == page.environment_card.usual["base"]
+        tell(page.account_card, "change")
+        assert page.environment_card.usual == {}
+
+    async def sign_out_and_in(page: Page) -> None:
+        tell(page.account_card, "change")
+        await sign_in(page, cluster.token)
+
+    play_with_account(scene, cluster)

@@ -30,6 +30,7 @@ class EnvironmentCard(Component):
     many = traitlets.Bool(False).tag(sync=True)
     categories: Any = traitlets.List().tag(sync=True)
     broken: Any = traitlets.List().tag(sync=True)
+    usual: Any = traitlets.Dict().tag(sync=True)  # seconds until a machine runs, by image
     chosen = traitlets.Unicode("").tag(sync=True)
     chosen_title = traitlets.Unicode("").tag(sync=True)
     options: Any = traitlets.List().tag(sync=True)

@@ -65,6 +65,7 @@ class SessionCard(Component):
     panels: Any = traitlets.Any().tag(sync=True, **widget_serialization)  # of plugins
     share: Any = traitlets.Any().tag(sync=True, **widget_serialization)
     can_go_on = traitlets.Bool(False).tag(sync=True)  # in a new session, for more hours
+    usual = traitlets.Float(0.0).tag(sync=True)  # seconds until a machine runs; 0 where nothing is known
     fresh = traitlets.Bool(False).tag(sync=True)  # just started: the browser goes there
     log_lines = traitlets.Int(MOST_LOG_LINES).tag(sync=True)
 
@@ -75,6 +76,7 @@ class SessionCard(Component):
         image_title: str,
         downloads: Downloads,
         around: Around,
+        usual: float = 0.0,
     ) -> None:
         self.session = session
         self._image_title = image_title
@@ -92,7 +94,7 @@ class SessionCard(Component):
         files = Files(tasks, self._uploads, self._show_can_add, inputs=lambda: session.inputs, compact=True)
         panels = Panels(tasks, session, around.plugins_asked)
         parts = {"share": share, "results": results, "files": files, "panels": panels}
-        super().__init__("session", tasks, folded=session.view.is_over, **parts)
+        super().__init__("session", tasks, folded=session.view.is_over, usual=usual, **parts)
         self.can_go_on = not session.ends_by_itself
         self._show()
         if not session.view.is_over:  # those of an ended one are asked for when somebody looks

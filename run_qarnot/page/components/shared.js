@@ -17,6 +17,10 @@ function writeDuration(ms) {
   const s = Math.max(0, Math.round(ms / 1000)), m = Math.floor(s / 60), h = Math.floor(m / 60)
   return h ? `${h} h ${m % 60} min` : m ? `${m} min ${s % 60} s` : `${s} s`
 }
+function writeAbout(seconds) {  // up to five minutes in half ones: nobody knows it better
+  const minutes = seconds < 300 ? Math.max(0.5, Math.round(seconds / 30) / 2) : Math.round(seconds / 60)
+  return minutes.toLocaleString(locale()) + ' min'
+}
 async function copyText(text) {
   try { await navigator.clipboard.writeText(text) } catch (error) {
     const area = Object.assign(document.createElement('textarea'), { value: text })
