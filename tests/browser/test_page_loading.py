@@ -1,4 +1,4 @@
-"""The page while it loads, for somebody who has no sessions yet."""
+"""The page while it loads, for somebody who has no sessions yet, and for somebody who has."""
 
 from __future__ import annotations
 
@@ -20,14 +20,44 @@ def demo(tmp_path: Path) -> Iterator[Server]:
         yield server
 
 
-def test_nothing_jumps_while_the_page_loads(page: Page, demo: Server) -> None:
+WATCH = """
+window.jumps = 0
+new PerformanceObserver(list => { for (const entry of list.getEntries()) window.jumps += entry.value })
+  .observe({ type: 'layout-shift', buffered: true })
+"""
+
+
+def jumps(page: Page) -> float:
     """Cumulative layout shift as browsers measure it; below 0.1 is called good."""
-    page.add_init_script("""
-        window.jumps = 0
-        new PerformanceObserver(list => { for (const entry of list.getEntries()) window.jumps += entry.value })
-          .observe({ type: 'layout-shift', buffered: true })
-    """)
-    page.goto(demo.address())
     expect(page.get_by_test_id("account")).to_be_visible()
     expect(page.get_by_text("Looking for your sessions…")).to_have_count(0)
-    assert page.evaluate("window.jumps") < 0.1
+    return float(page.evaluate("window.jumps"))
+
+
+def test_nothing_jumps_while_the_page_loads(page: Page, demo: Server) -> None:
+    page.add_init_script(WATCH)
+    page.goto(demo.address())
+    assert jumps(page) < 0.1
+
+
+def test_nothing_jumps_when_sessions_come_in(page: Page, demo: Server) -> None:
+    """They stand above the cards, and come when the cluster has answered. What somebody types into stays in place."""
+    page.goto(demo.address())
+    expect(page.get_by_test_id("account")).to_be_visible()
+    page.get_by_test_id("more").click()
+    page.get_by_test_id("name").fill("calm-heron")
+    page.get_by_test_id("start").click()
+    expect(page.get_by_test_id("session-calm-heron").get_by_test_id("open")).to_be_visible(timeout=60_000)
+    page.add_init_script(WATCH)
+    page.reload()
+    expect(page.get_by_test_id("session-calm-heron").get_by_test_id("open")).to_be_visible()
+    assert jumps(page) < 0.1
+
+
+def test_scripts_come_while_the_kernel_starts(page: Page, demo: Server) -> None:
+    """Voila's scripts stand before what the kernel brings."""
+    answer = page.goto(demo.address())
+    expect(page.get_by_test_id("start")).to_be_visible()
+    assert answer is not None
+    html = answer.text()
+    assert 0 < html.index("/voila.js") < html.index("dataset.kernelId")
