@@ -170,7 +170,7 @@ def _with_cookie(handler: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def _make_app(
-    settings: Settings, ip: str, sockets: list[socket.socket], notebook: Path, downloads: Path, preheat: int
+    settings: Settings, ip: str, sockets: list[socket.socket], notebook: Path, downloads: Path, preheat: int = 0
 ) -> Dashboard:
     config = Config()
     pool = {"preheat_kernel": preheat > 0, "default_pool_size": preheat}
