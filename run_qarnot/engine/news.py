@@ -12,6 +12,8 @@ from run_qarnot.state import FINAL, State
 from run_qarnot.view import SessionView
 
 log = logging.getLogger(__name__)
+_USUAL = frozenset({State.STARTING, State.READY})
+
 Listener = Callable[[SessionView], None]
 Changed = Callable[[SessionView, SessionView], None]
 
@@ -75,7 +77,7 @@ class News:
         self.change()
 
     def tell_usual(self, what: str, **changes: object) -> None:
-        """Change parts of the view. Whenever it is ready, and there is nothing else to say, say this from now on."""
+        """Change parts of the view. While it starts or is ready, and there is nothing else to say, say this."""
         self._usual = what
         self.change(**changes)
 
@@ -89,7 +91,7 @@ class News:
 
     def set(self, view: SessionView, *, is_event: bool = True) -> None:
         """Set the view, with the note of the moment; nobody is told of what has not changed."""
-        usual = self._usual if view.state is State.READY else ""  # after a preemption it is loaded again
+        usual = self._usual if view.state in _USUAL else ""  # after a preemption it is loaded again
         view = replace(view, note="" if view.state in FINAL else self._doing or self._trouble or usual)
         if view == self.view:
             return
