@@ -6,11 +6,21 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
+from run_qarnot import start
+from run_qarnot.cloud.facts import TaskFacts
+from run_qarnot.engine.results import Results
 from run_qarnot.errors import RunQarnotError
+from run_qarnot.state import State, observed_state
+
+if TYPE_CHECKING:
+    from run_qarnot.engine.account import Account
 
 Listener = Callable[[list[str]], None]
 _FETCH_SECONDS = 1.0
+_LOG_FILE = "logs/qarnot.log"  # where the original images write their link (§3.5)
 
 _PREFIX = re.compile(r"^\d+> ?", re.MULTILINE)  # the aggregate stream names the instance on each line (§2.5)
 
@@ -41,6 +51,29 @@ def find_link(pattern: str, text: str) -> re.Match[str] | None:
     One at the very end of the text may be half a link, of which the rest is still to come, and is not counted.
     """
     return next(reversed([match for match in re.finditer(pattern, text) if match.end() < len(text)]), None)
+
+
+async def printed(account: Account, task_id: str) -> tuple[str, ...]:
+    """Return what a container printed so far; nothing where the cluster does not say."""
+    with contextlib.suppress(RunQarnotError):
+        return await account.call(account.cloud.streams, task_id)
+    return ()
+
+
+async def log_file(results: Results) -> tuple[str, ...]:
+    """Return the beginning of the app's log among the results: the link is in its first lines."""
+    with contextlib.suppress(RunQarnotError):
+        return ((await asyncio.to_thread(results.head, _LOG_FILE)).decode(errors="replace"),)
+    return ()
+
+
+async def with_reason(account: Account, facts: TaskFacts) -> TaskFacts:
+    """Our start script says why it cannot go on; the cluster only knows an exit code."""
+    if observed_state(facts.state) is State.FAILED:
+        with contextlib.suppress(RunQarnotError):
+            said = start.reason(await account.call(account.cloud.output, facts.id))
+            return replace(facts, error=said or facts.error)
+    return facts
 
 
 class Follower:

@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
-from run_qarnot import keys, start, times
+from run_qarnot import keys, times
 from run_qarnot.catalog.apps import BUILTIN, App
 from run_qarnot.catalog.hooks import Panel
 from run_qarnot.cloud.direct import DirectUpload
@@ -39,7 +40,6 @@ __all__ = ["Session", "StoredFile", "Upload"]
 _PROBE_SECONDS = 0.2
 _ABORT_AGAIN_SECONDS = 10.0  # a task that was still queued may have refused the first time
 _LEAST_MEASURED_HOURS = 1 / 60  # of less, the cost of an hour would be a guess
-_LOG_FILE = "logs/qarnot.log"  # where the original images write their link (§3.5)
 _RUNNING = frozenset({State.STARTING, State.READY})
 _LONG_SECONDS = 180.0  # to start an app; JupyterLab needs some, with packages to restore a minute
 _TRYING_AGAIN = "Trying again; the session goes on."
@@ -218,7 +218,7 @@ class Session:
                 saved = self.view.ended  # results are uploaded at the end, a cancelled session's too
             self._news.learn(saved=saved or self.view.saved)
             if self.facts is not None and self.view.state is State.FAILED:
-                self._news.change(error=(await self._with_reason(self.facts)).error or self.view.error)
+                self._news.change(error=(await output.with_reason(self._account, self.facts)).error or self.view.error)
         return self.view
 
     async def _learn_cost(self) -> None:
@@ -367,7 +367,7 @@ class Session:
             self._deleted()
             return Steps()
         self._news.tell_trouble("")
-        self._observe(await self._with_reason(facts))
+        self._observe(await output.with_reason(self._account, facts))
         await self._catch_up(facts)
         age = asyncio.get_running_loop().time() - self._started
         return decide(self.view, facts, can_tunnel=self._way.can_tunnel(facts), age=age)
@@ -377,14 +377,6 @@ class Session:
         if self._refresh_when_running and self.view.state in _RUNNING:
             self._refresh_when_running = False
             await self._account.call(self._cloud.refresh_resources, facts)
-
-    async def _with_reason(self, facts: TaskFacts) -> TaskFacts:
-        """Our start script says why it cannot go on; the cluster only knows an exit code."""
-        if observed_state(facts.state) is State.FAILED:
-            with contextlib.suppress(RunQarnotError):
-                said = start.reason(await self._account.call(self._cloud.output, facts.id))
-                return replace(facts, error=said or facts.error)
-        return facts
 
     def _observe(self, facts: TaskFacts) -> None:
         self.facts = facts
@@ -431,24 +423,14 @@ class Session:
         if steps.probe and self._way.is_open:
             ready = await self._way.answers()
         elif steps.read_output:
-            ready = await self._way.seems_ready(facts, (self._output, self._log_file))
+            places = partial(output.printed, self._account, facts.id), partial(output.log_file, self.results)
+            ready = await self._way.seems_ready(facts, places)
         else:
             return
         if ready:
             self._ready()
         else:
             self._not_ready()
-
-    async def _output(self) -> tuple[str, ...]:
-        with contextlib.suppress(RunQarnotError):
-            return await self._account.call(self._cloud.streams, self.view.id)
-        return ()
-
-    async def _log_file(self) -> tuple[str, ...]:
-        """The beginning of the app's log among the results: the link is in its first lines."""
-        with contextlib.suppress(RunQarnotError):
-            return ((await asyncio.to_thread(self.results.head, _LOG_FILE)).decode(errors="replace"),)
-        return ()
 
     def _ready(self) -> None:
         """It answers. Since when is known only to who has seen it not answer."""
