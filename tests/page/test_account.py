@@ -93,6 +93,7 @@ def test_with_the_operators_token_no_card_is_made_before_the_browser_shows_the_p
         await until(lambda: cards(page)[NAME].session.view.id, "the session to be on the cluster")
 
     async def scene(page: Page) -> None:
+        page.arrive("")
         await until(lambda: cluster.control.count("POST", "/tasks/paginate"), "the sessions to be asked for")
         assert page.account is not None
         for _ in range(2):  # one call after the other: by then the sessions are known
