@@ -29,7 +29,6 @@ from run_qarnot.names import make_name
 from run_qarnot.page import guard
 from run_qarnot.page.components.account import AccountCard
 from run_qarnot.page.components.environment import EnvironmentCard
-from run_qarnot.page.components.session import SessionCard
 from run_qarnot.page.components.share import Shared
 from run_qarnot.page.components.shell import Shell
 from run_qarnot.page.components.start import FORM_FIELDS, StartCard
@@ -45,6 +44,7 @@ from run_qarnot.spec import parse_hours
 
 if TYPE_CHECKING:
     from run_qarnot.engine.account import Account
+    from run_qarnot.page.components.session import SessionCard
 
 Opener = Callable[[Settings, str, Catalog], Awaitable["Account"]]
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from run_qarnot.catalog import Catalog
-from run_qarnot.page.components.session import Around, SessionCard
+from run_qarnot.page.around import Around
 from run_qarnot.page.components.share import Shared
 from run_qarnot.page.components.shell import Shell
 from run_qarnot.page.downloads import Downloads
@@ -20,6 +20,7 @@ from run_qarnot.view import SessionView
 
 if TYPE_CHECKING:
     from run_qarnot.engine.session import Session
+    from run_qarnot.page.components.session import SessionCard
 
 PATIENCE_SECONDS = 120.0  # without a ping: longer than the minute to which browsers slow down hidden pages
 _CHECK_SECONDS = 10.0
@@ -114,6 +115,9 @@ class Sessions:
                     card.follow()
 
     def _make_card(self, session: Session) -> SessionCard:
+        # Imported with the first session: most of the page, and no part of its first paint.
+        from run_qarnot.page.components.session import SessionCard
+
         image = self._catalog.images.get(session.view.image)
         title = image.name if image is not None else session.view.image
         usual = self.usual.get(session.view.image, 0.0)

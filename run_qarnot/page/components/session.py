@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,11 +14,12 @@ from ipywidgets import widget_serialization
 
 from run_qarnot.errors import RunQarnotError
 from run_qarnot.files import Upload
+from run_qarnot.page.around import Around
 from run_qarnot.page.component import Component, Fields, HostileInput, event
 from run_qarnot.page.components.files import Files
 from run_qarnot.page.components.panels import Panels
 from run_qarnot.page.components.results import Results
-from run_qarnot.page.components.share import Share, Shared
+from run_qarnot.page.components.share import Share
 from run_qarnot.page.downloads import Downloads
 from run_qarnot.page.launchers import System, make_launcher
 from run_qarnot.page.rows import session_row
@@ -35,19 +35,6 @@ if TYPE_CHECKING:
 MOST_LOG_LINES = 5000  # kept by the browser
 _LINES_AT_ONCE = 500
 _DETAILS_SECONDS = 300.0  # cost and carbon are added up by the platform now and then only
-
-
-@dataclass(frozen=True)
-class Around:
-    """What a card needs of the page around it."""
-
-    changed: Callable[[SessionView | None, SessionView], None]
-    again: Callable[[SessionCard], None]  # fills the form
-    restart: Callable[[SessionCard], Awaitable[None]]  # fills the form, and presses Start
-    share: Callable[[SessionCard, str], Shared]
-    go_on: Callable[[SessionCard, str], Awaitable[None]]  # for so many more hours
-    deleted: Callable[[SessionCard], None]
-    plugins_asked: Callable[[], None]  # one may have failed
 
 
 class SessionCard(Component):

@@ -1,0 +1,26 @@
+"""What the card of a session needs of the page around it. Apart from the card, which is loaded with the first one."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from run_qarnot.page.components.share import Shared
+from run_qarnot.view import SessionView
+
+if TYPE_CHECKING:
+    from run_qarnot.page.components.session import SessionCard
+
+
+@dataclass(frozen=True)
+class Around:
+    """Each is called by a card."""
+
+    changed: Callable[[SessionView | None, SessionView], None]
+    again: Callable[[SessionCard], None]  # fills the form
+    restart: Callable[[SessionCard], Awaitable[None]]  # fills the form, and presses Start
+    share: Callable[[SessionCard, str], Shared]
+    go_on: Callable[[SessionCard, str], Awaitable[None]]  # for so many more hours
+    deleted: Callable[[SessionCard], None]
+    plugins_asked: Callable[[], None]  # one may have failed
