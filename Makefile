@@ -17,7 +17,7 @@ help:
 	@echo 'make demo     the whole thing on this machine, no account needed; Ctrl-C ends it'
 	@echo '              (for a server without a screen: make demo ARGS=--no-browser)'
 	@echo 'make test     the tests; some of them: make test ARGS="-k plugin"'
-	@echo 'make test-parts   the long tests: local cluster, transfers, start script, page in all its states'
+	@echo 'make test-parts   the long tests: local cluster, transfers, start script, failures, page in all its states'
 	@echo 'make lint     style, types and clean notebooks'
 	@echo 'make format   put the style right'
 	@echo 'make bench    how fast a launch is, against JupyterLab alone'
@@ -32,7 +32,8 @@ demo: .venv/installed-demo
 # The tests look for the browser in CHROMIUM. Two at once, a file by one: often they wait for something.
 PYTEST = $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 # Parts that have long tests of their own, which who works on them runs, and CI always.
-PARTS = tests/cluster tests/transfers tests/start $(wildcard tests/browser/test_page_*.py)
+PARTS = tests/cluster tests/transfers tests/start $(wildcard tests/browser/test_page_*.py) tests/browser/test_third_party.py \
+	$(patsubst %,tests/sessions/test_%.py,cost failures killed left_over machines more_hours)
 test: .venv/installed-dev
 	@for browser in "$$CHROMIUM" $(BROWSERS); do \
 	  CHROMIUM=`command -v "$$browser" 2>/dev/null` && [ -n "$$CHROMIUM" ] && break; \

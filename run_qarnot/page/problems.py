@@ -1,4 +1,4 @@
-"""Exceptions → what the page shows: what happened, what to do, and redacted details."""
+"""Exceptions → what the page shows: what happened, what to do, and a redacted report."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TypedDict
 
 from run_qarnot import __version__, messages
 from run_qarnot.errors import RunQarnotError
+from run_qarnot.page.words import section
 from run_qarnot.redact import redact
 
 _MOST_PLACES = 30
@@ -19,8 +20,9 @@ class Problem(TypedDict):
 
     what: str
     todo: str
-    details: str
+    report: str  # for whoever is asked for help
     field: str
+    words: dict[str, str]
 
 
 def as_problem(error: BaseException) -> Problem:
@@ -31,9 +33,15 @@ def as_problem(error: BaseException) -> Problem:
     return Problem(
         what=redact(words.what),
         todo=redact(words.todo),
-        details=redact(error.details),
+        report=redact(_report(error, words)),
         field=error.field or "",
+        words=section("problem"),
     )
+
+
+def _report(error: RunQarnotError, words: messages.Words) -> str:
+    head = f"Run Qarnot {__version__}, Python {platform.python_version()}: {error.code}"
+    return "\n".join(filter(None, (head, words.what, words.todo, error.details)))
 
 
 def _trail(error: BaseException) -> str:
@@ -42,4 +50,4 @@ def _trail(error: BaseException) -> str:
         f"{'/'.join(Path(frame.filename).parts[-2:])}:{frame.lineno} {frame.name}"
         for frame in traceback.extract_tb(error.__traceback__)
     ]
-    return "\n".join((f"Run Qarnot {__version__}, Python {platform.python_version()}", *places[-_MOST_PLACES:]))
+    return "\n".join(places[-_MOST_PLACES:])

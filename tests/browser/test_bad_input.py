@@ -72,6 +72,23 @@ def test_tokens(page, traffic, dashboard, cluster):
     expect(page.get_by_test_id("token")).to_have_value("")
 
 
+def test_an_error_can_be_reported_without_its_secret(page, dashboard):
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(dashboard.address())
+    page.get_by_test_id("token").fill("a-token-that-is-wrong")
+    page.get_by_test_id("token").press("Enter")
+    error = page.get_by_test_id("account-error")
+    error.get_by_text("Details").click()
+    error.get_by_test_id("copy-report").click()
+    expect(error.get_by_test_id("copy-report")).to_have_text("Copied")
+    report = page.evaluate("navigator.clipboard.readText()")
+    assert re.match(r"Run Qarnot [\d.]+, Python [\d.]+: token-refused\n", report)
+    assert "does not accept this token" in report
+    assert "a-token-that-is-wrong" not in report
+    error.get_by_role("button", name="Close").click()
+    expect(error).to_have_count(0)
+
+
 def signed_in(page, dashboard, cluster):
     page.goto(dashboard.address())
     page.get_by_test_id("token").fill(cluster.token)

@@ -155,7 +155,10 @@ def test_code_over_the_websocket_is_refused(wire: Wire, tmp_path: Path, channel:
 
 def test_a_visitor_cannot_set_what_the_page_shows(wire: Wire, page: Page) -> None:
     for widget in wire.widgets():
-        data = {"method": "update", "state": {"problem": {"what": "forged", "todo": "", "details": "", "field": ""}}}
+        data = {
+            "method": "update",
+            "state": {"problem": {"what": "forged", "todo": "", "report": "", "field": "", "words": {}}},
+        }
         wire.answers("comm_msg", {"comm_id": widget, "data": data}, "comm_msg")
     expect(page.get_by_text("forged")).to_have_count(0)
 

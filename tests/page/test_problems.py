@@ -97,15 +97,15 @@ def test_a_fault_of_ours_is_reported_without_source_and_paths() -> None:
         a_function_of_ours()
     problem = as_problem(caught.value)
     assert "KeyError" in problem["what"]
-    assert "page/test_problems.py" in problem["details"]
-    assert "a_function_of_ours" in problem["details"]
-    assert "Run Qarnot 0" in problem["details"]
+    assert "page/test_problems.py" in problem["report"]
+    assert "a_function_of_ours" in problem["report"]
+    assert "Run Qarnot 0" in problem["report"]
     for hidden in ("Traceback", "raise KeyError", "a line of the source", str(Path(__file__).parents[2])):
         assert hidden not in json.dumps(problem)
 
 
-def test_what_was_expected_keeps_its_sentence_and_details() -> None:
+def test_what_was_expected_keeps_its_sentence_and_can_be_reported() -> None:
     error = NotFoundError("session-unknown", details="the last lines: http://x/?token=abcdefgh", text="x")
     problem = as_problem(error)
     assert problem["what"] == "There is no session “x” in this account."
-    assert problem["details"] == "the last lines: http://x/?token=[hidden]"
+    assert problem["report"].endswith("\nthe last lines: http://x/?token=[hidden]")

@@ -1,4 +1,28 @@
-// Put in front of every component's script: how numbers and times are written, in the language of the page.
+// Put in front of every component's script: how errors are shown, and how numbers and times are written, in the language
+// of the page.
+import { h, resolveComponent } from 'vue'
+const ProblemAlert = {
+  props: ['problem'],
+  emits: ['dismiss'],
+  data() { return { copied: false } },
+  watch: { problem() { this.copied = false } },
+  render() {
+    const content = () => [this.problem && this.say(this.problem), this.$slots.default && this.$slots.default()]
+    return h(resolveComponent('v-alert'), {
+      type: 'error', variant: 'tonal', closable: !!this.problem, closeLabel: this.problem && this.problem.words.close,
+      'onClick:close': () => this.$emit('dismiss'),
+    }, content)
+  },
+  methods: {
+    say({ what, todo, report, words }) {
+      const copy = async () => { await copyText(report); this.copied = true }
+      return [h('strong', what), ' ' + todo, h('details', [
+        h('summary', words.details), h('pre', report),
+        h('button', { type: 'button', class: 'rq-fold', 'data-testid': 'copy-report', onClick: copy }, this.copied ? words.copied : words.copy_report),
+      ])]
+    },
+  },
+}
 function locale() {
   const language = document.documentElement.lang || 'en'
   return navigator.language.startsWith(language) ? navigator.language : language === 'en' ? 'en-GB' : language
