@@ -32,8 +32,9 @@ demo: .venv/installed-demo
 # The tests look for the browser in CHROMIUM. Two at once, a file by one: often they wait for something.
 PYTEST = $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
 # Parts that have long tests of their own, which who works on them runs, and CI always.
-PARTS = tests/cluster tests/transfers tests/start $(wildcard tests/browser/test_page_*.py) tests/browser/test_third_party.py \
-	$(patsubst %,tests/sessions/test_%.py,cost failures killed left_over machines more_hours)
+# The longest come first, so that none is left alone at the end.
+PARTS = $(patsubst %,tests/sessions/test_%.py,failures machines killed faults_of_the_original left_over more_hours cost) \
+	tests/start tests/browser/test_third_party.py $(wildcard tests/browser/test_page_*.py) tests/transfers tests/cluster
 test: .venv/installed-dev
 	@for browser in "$$CHROMIUM" $(BROWSERS); do \
 	  CHROMIUM=`command -v "$$browser" 2>/dev/null` && [ -n "$$CHROMIUM" ] && break; \
@@ -49,7 +50,7 @@ test: .venv/installed-dev
 	unset CHROMIUM; exec $(PYTEST) -m 'not browser' $(addprefix --ignore=,$(PARTS)) $(ARGS)
 
 test-parts: .venv/installed-dev
-	@exec $(PYTEST) $(PARTS) $(ARGS)
+	@exec $(PYTEST) --numprocesses=3 --no-loadscope-reorder $(PARTS) $(ARGS)
 
 lint: .venv/installed-dev
 	$(BIN)/python -m ruff check .

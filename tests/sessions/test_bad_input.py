@@ -129,19 +129,6 @@ def test_a_session_that_fails_says_why_and_shows_its_last_lines(cli):
     assert session["error"]
 
 
-def test_a_storage_that_accepts_and_says_nothing_is_no_hang(cli):
-    cli("launch", "base", "--name", "no-storage", "--detach")
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))
-        silent.listen()
-        dead = cli.with_environment(QARNOT_STORAGE_URL=f"http://127.0.0.1:{silent.getsockname()[1]}")
-        started = time.monotonic()
-        answer = dead("results", "no-storage", expect=3)
-        assert "The storage does not answer: no answer in time" in sentence(answer)
-        assert time.monotonic() - started < 35, "the SDK's own client would wait for three minutes"
-    cli("stop", "no-storage", "--no-save")
-
-
 def test_a_cluster_without_a_storage_is_said(cli, cluster):
     cluster.control.fail_next("GET", "/settings", status=200, body={"storage": None})
     without = cli.with_environment(QARNOT_STORAGE_URL="")

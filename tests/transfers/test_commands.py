@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -98,3 +100,15 @@ def test_results_that_broke_off_go_on(cli, session, proxied, direct, make_file):
     cli("results", session, "--output", "parts", "broken.bin")
     assert proxied.answered("GET", "broken.bin") == 5 * PART - have
     assert (cli.folder / "parts/broken.bin").read_bytes() == path.read_bytes()
+
+
+def test_a_storage_that_accepts_and_says_nothing_is_no_hang(cli, session):
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        dead = cli.with_environment(QARNOT_STORAGE_URL=f"http://127.0.0.1:{silent.getsockname()[1]}")
+        started = time.monotonic()
+        refused = dead("results", session, expect=3)
+    assert "The storage does not answer: no answer in time" in refused.err
+    assert "Traceback" not in refused.err
+    assert time.monotonic() - started < 35, "the SDK's own client would wait for three minutes"
