@@ -145,7 +145,7 @@ class Sending:
                 body = Section(file, part, self._work)
                 try:
                     etag = send(body if part.size else b"", digest)
-                except BaseException:
+                except BaseException:  # raised again: what was counted as moved is taken back
                     body.seek(0)
                     raise
             if etag not in {"", digest.hex()}:

@@ -137,7 +137,7 @@ class Work:
             threading.Thread(target=crew.work, name=f"transfer-{number}", daemon=True).start()
         try:
             crew.wait(self.check)
-        except BaseException:
+        except BaseException:  # raised again, Ctrl-C too: no thread goes on for nobody
             self.stop()
             crew.stop()
             raise
