@@ -50,7 +50,7 @@ test: .venv/installed-dev
 	unset CHROMIUM; exec $(PYTEST) -m 'not browser' $(addprefix --ignore=,$(PARTS)) $(ARGS)
 
 test-parts: .venv/installed-dev
-	@exec $(PYTEST) --numprocesses=3 --no-loadscope-reorder $(PARTS) $(ARGS)
+	@exec $(PYTEST) --no-loadscope-reorder $(PARTS) $(ARGS)
 
 lint: .venv/installed-dev
 	$(BIN)/python -m ruff check .
