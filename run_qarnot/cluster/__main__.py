@@ -16,12 +16,14 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="run_qarnot.cluster", description="A Qarnot cluster on this machine.")
     parser.add_argument("--port", type=int, default=0, help="port of the API (default: any free one)")
     parser.add_argument("--state-dir", type=Path, help="keep tasks and buckets in this folder")
+    parser.add_argument("--realistic", action="store_true", help="be as slow as the cloud")
     options = parser.parse_args(arguments)
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     try:
         with LocalCluster(options.port, options.state_dir) as cluster:
+            cluster.control.pace(options.realistic)
             for name, value in (
                 ("QARNOT_CLUSTER_URL", cluster.cluster_url),
                 ("QARNOT_STORAGE_URL", cluster.storage_url),

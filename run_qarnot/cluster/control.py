@@ -37,6 +37,8 @@ storage). A route or method that does not exist is refused with ControlError, wh
   `credits` (402). `set_quota(kind, value)` sets any other value; both until `reset`.
 
 **Lives**
+- `pace(realistic=True)`: each stage takes what it takes on Qarnot: two minutes to a shell, not half a second. For
+  programs that count on the cloud's slowness. `pace(False)`: as fast as possible again, as at first.
 - `preempt(task)`: the machines go away: processes killed, folder gone. The state stays (or is `state` until the task
   executes again: nobody knows what Qarnot shows), the attempt count rises, forwards come back with another port and
   host key, `/job` is made again from the resources alone. `instances` chooses some of several.
@@ -46,7 +48,7 @@ storage). A route or method that does not exist is refused with ControlError, wh
 
 **Record**: `calls` (each has method, route, path, status or None, moment, seconds), `count(method, route)`,
 `clear_calls()`. `check()` raises ControlError if a scripted fault was not (wholly) met; `reset()` ends all trouble,
-but moves no clock.
+but moves no clock and changes no pace.
 
 **HTTP**: with the token, also an expired one. `POST /_control/<name of the method>` with its arguments as a JSON
 object (`{"method": "GET", "route": "/tasks/*", "status": 503}`; names as here, or in camelCase) answers `{"result":
@@ -65,7 +67,7 @@ from run_qarnot.cluster import s3_operations
 from run_qarnot.cluster.access import Access
 from run_qarnot.cluster.clock import Clock, use
 from run_qarnot.cluster.faults import HOWS, STATUS, Call, ControlError, Fault, Faults, covers, summed
-from run_qarnot.cluster.holds import STAGES
+from run_qarnot.cluster.holds import REALISTIC, STAGES
 from run_qarnot.cluster.manager import Manager
 from run_qarnot.cluster.quotas import Quotas
 from run_qarnot.cluster.tasks import Task
@@ -238,6 +240,9 @@ class Control:
             raise ControlError(f"No such task: {name}")
         return found
 
+    def pace(self, realistic: bool = True) -> None:
+        self._do(lambda: setattr(self._manager.holds, "pace", REALISTIC if realistic else {}))
+
     # Record
 
     @property
@@ -261,6 +266,7 @@ class Control:
             "now": self._clock.now().isoformat(),
             "isExpired": self._access.is_expired,
             "faults": self._faults.listed(),
+            "pace": dict(self._manager.holds.pace),
             "holds": self._do(self._manager.holds.listed),
             "quotas": vars(self._manager.quotas).copy(),
             "calls": summed(iter(self.calls)),

@@ -69,8 +69,7 @@ class Node:
             self._task.stderr.write(text, self.instance.number)
 
     async def _held(self, stage: str) -> None:
-        holds = self._site.holds
-        await holds.pulse.until(lambda: self._ended or self.preempted or not holds.holds(stage, self._task.uuid))
+        await self._site.holds.stay(stage, self._task.uuid, lambda: self._ended or self.preempted)
 
     def plan(self) -> Start | None:
         """How to start it; None, with the reason noted, when it cannot be started."""

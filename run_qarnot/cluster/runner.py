@@ -43,6 +43,7 @@ class Run:
         """Go through all states. Whatever happens, the task ends in a final one and leaves nothing behind."""
         try:
             await self._let_go.wait()
+            await self._site.holds.stay("Submitted", self.task.uuid, lambda: self._cancelled)
             if self.task.admitted and not self._cancelled:
                 await asyncio.gather(*(self._live_through(node) for node in self.nodes))
             await self._settle()
@@ -153,9 +154,8 @@ class Run:
             node.instance.error = self.task.fail("LOCAL-UPLOAD", f"The results could not be uploaded: {error}")
 
     async def _hold(self, stage: str, only_if: bool = True) -> None:
-        holds = self._site.holds
         if only_if:
-            await holds.pulse.until(lambda: self._interrupted or not holds.holds(stage, self.task.uuid))
+            await self._site.holds.stay(stage, self.task.uuid, lambda: self._interrupted)
 
     async def _settle(self) -> None:
         """Give the task its final state."""

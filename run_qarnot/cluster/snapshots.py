@@ -84,7 +84,7 @@ class Snapshots:
         """Upload what changed now, from all machines."""
         config = answer["snapshotConfig"]
         answer["status"] = "InProgress"
-        await self._holds.pulse.until(lambda: self._stopping or not self._holds.holds("snapshot", self._task.uuid))
+        await self._holds.stay("snapshot", self._task.uuid, lambda: self._stopping)
         try:
             await self._from_all(config, answer)
         except Exception:  # a bucket name that storage refuses, a full disk, a machine taken away  # noqa: BLE001

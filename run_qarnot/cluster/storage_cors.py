@@ -37,6 +37,12 @@ class Rule:
             str(rule.max_age_seconds or ""),
         )
 
+    def for_moto(self) -> dict[str, Any]:
+        """As moto takes it: the fields of S3's own `CORSRule`."""
+        answer = {"AllowedMethod": list(self.methods), "AllowedOrigin": list(self.origins)}
+        answer |= {"AllowedHeader": list(self.headers), "ExposeHeader": list(self.exposed)}
+        return {**answer, **({"MaxAgeSeconds": self.max_age} if self.max_age else {})}
+
     def fits(self, origin: str, method: str, headers: Iterable[str] = ()) -> bool:
         return (
             any(fnmatchcase(origin, allowed) for allowed in self.origins)

@@ -15,6 +15,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from run_qarnot.cluster.storage_cors import Rule
+
 
 class Disk:
     def __init__(self, folder: Path, backend: Any) -> None:
@@ -33,6 +35,7 @@ class Disk:
             bucket = self._backend.create_bucket(about["name"], "us-east-1")
             bucket.creation_date = datetime.fromisoformat(about["created"])
             self._backend.put_bucket_tagging(about["name"], about["tags"])
+            self._backend.put_bucket_cors(about["name"], about.get("cors", []))
             for note in sorted(place.glob("*.json")):
                 self._load_object(about["name"], note)
 
@@ -60,9 +63,11 @@ class Disk:
         if found := self._backend.buckets.get(bucket):
             place.mkdir(exist_ok=True)
             tags = {tag["Key"]: tag["Value"] for tag in self._backend.get_bucket_tagging(bucket)["Tags"]}
-            about = json.dumps({"name": bucket, "created": found.creation_date.isoformat(), "tags": tags}).encode()
-            if not (place / "bucket").exists() or (place / "bucket").read_bytes() != about:
-                _write(place / "bucket", about)
+            cors = [Rule.of_moto(rule).for_moto() for rule in found.cors]
+            about = {"name": bucket, "created": found.creation_date.isoformat(), "tags": tags, "cors": cors}
+            written = json.dumps(about).encode()
+            if not (place / "bucket").exists() or (place / "bucket").read_bytes() != written:
+                _write(place / "bucket", written)
         elif place.exists():
             for file in place.iterdir():
                 file.unlink()

@@ -77,6 +77,7 @@ def _servers(made: dict[str, argparse.ArgumentParser]) -> None:
     made["dashboard"].add_argument("--ip", default="127.0.0.1", metavar="A", help="address to listen on")
     made["cluster"].add_argument("--port", type=_port, metavar="N", help="default: any free one")
     made["cluster"].add_argument("--state-dir", type=Path, metavar="D", help="keep tasks and files there")
+    made["cluster"].add_argument("--realistic", action="store_true", help="be as slow as the cloud: minutes to a start")
     new = made["new-plugin"]
     new.add_argument("name", metavar="NAME", help="small letters, digits and underscores")
     new.add_argument("--package", action="store_true", help="a package to install with pip, instead of one file")

@@ -37,6 +37,7 @@ def cluster(arguments: Namespace) -> int:
 
     options = ["--port", str(arguments.port)] if arguments.port else []
     options += ["--state-dir", str(arguments.state_dir)] if arguments.state_dir else []
+    options += ["--realistic"] if arguments.realistic else []
     return main(options)
 
 

@@ -128,6 +128,15 @@ def test_killing_the_cluster_kills_its_tasks(tmp_path: Path) -> None:
         assert not list(Path(tempfile.gettempdir()).glob(left)), "the next cluster tidies up"
 
 
+CORS = {
+    "AllowedMethods": ["PUT", "GET"],
+    "AllowedOrigins": ["http://localhost:8866"],
+    "AllowedHeaders": ["*"],
+    "ExposeHeaders": ["ETag"],
+    "MaxAgeSeconds": 60,
+}
+
+
 def test_state_survives_a_restart(tmp_path: Path) -> None:
     state = tmp_path / "state"
     with LocalCluster(state_dir=state, token="same") as cluster:
@@ -137,6 +146,7 @@ def test_state_survives_a_restart(tmp_path: Path) -> None:
         bucket.add_string("gone", "gone.txt")
         bucket.delete_file("gone.txt")
         connection.create_bucket("deleted").delete()
+        connection.s3client.put_bucket_cors(Bucket="kept", CORSConfiguration={"CORSRules": [CORS]})
         large = tmp_path / "large"
         large.write_bytes(os.urandom(9 << 20))
         bucket.add_file(str(large), "large")
@@ -161,6 +171,7 @@ def test_state_survives_a_restart(tmp_path: Path) -> None:
         assert again.keys() == {"deep/ünï code.txt", "large", "result.txt", "work.txt"}
         assert tags.items() <= again.items()
         assert [each.uuid for each in connection.buckets()] == ["kept"]
+        assert connection.s3client.get_bucket_cors(Bucket="kept")["CORSRules"] == [CORS]
         task = connection.retrieve_task(done.uuid)
         assert (task.state, task.stdout().splitlines()[1]) == ("Success", "0> said")
         task = connection.retrieve_task(lost.uuid)

@@ -27,6 +27,7 @@ def control(cluster: LocalCluster) -> Iterator[Control]:
     cluster.control.reset()
     yield cluster.control
     cluster.control.reset()
+    cluster.control.pace(realistic=False)
 
 
 @pytest.fixture
@@ -438,3 +439,30 @@ def test_a_cluster_ends_at_once_although_somebody_waits_for_an_answer() -> None:
             requests.get(cluster.storage_url, timeout=0.2)
         begun = time.monotonic()
     assert time.monotonic() - begun < 5
+
+
+def test_at_the_cloud_s_pace_every_stage_takes_its_time(
+    cluster: LocalCluster, control: Control, connection: Connection
+) -> None:
+    def seen(task: Any, state: str, moment: str) -> None:
+        wait_until(lambda: task.update(True) or task.state == state, f"{state}, {moment}", 10)
+
+    control.pace()
+    assert control.state()["pace"]["FullyDispatched"] == 90
+    task = command(connection, "echo started")
+    task.submit()
+    for seconds, state in ((4, "Submitted"), (3, "FullyDispatched"), (60, "FullyDispatched"), (30, "UploadingResults")):
+        control.advance(seconds)
+        seen(task, state, f"{seconds} s later")
+    control.advance(10)
+    assert ended(task) == "Success"
+    aborted = command(connection, "echo started")
+    aborted.submit()
+    aborted.abort()
+    seen(aborted, "PendingCancel", "just aborted")
+    control.advance(5)
+    assert ended(aborted) == "Cancelled"
+    control.pace(realistic=False)
+    quick = command(connection, "echo started")
+    quick.submit()
+    assert ended(quick) == "Success"
