@@ -55,6 +55,7 @@ ERRORS: Mapping[str, Words] = {
     "image-broken": Words("The image “{image}” cannot be used: {problem}", "Ask who keeps the catalog to correct it, or choose another image."),
     "option-unknown": Words("The image “{image}” has no option “{option}”.", "{hint}"),
     "option-value": Words("“{value}” will not do for {label}: {problem}.", "{hint}"),
+    "option-empty": Words("{label} must be filled in.", "{hint}"),
     "option-form": Words("“{text}” is not an option.", "Write it as --set NAME=VALUE."),
     "link-secret": Words("“{option}” is a secret, which no link may carry.", "Type it into its field."),
     "hours": Words("{hours} hours is not possible.", "Choose between {least} and {most} hours."),
@@ -165,6 +166,13 @@ PROBLEMS: Mapping[str, str] = {
     "plan": "`rq_prepare` left `{part}` in a form that cannot be sent: {problem}; its changes are not used",
 }  # fmt: skip
 
+# What stands behind each of them, if it is known.
+PROBLEM_TAILS: Mapping[str, str] = {
+    "found": " (found {})",
+    "allowed": "; allowed: {}",
+    "nearest": "; did you mean “{}”?",
+}
+
 # What a key of the catalog must look like, after “must be”.
 FORMS: Mapping[str, str] = {
     "id": "small letters, digits, “.”, “-” and “_”, with a letter or digit at both ends",
@@ -186,13 +194,11 @@ def problem_words(code: str, facts: Mapping[str, object]) -> str:
 
     Of the facts, `found`, `allowed` and `nearest` may be left out or empty.
     """
-    words = PROBLEMS[code].format_map(facts)
-    found, allowed, nearest = (facts.get(name) for name in ("found", "allowed", "nearest"))
-    if found not in (None, ""):
-        words += f" (found {found})"
-    if allowed not in (None, ""):
-        words += f"; allowed: {allowed}"
-    return words + (f"; did you mean “{nearest}”?" if nearest else "")
+    said = {name: say(fact) if isinstance(fact, str) else fact for name, fact in facts.items()}
+    words = [(_translation() or _english()).PROBLEMS[code].format_map(said)]
+    tails = (_translation() or _english()).PROBLEM_TAILS
+    words += [tails[name].format(said[name]) for name in tails if said.get(name) not in (None, "")]
+    return "".join(words)
 
 
 def error_words(code: str, facts: Mapping[str, object]) -> Words:

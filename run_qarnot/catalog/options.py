@@ -113,8 +113,10 @@ class Option(Entry):
         if self.type == "secret":
             protect(text)
         if problem := self._problem_of(value):
-            shown = "(hidden)" if self.type == "secret" else text[:200]
-            facts = {"value": shown, "label": self.label or name, "problem": problem[0], "hint": problem[1]}
+            facts = {"label": self.label or name, "hint": problem[1]}
+            if not text:
+                raise InputError("option-empty", field=f"option-{name}", **facts)
+            facts |= {"value": "(hidden)" if self.type == "secret" else text[:200], "problem": problem[0]}
             raise InputError("option-value", field=f"option-{name}", **facts)
         if self.type == "bool":
             return str(text.lower() in _TRUE).lower()
@@ -135,7 +137,7 @@ class Option(Entry):
         if self.choices and (unknown := [part for part in chosen if part not in self.choices]):
             return f"“{unknown[0]}” is not offered", f"Choose from: {', '.join(self.choices)}."
         if self.regex is not None and not re.fullmatch(self.regex, text):
-            return "it is empty" if not text else "it has another form", self.message or ""
+            return "it has another form", self.message or ""
         return None
 
     def _number_problem(self, text: str) -> tuple[str, str] | None:

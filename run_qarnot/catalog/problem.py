@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from run_qarnot import messages
 
@@ -15,31 +16,47 @@ class Problem:
 
     Arguments:
         source: the file or plugin.
+        code: of `messages.PROBLEMS`.
         entry: the id of an image, if it is about one.
         key: of that entry, dotted.
-        message: the whole sentence.
         line: in the file, if it is one.
-        code: of `messages.PROBLEMS`.
-        found, allowed, nearest: what the sentence names, for programs.
         warning: it may be meant so; a catalog with nothing but warnings is in order.
+        facts: those that the sentence of `code` names, and perhaps `found`, `allowed`, `nearest`.
     """
 
     source: str
+    code: str
     entry: str = ""
     key: str = ""
-    message: str = ""
     line: int | None = None
     details: str = ""
-    code: str = ""
-    found: str = ""
-    allowed: str = ""
-    nearest: str = ""
     warning: bool = False
+    facts: Mapping[str, object] = field(default_factory=dict, hash=False)
 
     def __str__(self) -> str:
         place = f"{self.source}:{self.line}" if self.line else self.source
         entry = f"[images.{self.entry}] " if self.entry else ""
         return f"{place}: {entry}{f'{self.key}: ' if self.key else ''}{self.message}"
+
+    @property
+    def message(self) -> str:
+        """The whole sentence, in the language in use."""
+        return messages.problem_words(self.code, self.facts)
+
+    def as_json(self) -> dict[str, object]:
+        """For programs: what the sentence names, too."""
+        named = {name: str(self.facts.get(name) or "") for name in ("found", "allowed", "nearest")}
+        return {
+            "source": self.source,
+            "entry": self.entry,
+            "key": self.key,
+            "message": self.message,
+            "line": self.line,
+            "details": self.details,
+            "code": self.code,
+            **named,
+            "warning": self.warning,
+        }
 
 
 def make_problem(
@@ -54,10 +71,7 @@ def make_problem(
     **facts: object,
 ) -> Problem:
     """Make a problem; `facts` are those that the sentence of `code` names, and `found`, `allowed`, `nearest`."""
-    shown = {name: str(facts.get(name) or "") for name in ("found", "allowed", "nearest")}
-    return Problem(
-        source, entry, key, messages.problem_words(code, facts), line, details, code, warning=warning, **shown
-    )
+    return Problem(source, code, entry, key, line, details, warning, facts)
 
 
 def show_value(value: object) -> str:

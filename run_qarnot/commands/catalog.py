@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +65,7 @@ def _in_reading_order(problems: Sequence[Problem]) -> list[Problem]:
 
 def _print(problems: Sequence[Problem], images: int, *, as_json: bool) -> None:
     if as_json:
-        show.out_json([asdict(problem) for problem in problems])
+        show.out_json([problem.as_json() for problem in problems])
         return
     for problem in problems:
         show.out(f"{'warning: ' if problem.warning else ''}{problem}")

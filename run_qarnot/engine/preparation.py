@@ -138,7 +138,8 @@ async def upload(
         moved += count
         if not gone.is_set() and (loop.time() >= told + _TELL_SECONDS or moved == total):
             told = loop.time()
-            tell(f"Uploading {len(uploads)} file(s): {size(moved)} of {size(total)}")
+            files = f"{len(uploads)} files" if len(uploads) > 1 else "one file"
+            tell(f"Uploading {files}: {size(moved)} of {size(total)}")
 
     add(0)
     try:

@@ -94,7 +94,7 @@ def test_an_app_of_a_plugin_is_carried_by_the_image() -> None:
     app = App(kind="viewer", title="Viewer", port=5006)
     catalog = merge([read_entries({"a": {"app": "viewer"}, "b": {"app": "viewr"}}, "x")], {"viewer": app})
     assert catalog.get("a").effective_app.port == 5006
-    assert [problem.nearest for problem in catalog.problems] == ["viewer"]
+    assert [problem.facts["nearest"] for problem in catalog.problems] == ["viewer"]
     with pytest.raises(InputError, match="viewr"):
         catalog.get("b")
 
@@ -141,7 +141,7 @@ def test_the_hardware_that_an_entry_may_ask_for_is_what_qarnot_offers() -> None:
         (Option(type="int"), "1.5", "no whole number"),
         (Option(type="int", max=5), "6", "5 is the most"),
         (Option(type="multi", choices=("a", "b")), ["a", "c"], "“c” is not offered"),
-        (Option(regex=".+", message="Fill it in.", default=""), "", "it is empty. Fill it in."),
+        (Option(regex=".+", message="Fill it in.", default=""), "", "x must be filled in. Fill it in."),
         (Option(), "a\0b", "control characters"),
         (Option(type="bool"), "maybe", "neither yes nor no"),
     ],
@@ -161,7 +161,7 @@ def test_a_value_is_put_into_one_form() -> None:
 def test_a_field_that_must_be_filled_in() -> None:
     option = Option(regex=".+", message="Fill it in.", default="", constant="X")
     spec = SessionSpec(image=Image(id="a", options={"x": option}), name="calm-heron-42", hours=1)
-    assert [blocker.code for blocker in spec.blockers()] == ["option-value"]
+    assert [blocker.code for blocker in spec.blockers()] == ["option-empty"]
 
 
 def test_a_secret_is_hidden_from_then_on() -> None:

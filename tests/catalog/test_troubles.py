@@ -113,7 +113,7 @@ def test_a_schema_of_another_time(tmp_path: Path) -> None:
     problem = only(read(tmp_path, "[images.a]\n"))
     assert (problem.code, "must be 1 (found nothing)" in str(problem)) == ("schema", True)
     problem = only(read(tmp_path, "# x\nschema = 2\n[images.a]\n"))
-    assert (problem.line, problem.found) == (2, "2")
+    assert (problem.line, problem.facts["found"]) == (2, "2")
 
 
 def test_several_mistakes_are_all_told(tmp_path: Path) -> None:

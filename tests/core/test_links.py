@@ -74,7 +74,7 @@ def test_only_values_that_pass_their_fields_check_come_through(pairs: dict[str, 
     for name, value in filling.options.items():
         IMAGE.options[name].check(name, value)
     left_out = {error.code for error in filling.ignored}
-    assert left_out <= {"hours", "option-value", "option-unknown", "link-secret"}
+    assert left_out <= {"hours", "option-value", "option-empty", "option-unknown", "link-secret"}
     said = len(filling.options) + len(filling.ignored) + (1 if filling.hours else 0)
     assert said + (pairs.get("opt-hours") == "") == len(pairs)
 

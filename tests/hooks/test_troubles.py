@@ -126,7 +126,7 @@ def test_one_bad_hook_leaves_the_others_of_its_plugin(tmp_path: Path) -> None:
     catalog = plugins(tmp_path, half=hook("return [Image(id='half')]") + hook("pass", "rq_evnt(session)")).catalog()
     assert "half" in catalog.images
     (problem,) = catalog.problems
-    assert (problem.code, problem.nearest) == ("hook-unknown", "rq_event")
+    assert (problem.code, problem.facts["nearest"]) == ("hook-unknown", "rq_event")
 
 
 def test_who_was_too_slow_is_not_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,8 @@ import pytest
 from support.repository import PACKAGE
 
 from run_qarnot import errors, language, messages, messages_fr
+from run_qarnot.catalog import faults
+from run_qarnot.catalog.problem import make_problem
 from run_qarnot.state import EndReason, State
 
 ERROR_NAMES = {name for name, value in vars(errors).items() if inspect.isclass(value) and issubclass(value, Exception)}
@@ -62,7 +64,11 @@ def test_a_sentence_gets_the_facts_that_it_names(place: str, call: ast.Call, cod
 
 
 def named_facts(code: str, table: Mapping[str, messages.Words] = messages.ERRORS) -> set[str]:
-    return {name for text in table[code] for _, name, _, _ in string.Formatter().parse(text) if name}
+    return {name for text in table[code] for name in gaps(text)}
+
+
+def gaps(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name}
 
 
 def test_every_state_and_every_end_has_its_words() -> None:
@@ -93,7 +99,7 @@ class TestFrench:
     """The same tables, with the same facts."""
 
     def test_every_sentence_is_there(self) -> None:
-        for table in ("STATES", "END_REASONS", "ERRORS"):
+        for table in ("STATES", "END_REASONS", "ERRORS", "PROBLEMS", "PROBLEM_TAILS"):
             assert set(getattr(messages_fr, table)) == set(getattr(messages, table)), table
 
     @pytest.mark.parametrize("code", messages.ERRORS)
@@ -101,6 +107,32 @@ class TestFrench:
         assert named_facts(code, messages_fr.ERRORS) == named_facts(code)
         filled = [bool(part) for part in messages_fr.ERRORS[code]]
         assert filled == [bool(part) for part in messages.ERRORS[code]]
+
+    @pytest.mark.parametrize("code", messages.PROBLEMS)
+    def test_a_problem_of_a_catalog_names_the_same_facts(self, code: str) -> None:
+        english, french = (sorted(gaps(table.PROBLEMS[code])) for table in (messages, messages_fr))
+        assert english == french
+
+    def test_what_a_catalog_must_hold_is_there(self) -> None:
+        wanted = {text for place, text in literals(named={"wanted"}) if place.startswith(("catalog", "hooks"))}
+        wanted |= {*messages.FORMS.values(), *faults._WANTED.values(), *faults._UNIONS.values()}
+        wanted |= {words for _, _, words in faults._LIMITS.values()}
+        assert wanted - set(messages_fr.PHRASES) == set()
+
+    def test_a_problem_of_a_catalog_is_said_in_french(self) -> None:
+        facts = {"wanted": "a whole number", "found": "“x”", "allowed": "5 or more", "nearest": "port"}
+        problem = make_problem("type", "images.toml", entry="a", key="port", line=3, **facts)
+        english = "must be a whole number (found “x”); allowed: 5 or more; did you mean “port”?"
+        assert problem.message == english
+        language.speak("fr")
+        try:
+            assert str(problem) == (
+                "images.toml:3: [images.a] port: doit être un nombre entier (trouvé : “x”) ; permis : 5 ou plus ; "
+                "vouliez-vous dire « port » ?"
+            )
+        finally:
+            language.speak("en")
+        assert problem.message == english
 
     @pytest.mark.parametrize(("english", "french"), messages_fr.PHRASES.items())
     def test_phrases_have_the_same_gaps(self, english: str, french: str) -> None:
