@@ -16,6 +16,7 @@ from run_qarnot.state import EndReason, Moment, State, observed_state
 from run_qarnot.view import SessionView
 
 _END_TOLERANCE = timedelta(seconds=20)  # between the limit and the platform acting on it
+_PROBING_SECONDS = 2.0  # between two looks at the cluster, while the app itself is asked whether it answers
 
 
 @dataclass(frozen=True)
@@ -69,11 +70,12 @@ def decide(view: SessionView, facts: TaskFacts, *, can_tunnel: bool, age: float)
         return Steps(wait=_cadence(view.state, age))
     ssh = next((forward for forward in facts.forwards if forward.app_port == SSH_PORT), None)
     starting = view.state is State.STARTING
+    probe = starting and can_tunnel and ssh is not None
     return Steps(
         tunnel_to=ssh if can_tunnel else None,
-        probe=starting and can_tunnel and ssh is not None,
+        probe=probe,
         read_output=starting,
-        wait=_cadence(view.state, age),
+        wait=_PROBING_SECONDS if probe else _cadence(view.state, age),
     )
 
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Session", "StoredFile", "Upload"]
 
-_PROBE_SECONDS = 0.2
+_PROBE_SECONDS = 0.3
 _ABORT_AGAIN_SECONDS = 10.0  # a task that was still queued may have refused the first time
 _LEAST_MEASURED_HOURS = 1 / 60  # of less, the cost of an hour would be a guess
 _RUNNING = frozenset({State.STARTING, State.READY})

@@ -135,6 +135,7 @@ class Page:
         for component in (self.shell, self.account_card, self.environment_card, self.start_card):
             component.respeak()
         self.sessions.respeak()
+        self.show_problems()
         self._show_link()
         self.show_blockers()
 
@@ -213,6 +214,7 @@ class Page:
         self.show_problems()
         self._show_draft()
         self.start_card.files.show()
+        self.start_card.files.call("forget_remembered")
 
     async def _show_account(self, account: Account) -> None:
         summary = await account.summary()

@@ -97,6 +97,9 @@ WORDS: Table = {
         "twin_replace": "Replace it",
         "twin_all": "for all",
         "empty": "Files are optional. They will be in the session's file browser.",
+        "remembered": "These files were in the list before this page was loaded anew. "
+        "Choose them again if you need them:",
+        "remembered_forget": "Forget them",
         "arrived": "is here",
         "waiting": "waits for its turn",
         "remove": "Remove",

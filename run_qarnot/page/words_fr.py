@@ -90,6 +90,9 @@ WORDS: Table = {
         "twin_replace": "Le remplacer",
         "twin_all": "pour tous",
         "empty": "Les fichiers sont facultatifs. Ils seront dans l’explorateur de la session.",
+        "remembered": "Ces fichiers étaient dans la liste avant le rechargement de la page. "
+        "Choisissez-les à nouveau s’il vous les faut :",
+        "remembered_forget": "Les oublier",
         "arrived": "est là",
         "waiting": "attend son tour",
         "remove": "Retirer",

@@ -47,7 +47,7 @@ def dashboard(cluster, tmp_path_factory):
         yield server
 
 
-def test_tokens(page, traffic, dashboard, cluster):
+def test_tokens(page, traffic, dashboard, cluster, tmp_path):
     page.goto(dashboard.address())
     token = page.get_by_test_id("token")
     expect(token).to_have_attribute("type", "password")
@@ -68,8 +68,13 @@ def test_tokens(page, traffic, dashboard, cluster):
     assert not traffic.holds(cluster.token), "the token came back to the browser"
     assert cluster.token not in page.content()
     assert cluster.token not in dashboard.printed
+    (tmp_path / "personal.csv").write_text("1,2")
+    page.get_by_test_id("upload").set_input_files(tmp_path / "personal.csv")
+    expect(page.get_by_test_id("upload-list")).to_contain_text("is here")
     page.get_by_test_id("change").click()
     expect(page.get_by_test_id("token")).to_have_value("")
+    expect(page.get_by_test_id("upload-list")).to_have_count(0)
+    assert "personal.csv" not in page.evaluate("JSON.stringify({...sessionStorage, ...localStorage})")
 
 
 def test_an_error_can_be_reported_without_its_secret(page, dashboard):

@@ -34,6 +34,28 @@ def test_a_folder_keeps_its_shape_and_a_twin_is_asked_about(page: Page, demo: Se
     expect(page.get_by_test_id("start")).to_be_enabled()
 
 
+def test_a_page_that_is_loaded_anew_remembers_which_files_were_chosen(page: Page, demo: Server, tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("a.txt", "b.txt", "c.txt")]
+    for file in files:
+        file.write_text(file.name)
+    page.goto(demo.address())
+    expect(page.get_by_test_id("account")).to_be_visible()
+    note = page.get_by_test_id("remembered")
+    expect(note).to_have_count(0)
+    page.get_by_test_id("upload").set_input_files(files)
+    expect(page.get_by_test_id("upload-list").get_by_text("is here")).to_have_count(3)
+    page.get_by_role("button", name="Remove c.txt").click()
+    expect(page.get_by_test_id("upload-list")).not_to_contain_text("c.txt")
+
+    page.reload()
+    expect(note).to_contain_text("a.txt, b.txt")
+    page.get_by_test_id("upload").set_input_files(files[0])
+    expect(page.get_by_test_id("upload-list")).to_contain_text("is here")
+    expect(note).not_to_contain_text("a.txt")
+    page.get_by_test_id("remembered-forget").click()
+    expect(note).to_have_count(0)
+
+
 def test_files_are_added_while_the_session_runs(page: Page, demo: Server, tmp_path: Path) -> None:
     command = "until [ -s extra.txt ]; do sleep 0.1; done; cat extra.txt > got.txt"
     page.goto(f"{demo.address()}?opt-image=command&opt-hours=1&opt-command={command}")
