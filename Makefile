@@ -80,13 +80,15 @@ clean:
 	rm -rf .venv build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 	find . -name .git -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Stamps: each is as old as the last installation, which is repeated when what is to be installed changes.
-.venv/installed-demo: pyproject.toml binder/constraints.txt | .venv/made
+# Stamps: each is as old as the last installation, which is repeated when what is to be installed changes. To install is
+# also to compile the page's components.
+INSTALLED = pyproject.toml binder/constraints.txt $(wildcard packaging/* run_qarnot/page/components/*.vue run_qarnot/page/components/*.js)
+.venv/installed-demo: $(INSTALLED) | .venv/made
 	@echo 'Installing into .venv; the first time takes a minute or two.'
 	@$(INSTALL) --editable '.[local]'
 	@touch $@
 
-.venv/installed-dev: pyproject.toml binder/constraints.txt | .venv/made
+.venv/installed-dev: $(INSTALLED) | .venv/made
 	@echo 'Installing into .venv, with the tools for development; the first time takes a minute or two.'
 	@$(INSTALL) --editable '.[local,dev]'
 	@touch $@ .venv/installed-demo

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import traitlets
-from ipyvue.Template import Template
 from ipyvuetify.VuetifyTemplate import VuetifyTemplate
 
+from run_qarnot.page import compiled
 from run_qarnot.page.problems import as_problem
 from run_qarnot.page.tasks import Tasks
 from run_qarnot.page.words import section
@@ -84,7 +84,7 @@ class Component(VuetifyTemplate):  # type: ignore[misc,unused-ignore]
         self._name = name
         self._error: BaseException | None = None
         if self.source is not None:
-            traits["template"] = _template(self.source)
+            traits["template"] = compiled.template(self.source)
         super().__init__(words=section(name), **traits)
 
     def set_state(self, sync_data: object) -> None:
@@ -108,15 +108,6 @@ class Component(VuetifyTemplate):  # type: ignore[misc,unused-ignore]
     def vue_dismiss(self, _data: object) -> None:
         """The error was read."""
         self.problem = self._error = None
-
-
-@functools.cache
-def _template(source: Path) -> Template:
-    """The file, with `shared.js` and what it has in a script of its own in front; one for all components of a kind."""
-    scripts = [script for script in (source.with_name("shared.js"), source.with_suffix(".js")) if script.exists()]
-    shared = "".join(script.read_text(encoding="utf-8") for script in scripts)
-    text = source.read_text(encoding="utf-8").replace("<script>\n", f"<script>\n{shared}", 1)
-    return Template(template=text, source_url=source.name)
 
 
 def event(method: Callable[..., Any]) -> Callable[..., None]:

@@ -54,10 +54,14 @@ def test_nothing_jumps_when_sessions_come_in(page: Page, demo: Server) -> None:
     assert jumps(page) < 0.1
 
 
-def test_scripts_come_while_the_kernel_starts(page: Page, demo: Server) -> None:
-    """Voila's scripts stand before what the kernel brings."""
+def test_the_page_comes_compiled_and_its_scripts_come_while_the_kernel_starts(page: Page, demo: Server) -> None:
+    """ipyvue's compiler of components, 800 kB, is never loaded; Voila's scripts stand before what the kernel brings."""
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
     answer = page.goto(demo.address())
     expect(page.get_by_test_id("start")).to_be_visible()
+    assert any("/static/components.js" in url for url in asked)
+    assert [url for url in asked if "vue-sfc" in url] == []
     assert answer is not None
     html = answer.text()
     assert 0 < html.index("/voila.js") < html.index("dataset.kernelId")
