@@ -48,6 +48,13 @@ class Fields:
             raise HostileInput(name)
         return [Fields({"": item}).text("", longest) for item in value]
 
+    def each(self, name: str, most: int) -> list[Fields]:
+        """A list of at most so many events of their own."""
+        value = self._data.get(name)
+        if not isinstance(value, list) or len(value) > most:
+            raise HostileInput(name)
+        return [Fields(item) for item in value]
+
     def whole(self, name: str) -> int:
         """A number of at least 0 without fraction, as JavaScript can hold it exactly."""
         value = self._data.get(name)

@@ -48,7 +48,6 @@ class Trouble(StrEnum):
     """Why a file is broken; `words` has a sentence for each."""
 
     NONE = ""
-    SHORT = "short"  # the browser said that it was all, and it was not
     UNREADABLE = "unreadable"  # the browser cannot read it any more: it was changed, moved or deleted
     DISK = "disk"
     STORAGE = "storage"  # the bucket did not take or confirm it
@@ -81,6 +80,7 @@ class Uploads:
         self._parent = parent
         self._folder: Path | None = None
         self._files: dict[int, Incoming] = {}
+        self._numbers: dict[str, int] = {}  # by key: folders have thousands of files
         self._kept: set[Path] = set()
 
     @property
@@ -104,18 +104,17 @@ class Uploads:
         return self._files.get(number)
 
     def begin(self, number: int, name: str, size: int) -> Incoming:
-        """Expect a file whose bytes come here.
+        """Expect a file whose bytes come here; it is opened with the first of them.
 
         Raises:
             InputError: its name cannot be stored, or is there already; nothing is expected then.
             TransferError: the disk has no room for it.
         """
+        self._check_room(name, size)
         incoming = self.expect(number, name, size)
-        try:
-            self.open(incoming)
-        except BaseException:
-            self.remove(number)
-            raise
+        if not size:
+            incoming.path.touch()
+            self.arrived(incoming)
         return incoming
 
     def expect(self, number: int, name: str, size: int) -> Incoming:
@@ -125,48 +124,56 @@ class Uploads:
             InputError: its name cannot be stored, or is there already.
         """
         key = check_key(name)
-        for other in [other for other in self if other.key == key and other.arrival is Arrival.UNFINISHED]:
+        other = self._files.get(self._numbers.get(key, -1))
+        if other is not None and other.arrival is Arrival.UNFINISHED:
             self.remove(other.id)
         if number in self._files or len(self._files) >= MOST_FILES:
             raise InputError("file-twice", field="upload", name=name[:120])
-        if any(other.key == key for other in self):
+        if key in self._numbers:
             raise InputError("file-twice", field="upload", name=key)
         incoming = Incoming(number, key, size, self.folder / f"{number}")
-        self._files[number] = incoming
+        self._put(incoming)
         return incoming
 
-    def open(self, incoming: Incoming) -> None:
-        """Take the bytes of a file here, from its beginning.
+    def take_here(self, incoming: Incoming) -> None:
+        """Take the bytes of a file here after all, from its beginning.
 
         Raises:
             TransferError: the disk has no room for it.
         """
-        if shutil.disk_usage(self.folder).free < incoming.size + _SPARE_BYTES:
+        self._check_room(incoming.key, incoming.size)
+        incoming.received, incoming.direct = 0, None
+
+    def _check_room(self, name: str, size: int) -> None:
+        if shutil.disk_usage(self.folder).free < size + _SPARE_BYTES:
             problem = "there is no room for it on this machine"
-            raise TransferError("upload", field="upload", name=incoming.key, problem=problem)
-        incoming.stream, incoming.received, incoming.direct = incoming.path.open("wb"), 0, None
+            raise TransferError("upload", field="upload", name=name[:120], problem=problem)
+
+    def _put(self, incoming: Incoming) -> None:
+        self._files[incoming.id] = incoming
+        self._numbers[incoming.key] = incoming.id
 
     def show_unfinished(self, keys: Iterable[str]) -> None:
         """List what an earlier page began, unless it is in the list. Numbers of browsers are far above ours."""
-        there = {incoming.key for incoming in self}
         free = (number for number in count(1) if number not in self._files)
-        for key in sorted(set(keys) - there)[:MOST_FILES]:
+        for key in sorted(set(keys) - self._numbers.keys())[:MOST_FILES]:
             number = next(free)
-            self._files[number] = Incoming(number, key, 0, self.folder / f"{number}", arrival=Arrival.UNFINISHED)
+            self._put(Incoming(number, key, 0, self.folder / f"{number}", arrival=Arrival.UNFINISHED))
 
     def part(self, number: int, offset: int, data: memoryview | bytes) -> int:
-        """Append a part if it fits; return how many bytes of the file are here.
+        """Append a part if it fits; return how many bytes of the file are here. With the last one it has arrived.
 
         Raises:
             TransferError: the disk does not take it; the file is marked as broken.
         """
         incoming = self._files.get(number)
-        if incoming is None or incoming.stream is None:
+        if incoming is None or incoming.arrival is not Arrival.COMING or incoming.direct is not None:
             return self.received(number)
         length = len(memoryview(data).cast("B")) if len(data) else 0
         fits = offset == incoming.received and 0 < length <= min(LONGEST_PART, incoming.size - offset)
         if fits:
             try:
+                incoming.stream = incoming.stream or _open_at(incoming.path, incoming.received)
                 incoming.stream.write(data)
                 incoming.stream.flush()
             except OSError as error:
@@ -174,6 +181,9 @@ class Uploads:
                 problem = error.strerror or "the disk does not take it"
                 raise TransferError("upload", field="upload", name=incoming.key, problem=problem) from error
             incoming.received += length
+            if incoming.received == incoming.size:
+                incoming.close()
+                self.arrived(incoming)
         return incoming.received
 
     def received(self, number: int) -> int:
@@ -181,19 +191,8 @@ class Uploads:
         incoming = self._files.get(number)
         return -1 if incoming is None or incoming.arrival is Arrival.BROKEN else incoming.received
 
-    def finish(self, number: int) -> None:
-        """The browser has nothing more to send for this file."""
-        incoming = self._files.get(number)
-        if incoming is None or incoming.arrival is not Arrival.COMING:
-            return
-        incoming.close()
-        if incoming.received == incoming.size:
-            incoming.arrival = Arrival.HERE
-        else:
-            self.fail(number, Trouble.SHORT)
-
     def arrived(self, incoming: Incoming) -> None:
-        """All of a direct file is in the bucket."""
+        """All of a file is here, or in the bucket."""
         if incoming.arrival is Arrival.COMING:
             incoming.arrival, incoming.received = Arrival.HERE, incoming.size
 
@@ -206,26 +205,16 @@ class Uploads:
             incoming.stream, incoming.arrival, incoming.trouble = None, Arrival.BROKEN, trouble
 
     def retry(self, number: int) -> None:
-        """Expect the rest of a broken file.
-
-        Raises:
-            TransferError: the disk does not take it; it stays broken.
-        """
+        """Expect the rest of a broken file."""
         incoming = self._files.get(number)
-        if incoming is None or incoming.arrival is not Arrival.BROKEN:
-            return
-        if incoming.path.exists():  # its bytes come here
-            try:
-                incoming.stream = _open_at(incoming.path, incoming.received)
-            except OSError as error:
-                problem = error.strerror or "the disk does not take it"
-                raise TransferError("upload", field="upload", name=incoming.key, problem=problem) from error
-        incoming.arrival, incoming.trouble = Arrival.COMING, Trouble.NONE
+        if incoming is not None and incoming.arrival is Arrival.BROKEN:
+            incoming.arrival, incoming.trouble = Arrival.COMING, Trouble.NONE
 
     def remove(self, number: int) -> Incoming | None:
         """Forget a file, and erase it here unless a session still needs it; return what it was."""
         incoming = self._files.pop(number, None)
         if incoming is not None:
+            del self._numbers[incoming.key]
             incoming.close()
             if incoming.path not in self._kept:
                 incoming.path.unlink(missing_ok=True)
@@ -239,7 +228,8 @@ class Uploads:
         """Put files of an earlier start into the list again, in place of those that are there."""
         for number in tuple(self._files):
             self.remove(number)
-        self._files.update({incoming.id: incoming for incoming in files})
+        for incoming in files:
+            self._put(incoming)
 
     def clear(self) -> None:
         """Forget all files."""
@@ -247,8 +237,8 @@ class Uploads:
 
 
 def _open_at(path: Path, offset: int) -> BinaryIO:
-    """Open a file to be gone on with."""
-    stream = path.open("r+b")
+    """Open a file to be begun, or gone on with."""
+    stream = path.open("r+b" if offset else "wb")
     stream.truncate(offset)  # a write that failed may have left a piece
     stream.seek(offset)
     return stream

@@ -97,6 +97,8 @@ WORDS: Table = {
         "twin_replace": "Replace it",
         "twin_all": "for all",
         "empty": "Files are optional. They will be in the session's file browser.",
+        "are_here": "files are here",
+        "some": "not all of them are shown",
         "remembered": "These files were in the list before this page was loaded anew. "
         "Choose them again if you need them:",
         "remembered_forget": "Forget them",
@@ -106,7 +108,6 @@ WORDS: Table = {
         "cancel": "Cancel",
         "retry": "Try again",
         "left": "left",
-        "broken_short": "It did not arrive in full.",
         "broken_unreadable": "The browser cannot read it any more. If it was changed or moved, choose it again.",
         "broken_storage": "The storage does not answer any more. What has arrived there is kept.",
         "unfinished": "It is not in the session's files in full. Choose it again: it goes on where it stopped.",

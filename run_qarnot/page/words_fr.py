@@ -90,6 +90,8 @@ WORDS: Table = {
         "twin_replace": "Le remplacer",
         "twin_all": "pour tous",
         "empty": "Les fichiers sont facultatifs. Ils seront dans l’explorateur de la session.",
+        "are_here": "fichiers sont là",
+        "some": "tous ne sont pas affichés",
         "remembered": "Ces fichiers étaient dans la liste avant le rechargement de la page. "
         "Choisissez-les à nouveau s’il vous les faut :",
         "remembered_forget": "Les oublier",
@@ -99,7 +101,6 @@ WORDS: Table = {
         "cancel": "Annuler",
         "retry": "Réessayer",
         "left": "restantes",
-        "broken_short": "Il n’est pas arrivé en entier.",
         "broken_unreadable": "Le navigateur ne peut plus le lire. S’il a été modifié ou déplacé, choisissez-le encore.",
         "broken_storage": "Le stockage ne répond plus. Ce qui y est arrivé est gardé.",
         "unfinished": "Il n’est pas arrivé en entier. Choisissez-le de nouveau : il reprend où il s’était arrêté.",

@@ -1,4 +1,4 @@
-"""The components as the browser gets them: compiled while the package was built, or from the `.vue` files as they are."""
+"""The components as the browser gets them: compiled with the package, or from the `.vue` files as they are."""
 
 from __future__ import annotations
 

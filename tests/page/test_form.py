@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from page.support.pages import FORM, play, reasons, record, synced, tell
+from page.support.pages import FORM, begin, play, reasons, record, synced, tell, until
 from run_qarnot.page.app import Page
 
 PRIVATE = "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n"
@@ -60,14 +60,13 @@ def test_hostile_options_are_dropped(value: object) -> None:
 def test_files_come_and_go() -> None:
     async def scene(page: Page) -> None:
         calls = record(page.start_card.files)
-        tell(page.start_card.files, "begin", {"id": 1, "name": "data.csv", "size": 6})
+        begin(page.start_card.files, 1, "data.csv", 6)
         assert reasons(page) == ["token", "upload"]
         tell(page.start_card.files, "part", {"id": 1, "offset": 0}, b"abc")
         tell(page.start_card.files, "part", {"id": 1, "offset": 0}, b"abc")
         tell(page.start_card.files, "part", {"id": 1, "offset": 3}, b"def")
         assert [call for call in calls if call[0] == "have"] == [("have", [1, 3]), ("have", [1, 3]), ("have", [1, 6])]
-        tell(page.start_card.files, "finish", {"id": 1})
-        assert reasons(page) == ["token"]
+        await until(lambda: reasons(page) == ["token"], "the file to be shown as here")
         tell(page.start_card.files, "remove", {"id": 1})
         assert page.start_card.files.rows == []
 
@@ -77,9 +76,9 @@ def test_files_come_and_go() -> None:
 @pytest.mark.parametrize("number", [-1, 1.5, "1", None, True, 2**60])
 def test_hostile_uploads_are_dropped(number: object) -> None:
     async def scene(page: Page) -> None:
-        for name in ("begin", "part", "query", "finish", "remove"):
-            data = {"id": number, "name": "x", "size": 3, "offset": 0}
-            tell(page.start_card.files, name, data, *([b"abc"] * (name == "part")))
+        begin(page.start_card.files, number, "x", 3)
+        for name in ("part", "query", "retry", "remove"):
+            tell(page.start_card.files, name, {"id": number, "offset": 0}, *([b"abc"] * (name == "part")))
         assert page.start_card.files.rows == []
         assert page.start_card.files.problem is None
 
@@ -89,7 +88,7 @@ def test_hostile_uploads_are_dropped(number: object) -> None:
 def test_a_refused_file_is_said_and_the_browser_stops_sending() -> None:
     async def scene(page: Page) -> None:
         calls = record(page.start_card.files)
-        tell(page.start_card.files, "begin", {"id": 1, "name": "../x", "size": 3})
+        begin(page.start_card.files, 1, "../x", 3)
         assert ("refused", [1]) in calls
         assert page.start_card.files.problem["field"] == "upload"
 

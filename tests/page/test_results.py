@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import urllib.request
 
-from page.support.pages import NAME, cards, play_with_account, record, shows, start, tell, turn, until, upload
+from page.support.pages import NAME, begin, cards, play_with_account, record, shows, start, tell, turn, until, upload
 from run_qarnot.cluster import LocalCluster
 from run_qarnot.page.app import Page
 from run_qarnot.state import State
@@ -67,18 +67,17 @@ def test_files_are_added_to_a_running_session_once_they_are_here(cluster: LocalC
         tell(card, "add", {"replace": False})
         await turn()
         assert not card.busy, "there is nothing to add"
-        tell(card.files, "begin", {"id": 7, "name": "more.csv", "size": 4})
-        assert not card.can_add
+        begin(card.files, 7, "more.csv", 4)
+        await until(lambda: not card.can_add, "the file to be shown as coming")
         tell(card, "add", {"replace": False})
         await turn()
         assert not card.busy
         tell(card.files, "part", {"id": 7, "offset": 0}, b"abc\n")
-        tell(card.files, "finish", {"id": 7})
-        assert card.can_add
+        await until(lambda: card.can_add, "the file to be shown as here")
         cluster.control.delay("s3:PutObject", 0.2, times=1)
         tell(card, "add", {"replace": False})
         await until(lambda: card.busy, "the sending to begin")
-        tell(card.files, "begin", {"id": 8, "name": "later.csv", "size": 3})
+        begin(card.files, 8, "later.csv", 3)
         await until(lambda: not card.busy, "the files to be sent")
         assert stored(page, f"{NAME}-in") == {"more.csv": b"abc\n"}
         assert [row["name"] for row in card.files.rows] == ["later.csv"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from page.support.pages import (
     FORM,
     NAME,
+    begin,
     cards,
     play_with_account,
     reasons,
@@ -57,7 +58,7 @@ def test_a_blocked_start_does_nothing(cluster: LocalCluster) -> None:
         tell(page.start_card, "start", {**FORM, "name": "Bad Name"})
         await turn()
         assert reasons(page) == ["name"]
-        tell(page.start_card.files, "begin", {"id": 1, "name": "x", "size": 3})
+        begin(page.start_card.files, 1, "x", 3)
         tell(page.start_card, "start", {**FORM, "name": "too-early"})
         await turn()
         assert reasons(page) == ["upload"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
+import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +25,6 @@ def send(uploads: Uploads, number: int, name: str, data: bytes, step: int = 1000
     uploads.begin(number, name, len(data))
     for offset in range(0, len(data), step):
         uploads.part(number, offset, data[offset : offset + step])
-    uploads.finish(number)
 
 
 def test_a_file_arrives_whole_in_a_private_folder(uploads: Uploads) -> None:
@@ -49,7 +49,6 @@ def test_parts_in_any_order_and_number_never_spoil_a_file(order: list[int]) -> N
     uploads.begin(1, "x", len(data))
     for part in [*order, *range(10)]:
         assert uploads.part(1, part * 10, data[part * 10 : part * 10 + 10]) % 10 == 0
-    uploads.finish(1)
     (incoming,) = uploads
     assert incoming.path.read_bytes() == data
     uploads.close()
@@ -69,7 +68,6 @@ def test_parts_of_a_wrong_size_are_dropped(uploads: Uploads, part: bytes) -> Non
 
 def test_an_unknown_file_is_not_expected(uploads: Uploads) -> None:
     assert uploads.part(7, 0, b"abc") == -1
-    uploads.finish(7)
     uploads.remove(7)
     assert list(uploads) == []
     assert list(uploads.folder.iterdir()) == []
@@ -99,14 +97,20 @@ def test_more_than_the_disk_holds_is_refused_at_once(uploads: Uploads) -> None:
     assert list(uploads) == []
 
 
-def test_half_a_file_is_broken_not_here(uploads: Uploads) -> None:
+def test_half_a_file_is_not_here_and_a_broken_one_takes_no_more(uploads: Uploads) -> None:
     uploads.begin(1, "x", 10)
     uploads.part(1, 0, b"abc")
-    uploads.finish(1)
     (incoming,) = uploads
-    assert incoming.arrival is Arrival.BROKEN
-    assert incoming.trouble is Trouble.SHORT
+    assert incoming.arrival is Arrival.COMING
+    uploads.fail(1, Trouble.UNREADABLE)
     assert uploads.part(1, 3, b"defghij") == -1
+
+
+def test_thousands_of_files_are_expected_without_one_being_open(uploads: Uploads) -> None:
+    before = psutil.Process().num_fds()
+    for number in range(2000):
+        uploads.begin(number, f"{number}", 1)
+    assert psutil.Process().num_fds() <= before
 
 
 def test_a_broken_file_is_tried_again_and_what_arrived_is_kept(uploads: Uploads) -> None:
@@ -117,7 +121,6 @@ def test_a_broken_file_is_tried_again_and_what_arrived_is_kept(uploads: Uploads)
     (incoming,) = uploads
     assert (incoming.arrival, incoming.trouble, uploads.received(1)) == (Arrival.COMING, Trouble.NONE, 3)
     assert uploads.part(1, 3, b"defghij") == 10
-    uploads.finish(1)
     assert incoming.arrival is Arrival.HERE
     assert incoming.path.read_bytes() == b"abcdefghij"
 
@@ -152,7 +155,6 @@ def test_a_full_disk_breaks_the_file_and_is_said(uploads: Uploads) -> None:
     assert (incoming.arrival, incoming.trouble) == (Arrival.BROKEN, Trouble.DISK)
     uploads.retry(1)
     assert uploads.part(1, 0, b"0123456789") == 10
-    uploads.finish(1)
     assert incoming.path.read_bytes() == b"0123456789"
 
 

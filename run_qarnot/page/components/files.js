@@ -1,3 +1,6 @@
+// How many files the list shows, one message announces, and are on their way together.
+const MOST_SHOWN = 100, MOST_ANNOUNCED = 500, MOST_FLIGHTS = 8
+
 // A file straight to the bucket, in parts, several at a time: each is hashed in a worker, and sent unless the bucket has
 // it already. Memory stays constant: the browser reads the parts from the disk as it sends them.
 const LANES = 4, TRIES = 8, STALL_MS = 60e3, LONGEST_PAUSE_MS = 30e3
@@ -78,6 +81,43 @@ class DirectSending {
     })
   }
   tell() { this.moved(this.done + Array.from(this.underway.values()).reduce((sum, bytes) => sum + bytes, 0)) }
+}
+
+// A file through the kernel: parts by their offset, a few on the way at a time; what is lost is sent again (uploads.py).
+class KernelSending {
+  // acked: how many bytes are there, as far as is known; part(offset, bytes) sends one; query() asks how many are there.
+  // Both are answered by `have`.
+  constructor({ file, acked, step, window, part, query }) { Object.assign(this, { file, acked, step, window, part, query }) }
+  // 'done' or 'stopped'; throws if the file cannot be read any more
+  async run() {
+    if (this.acked) await this.ask()
+    let sent = this.acked
+    while (this.acked < this.file.size && !this.stopped) {
+      if (sent < this.file.size && sent - this.acked < this.window * this.step) {
+        const whole = !sent && this.file.size <= this.step
+        const bytes = await (whole ? this.file : this.file.slice(sent, sent + this.step)).arrayBuffer()
+        this.part(sent, bytes)
+        sent += bytes.byteLength
+      } else {
+        const before = this.acked
+        if (!(await this.answer(8000)) && this.acked === before) {
+          await this.ask()
+          sent = this.acked
+        }
+      }
+    }
+    return this.stopped ? 'stopped' : 'done'
+  }
+  // asked again and again, because the connection may be away
+  async ask() { do this.query(); while (!(await this.answer(3000)) && !this.stopped) }
+  answer(ms) {
+    return new Promise(done => {
+      const timer = setTimeout(() => done(false), ms)
+      this.answered = () => { clearTimeout(timer); done(true) }
+    })
+  }
+  have(bytes) { this.acked = bytes; this.answered && this.answered() }
+  stop() { this.stopped = true; this.answered && this.answered() }
 }
 
 // The MD5 of a part, in hexadecimal: storages name parts by it, and no browser computes it by itself.

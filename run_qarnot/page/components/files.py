@@ -10,20 +10,22 @@ import asyncio
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import traitlets
 
 from run_qarnot.errors import RunQarnotError, TransferError
 from run_qarnot.files import LARGE_BYTES, MOST_PARTS
 from run_qarnot.page.component import Buffers, Component, Fields, HostileInput, event
-from run_qarnot.page.rows import file_row
-from run_qarnot.page.tasks import Tasks
+from run_qarnot.page.rows import Row, file_row
+from run_qarnot.page.tasks import Tasks, Throttle
 from run_qarnot.page.uploads import PART_BYTES, WINDOW, Arrival, Incoming, Trouble, Uploads
 
 if TYPE_CHECKING:
     from run_qarnot.engine.inputs import Inputs
 
+MOST_AT_ONCE = 500  # files in one message
+_SHOW_SECONDS = 0.25
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?|https?://\[[0-9a-f:]+\](:\d+)?")
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 
@@ -37,7 +39,6 @@ class Files(Component):
 
     source = Path(__file__).with_suffix(".vue")
 
-    rows: Any = traitlets.List().tag(sync=True)
     compact = traitlets.Bool(False).tag(sync=True)
     part_bytes = traitlets.Int(PART_BYTES).tag(sync=True)
     window = traitlets.Int(WINDOW).tag(sync=True)
@@ -56,21 +57,34 @@ class Files(Component):
         self._changed = changed
         self._inputs = inputs or (lambda: None)
         self._beginning: set[int] = set()
+        self._told: dict[int, Row] | None = None  # what the browser shows; None before it does
+        self.show = Throttle(self._show, _SHOW_SECONDS)  # the list as it is, and what follows from it
         super().__init__("files", tasks, compact=compact, direct_bytes=LARGE_BYTES if inputs else 0)
 
     # both ways
 
     @event
     def vue_begin(self, fields: Fields) -> None:
-        """The browser is about to send a file."""
-        self._take(fields, self._uploads.begin)
+        """The browser is about to send files: through us, or, those that are `direct`, to the bucket."""
+        problem = None
+        for each in fields.each("files", MOST_AT_ONCE):
+            try:
+                self._take(each)
+            except RunQarnotError as error:
+                self.call("refused", each.whole("id"))
+                problem = error
+        self.show()
+        if problem is not None:
+            raise problem
 
-    @event
-    def vue_expect(self, fields: Fields) -> None:
-        """The browser will send a file to the bucket, when it is its turn."""
-        if fields.whole("size") < LARGE_BYTES or not self.direct_bytes:
+    def _take(self, fields: Fields) -> None:
+        number, name, size = fields.whole("id"), fields.text("name", 4000), fields.whole("size")
+        if not fields.flag("direct"):
+            self._uploads.begin(number, name, size)
+        elif size < LARGE_BYTES or not self.direct_bytes:
             raise HostileInput("size")
-        self._take(fields, self._uploads.expect)
+        else:
+            self._uploads.expect(number, name, size)
 
     @event
     def vue_unreadable(self, fields: Fields) -> None:
@@ -81,10 +95,8 @@ class Files(Component):
     @event
     def vue_retry(self, fields: Fields) -> None:
         """The browser sends the rest of a file that broke off; it asks then how much of it has arrived."""
-        try:
-            self._uploads.retry(fields.whole("id"))
-        finally:
-            self.show()
+        self._uploads.retry(fields.whole("id"))
+        self.show()
 
     @event
     def vue_remove(self, fields: Fields) -> None:
@@ -103,22 +115,17 @@ class Files(Component):
         try:
             if len(buffers) == 1:
                 self._uploads.part(number, offset, buffers[0])
-        except Exception:
-            self.show()
-            raise
         finally:
             self.call("have", number, self._uploads.received(number))
+            incoming = self._uploads.find(number)
+            if incoming is not None and incoming.arrival is not Arrival.COMING:
+                self.show()
 
     @event
     def vue_query(self, fields: Fields) -> None:
         """The browser has not heard from us for a while."""
         number = fields.whole("id")
         self.call("have", number, self._uploads.received(number))
-
-    @event
-    def vue_finish(self, fields: Fields) -> None:
-        self._uploads.finish(fields.whole("id"))
-        self.show()
 
     # straight to the bucket; each question may come twice, because the connection may have been away
 
@@ -186,9 +193,9 @@ class Files(Component):
         number = fields.whole("id")
         incoming = self._coming(number)
         direct = incoming.direct
-        if incoming.stream is None:
+        if direct is not None or not incoming.received:  # else it is asked again
             try:
-                self._uploads.open(incoming)
+                self._uploads.take_here(incoming)
             except TransferError:
                 self._uploads.fail(number, Trouble.DISK)
                 self.call("have", number, -1)
@@ -211,22 +218,25 @@ class Files(Component):
             self.show()
         return bool(names)
 
-    def show(self) -> None:
-        """Show the list of files as it is, and what follows from it."""
-        self.rows = [file_row(incoming) for incoming in self._uploads]
-        self._changed()
+    @property
+    def rows(self) -> list[Row]:
+        """The list as the browser shows it."""
+        return [file_row(incoming) for incoming in self._uploads]
 
-    def _take(self, fields: Fields, take: Callable[[int, str, int], Incoming]) -> None:
-        number = fields.whole("id")
-        try:
-            take(number, fields.text("name", 4000), fields.whole("size"))
-        except HostileInput:
-            raise
-        except Exception:
-            self.call("refused", number)
-            raise
-        finally:
-            self.show()
+    @event
+    def vue_show_all(self, _fields: Fields) -> None:
+        """The browser begins to show the list, or has missed something."""
+        self._told = None
+        self.show()
+
+    def _show(self) -> None:
+        """Tell the browser what has changed: of thousands of files, all of them every time would be too much."""
+        now, before = {row["id"]: row for row in self.rows}, self._told or {}
+        changed = [row for number, row in now.items() if before.get(number) != row]
+        gone = None if self._told is None else [number for number in before if number not in now]
+        self.call("rows", changed, gone, len(now))
+        self._told = now
+        self._changed()
 
     async def _free(self, incoming: Incoming) -> None:
         """Free what has arrived of a file in the bucket, if anything may have."""

@@ -166,6 +166,7 @@ class SessionCard(Component):
     async def vue_add(self, fields: Fields) -> None:
         """Send the files of this card's list to the session."""
         replace = fields.flag("replace")
+        self._show_can_add()
         if not self.can_add:
             raise HostileInput("add")
         sent = [incoming for incoming in self._uploads if incoming.arrival is Arrival.HERE]

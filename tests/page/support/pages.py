@@ -129,12 +129,16 @@ async def sign_in(page: Page, token: str) -> None:
     await until(lambda: not page.shell.finding, "the sessions")
 
 
+def begin(component: Component, number: object, name: str, size: int) -> None:
+    """Announce a file to a list of files."""
+    tell(component, "begin", {"files": [{"id": number, "name": name, "size": size, "direct": False}]})
+
+
 def upload(component: Component, number: int, name: str, data: bytes) -> None:
     """Bring a file to a list of files."""
-    tell(component, "begin", {"id": number, "name": name, "size": len(data)})
+    begin(component, number, name, len(data))
     if data:
         tell(component, "part", {"id": number, "offset": 0}, data)
-    tell(component, "finish", {"id": number})
 
 
 async def start(page: Page, command: str, *, name: str = NAME, hours: str = "4") -> SessionCard:
