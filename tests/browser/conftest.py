@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
@@ -48,8 +49,14 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(locale="en-GB", accept_downloads=True)
+def motion() -> str:
+    """What moves costs a third of a processor where there is no graphics card; tests about it say so."""
+    return "reduce"
+
+
+@pytest.fixture
+def page(browser: Browser, motion: Any) -> Iterator[Page]:
+    context = browser.new_context(locale="en-GB", accept_downloads=True, reduced_motion=motion)
     page = context.new_page()
     page.set_default_timeout(30_000)
     yield page
