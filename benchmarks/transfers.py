@@ -107,7 +107,7 @@ Result = dict[str, float]
 class Measure:
     """Runs the programs against a cluster."""
 
-    def __init__(self, cluster: Any, folder: Path, size: int) -> None:
+    def __init__(self, cluster: Any, folder: Path, size: int, *, bucket: str = "many") -> None:
         from qarnot.connection import Connection
 
         self._folder = folder
@@ -120,7 +120,8 @@ class Measure:
             "HOME": str(folder),
         }
         self._client = Connection(cluster_url=cluster.cluster_url, client_token=cluster.token).s3client
-        self._client.create_bucket(Bucket="many")
+        self._client.create_bucket(Bucket=bucket)
+        self._bucket = bucket  # of the objects that are read
         self._file = folder / "file"
         with self._file.open("wb") as file:
             for start in range(0, size, 1_000_000):
@@ -139,10 +140,11 @@ class Measure:
         """Put the objects into the bucket that is read."""
         with self._file.open("rb") as file:
             for number in range(OBJECTS):
-                self._client.put_object(Bucket="many", Key=f"folder/{number:04}", Body=file.read(self._size // OBJECTS))
+                key, body = f"folder/{number:04}", file.read(self._size // OBJECTS)
+                self._client.put_object(Bucket=self._bucket, Key=key, Body=body)
 
     def read(self, program: str) -> Callable[[], Result]:
-        return lambda: self._run(program, "many", self._folder)
+        return lambda: self._run(program, self._bucket, self._folder)
 
     def take_turns(self, runs: int, *measures: Callable[[], Result]) -> list[list[Result]]:
         for measure in measures:

@@ -174,6 +174,38 @@ def test_a_question_gives_the_focus_back_to_what_asked_it(page: Page, dashboard:
     expect(card.get_by_test_id("delete")).to_be_focused()
 
 
+def test_of_much_output_the_end_is_shown(page: Page, dashboard: Server) -> None:
+    card = start(page, dashboard, "command&opt-command=seq 100000", "prints-much")
+    expect(card.get_by_test_id("state")).to_contain_text("Ended")
+    for _ in range(3):
+        card.get_by_test_id("log").get_by_role("button").click()
+        expect(card.get_by_test_id("log-lines").get_by_text("100000", exact=True)).to_be_visible()
+        card.get_by_test_id("log").get_by_role("button").click()
+
+
+def test_the_output_stays_at_its_end_unless_somebody_reads_further_up(
+    page: Page, dashboard: Server, tmp_path: Path
+) -> None:
+    go_on = tmp_path / "go_on"
+    command = f"seq 2000; until [ -e {go_on} ]; do sleep 0.1; done; echo came later; sleep 600"
+    card = start(page, dashboard, f"command&opt-command={command}", "prints")
+    expect(card.get_by_test_id("state")).to_contain_text("Ready")
+    card.get_by_test_id("log").get_by_role("button").click()
+    lines = card.get_by_test_id("log-lines")
+    expect(lines.get_by_text("2000", exact=True)).to_be_visible()
+    lines.hover()
+    page.mouse.wheel(0, -5000)
+    expect(lines.get_by_text("2000", exact=True)).to_have_count(0)
+    box = lines.locator(".v-virtual-scroll")
+    reading, height = lines.inner_text(), box.evaluate("box => box.scrollHeight")
+    go_on.touch()
+    wait_until(lambda: box.evaluate("box => box.scrollHeight") > height, "the browser to have the next line")
+    assert lines.inner_text() == reading
+    page.mouse.wheel(0, 1_000_000)
+    expect(lines.get_by_text("came later", exact=True)).to_be_visible()
+    end(card)
+
+
 def test_an_environment_says_how_soon_it_is_usually_up(page: Page, dashboard: Server) -> None:
     for name in ("usual-1", "usual-2"):
         card = start(page, dashboard, "command&opt-command=sleep 1.5", name)

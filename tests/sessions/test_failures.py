@@ -359,6 +359,25 @@ def test_stop_when_nobody_answers_for_long_says_so_and_leaves_it_running(cluster
     at_a_desk(cluster, scenario)
 
 
+def test_results_that_do_not_fit_at_the_end_are_a_failure_and_what_was_saved_is_kept(cluster, control, tmp_path):
+    go_on = tmp_path / "go on"
+    work = f"echo first > saved.txt; until [ -e '{go_on}' ]; do sleep 0.1; done; echo second > too-late.txt"
+    image = MACHINE.model_copy(update={"id": "works", "command": f'sh -c "{work}"'})
+
+    async def scenario(desk):
+        async with desk.ready(image) as session:
+            await session.save()
+            control.full_quota("bytes")
+            go_on.touch()
+            view = await until(session, lambda view: view.is_over, "its end")
+            return view, [file.key for file in await session.results.files()]
+
+    view, kept = at_a_desk(cluster, scenario)
+    assert (view.state, view.reason) == (State.FAILED, "failed")
+    assert "The results could not be uploaded" in view.error
+    assert kept == ["saved.txt"]
+
+
 def test_a_session_stops_by_itself_at_its_limit_with_nobody_watching(cluster, control):
     async def begin(desk):
         async with desk.ready() as session:
