@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -110,7 +111,8 @@ def test_the_launcher_opens_the_tunnel_and_the_browser(page: Page, dashboard: Se
 def test_it_is_said_5_and_15_minutes_before_the_end_and_not_earlier(page: Page, dashboard: Server) -> None:
     card = start(page, dashboard, "command&opt-command=sleep 600", "ends-soon", hours="0.3")  # 18 minutes
     started, warning = datetime.now(UTC), card.get_by_test_id("ends-soon")
-    expect(card.get_by_test_id("state")).to_contain_text("Ready")
+    expect(card).to_contain_text("the command is at work")
+    expect(card.get_by_test_id("cost"), "nothing more will come, and with it the kernel's time").to_be_visible()
     expect(warning).to_have_count(0)
     page.clock.set_fixed_time(started + timedelta(minutes=4))
     expect(warning).to_contain_text("In less than 15 minutes it stops by itself.")
@@ -119,6 +121,16 @@ def test_it_is_said_5_and_15_minutes_before_the_end_and_not_earlier(page: Page, 
     expect(card.get_by_test_id("more-hours"), "a command would begin again").to_have_count(0)
     end(card)
     expect(warning).to_have_count(0)
+
+
+def test_it_may_be_said_until_when_instead_of_how_long(page: Page, dashboard: Server) -> None:
+    page.goto(dashboard.address())
+    in_two_hours = page.evaluate("new Date(Date.now() + 2 * 3600e3).toTimeString().slice(0, 5)")
+    card = start(page, dashboard, "command&opt-command=sleep 600", "until", hours=in_two_hours)
+    expect(card).to_contain_text(re.compile(rf"Stops by itself at .*{in_two_hours}\."))
+    end(card)
+    page.get_by_test_id("hours").fill("25:00")
+    expect(page.get_by_test_id("blockers")).to_contain_text("“25:00” hours is not possible")
 
 
 def test_more_hours_are_a_new_session_that_goes_on_with_the_files(page: Page, dashboard: Server) -> None:
