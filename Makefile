@@ -82,7 +82,7 @@ clean:
 
 # Stamps: each is as old as the last installation, which is repeated when what is to be installed changes. To install is
 # also to compile the page's components.
-INSTALLED = pyproject.toml binder/constraints.txt $(wildcard packaging/* run_qarnot/page/components/*.vue run_qarnot/page/components/*.js)
+INSTALLED = pyproject.toml binder/constraints.txt $(wildcard building/* run_qarnot/page/components/*.vue run_qarnot/page/components/*.js)
 .venv/installed-demo: $(INSTALLED) | .venv/made
 	@echo 'Installing into .venv; the first time takes a minute or two.'
 	@$(INSTALL) --editable '.[local]'

@@ -195,10 +195,9 @@ def problem_words(code: str, facts: Mapping[str, object]) -> str:
     Of the facts, `found`, `allowed` and `nearest` may be left out or empty.
     """
     said = {name: say(fact) if isinstance(fact, str) else fact for name, fact in facts.items()}
-    words = [(_translation() or _english()).PROBLEMS[code].format_map(said)]
-    tails = (_translation() or _english()).PROBLEM_TAILS
-    words += [tails[name].format(said[name]) for name in tails if said.get(name) not in (None, "")]
-    return "".join(words)
+    words = _translation() or _english()
+    tails = [tail.format(said[name]) for name, tail in words.PROBLEM_TAILS.items() if said.get(name) not in (None, "")]
+    return "".join([words.PROBLEMS[code].format_map(said), *tails])
 
 
 def error_words(code: str, facts: Mapping[str, object]) -> Words:

@@ -1,4 +1,4 @@
-"""The page's components, compiled when the package was built (`packaging/compile_components.py`).
+"""The page's components, compiled when the package was built (`building/compile_components.py`).
 
 ipyvue compiles `.vue` files in the browser, anew at each visit: half a second of processor time, and a compiler of
 800 kB to load. What was compiled ahead, the page imports as one module, by ipyvue's `esm_module`.
@@ -27,16 +27,18 @@ _DIGEST = re.compile(r"^// (\w+) (\w{16})$", re.MULTILINE)
 @functools.cache
 def template(source: Path) -> Template:
     """Return what shows the component of a `.vue` file; one for all components of a kind."""
-    text, shared, own = parts(source)
     if digests().get(source.stem) == digest(source):
+        _have_it_fetched()
         return Template(esm_module=_NAME, esm_export=source.stem)
+    text, shared, own = parts(source)
     return Template(template=text.replace("<script>\n", f"<script>\n{shared}{own}", 1), source_url=source.name)
 
 
 def parts(source: Path) -> tuple[str, str, str]:
     """Return a `.vue` file, the script that all components share, and what the component has in one of its own."""
-    files = (source, SOURCES / "shared.js", SOURCES / f"{source.stem}.js")
-    return tuple(file.read_text(encoding="utf-8") if file.exists() else "" for file in files)  # type: ignore[return-value]
+    own, shared = SOURCES / f"{source.stem}.js", SOURCES / "shared.js"
+    own_text = own.read_text(encoding="utf-8") if own.exists() else ""
+    return source.read_text(encoding="utf-8"), shared.read_text(encoding="utf-8"), own_text
 
 
 def digest(source: Path) -> str:
@@ -46,11 +48,15 @@ def digest(source: Path) -> str:
 
 @functools.cache
 def digests() -> dict[str, str]:
-    """Return the digests of what was compiled, by component; has the browser fetch the module, if there is one."""
-    base = os.environ.get("VOILA_BASE_URL")
-    if base is None or not MODULE.is_file():
+    """Return the digests of what was compiled, by component; none where there is nothing, or nobody who serves it."""
+    if "VOILA_BASE_URL" not in os.environ or not MODULE.is_file():
         return {}
-    code = MODULE.read_bytes()
-    version = hashlib.sha256(code).hexdigest()[:16]  # so that the browser may keep it
+    return dict(_DIGEST.findall(MODULE.read_bytes()[:2000].decode(errors="replace")))
+
+
+@functools.cache
+def _have_it_fetched() -> None:
+    """Tell the browser where the module is."""
+    version = hashlib.sha256(MODULE.read_bytes()).hexdigest()[:16]  # so that the browser may keep it
+    base = os.environ["VOILA_BASE_URL"]
     define_module(_NAME, url=f"{base}voila/templates/{_NAME}/static/{MODULE.name}?v={version}", dependencies=[])
-    return dict(_DIGEST.findall(code[:2000].decode(errors="replace")))

@@ -108,13 +108,16 @@ class Uploads:
 
         Raises:
             InputError: its name cannot be stored, or is there already; nothing is expected then.
-            TransferError: the disk has no room for it.
+            TransferError: the disk has no room for it, or does not take it; nothing is expected then either.
         """
         self._check_room(name, size)
         incoming = self.expect(number, name, size)
-        if not size:
-            incoming.path.touch()
-            self.arrived(incoming)
+        if not size:  # no part of it will come
+            try:
+                self._write(incoming, b"")
+            except TransferError:
+                self.remove(number)
+                raise
         return incoming
 
     def expect(self, number: int, name: str, size: int) -> Incoming:
@@ -172,19 +175,22 @@ class Uploads:
         length = len(memoryview(data).cast("B")) if len(data) else 0
         fits = offset == incoming.received and 0 < length <= min(LONGEST_PART, incoming.size - offset)
         if fits:
-            try:
-                incoming.stream = incoming.stream or _open_at(incoming.path, incoming.received)
-                incoming.stream.write(data)
-                incoming.stream.flush()
-            except OSError as error:
-                self.fail(number, Trouble.DISK)
-                problem = error.strerror or "the disk does not take it"
-                raise TransferError("upload", field="upload", name=incoming.key, problem=problem) from error
-            incoming.received += length
-            if incoming.received == incoming.size:
-                incoming.close()
-                self.arrived(incoming)
+            self._write(incoming, data)
         return incoming.received
+
+    def _write(self, incoming: Incoming, data: memoryview | bytes) -> None:
+        try:
+            incoming.stream = incoming.stream or _open_at(incoming.path, incoming.received)
+            incoming.stream.write(data)
+            incoming.stream.flush()
+        except OSError as error:
+            self.fail(incoming.id, Trouble.DISK)
+            problem = error.strerror or "the disk does not take it"
+            raise TransferError("upload", field="upload", name=incoming.key, problem=problem) from error
+        incoming.received += memoryview(data).nbytes
+        if incoming.received == incoming.size:
+            incoming.close()
+            self.arrived(incoming)
 
     def received(self, number: int) -> int:
         """How many bytes of a file are here; -1 when no more of it is expected."""

@@ -71,6 +71,16 @@ def test_a_failed_session_is_accessible_and_fits_on_a_phone(phone: Page, demo: S
     assert_accessible(page, "a failed session")
 
 
+def test_nothing_moves_for_who_wants_no_motion(page: Page, demo: Server) -> None:
+    page.goto(demo.address())
+    button = page.get_by_test_id("start")
+    moves = "button => getComputedStyle(button).transitionProperty"
+    expect(button).to_be_visible()
+    assert button.evaluate(moves) == "none"
+    page.emulate_media(reduced_motion="no-preference")
+    assert button.evaluate(moves) != "none"
+
+
 def test_the_keyboard_alone_does_the_whole_flow(page: Page, demo: Server) -> None:
     page.goto(demo.address())
     expect(page.get_by_test_id("account")).to_be_visible()

@@ -42,7 +42,10 @@ def test_it_imports_nothing_of_ours() -> None:
 
 
 def test_nothing_is_left_behind() -> None:
-    threads, folders = set(threading.enumerate()), set(Path(tempfile.gettempdir()).glob("local-cluster-*"))
+    def own_folders() -> set[Path]:  # those of tests beside this one come and go
+        return set(Path(tempfile.gettempdir()).glob(f"local-cluster-{os.getpid()}-*"))
+
+    threads, folders = set(threading.enumerate()), own_folders()
     children = {process.pid for process in psutil.Process().children(recursive=True)}
     with LocalCluster() as cluster:
         connection = connect(cluster)
@@ -50,12 +53,13 @@ def test_nothing_is_left_behind() -> None:
         task.submit()
         running(task)
         connection.create_bucket("left").add_string("x", "x")
+        assert own_folders() > folders
     with pytest.raises(requests.ConnectionError):
         requests.get(f"{cluster.cluster_url}/settings", timeout=5)
     with pytest.raises(requests.ConnectionError):
         requests.get(cluster.storage_url, timeout=5)
     assert set(threading.enumerate()) <= threads
-    assert set(Path(tempfile.gettempdir()).glob("local-cluster-*")) <= folders
+    assert own_folders() <= folders
     assert {process.pid for process in psutil.Process().children(recursive=True)} <= children
 
 
@@ -94,6 +98,15 @@ def test_the_program_prints_its_address_and_ends_cleanly() -> None:
         cluster.process.send_signal(signal.SIGTERM)
         rest, errors = cluster.process.communicate(timeout=20)
         assert (cluster.process.returncode, rest, errors) == (0, "", "")
+
+
+@pytest.mark.parametrize(("options", "seconds"), [((), None), (("--realistic",), 90)])
+def test_it_is_as_slow_as_the_cloud_only_if_asked(options: tuple[str, ...], seconds: int | None) -> None:
+    with program(*options) as cluster:
+        state = requests.get(
+            f"{cluster.cluster_url}/_control", headers={"Authorization": cluster.token}, timeout=10
+        ).json()
+        assert state["pace"].get("FullyDispatched") == seconds
 
 
 def test_a_port_in_use_is_said_in_one_sentence(cluster: LocalCluster) -> None:

@@ -73,6 +73,33 @@ def test_files_come_and_go() -> None:
     play(scene)
 
 
+def test_of_many_files_the_browser_is_told_what_has_changed_and_everything_when_it_asks() -> None:
+    async def scene(page: Page) -> None:
+        files = page.start_card.files
+        tell(files, "show_all")
+        begin(files, 1, "a", 3)
+        begin(files, 2, "b", 3)
+        calls = record(files)
+        told = lambda: [arguments for name, arguments in calls if name == "rows"]  # noqa: E731
+        await until(lambda: told(), "the list")
+        calls.clear()
+        tell(files, "part", {"id": 2, "offset": 0}, b"abc")
+        await until(told, "what has changed")
+        ((changed, gone, total),) = told()
+        assert ([(row["id"], row["arrival"]) for row in changed], gone, total) == ([(2, "here")], [], 2)
+        calls.clear()
+        tell(files, "remove", {"id": 1})
+        await until(told, "what is gone")
+        assert told() == [[[], [1], 1]]
+        calls.clear()
+        tell(files, "show_all")
+        await until(told, "everything")
+        ((rows, gone, total),) = told()
+        assert ([row["id"] for row in rows], gone, total) == ([2], None, 1)
+
+    play(scene)
+
+
 @pytest.mark.parametrize("number", [-1, 1.5, "1", None, True, 2**60])
 def test_hostile_uploads_are_dropped(number: object) -> None:
     async def scene(page: Page) -> None:

@@ -40,6 +40,20 @@ def test_one_row_for_each_entry_or_plugin_titled_by_its_source() -> None:
     )
 
 
+def test_another_language_says_them_again() -> None:
+    async def scene(page: Page) -> None:
+        page.catalog = Catalog(catalog().images, (BAD,))
+        page.show_problems()
+        assert "there is no such key" in page.environment_card.broken[0]["reason"]
+        try:
+            page.speak("fr")
+            assert "il n’y a pas de telle clé (trouvé : “titel”)" in page.environment_card.broken[0]["reason"]
+        finally:
+            page.speak("en")
+
+    play(scene)
+
+
 def test_what_works_all_the_same_is_not_called_unusable() -> None:
     def level(*problems: object) -> str:
         (row,) = problem_rows(Catalog(catalog().images, problems))  # type: ignore[arg-type]

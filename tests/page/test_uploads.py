@@ -42,6 +42,15 @@ def test_an_empty_file_arrives(uploads: Uploads) -> None:
     assert [incoming.arrival for incoming in uploads] == [Arrival.HERE]
 
 
+def test_an_empty_file_that_the_disk_does_not_take_is_refused(uploads: Uploads) -> None:
+    (uploads.folder / "1").symlink_to(uploads.folder / "no such folder" / "x")
+    with pytest.raises(TransferError, match="could not be uploaded"):
+        uploads.begin(1, "empty", 0)
+    assert list(uploads) == []
+    uploads.begin(1, "empty", 0)
+    assert [incoming.arrival for incoming in uploads] == [Arrival.HERE]
+
+
 @given(order=st.lists(st.integers(0, 9), max_size=60))
 def test_parts_in_any_order_and_number_never_spoil_a_file(order: list[int]) -> None:
     uploads = Uploads()

@@ -134,8 +134,9 @@ def test_the_image_prints_its_link_late_in_pieces_and_twice(cluster, control, tm
         session = await desk.account.start(spec, [])
         async with desk.following(session):
             await until(session, lambda view: view.state is State.STARTING, "the machine to be up")
-            while first[:-6] not in await session.logs():
-                await asyncio.sleep(0.1)
+            loop = asyncio.get_running_loop()
+            printed = lambda: first[:-6] in asyncio.run_coroutine_threadsafe(session.logs(), loop).result()  # noqa: E731
+            await asyncio.to_thread(wait_until, printed, "half a link to be printed")
             control.clear_calls()
             read = lambda: control.count("GET", "/tasks/*/stdout") > 2  # noqa: E731
             await asyncio.to_thread(wait_until, read, "the output to be read with half a link in it")
