@@ -26,8 +26,8 @@ from launch import _write  # noqa: E402
 from playwright.sync_api import Locator, Page, expect, sync_playwright  # noqa: E402
 from qarnot.connection import Connection  # noqa: E402
 from support.chromium import ARGUMENTS, chromium  # noqa: E402
-from support.command import CommandLine, clean_environment  # noqa: E402
-from support.servers import running  # noqa: E402
+from support.command import CommandLine  # noqa: E402
+from support.servers import dashboard  # noqa: E402
 from transfers import OBJECTS, Measure, Result  # noqa: E402
 
 from run_qarnot.cluster import LocalCluster  # noqa: E402
@@ -60,13 +60,10 @@ def main() -> int:
     arguments = parser.parse_args()
     expect.set_options(timeout=DEADLINE_MS)
     with LocalCluster() as cluster, tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
-        environment = clean_environment(
-            HOME=folder, QARNOT_CLUSTER_URL=cluster.cluster_url, QARNOT_CLIENT_TOKEN=cluster.token
-        )
-        cli = CommandLine(Path(folder), environment)
+        cli = CommandLine.of_account(cluster, Path(folder))
         cli("launch", "command", "--name", "prints", "--hours", 1, "--set", f"command=seq {LINES}")
         cli("launch", "command", "--name", "many", "--hours", 1, "--set", "command=true")
-        server = stack.enter_context(running(cli, "dashboard", "--no-browser"))
+        server = stack.enter_context(dashboard(cli))
         playwright = stack.enter_context(sync_playwright())
         browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
         page = browser.new_context(locale="en-GB", accept_downloads=True).new_page()

@@ -27,9 +27,10 @@ import psutil  # noqa: E402
 from launch import _write  # noqa: E402
 from playwright.sync_api import Browser, Page, sync_playwright  # noqa: E402
 from qarnot.connection import Connection  # noqa: E402
+from support import servers  # noqa: E402
 from support.chromium import ARGUMENTS, chromium  # noqa: E402
-from support.command import CommandLine, clean_environment  # noqa: E402
-from support.servers import Server, running  # noqa: E402
+from support.command import CommandLine  # noqa: E402
+from support.servers import Server  # noqa: E402
 from transfers import Measure, Result  # noqa: E402
 
 from run_qarnot.cluster import LocalCluster  # noqa: E402
@@ -73,13 +74,9 @@ def main() -> int:
 def dashboard(cluster: LocalCluster, folder: Path) -> Iterator[Server]:
     """Serve the page for an account with a session that runs."""
     (folder / "images.toml").write_text(CATALOG)
-    environment = clean_environment(
-        HOME=str(folder), QARNOT_CLUSTER_URL=cluster.cluster_url, QARNOT_CLIENT_TOKEN=cluster.token
-    )
-    cli = CommandLine(folder, environment)
+    cli = CommandLine.of_account(cluster, folder)
     cli("launch", "waits", "--name", NAME, "--hours", 1, "--detach")
-    with running(cli, "dashboard", "--no-browser") as server:
-        server.address()
+    with servers.dashboard(cli) as server:
         yield server
 
 

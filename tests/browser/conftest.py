@@ -14,6 +14,8 @@ from support.command import REPOSITORY, CommandLine, clean_environment
 from support.servers import Server, running
 from support.traffic import Traffic
 
+from run_qarnot.cluster import LocalCluster
+
 expect.set_options(timeout=20_000)  # a page that opens on a busy machine takes more than the five seconds of before
 
 
@@ -37,6 +39,13 @@ def demo(home: Path) -> Iterator[Server]:
     with running(CommandLine(home, environment), "demo", "--no-browser", "--log-file", home / "demo.log") as server:
         server.address()
         yield server
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[LocalCluster]:
+    """For the dashboards that files have of their own: one a file, so that they find only their own sessions."""
+    with LocalCluster() as cluster:
+        yield cluster
 
 
 @pytest.fixture(scope="module")

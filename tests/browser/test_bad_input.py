@@ -5,10 +5,9 @@ import re
 import asyncssh
 import pytest
 from playwright.sync_api import expect
-from support.command import CommandLine, clean_environment
-from support.servers import files_with, running
-
-from run_qarnot.cluster import LocalCluster
+from support import servers
+from support.command import CommandLine
+from support.servers import files_with
 
 pytestmark = pytest.mark.browser
 
@@ -30,20 +29,11 @@ titel = "Misspelt"
 
 
 @pytest.fixture(scope="module")
-def cluster():
-    with LocalCluster() as cluster:
-        yield cluster
-
-
-@pytest.fixture(scope="module")
 def dashboard(cluster, tmp_path_factory):
     """The dashboard as on a server that knows no account."""
     folder = tmp_path_factory.mktemp("dashboard")
     (folder / "images.toml").write_text(BROKEN)
-    environment = clean_environment(QARNOT_CLUSTER_URL=cluster.cluster_url, QARNOT_STORAGE_URL=cluster.storage_url)
-    cli = CommandLine(folder, environment | {"HOME": str(folder)})
-    with running(cli, "dashboard", "--no-browser", "--port", "18866") as server:
-        server.address()
+    with servers.dashboard(CommandLine.at(cluster, folder)) as server:
         yield server
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 from qarnot.connection import Connection
-from support.command import CommandLine, clean_environment
-from support.servers import Server, running
+from support import servers
+from support.command import CommandLine
+from support.servers import Server
 from support.waiting import wait_until
 
 from run_qarnot.cluster import LocalCluster
@@ -41,12 +42,6 @@ WebSocket.prototype.send = function (data) {
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[LocalCluster]:
-    with LocalCluster() as cluster:
-        yield cluster
-
-
-@pytest.fixture(scope="module")
 def storage(cluster: LocalCluster) -> Any:
     """boto3's client: what does the storage hold?"""
     return Connection(cluster_url=cluster.cluster_url, client_token=cluster.token, show_bucket_warnings=False).s3client
@@ -57,13 +52,9 @@ def dashboard(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -
     """A dashboard whose account has a session that runs."""
     folder = tmp_path_factory.mktemp("direct")
     (folder / "images.toml").write_text(CATALOG)
-    environment = clean_environment(
-        HOME=str(folder), QARNOT_CLUSTER_URL=cluster.cluster_url, QARNOT_CLIENT_TOKEN=cluster.token
-    )
-    cli = CommandLine(folder, environment)
+    cli = CommandLine.of_account(cluster, folder)
     cli("launch", "waits", "--name", NAME, "--hours", 1, "--detach")
-    with running(cli, "dashboard", "--no-browser") as server:
-        server.address()
+    with servers.dashboard(cli) as server:
         yield server
 
 

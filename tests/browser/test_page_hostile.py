@@ -10,9 +10,10 @@ import psutil
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from qarnot.connection import Connection
+from support import servers
 from support.attack import assert_guarded
-from support.command import CommandLine, clean_environment
-from support.servers import Server, running
+from support.command import CommandLine
+from support.servers import Server
 from support.traffic import Traffic
 from support.waiting import wait_until
 from support.wire import Wire
@@ -56,18 +57,10 @@ SECRET_LINE = "only-the-first-visitor-may-see-this"
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[LocalCluster]:
-    with LocalCluster() as cluster:
-        yield cluster
-
-
-@pytest.fixture(scope="module")
 def dashboard(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("hostile")
     (folder / "images.toml").write_text(CATALOG)
-    environment = clean_environment(QARNOT_CLUSTER_URL=cluster.cluster_url, QARNOT_STORAGE_URL=cluster.storage_url)
-    with running(CommandLine(folder, environment | {"HOME": str(folder)}), "dashboard", "--no-browser") as server:
-        server.address()
+    with servers.dashboard(CommandLine.at(cluster, folder)) as server:
         yield server
 
 

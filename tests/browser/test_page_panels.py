@@ -7,10 +7,11 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
+from support import servers
 from support.accessibility import assert_accessible
-from support.command import CommandLine, clean_environment
+from support.command import CommandLine
 from support.repository import ROOT
-from support.servers import Server, running
+from support.servers import Server
 from support.traffic import Traffic
 
 from run_qarnot.cluster import LocalCluster
@@ -46,24 +47,13 @@ def rq_panel(session):
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[LocalCluster]:
-    with LocalCluster() as cluster:
-        yield cluster
-
-
-@pytest.fixture(scope="module")
 def dashboard(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("panels")
     (folder / "plugins").mkdir()
     shutil.copy(ROOT / "plugins" / "receipt.py", folder / "plugins")
     (folder / "plugins" / "evil.py").write_text(PLUGIN)
     (folder / "plugins" / "bad.py").write_text(BAD)
-    environment = clean_environment(
-        QARNOT_CLUSTER_URL=cluster.cluster_url, QARNOT_STORAGE_URL=cluster.storage_url,
-        QARNOT_CLIENT_TOKEN=cluster.token, HOME=str(folder),
-    )  # fmt: skip
-    with running(CommandLine(folder, environment), "dashboard", "--no-browser") as server:
-        server.address()
+    with servers.dashboard(CommandLine.of_account(cluster, folder)) as server:
         yield server
 
 

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Page, expect
-from support.command import CommandLine, clean_environment
+from support import servers
+from support.command import CommandLine
 from support.repository import ROOT
-from support.servers import Server, running
+from support.servers import Server
 from support.traffic import Traffic
 
 from run_qarnot.cluster import LocalCluster
@@ -39,24 +40,15 @@ icon = "mdi-nothing"
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[LocalCluster]:
-    with LocalCluster() as cluster:
-        yield cluster
-
-
-@pytest.fixture(scope="module")
 def dashboard(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("problems")
     (folder / "images.toml").write_text(CATALOG)
     (folder / "plugins").mkdir()
     shutil.copy(ROOT / "plugins" / "policy.py", folder / "plugins")
     (folder / "plugins" / "broken.py").write_text("a_line_of_the_source = 1 / 0\n")
-    environment = clean_environment(
-        QARNOT_CLUSTER_URL=cluster.cluster_url, QARNOT_STORAGE_URL=cluster.storage_url, HOME=str(folder),
-        RUN_QARNOT_ADMINS=f"somebody@example.org, {cluster.email.upper()}", RUN_QARNOT_MOST_HOURS="2",
-    )  # fmt: skip
-    with running(CommandLine(folder, environment), "dashboard", "--no-browser") as server:
-        server.address()
+    admins = f"somebody@example.org, {cluster.email.upper()}"
+    cli = CommandLine.at(cluster, folder, RUN_QARNOT_ADMINS=admins, RUN_QARNOT_MOST_HOURS="2")
+    with servers.dashboard(cli) as server:
         yield server
 
 

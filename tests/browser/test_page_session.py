@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
+from support import servers
 from support.accessibility import assert_accessible, assert_fits
-from support.command import CommandLine, clean_environment
+from support.command import CommandLine
 from support.jupyter import Jupyter
-from support.servers import Server, running
+from support.servers import Server
 from support.ssh import make_key
 from support.waiting import wait_until
 
@@ -25,20 +26,8 @@ pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[LocalCluster]:
-    with LocalCluster() as cluster:
-        yield cluster
-
-
-@pytest.fixture(scope="module")
 def dashboard(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("session")
-    environment = clean_environment(
-        QARNOT_CLUSTER_URL=cluster.cluster_url, QARNOT_STORAGE_URL=cluster.storage_url,
-        QARNOT_CLIENT_TOKEN=cluster.token, HOME=str(folder),
-    )  # fmt: skip
-    with running(CommandLine(folder, environment), "dashboard", "--no-browser") as server:
-        server.address()
+    with servers.dashboard(CommandLine.of_account(cluster, tmp_path_factory.mktemp("session"))) as server:
         yield server
 
 

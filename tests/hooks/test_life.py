@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.command import CommandLine, clean_environment
+from support.command import CommandLine
 from support.repository import ROOT
 
 from run_qarnot.cluster import LocalCluster
@@ -54,9 +54,7 @@ def cli(cluster: LocalCluster, tmp_path: Path) -> CommandLine:
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "ours.py").write_text(PLUGIN)
     (tmp_path / "images.toml").write_text(CATALOG)
-    account = {"QARNOT_CLUSTER_URL": cluster.cluster_url, "QARNOT_STORAGE_URL": cluster.storage_url}
-    environment = clean_environment(**account, QARNOT_CLIENT_TOKEN=cluster.token, HOME=str(tmp_path))
-    return CommandLine(tmp_path, environment)
+    return CommandLine.of_account(cluster, tmp_path)
 
 
 @pytest.mark.lifecycle

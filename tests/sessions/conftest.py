@@ -1,11 +1,12 @@
 """A local cluster for each test: up in a tenth of a second, with nothing on it of other tests, or of another try."""
 
+import dataclasses
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.command import CommandLine, clean_environment
+from support.command import CommandLine
 
 from run_qarnot.cluster import LocalCluster
 from run_qarnot.engine import patience
@@ -22,16 +23,10 @@ def cluster(wheels: Path) -> Iterator[LocalCluster]:
 
 @pytest.fixture
 def cli(cluster: LocalCluster, tmp_path: Path) -> CommandLine:
-    """The command line with the cluster's account, in an empty folder."""
+    """The command line with the cluster's account, in an empty folder of the user's home."""
     folder = tmp_path / "work"
     folder.mkdir()
-    environment = clean_environment(
-        QARNOT_CLUSTER_URL=cluster.cluster_url,
-        QARNOT_STORAGE_URL=cluster.storage_url,
-        QARNOT_CLIENT_TOKEN=cluster.token,
-        HOME=str(tmp_path),
-    )
-    return CommandLine(folder, environment)
+    return dataclasses.replace(CommandLine.of_account(cluster, tmp_path), folder=folder)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 import signal
 
 import pytest
-from support.command import CommandLine, clean_environment
+from support.command import CommandLine
 from support.waiting import wait_until
 
 from run_qarnot.cluster import LocalCluster
@@ -36,13 +36,7 @@ def cluster():
 @pytest.fixture
 def cli(cluster, tmp_path):
     (tmp_path / "images.toml").write_text(CATALOG)
-    environment = clean_environment(
-        QARNOT_CLUSTER_URL=cluster.cluster_url,
-        QARNOT_STORAGE_URL=cluster.storage_url,
-        QARNOT_CLIENT_TOKEN=cluster.token,
-        HOME=str(tmp_path),
-    )
-    yield CommandLine(tmp_path, environment)
+    yield CommandLine.of_account(cluster, tmp_path)
     cluster.control.reset()
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from qarnot.connection import Connection
-from support.command import CommandLine, clean_environment
+from support.command import CommandLine
 
 from run_qarnot.catalog.image import Image
 from run_qarnot.cluster import LocalCluster
@@ -90,14 +90,7 @@ def cluster() -> Iterator[LocalCluster]:
 @pytest.fixture
 def cli(cluster: LocalCluster, tmp_path: Path) -> CommandLine:
     (tmp_path / "images.toml").write_text(CATALOG)
-    environment = clean_environment(
-        QARNOT_CLUSTER_URL=cluster.cluster_url,
-        QARNOT_STORAGE_URL=cluster.storage_url,
-        QARNOT_CLIENT_TOKEN=cluster.token,
-        RUN_QARNOT_IMAGES=str(tmp_path / "images.toml"),
-        HOME=str(tmp_path),
-    )
-    return CommandLine(tmp_path, environment)
+    return CommandLine.of_account(cluster, tmp_path, RUN_QARNOT_IMAGES=str(tmp_path / "images.toml"))
 
 
 def test_a_start_that_broke_off_is_repeated_with_the_script_of_a_newer_version(

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from run_qarnot.cluster import LocalCluster
+
 REPOSITORY = Path(__file__).parents[2]
 _KEPT = re.compile(r"PATH|HOME|LANG|LC_.*|TZ|TMPDIR|PIP_.*|SSL_.*|REQUESTS_CA_BUNDLE|VIRTUAL_ENV|COVERAGE_.*")
 
@@ -90,6 +92,17 @@ class CommandLine:
 
     def command(self, *arguments: object) -> list[str]:
         return [str(self.python), "-m", "run_qarnot", *map(str, arguments)]
+
+    @classmethod
+    def of_account(cls, cluster: LocalCluster, home: Path, **more: str) -> CommandLine:
+        """At home in a folder, with the account of a local cluster."""
+        return cls.at(cluster, home, QARNOT_CLIENT_TOKEN=cluster.token, **more)
+
+    @classmethod
+    def at(cls, cluster: LocalCluster, home: Path, **more: str) -> CommandLine:
+        """At home in a folder, with a local cluster in the place of the cloud, and no account."""
+        urls = {"QARNOT_CLUSTER_URL": cluster.cluster_url, "QARNOT_STORAGE_URL": cluster.storage_url}
+        return cls(home, clean_environment(HOME=str(home), **urls, **more))
 
     def with_environment(self, **more: str) -> CommandLine:
         return CommandLine(self.folder, {**self.environment, **more}, self.python)

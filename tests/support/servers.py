@@ -92,6 +92,14 @@ def running(cli: CommandLine, *arguments: object) -> Iterator[Server]:
                 process.kill()
 
 
+@contextlib.contextmanager
+def dashboard(cli: CommandLine) -> Iterator[Server]:
+    """Run a dashboard for the block, from when it can be opened."""
+    with running(cli, "dashboard", "--no-browser") as server:
+        server.address()
+        yield server
+
+
 def files_with(secret: str, folder: Path) -> list[Path]:
     """The files below a folder that hold a secret."""
     found = []
