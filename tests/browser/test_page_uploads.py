@@ -83,7 +83,8 @@ def test_speed_and_time_left_are_shown_and_a_file_can_be_cancelled(form: Page, h
     large, small = row(form, "large.bin"), row(form, "small.bin")
     expect(large).to_contain_text(re.compile(r"[\d.]+ [GMk]?B / 3 GB · [\d.]+ [GMk]B/s · .*\d+ s left"))
     expect(small).to_contain_text("waits for its turn")
-    large.get_by_role("button", name="Cancel large.bin").click()
+    # a mouse would wait until nothing moves, and a busy machine write gigabytes meanwhile
+    large.get_by_role("button", name="Cancel large.bin").press("Enter")
     expect(large).to_have_count(0)
     expect(small).to_contain_text("1 MB · is here")
     folder = home / "tmp"

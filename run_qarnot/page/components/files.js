@@ -1,8 +1,10 @@
 // How many files the list shows, one message announces, and are on their way together.
 const MOST_SHOWN = 100, MOST_ANNOUNCED = 500, MOST_FLIGHTS = 8
+// How often progress is shown: painting it takes the processor from the sending where there is no graphics card.
+const SHOWN_EVERY_MS = 250
 
 // A file straight to the bucket, in parts, several at a time: each is hashed in a worker, and sent unless the bucket has
-// it already. Memory stays constant: the browser reads the parts from the disk as it sends them.
+// it already. Memory stays constant: the browser reads the parts from the disk as it hashes and sends them.
 const LANES = 4, TRIES = 8, STALL_MS = 60e3, LONGEST_PAUSE_MS = 30e3
 
 class DirectSending {
@@ -157,17 +159,28 @@ function mix(state, words) {
   }
   state.set([A, B, C, D])
 }
-function digest(buffer) {
-  const state = Int32Array.of(0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476)
-  const size = buffer.byteLength, whole = size - size % 64, rest = new Uint8Array(size % 64 < 56 ? 64 : 128)
-  mix(state, new Int32Array(buffer, 0, whole / 4))
-  rest.set(new Uint8Array(buffer, whole))
-  rest[size % 64] = 0x80
-  new DataView(rest.buffer).setBigUint64(rest.length - 8, BigInt(size) * 8n, true)
-  mix(state, new Int32Array(rest.buffer))
+function join(some, more) {
+  const both = new Uint8Array(some.length + more.length)
+  both.set(some)
+  both.set(more, some.length)
+  return both
+}
+async function digest(blob) {
+  const state = Int32Array.of(0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476), pieces = blob.stream().getReader()
+  let rest = new Uint8Array(0)
+  for (let piece = await pieces.read(); !piece.done; piece = await pieces.read()) {
+    const bytes = rest.length || piece.value.byteOffset % 4 ? join(rest, piece.value) : piece.value
+    const whole = bytes.length - bytes.length % 64
+    mix(state, new Int32Array(bytes.buffer, bytes.byteOffset, whole / 4))
+    rest = bytes.slice(whole)
+  }
+  const last = join(rest, new Uint8Array((rest.length < 56 ? 64 : 128) - rest.length))
+  last[rest.length] = 0x80
+  new DataView(last.buffer).setBigUint64(last.length - 8, BigInt(blob.size) * 8n, true)
+  mix(state, new Int32Array(last.buffer))
   return Array.from(new Uint8Array(state.buffer), byte => byte.toString(16).padStart(2, '0')).join('')
 }
 self.onmessage = async ({ data: { id, blob } }) => {
-  try { self.postMessage({ id, digest: digest(await blob.arrayBuffer()) }) } catch (error) { self.postMessage({ id, problem: String(error) }) }
+  try { self.postMessage({ id, digest: await digest(blob) }) } catch (error) { self.postMessage({ id, problem: String(error) }) }
 }`
 }
