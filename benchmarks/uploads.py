@@ -25,12 +25,11 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "benchmarks")]
 
 import psutil  # noqa: E402
 from launch import _write  # noqa: E402
-from playwright.sync_api import Browser, Page, sync_playwright  # noqa: E402
 from qarnot.connection import Connection  # noqa: E402
 from support import servers  # noqa: E402
-from support.chromium import ARGUMENTS, chromium  # noqa: E402
 from support.command import CommandLine  # noqa: E402
 from support.servers import Server  # noqa: E402
+from tab import Chromium, running_chromium  # noqa: E402
 from transfers import Measure, Result  # noqa: E402
 
 from run_qarnot.cluster import LocalCluster  # noqa: E402
@@ -39,7 +38,7 @@ AIM = 0.5  # at least, as a share of boto3's speed
 KERNEL_AIM_MB, TAB_AIM_MB = 64, 200
 SAMPLE_SECONDS = 0.5  # both cost what they measure: the storage is in this process, and memory is read page by page
 LOOK_SECONDS = 0.25
-DEADLINE_MS = 600_000
+DEADLINE_SECONDS = 600
 NAME = "takes-files"
 CATALOG = """
 schema = 1
@@ -59,12 +58,10 @@ def main() -> int:
     with LocalCluster() as cluster, tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         measure = Measure(cluster, Path(folder), arguments.megabytes * 1_000_000)
         server = stack.enter_context(dashboard(cluster, Path(folder)))
-        playwright = stack.enter_context(sync_playwright())
-        browser = playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
+        browser = stack.enter_context(running_chromium())
         visit = Visit(cluster, server, browser, Path(folder) / "file")
         ways = (measure.upload("boto3 upload"), visit.straight, visit.through_the_kernel)
         boto, *ours = measure.take_turns(arguments.runs, *ways)
-        browser.close()
     for name, results in zip(("uploads-straight", "uploads-through-kernel"), ours, strict=True):
         report(name, boto, results, arguments.megabytes)
     return 0
@@ -83,7 +80,7 @@ def dashboard(cluster: LocalCluster, folder: Path) -> Iterator[Server]:
 class Visit:
     """Somebody who adds the file to the session."""
 
-    def __init__(self, cluster: LocalCluster, server: Server, browser: Browser, file: Path) -> None:
+    def __init__(self, cluster: LocalCluster, server: Server, browser: Chromium, file: Path) -> None:
         self._cluster = cluster
         self._server = server
         self._browser = browser
@@ -105,24 +102,20 @@ class Visit:
 
     def _visit(self, way: str) -> Result:
         self._client.delete_object(Bucket=f"{NAME}-in", Key=self._file.name)
-        context = self._browser.new_context(locale="en-GB")
-        page = context.new_page()
-        page.set_default_timeout(DEADLINE_MS)
-        page.goto(self._server.address())
-        card = page.get_by_test_id(f"session-{NAME}")
-        card.get_by_test_id("add").click()
-        kernel = max(_kernels(self._server), key=lambda process: process.create_time())
-        with weighing(kernel, *_tabs()) as most:
-            started = time.perf_counter()
-            card.get_by_test_id("add-upload").set_input_files(self._file)
-            card.locator("[data-testid=add-send]:not([disabled])").click()
-            while not self._is_there():
-                assert time.perf_counter() - started < DEADLINE_MS / 1000, "it does not arrive"
-                time.sleep(LOOK_SECONDS)
-            seconds = time.perf_counter() - started
-        card.get_by_test_id("add-list").wait_for(state="detached")  # it is sent to the machine, too
-        _leave(page)
-        context.close()
+        with self._browser.tab(DEADLINE_SECONDS) as tab:
+            tab.open(self._server.address())
+            tab.click(_part("add"))
+            tab.wait_for(_part("add-upload"))
+            kernel = max(_kernels(self._server), key=lambda process: process.create_time())
+            with weighing(kernel, *_tabs(self._browser)) as most:
+                started = time.perf_counter()
+                tab.choose(_part("add-upload"), self._file)
+                tab.click(_part("add-send") + ":not([disabled])")
+                while not self._is_there():
+                    assert time.perf_counter() - started < DEADLINE_SECONDS, "it does not arrive"
+                    time.sleep(LOOK_SECONDS)
+                seconds = time.perf_counter() - started
+            tab.wait_for(_part("add-list"), gone=True)  # it is sent to the machine, too
         result = {"seconds": seconds, "kernel_mb": most[0] / 1e6, "tab_mb": sum(most[1:]) / 1e6}
         print(f"{way:15} {seconds:6.2f} s, kernel + {result['kernel_mb']:.0f} MB, tab + {result['tab_mb']:.0f} MB")
         return result
@@ -153,14 +146,15 @@ def _kernels(server: Server) -> list[psutil.Process]:
     return [process for process in server.family() if "ipykernel_launcher" in " ".join(process.cmdline())]
 
 
-def _tabs() -> list[psutil.Process]:
+def _tabs(browser: Chromium) -> list[psutil.Process]:
     """The processes that show pages."""
-    family = psutil.Process().children(recursive=True)
-    return [process for process in family if "--type=renderer" in process.cmdline()]
+    family = browser.process.children(recursive=True)
+    return [process for process in family if "--type=renderer" in " ".join(process.cmdline())]
 
 
-def _leave(page: Page) -> None:
-    page.goto("about:blank")  # the farewell by which a kernel ends
+def _part(name: str) -> str:
+    """The selector of a part of the session's card."""
+    return f"[data-testid=session-{NAME}] [data-testid={name}]"
 
 
 def report(name: str, boto: list[Result], ours: list[Result], megabytes: int) -> None:
