@@ -89,26 +89,41 @@ def check_answer(response: requests.Response, cluster: str, name: str) -> None:
             raise RefusedError("quota-tasks", message=message)
         case HTTPStatus.FORBIDDEN:
             raise RefusedError("forbidden", message=message)
+        case HTTPStatus.NOT_FOUND if not _own_message(response):
+            raise _unreachable(response, cluster, message)
         case HTTPStatus.NOT_FOUND if name:
             raise NotFoundError("session-unknown", text=name)
         case status if status in _UNREACHABLE_STATUS:
-            raise UnreachableError("unreachable", cluster=cluster, problem=f"it answers {status} {message}".strip())
+            raise _unreachable(response, cluster, message)
     raise RefusedError("rejected", message=message)
+
+
+def _unreachable(response: requests.Response, cluster: str, message: str) -> UnreachableError:
+    problem = f"it answers {response.status_code} {message}".strip()
+    return UnreachableError("unreachable", cluster=cluster, problem=problem)
 
 
 def error_message(response: requests.Response) -> str:
     """Return the message of an error answer, in whichever of its shapes it comes (§1.4)."""
+    return _own_message(response) or response.reason or ""
+
+
+def _own_message(response: requests.Response) -> str:
+    """Return what Qarnot itself says in an error answer; empty if somebody on the way answered, such as a gateway.
+
+    A gateway's 404 says nothing of a task, and a session that is taken for deleted is never looked at again.
+    """
     try:
         body = response.json()
     except ValueError:
-        return response.reason or ""
+        return ""
     if not isinstance(body, Mapping):
-        return response.reason or ""
+        return ""
     inner = body.get("error")
     message = body.get("message") or (inner.get("message") if isinstance(inner, Mapping) else inner)
     if not message and isinstance(body.get("errors"), Mapping):
         message = "; ".join(f"{key}: {value}" for key, value in body["errors"].items())
-    return str(message or body.get("title") or response.reason or "")
+    return str(message or body.get("title") or "")
 
 
 def storage_error(response: Any, action: str) -> RunQarnotError:

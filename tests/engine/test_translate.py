@@ -65,6 +65,8 @@ def answer(status, content):
         (402, b'{"message":"Not enough credits"}', RefusedError, "Not enough credits"),
         (403, b'{"error":{"message":"inner"}}', RefusedError, "inner"),
         (404, b'{"message":"No such task: x"}', NotFoundError, "“calm-heron”"),
+        (404, b"<html>nginx 404</html>", UnreachableError, "404"),
+        (404, b"{}", UnreachableError, "404"),
         (503, b"<html>", UnreachableError, "503"),
         (429, b"null", UnreachableError, "429"),
         (400, b'{"title":"t","errors":{"interval":["bad"]}}', RefusedError, "interval"),
@@ -74,6 +76,13 @@ def test_answers_of_the_api(status, body, kind, said):
     with pytest.raises(kind) as caught:
         check_answer(answer(status, body), CLUSTER, "calm-heron")
     assert said in str(caught.value)
+
+
+def test_a_gateways_404_refuses_nothing_that_is_made():
+    with pytest.raises(UnreachableError, match="404"):
+        check_answer(answer(404, b"<html>nginx 404</html>"), CLUSTER, "")
+    with pytest.raises(RefusedError, match="No such bucket"):
+        check_answer(answer(404, b'{"message":"No such bucket: x"}'), CLUSTER, "")
 
 
 def test_any_error_body_gives_some_text():

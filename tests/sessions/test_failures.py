@@ -279,6 +279,18 @@ def test_the_task_is_deleted_by_somebody_else(cluster):
     assert (view.state, view.reason, view.doors) == (State.ENDED, "deleted", ())
 
 
+def test_a_404_that_is_not_qarnots_own_is_no_end(cluster, control):
+    async def scenario(desk):
+        async with desk.ready() as session:
+            control.fail_next("GET", "/tasks/*", status=404, body="<html>nginx 404</html>")
+            session._wake.set()
+            await until(session, lambda view: "it answers 404" in view.note, "the trouble to be said")
+            view = await until(session, lambda view: not view.note, "it to answer again")
+            assert (view.state, view.reason) == (State.READY, None)
+
+    at_a_desk(cluster, scenario)
+
+
 def test_two_dashboards_follow_one_session(cluster):
     async def scenario(desk):
         async with desk.ready() as session:
