@@ -72,11 +72,27 @@ def check_public_key(text: str) -> str:
     return " ".join(parts)
 
 
-def authorized_keys(policy: KeyPolicy, session_key: str, user_key: str | None) -> tuple[str, ...]:
+def check_public_keys(text: str, policy: KeyPolicy) -> str:
+    """Return the public keys in `text`, one on a line, as clean lines.
+
+    Raises:
+        InputError: one of them is none (`check_public_key`), or the image takes one only.
+    """
+    if any(mark in text for mark in _PRIVATE_MARKS):
+        raise InputError("key-private", field="ssh-key")
+    given = [line for line in text.splitlines() if line.strip()]
+    lines = [check_public_key(line) for line in given or [""]]
+    if len(lines) > 1 and policy is KeyPolicy.ONE:
+        raise InputError("key-format", field="ssh-key", problem="this environment takes one key only")
+    return "\n".join(lines)
+
+
+def authorized_keys(policy: KeyPolicy, session_key: str, user_keys: str | None) -> tuple[str, ...]:
     """Return the lines for `DOCKER_SSH`. An image that takes one line gets the user's, if there is one."""
-    if user_key is None:
+    if user_keys is None:
         return (session_key,)
-    return (user_key,) if policy is KeyPolicy.ONE else (user_key, session_key)
+    theirs = tuple(user_keys.splitlines())
+    return theirs[:1] if policy is KeyPolicy.ONE else (*theirs, session_key)
 
 
 def _derive(token: str, salt: str, purpose: bytes) -> bytes:

@@ -90,7 +90,7 @@ def make_plan(
     image = spec.image
     session_key = keys.derive_session_key(token, launch_id)
     lines = keys.authorized_keys(image.ssh_keys, session_key.public, spec.user_key)
-    kinds = [USER_KEY] * (spec.user_key in lines) + [SESSION_KEY] * (session_key.public in lines)
+    kinds = [USER_KEY] * (spec.user_key is not None) + [SESSION_KEY] * (session_key.public in lines)
     limit = timedelta(seconds=round(spec.hours * 3600))
     inputs, results = TaskPlan.bucket_names(spec.name)
     return TaskPlan(

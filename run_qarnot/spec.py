@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from run_qarnot.catalog.image import Image
 from run_qarnot.errors import InputError, RunQarnotError
-from run_qarnot.keys import check_public_key
+from run_qarnot.keys import check_public_keys
 from run_qarnot.names import check_name, nearest
 
 LEAST_HOURS = 0.001  # whoever wants to see that the limit holds need not wait
@@ -23,7 +23,7 @@ class SessionSpec:
         image: from the catalog.
         name: of the session; its buckets are called after it.
         hours: the session stops after so many.
-        user_key: the user's own OpenSSH public key, if any.
+        user_key: the user's own OpenSSH public key, if any; several on lines of their own where the image takes them.
         resume: name or id of an earlier session whose files come along, if any.
         options: the image's own options: name → value.
     """
@@ -43,7 +43,7 @@ class SessionSpec:
         """
         for blocker in self.blockers():
             raise blocker
-        key = check_public_key(self.user_key) if self.user_key else None
+        key = check_public_keys(self.user_key, self.image.ssh_keys) if self.user_key else None
         return SessionSpec(self.image, self.name, self.hours, key, self.resume, self.options)
 
     def blockers(self) -> Iterator[RunQarnotError]:
@@ -51,7 +51,7 @@ class SessionSpec:
         checks = (
             lambda: check_name(self.name),
             lambda: check_hours(self.hours, self.image),
-            lambda: check_public_key(self.user_key) if self.user_key else None,
+            lambda: check_public_keys(self.user_key, self.image.ssh_keys) if self.user_key else None,
             lambda: option_constants(self.image, self.options),
         )
         for check in checks:

@@ -21,7 +21,7 @@ from run_qarnot.engine.account import Account
 from run_qarnot.engine.session import Session
 from run_qarnot.errors import InputError, NotFoundError, RunQarnotError, SessionError, TransferError
 from run_qarnot.files import StoredFile, collect_inputs
-from run_qarnot.keys import check_public_key
+from run_qarnot.keys import KeyPolicy, check_public_keys
 from run_qarnot.names import make_name
 from run_qarnot.spec import SessionSpec, parse_settings
 from run_qarnot.state import State
@@ -339,7 +339,7 @@ def _say_that_it_goes_on(view: SessionView) -> None:
 
 
 def _read_key(file: Path | None) -> str | None:
-    return None if file is None else check_public_key(_read_text(file))
+    return None if file is None else check_public_keys(_read_text(file), KeyPolicy.MANY)
 
 
 def _read_text(file: Path) -> str:

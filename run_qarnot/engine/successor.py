@@ -12,10 +12,11 @@ import re
 from collections.abc import Container
 
 from run_qarnot.catalog.image import Image
+from run_qarnot.catalog.options import Option
 from run_qarnot.cloud.facts import TaskFacts
 from run_qarnot.errors import SessionError
 from run_qarnot.names import LONGEST_NAME
-from run_qarnot.plan import USER_KEY, Label
+from run_qarnot.plan import SESSION_KEY, USER_KEY, Label
 from run_qarnot.spec import SessionSpec
 
 _HIDDEN = "[SECRET]"  # in place of the values of `QARNOT_SECRET__*` (`reference/qarnot-platform.md` §2.2)
@@ -36,8 +37,10 @@ def successor(facts: TaskFacts, image: Image, name: str, hours: float) -> Sessio
     if image.effective_app.ends_by_itself:
         hint = "Its command would begin again: let it run, or start it anew with more hours."
         raise SessionError("limit-fixed", name=facts.name, hint=hint)
-    options = _options(facts, image)
-    return SessionSpec(image, name, hours, user_key=_user_key(facts), resume=facts.id, options=options)
+    options = entered_options(facts, image)
+    if unknown := [name for name, option in image.options.items() if _is_unknown(facts, option)]:
+        raise SessionError("options-unknown", name=facts.name, options=", ".join(unknown), image=image.id)
+    return SessionSpec(image, name, hours, user_key=user_key(facts), resume=facts.id, options=options)
 
 
 def next_name(name: str, taken: Container[str]) -> str:
@@ -51,15 +54,28 @@ def next_name(name: str, taken: Container[str]) -> str:
             return candidate
 
 
-def _options(facts: TaskFacts, image: Image) -> dict[str, object]:
-    """What was entered, as the task's constants have it."""
-    given = {name: facts.constants.get(option.constant or "") for name, option in image.options.items()}
-    if unknown := [name for name, value in given.items() if value == _HIDDEN or image.options[name].constant is None]:
-        raise SessionError("options-unknown", name=facts.name, options=", ".join(unknown), image=image.id)
-    return {name: value for name, value in given.items() if value is not None}
+def entered_options(facts: TaskFacts, image: Image) -> dict[str, str | bool | float | list[str]]:
+    """Return what was entered, as far as the task's constants tell it: without secrets."""
+    found: dict[str, str | bool | float | list[str]] = {}
+    for name, option in image.options.items():
+        if _is_unknown(facts, option) or (text := facts.constants.get(option.constant or "")) is None:
+            continue
+        match option.type:
+            case "bool":
+                found[name] = text == "true"
+            case "multi":
+                found[name] = [part for part in text.split(",") if part]
+            case _:
+                found[name] = text
+    return found
 
 
-def _user_key(facts: TaskFacts) -> str | None:
-    """The user's own public key: the first line, where there is one (`keys.authorized_keys`)."""
-    lines = facts.constants.get("DOCKER_SSH", "").splitlines()
-    return lines[0] if lines and USER_KEY in facts.label(Label.KEYS).split("+") else None
+def _is_unknown(facts: TaskFacts, option: Option) -> bool:
+    return option.constant is None or facts.constants.get(option.constant) == _HIDDEN
+
+
+def user_key(facts: TaskFacts) -> str | None:
+    """Return the user's own public keys, if any: the lines before ours (`keys.authorized_keys`)."""
+    lines, kinds = facts.constants.get("DOCKER_SSH", "").splitlines(), facts.label(Label.KEYS).split("+")
+    theirs = lines[:-1] if SESSION_KEY in kinds else lines
+    return "\n".join(theirs) if theirs and USER_KEY in kinds else None

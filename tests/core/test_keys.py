@@ -59,3 +59,17 @@ def test_an_image_that_takes_one_line_gets_the_users():
     assert keys.authorized_keys(KeyPolicy.ONE, "ours", None) == ("ours",)
     assert keys.authorized_keys(KeyPolicy.ONE, "ours", "theirs") == ("theirs",)
     assert keys.authorized_keys(KeyPolicy.MANY, "ours", "theirs") == ("theirs", "ours")
+    assert keys.authorized_keys(KeyPolicy.MANY, "ours", "one\ntwo") == ("one", "two", "ours")
+
+
+def test_several_keys_go_where_the_image_takes_them():
+    one, two = (asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip() for _ in range(2))
+    text = f"\n {one}\r\n\n{two} \n"
+    assert keys.check_public_keys(text, KeyPolicy.MANY) == f"{one}\n{two}"
+    with pytest.raises(InputError, match="one key only"):
+        keys.check_public_keys(text, KeyPolicy.ONE)
+    assert keys.check_public_keys(f"{one}\n", KeyPolicy.ONE) == one
+    for text in (" \n", f"{one}\nhello"):
+        with pytest.raises(InputError) as caught:
+            keys.check_public_keys(text, KeyPolicy.MANY)
+        assert caught.value.field == "ssh-key"
