@@ -209,9 +209,13 @@ class Page:
         self.uploads.clear()
         card = self.account_card
         card.state, card.summary, card.trimmed, card.problem = "asking", None, False, None
-        self.form = replace(self.form, name=make_name(), resume="", key="")
+        image = self.catalog.images.get(self.form.image)
+        self.form = Form() if image is None else Form().with_image(image)
         self.start_card.resumable = []
         self.show_problems()
+        if image is not None:
+            self._show_image()
+        self.environment_card.call("forget")
         self._show_draft()
         self.start_card.files.show()
         self.start_card.files.call("forget_remembered")
@@ -274,7 +278,8 @@ class Page:
     def show_blockers(self) -> None:
         """Work out why Start is not possible, and show it: the form has changed."""
         self.start_card.share.put_away()
-        blockers = self.form.blockers(self.catalog, account=self.account_card.state, uploads=self.uploads)
+        card = self.account_card
+        blockers = self.form.blockers(self.catalog, account=card.state, preset=card.preset, uploads=self.uploads)
         self.start_card.blockers = [{"text": blocker.text, "field": blocker.field} for blocker in blockers]
 
     def _show_image(self) -> None:
@@ -302,38 +307,67 @@ class Page:
             self.show_problems()  # plugins were asked
 
     async def _start(self, account: Account) -> None:
-        spec = self.form.spec(self.catalog)
         form, files = self.form, tuple(self.uploads)
-        session = await account.start(spec, [Upload(incoming.path, incoming.key) for incoming in files])
-        self._starts[spec.name] = (form, files)
-        self.uploads.keep()
-        self.uploads.clear()
-        self.sessions.add(session)
-        self.form = replace(self.form, name=make_name(), resume="")
+        await self._begin(account, form, files)
+        for incoming in files:  # and no others, which came meanwhile
+            self.uploads.remove(incoming.id)
+        if self.form.name == form.name:  # nor is a name lost that was typed meanwhile
+            self.form = replace(self.form, name=make_name(), resume="")
         self._show_draft(("name", "resume"))
         self.start_card.files.show()
 
+    async def _begin(self, account: Account, form: Form, files: tuple[Incoming, ...]) -> None:
+        """Start a session of a form with files, and remember them for another start."""
+        spec = form.spec(self.catalog)
+        session = await account.start(spec, [Upload(incoming.path, incoming.key) for incoming in files])
+        self._starts[spec.name] = (form, files)
+        self.uploads.keep(files)
+        self.sessions.add(session)
+
     def again(self, card: SessionCard) -> None:
-        """Fill the form with what the session was started with; nothing starts before Start is pressed."""
-        view = card.session.view
-        remembered = self._starts.get(view.name)
-        if remembered is not None:
-            form, files = remembered
-            self.form = replace(form, name=make_name())
-            self.uploads.restore(files)
-        else:
-            self.choose(view.image)
-            self.form = replace(self.form, name=make_name(), resume=view.id or view.name)
-        if self.form.image in self.catalog.images:
-            self._show_image()
+        """Fill the form with what the session was started with; nothing starts before Start is pressed.
+
+        Raises:
+            InputError: its image is not in the catalog any more.
+        """
+        self.form, files = self._form_of(card)
+        self.uploads.restore(files)
+        self._show_image()
         self._show_draft()
         self.start_card.files.show()
         self.start_card.call("come_here")
 
     async def restart(self, card: SessionCard) -> None:
-        """Start the same again; what speaks against it is said beside Start."""
-        self.again(card)
-        await self.start()
+        """Start the same again, whatever the form says now and whichever files are in its list.
+
+        Raises:
+            RunQarnotError: why it cannot be started; nothing is.
+        """
+        if self.account is not None:
+            await self._begin(self.account, *self._form_of(card))
+            self.show_problems()  # plugins were asked
+
+    def _form_of(self, card: SessionCard) -> tuple[Form, tuple[Incoming, ...]]:
+        """What a session was started with, but with a new name: the form, and the files that it was given.
+
+        Of one that an earlier page started it is what its task tells, and its files come with `resume`.
+
+        Raises:
+            InputError: its image is not in the catalog any more.
+        """
+        from run_qarnot.engine.successor import entered_options, user_key  # where sessions are, the engine is
+
+        view, facts = card.session.view, card.session.facts
+        image = self.catalog.get(view.image)
+        if view.name in self._starts:
+            form, files = self._starts[view.name]
+            return replace(form, name=make_name()), files
+        form = replace(Form().with_image(image), resume=view.id or view.name)
+        if hours := planned_hours(view):
+            form = replace(form, hours=f"{hours:g}")
+        if facts is not None:
+            form = replace(form, key=user_key(facts) or "", options=entered_options(facts, image))
+        return form, ()
 
     async def go_on(self, card: SessionCard, hours: str) -> None:
         """Give a session more hours, in the only way that there is: it is stopped, and goes on in a new one.

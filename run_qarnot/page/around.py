@@ -19,7 +19,7 @@ class Around:
 
     changed: Callable[[SessionView | None, SessionView], None]
     again: Callable[[SessionCard], None]  # fills the form
-    restart: Callable[[SessionCard], Awaitable[None]]  # fills the form, and presses Start
+    restart: Callable[[SessionCard], Awaitable[None]]  # starts the same
     share: Callable[[SessionCard, str], Shared]
     go_on: Callable[[SessionCard, str], Awaitable[None]]  # for so many more hours
     deleted: Callable[[SessionCard], None]

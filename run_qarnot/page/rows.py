@@ -158,7 +158,7 @@ def session_row(view: SessionView, image_title: str, now: datetime) -> Row:
         "ended": _iso(view.ended),
         "ends": _iso(view.ends),
         "saved": _iso(view.saved),
-        "error": view.error,
+        "error": say(view.error or "") or None,
         "open": _best_door(view),
         "vscode": _url_of(doors, DoorKind.VSCODE),
         "ssh": _ssh_row(doors),

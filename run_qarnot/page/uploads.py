@@ -130,7 +130,9 @@ class Uploads:
         other = self._files.get(self._numbers.get(key, -1))
         if other is not None and other.arrival is Arrival.UNFINISHED:
             self.remove(other.id)
-        if number in self._files or len(self._files) >= MOST_FILES:
+        if len(self._files) >= MOST_FILES:
+            raise InputError("files-many", field="upload", name=name[:120], most=f"{MOST_FILES}")
+        if number in self._files:
             raise InputError("file-twice", field="upload", name=name[:120])
         if key in self._numbers:
             raise InputError("file-twice", field="upload", name=key)
@@ -226,20 +228,20 @@ class Uploads:
                 incoming.path.unlink(missing_ok=True)
         return incoming
 
-    def keep(self) -> None:
-        """Do not erase what is here now before the page ends: a session reads it."""
-        self._kept.update(incoming.path for incoming in self)
+    def keep(self, files: Iterable[Incoming]) -> None:
+        """Do not erase these before the page ends: a session reads them."""
+        self._kept.update(incoming.path for incoming in files)
 
     def restore(self, files: Iterable[Incoming]) -> None:
-        """Put files of an earlier start into the list again, in place of those that are there."""
-        for number in tuple(self._files):
-            self.remove(number)
+        """Put files of an earlier start into the list again; of two of a name, the one that is there stays."""
         for incoming in files:
-            self._put(incoming)
+            if incoming.key not in self._numbers:
+                self._put(incoming)
 
     def clear(self) -> None:
         """Forget all files."""
-        self.restore(())
+        for number in tuple(self._files):
+            self.remove(number)
 
 
 def _open_at(path: Path, offset: int) -> BinaryIO:

@@ -99,14 +99,18 @@ class Form:
             options=self.given_options(),
         ).checked()
 
-    def blockers(self, catalog: Catalog, *, account: str, uploads: Iterable[Incoming]) -> list[Blocker]:
+    def blockers(
+        self, catalog: Catalog, *, account: str, uploads: Iterable[Incoming], preset: bool = False
+    ) -> list[Blocker]:
         """Return every reason why Start is not possible, in the order of the page.
 
         Arguments:
             account: "known", "checking", or anything else for none.
+            uploads: the files of the list.
+            preset: the operator's account is used, so that there is no field for a token.
         """
         return [
-            *_account_blockers(account),
+            *_account_blockers(account, preset=preset),
             *self._image_blockers(catalog),
             *_upload_blockers(tuple(uploads)),
         ]
@@ -124,6 +128,9 @@ class Form:
         key, resume = self.key.strip() or None, self.resume or None
         spec = SessionSpec(image, self.name.strip(), hours, key, resume, self.given_options())
         yield from map(_as_blocker, spec.blockers())
+        app = image.effective_app
+        if app.port is None and not app.ends_by_itself and key is None:  # it would cost money behind closed doors
+            yield Blocker(words.blocker("needs-key"), "ssh-key")
 
 
 def holds_private_key(text: str) -> bool:
@@ -139,11 +146,11 @@ def _as_blocker(error: RunQarnotError) -> Blocker:
     return Blocker(f"{error.what} {error.todo}".strip(), error.field or "")
 
 
-def _account_blockers(account: str) -> Iterator[Blocker]:
+def _account_blockers(account: str, *, preset: bool) -> Iterator[Blocker]:
     if account == "checking":
         yield Blocker(words.blocker("checking"), "token")
     elif account != "known":
-        yield Blocker(words.blocker("no-account"), "token")
+        yield Blocker(words.blocker("no-team-account" if preset else "no-account"), "token")
 
 
 def _upload_blockers(uploads: tuple[Incoming, ...]) -> Iterator[Blocker]:

@@ -80,9 +80,9 @@ WORDS: Table = {
         "resume_none": "nothing: a fresh start",
         "resume_help": "The files of that session come along; files you add now win.",
         "key": "Your public SSH key",
-        "key_help": "Optional: for VS Code or a terminal. One line that begins with ssh-.",
+        "key_help": "Optional: for VS Code or a terminal. A line that begins with ssh-; several keys: one a line.",
         "key_private": "That was a private key. It was erased and has not left your browser. "
-        "Paste the public one, which ends in .pub.",
+        "Paste the public one, which ends in .pub; PuTTYgen shows that of a .ppk file.",
         "start": "Start",
         "start_plain": "Start",
         "stops": "It stops by itself at",
@@ -139,6 +139,7 @@ WORDS: Table = {
         "stopping": "Saving, then stopping…",
         "ends": "Stops by itself at",
         "may_close": "You can close this page; the session goes on.",
+        "keep_open": "Keep this page open until your files are on the cluster.",
         "add": "Add files",
         "add_send": "Send to the session",
         "add_replace": "Replace files of the same name",
@@ -175,6 +176,7 @@ WORDS: Table = {
         "none": "There are no results.",
         "others": "more, all in the zip",
         "wait": "Looking at the results…",
+        "again": "Look again",
         "all": "Download all as a zip",
         "some": "Download the chosen ones as a zip",
         "choose": "Choose",
@@ -222,6 +224,8 @@ STATE_WORDS: Mapping[str, str] = {
 
 BLOCKERS: Mapping[str, str] = {
     "no-account": "Give your Qarnot token (1).",
+    "no-team-account": "The team account could not be opened. Try again (1).",
+    "needs-key": "This environment has no page to open, so it needs your public SSH key: “More options”.",
     "checking": "The token is being checked.",
     "no-image": "Choose an environment (2).",
     "uploading": "Wait until your files are here, or remove them: {names}.",

@@ -116,7 +116,8 @@ def test_change_forgets_everything(cluster: LocalCluster) -> None:
         await start(page, "sleep 60")
         await until(lambda: control.count("GET", "/info") > asked, "the account to be asked anew")
         upload(page.start_card.files, 1, "x", b"abc")
-        tell(page.start_card, "form", {**FORM, "resume": "id-old"})
+        tell(page.start_card, "form", {**FORM, "resume": "id-old", "hours": "7"})
+        tell(page.environment_card, "option", {"name": "command", "value": "a secret of hers"})
         assert connections() == 1
         tell(page.account_card, "change")  # while the answer is on its way
         await until(lambda: not connections(), "the connection to be closed")
@@ -124,7 +125,8 @@ def test_change_forgets_everything(cluster: LocalCluster) -> None:
         assert page.account_card.summary is None
         assert cards(page) == {}
         assert page.start_card.files.rows == []
-        assert page.form.resume == ""
+        assert (page.form.resume, page.form.hours, page.form.options) == ("", "4", {})
+        assert "a secret of hers" not in synced(page)
         assert page.start_card.resumable == []
         assert reasons(page) == ["token"]
 

@@ -11,6 +11,7 @@ from page.support.pages import (
     reasons,
     record,
     shows,
+    sign_in,
     start,
     tell,
     turn,
@@ -82,6 +83,79 @@ def test_a_refusal_is_said_and_the_form_is_kept(cluster: LocalCluster) -> None:
         assert page.form.name == NAME
         assert len(page.start_card.files.rows) == 1
         assert cards(page) == {}
+
+    play_with_account(scene, cluster)
+
+
+def test_what_comes_while_a_start_is_checked_stays(cluster: LocalCluster) -> None:
+    async def scene(page: Page) -> None:
+        cluster.control.delay("/profiles", 1)
+        upload(page.start_card.files, 1, "x", b"abc")
+        tell(page.start_card, "start", {**FORM, "hours": "1"})
+        await until(lambda: page.start_card.starting, "the start to be checked")
+        upload(page.start_card.files, 2, "late", b"abc")
+        tell(page.start_card, "form", {**FORM, "name": "typed-meanwhile"})
+        await until(lambda: cards(page), "the card")
+        assert [row["name"] for row in page.start_card.files.rows] == ["late"]
+        assert page.form.name == "typed-meanwhile"
+        await on_cluster(cards(page)[NAME])
+        storage = account_of(page).cloud.storage
+        assert [file.key for file in storage.files(f"{NAME}-in")] == ["x"]
+
+    play_with_account(scene, cluster)
+
+
+def test_the_same_again_takes_neither_the_form_nor_its_files(cluster: LocalCluster) -> None:
+    async def scene(page: Page) -> None:
+        upload(page.start_card.files, 1, "x", b"abc")
+        card = await start(page, "true")
+        await shows(card, State.ENDED)
+        tell(page.environment_card, "choose", {"id": "torch"})
+        upload(page.start_card.files, 2, "other", b"abc")
+        tell(card, "restart")
+        await until(lambda: len(cards(page)) == 2, "the second card")
+        (again,) = (each for name, each in cards(page).items() if name != NAME)
+        await shows(again, State.ENDED)
+        assert again.session.view.image == "base"
+        storage = account_of(page).cloud.storage
+        assert [file.key for file in storage.files(again.session.view.inputs or "")] == ["x"]
+        assert page.form.image == "torch"
+        assert [row["name"] for row in page.start_card.files.rows] == ["other"]
+
+    play_with_account(scene, cluster)
+
+
+def test_a_session_of_an_earlier_page_is_started_as_it_was(cluster: LocalCluster) -> None:
+    async def scene(page: Page) -> None:
+        await shows(await start(page, "echo anew", hours="3"), State.ENDED)
+        token = cluster.token
+        tell(page.account_card, "change")
+        await sign_in(page, token)
+        card = cards(page)[NAME]
+        tell(card, "again")
+        assert (page.form.image, page.form.hours, page.form.options) == ("base", "3", {"command": "echo anew"})
+        assert page.form.resume == card.session.view.id
+        del page.catalog.images["base"]
+        tell(page.environment_card, "choose", {"id": "torch"})
+        for wish in ("again", "restart"):
+            card.problem = None
+            tell(card, wish)
+            await until(lambda: card.problem, "a sentence")
+            assert "no image called “base”" in card.problem["what"]
+        assert page.form.image == "torch"
+        assert list(cards(page)) == [NAME]
+
+    play_with_account(scene, cluster)
+
+
+def test_a_failure_on_the_machine_says_what_to_do_and_can_be_reported(cluster: LocalCluster) -> None:
+    async def scene(page: Page) -> None:
+        card = await start(page, "exit 3")
+        await shows(card, State.FAILED)
+        await until(lambda: card.problem, "the sentence")
+        assert card.view["error"] in card.problem["what"]
+        assert "start again" in card.problem["todo"]
+        assert f"{NAME}-in" in card.problem["todo"]
 
     play_with_account(scene, cluster)
 

@@ -170,13 +170,31 @@ def test_a_full_disk_breaks_the_file_and_is_said(uploads: Uploads) -> None:
 def test_what_a_session_reads_is_kept_when_the_list_is_cleared(uploads: Uploads) -> None:
     send(uploads, 1, "x", b"abc")
     files = tuple(uploads)
-    uploads.keep()
+    uploads.keep(files)
     uploads.clear()
     send(uploads, 2, "y", b"def")
     assert [incoming.key for incoming in uploads] == ["y"]
     uploads.restore(files)
-    assert [incoming.key for incoming in uploads] == ["x"]
+    assert [incoming.key for incoming in uploads] == ["y", "x"], "what is in the list stays there"
+    uploads.clear()
     assert [path.read_bytes() for path in uploads.folder.iterdir()] == [b"abc"]
+
+
+def test_of_two_of_a_name_the_one_in_the_list_stays(uploads: Uploads) -> None:
+    send(uploads, 1, "x", b"old")
+    files = tuple(uploads)
+    uploads.keep(files)
+    uploads.clear()
+    send(uploads, 2, "x", b"newer")
+    uploads.restore(files)
+    assert [(incoming.key, incoming.size) for incoming in uploads] == [("x", 5)]
+
+
+def test_a_list_that_is_full_says_so(uploads: Uploads, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("run_qarnot.page.uploads.MOST_FILES", 1)
+    send(uploads, 1, "x", b"abc")
+    with pytest.raises(InputError, match="one file too many: the list takes 1"):
+        uploads.begin(2, "y", 1)
 
 
 def test_the_folder_goes_with_its_owner(tmp_path: Path) -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from asyncssh import generate_private_key
 
 from page.support.pages import catalog
+from run_qarnot.catalog import Catalog
+from run_qarnot.catalog.reader import read_entries
 from run_qarnot.errors import InputError
 from run_qarnot.page.uploads import Arrival, Incoming
 from run_qarnot.page.viewmodel import Form, clean_token, holds_private_key
@@ -25,6 +28,22 @@ def incoming(arrival: Arrival) -> Incoming:
 
 def test_a_name_is_proposed_so_that_nothing_has_to_be_entered() -> None:
     assert reasons(Form().with_image(CATALOG.images["base"])) == []
+
+
+def test_who_could_not_get_in_is_asked_for_a_key() -> None:
+    entries = {"machine": {"app": "ssh", "repo": "a/b", "profile": "docker-network-ssh"}, "job": {"app": "batch"}}
+    machine, job = read_entries({name: {"repo": "a/b", **entry} for name, entry in entries.items()}, "t.toml").images
+    shown = Catalog({machine.id: machine, job.id: job})
+    form = Form(name="x").with_image(machine)
+    (blocker,) = form.blockers(shown, account="known", uploads=())
+    assert blocker.field == "ssh-key"
+    key = generate_private_key("ssh-ed25519").export_public_key().decode()
+    assert form.with_texts({**form.texts(), "key": key}).blockers(shown, account="known", uploads=()) == []
+
+
+def test_where_there_is_no_field_for_a_token_none_is_asked_for() -> None:
+    (blocker,) = FORM.blockers(CATALOG, account="asking", uploads=(), preset=True)
+    assert "team account" in blocker.text
 
 
 def test_each_thing_that_is_missing_or_wrong_is_a_reason() -> None:

@@ -87,6 +87,14 @@ def literals(*, named: set[str]) -> Iterator[tuple[str, str]]:
                     yield f"{path.relative_to(PACKAGE)}:{node.lineno}", text
 
 
+def told(*, by: set[str]) -> Iterator[str]:
+    """Yield the texts that the engine gives to these functions, with `{}` for what varies."""
+    for path in sorted((PACKAGE / "engine").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and node.args and ast.unparse(node.func).split(".")[-1] in by:
+                yield _text_of(node.args[0])
+
+
 def _text_of(node: ast.expr) -> str:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
@@ -140,7 +148,8 @@ class TestFrench:
 
     def test_every_note_beside_a_state_is_there(self) -> None:
         notes = {text for _, text in literals(named={"note"})}
-        assert notes - set(messages_fr.PHRASES) - {"{} {}"} == set()
+        notes |= set(told(by={"doing", "tell", "_tell", "tell_doing", "tell_trouble"})) - {""}
+        assert notes - set(messages_fr.PHRASES) - {"{} {}", "Uploading {}: {} of {}"} == set()
 
     def test_an_error_is_said_in_french_with_its_phrases(self) -> None:
         language.speak("fr")
@@ -149,9 +158,9 @@ class TestFrench:
             assert error.what == "Ce n’est pas un jeton Qarnot : il contient un espace ou un saut de ligne."
             assert messages.phase("ready", "JupyterLab") == "Prêt : JupyterLab répond"
             assert messages.end("ended", "deleted") == "Terminé. Elle a été supprimée."
-            assert messages.say(
-                "The way to it is interrupted: no answer in time. Trying again; the session goes on."
-            ) == ("Le chemin vers elle est interrompu : pas de réponse à temps. Nouvel essai ; la session continue.")
+            assert messages.say("The way to it is not open: no answer in time. Trying again; the session goes on.") == (
+                "Le chemin vers elle n’est pas ouvert : pas de réponse à temps. Nouvel essai ; la session continue."
+            )
             assert messages.say("a note of a plugin") == "a note of a plugin"
         finally:
             language.speak("en")

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import traitlets
 
-from run_qarnot.errors import RunQarnotError, TransferError
+from run_qarnot.errors import InputError, RunQarnotError, TransferError
 from run_qarnot.files import LARGE_BYTES, MOST_PARTS
 from run_qarnot.page.component import Buffers, Component, Fields, HostileInput, event
 from run_qarnot.page.rows import Row, file_row
@@ -24,6 +24,7 @@ from run_qarnot.page.uploads import PART_BYTES, WINDOW, Arrival, Incoming, Troub
 if TYPE_CHECKING:
     from run_qarnot.engine.inputs import Inputs
 
+MOST_NAMED = 5  # of files that are refused
 MOST_AT_ONCE = 500  # files in one message
 _SHOW_SECONDS = 0.25
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?|https?://\[[0-9a-f:]+\](:\d+)?")
@@ -66,16 +67,20 @@ class Files(Component):
     @event
     def vue_begin(self, fields: Fields) -> None:
         """The browser is about to send files: through us, or, those that are `direct`, to the bucket."""
-        problem = None
+        refused: list[RunQarnotError] = []
         for each in fields.each("files", MOST_AT_ONCE):
             try:
                 self._take(each)
             except RunQarnotError as error:
                 self.call("refused", each.whole("id"))
-                problem = error
+                refused.append(error)
         self.show()
-        if problem is not None:
-            raise problem
+        if len(refused) == 1:
+            raise refused[0]
+        if refused:
+            problem = refused[0].what
+            names = [str(error.facts.get("name", "")) for error in refused]
+            raise InputError("files-refused", field="upload", problem=problem, **_count(names))
 
     def _take(self, fields: Fields) -> None:
         number, name, size = fields.whole("id"), fields.text("name", 4000), fields.whole("size")
@@ -85,6 +90,12 @@ class Files(Component):
             raise HostileInput("size")
         else:
             self._uploads.expect(number, name, size)
+
+    @event
+    def vue_unlisted(self, fields: Fields) -> None:
+        """Something that was dropped cannot be read, so that nobody knows which files it is."""
+        names = fields.texts("names", MOST_AT_ONCE, 4000)
+        raise InputError("files-refused", field="upload", problem="the browser cannot read it", **_count(names))
 
     @event
     def vue_unreadable(self, fields: Fields) -> None:
@@ -260,3 +271,9 @@ class Files(Component):
 
     def _answer(self, number: int, question: str, value: object) -> None:
         self.call("answer", number, question, value)
+
+
+def _count(names: Sequence[str]) -> dict[str, str]:
+    """How many files it is, and the first of them."""
+    more = " …" if len(names) > MOST_NAMED else ""
+    return {"count": f"{len(names)}", "names": ", ".join(names[:MOST_NAMED]) + more}

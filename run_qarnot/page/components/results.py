@@ -41,6 +41,8 @@ class Results(Component):
 
     @event
     async def vue_load(self, _fields: Fields) -> None:
+        """Once more, after it failed."""
+        self.problem = None
         await self.load()
 
     @event

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 from ipywidgets import widget_serialization
 
-from run_qarnot.errors import RunQarnotError
+from run_qarnot.errors import RunQarnotError, SessionError
 from run_qarnot.files import Upload
 from run_qarnot.page.around import Around
 from run_qarnot.page.component import Component, Fields, HostileInput, event
@@ -38,7 +38,7 @@ _DETAILS_SECONDS = 300.0  # cost and carbon are added up by the platform now and
 
 
 class SessionCard(Component):
-    """`busy` is what was pressed and is not done yet: "", "add", "save", "stop", "go_on" or "delete"."""
+    """`busy` is what was pressed and is not done yet: "", "add", "save", "stop", "go_on", "restart" or "delete"."""
 
     source = Path(__file__).with_suffix(".vue")
 
@@ -190,7 +190,7 @@ class SessionCard(Component):
 
     @event
     async def vue_restart(self, _fields: Fields) -> None:
-        await self._around.restart(self)
+        await self._while_busy("restart", lambda: self._around.restart(self))
 
     @event
     async def vue_delete(self, fields: Fields) -> None:
@@ -241,8 +241,14 @@ class SessionCard(Component):
         if view.is_over:
             self.tasks.spawn(self.results.load(), self.results.failed)
         if view.state is State.FAILED:
+            self._say_why(view)
             self._open_log()
             self.call("show_log")
+
+    def _say_why(self, view: SessionView) -> None:
+        """A machine's failure is an error as any: with what to do next, and a report to be copied."""
+        if view.id and view.error:  # else it failed here, and `follow` says it
+            self.failed(SessionError("session-failed", name=view.name, reason=view.error, inputs=view.inputs))
 
     def _open_log(self) -> None:
         """Whoever subscribes is told everything from the beginning, so the browser begins anew too."""
