@@ -55,6 +55,11 @@ def rows() -> Iterator[tuple[str, str, str, str]]:
         "100 000 lines of output on the screen", "–", "–",
         f"{output['seconds']:.1f} s, the tab busy for {output['longest_pause_ms']} ms at most",
     )  # fmt: skip
+    cluster = results["cluster"]
+    yield (
+        "the local cluster: at rest, 200 tasks listed", "–", "≤ 1 % of a core, ≤ 100 ms",
+        f"{cluster['rest']:.1%} of a core, {cluster['list_median'] * 1000:.0f} ms",
+    )  # fmt: skip
     yield (
         "10 000 images and 200 plugins: read, search", "–", "≤ 1 s, ≤ 50 ms a key stroke",
         f"{catalog['read_seconds_median']:.2f} s, {catalog['search_seconds_most'] * 1000:.0f} ms",
