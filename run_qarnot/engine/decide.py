@@ -42,8 +42,8 @@ def observe(view: SessionView, facts: TaskFacts, now: datetime) -> SessionView:
     state = observed_state(facts.state)
     if state is State.UNKNOWN and view.state is State.UNKNOWN:
         return replace(view, id=facts.id)
-    if not facts.forwards and view.state is State.READY and facts.attempt > view.attempt:
-        state = State.STARTING
+    if state is State.UNKNOWN and not facts.forwards and view.state is State.READY and facts.attempt > view.attempt:
+        state = State.STARTING  # it is on another machine, whatever the word means
     seen, before = Moment(attempt, state), Moment(view.attempt, view.state)
     if state is State.STARTING and before == Moment(attempt, State.READY):
         seen = before  # the cluster has no word for ready; only we know it

@@ -55,6 +55,16 @@ def test_a_preempted_session_starts_again_with_a_higher_attempt():
     assert (again.attempt, again.state, again.ready) == (2, State.STARTING, None)
 
 
+@pytest.mark.parametrize(
+    ("word", "shown"),
+    [("Submitted", State.WAITING), ("FullyDispatched", State.LOADING), ("Suspended", State.STARTING)],
+)
+def test_a_preempted_session_that_has_no_machine_yet_is_not_said_to_have_one(word, shown):
+    ready = replace(VIEW, state=State.READY, attempt=1, ready=NOW)
+    again = observe(ready, facts(word, attempt=2), NOW)
+    assert (again.attempt, again.state, again.ready) == (2, shown, None)
+
+
 @pytest.mark.parametrize("word", ["Suspended", "", "success!", "EnDeD"])
 def test_a_word_that_is_not_known_changes_nothing(word):
     ready = replace(VIEW, state=State.READY, attempt=1)

@@ -180,6 +180,24 @@ def test_it_is_preempted_and_the_doors_are_renewed_by_themselves(cluster, contro
     assert State.ENDED not in states[:-3]
 
 
+def test_preempted_into_the_queue_it_is_said_to_wait_and_not_to_have_a_machine(cluster, control):
+    async def scenario(desk):
+        async with desk.ready() as session:
+            control.hold("FullyDispatched")
+            control.preempt(session.view.id, state="Submitted")
+            session._wake.set()
+            view = await until(session, lambda view: view.attempt == 2, "the loss of its machine to be seen")
+            assert (view.state, view.doors) == (State.WAITING, ())
+            control.release()
+            session._wake.set()
+            await until(session, lambda view: view.state is State.READY, "it to be back")
+            return [heard.state for heard in desk.heard]
+
+    states = at_a_desk(cluster, scenario)
+    again = states[states.index(State.READY) :]
+    assert again.index(State.WAITING) < again.index(State.STARTING)
+
+
 def test_what_was_saved_is_back_on_the_next_machine_and_wins_over_the_inputs(cluster, control, tmp_path):
     (tmp_path / "notes.txt").write_text("as it was uploaded")
     image = page_on(next(iter(free_ports(22000))))
