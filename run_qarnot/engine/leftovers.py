@@ -48,14 +48,17 @@ class LeftOver:
 async def deletable_buckets(account: Account, view: SessionView) -> list[str]:
     """Return the buckets that are an ended session's own.
 
+    One that was never submitted may have been started again by the same name: then they are the other's.
+
     Raises:
         SessionError: a session that runs was continued from this one, and needs them.
     """
     own = {view.inputs, view.results} & set(TaskPlan.bucket_names(view.name))
-    for other in await account.sessions():
+    others = [session for session in await account.sessions() if session.view.id != view.id]
+    for other in others:
         if not other.view.is_over and other.facts and own & set(other.facts.resources):
             raise SessionError("in-use", name=view.name, other=other.view.name)
-    return sorted(filter(None, own))
+    return [] if view.name in {other.view.name for other in others} else sorted(filter(None, own))
 
 
 async def find_left_over(account: Account) -> list[LeftOver]:

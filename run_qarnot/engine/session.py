@@ -307,13 +307,17 @@ class Session:
             self._refresh_when_running = True
 
     async def delete(self, *, files: bool = False) -> None:
-        """Forget an ended session; with its own two buckets, if asked."""
-        if not self.view.is_over or self.facts is None:
+        """Forget an ended session; with its own two buckets, if asked.
+
+        Of one that was never submitted the cluster has no task, but perhaps buckets.
+        """
+        if not self.view.is_over:
             raise SessionError("still-running", name=self.view.name)
         if files:  # first, so that what fails here can be tried again: only the task knows the buckets
             for bucket in await deletable_buckets(self._account, self.view):
                 await asyncio.to_thread(self._cloud.storage.delete_bucket, bucket)
-        await self._account.call(self._cloud.delete, self.facts)
+        if self.facts is not None:
+            await self._account.call(self._cloud.delete, self.facts)
 
     # — results —
 

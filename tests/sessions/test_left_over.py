@@ -10,7 +10,7 @@ from support.desk import at_a_desk, until
 from support.waiting import wait_until
 
 from run_qarnot.cluster import LocalCluster
-from run_qarnot.errors import SessionError
+from run_qarnot.errors import RefusedError, SessionError
 from run_qarnot.state import State
 
 pytestmark = pytest.mark.lifecycle
@@ -191,3 +191,39 @@ def test_tags_and_dates_of_buckets_survive_a_restart_of_the_cluster(tmp_path):
     with LocalCluster(state_dir=tmp_path, token="same") as cluster:
         cluster.control.advance(TWO_DAYS)
         assert set(left_over(cluster)) == {"kept-in", "kept-out"}
+
+
+@pytest.mark.parametrize("files", [True, False])
+def test_a_session_that_was_refused_can_be_forgotten_with_what_it_has_left(cluster, files):
+    cluster.control.fail_next("POST", "/tasks", status=402, body={"message": "Not enough credits"})
+    cluster.control.clear_calls()
+
+    async def scenario(desk):
+        session = await desk.start(name="never-ran")
+        with pytest.raises(RefusedError):
+            await session.follow()
+        await session.delete(files=files)
+        return {bucket for bucket in desk.account.cloud.storage.buckets() if bucket.startswith("never-ran-")}
+
+    assert at_a_desk(cluster, scenario) == (set() if files else {"never-ran-in", "never-ran-out"})
+    assert cluster.control.count("DELETE", "/tasks/*") == 0
+
+
+def test_one_that_was_refused_and_started_again_leaves_the_files_to_the_other(cluster):
+    cluster.control.fail_next("POST", "/tasks", status=402, body={"message": "Not enough credits"})
+
+    async def scenario(desk):
+        refused, again = await desk.start(name="twice"), await desk.start(name="twice")
+        with pytest.raises(RefusedError):
+            await refused.follow()
+        async with desk.following(again):
+            await until(again, lambda view: view.state is State.READY, "it to be ready")
+            with pytest.raises(SessionError, match="are in use"):
+                await refused.delete(files=True)
+            await again.stop(save=False)
+        await refused.delete(files=True)
+        assert {"twice-in", "twice-out"} <= set(desk.account.cloud.storage.buckets())
+        await again.delete(files=True)
+        assert not {"twice-in", "twice-out"} & set(desk.account.cloud.storage.buckets())
+
+    at_a_desk(cluster, scenario)
