@@ -38,6 +38,7 @@ class TaskFacts:
     resources: tuple[str, ...]  # but for its own results, which are there for the case of a preemption
     results: str | None
     results_count: int
+    snapshot_seconds: int | None  # between two saves; 0 for none, None where the cluster does not say
     forwards: tuple[Forward, ...]
     error: str | None
 
@@ -75,6 +76,7 @@ def read_task(body: Mapping[str, Any]) -> TaskFacts:
         resources=tuple(bucket for bucket in _resources(body) if bucket != body.get("resultBucket")),
         results=body.get("resultBucket") or None,
         results_count=_integer(body.get("resultsCount")),
+        snapshot_seconds=None if body.get("snapshotInterval") is None else _integer(body["snapshotInterval"]),
         forwards=tuple(_forwards(instances)),
         error=_error(body.get("errors")),
     )

@@ -22,6 +22,7 @@ from run_qarnot.engine.news import News
 from run_qarnot.engine.patience import patiently, pauses
 from run_qarnot.engine.preparation import Preparation, upload
 from run_qarnot.engine.results import Results
+from run_qarnot.engine.saves import Saves
 from run_qarnot.engine.snapshot import take_snapshot
 from run_qarnot.engine.tunnel import TunnelError
 from run_qarnot.engine.watch import until_tick
@@ -59,6 +60,7 @@ class Session:
         self._way = WayIn(view.name, app, user, keys.derive_session_key(token, launch_id).private, self._wake.set)
         self._started = self._moved = asyncio.get_running_loop().time()
         self._planned_keys = ""
+        self._saves = Saves(account, 0)
         self._stopping = False
         self._refresh_when_running = False
         self._seen_unready = False
@@ -84,6 +86,7 @@ class Session:
         )
         session = cls(account, token, view, plan.launch_id, image.ssh_user, app)
         session._planned_keys = plan.labels[Label.KEYS]
+        session._saves = Saves(account, plan.snapshot_seconds)
         session._preparation = Preparation(account, plan, uploads, session._news.tell_doing)
         session._seen_unready = True
         return session
@@ -107,6 +110,7 @@ class Session:
             results=facts.results,
         )
         session = cls(account, token, view, facts.launch_id, image.ssh_user if image else "root", app)
+        session._saves = Saves(account, round(image.snapshot_minutes * 60) if image else 0)
         session._observe(facts)
         return session
 
@@ -192,6 +196,7 @@ class Session:
                     await self._sleep(next(pause))
                 else:
                     pause = pauses()
+                    await self._keep_saves()
                     await self._act(steps)
             await self._close_job()
         finally:
@@ -411,6 +416,13 @@ class Session:
             await self._sleep(_PROBE_SECONDS)
             await self._probe(steps)
         await self._sleep(deadline - loop.time())
+
+    async def _keep_saves(self) -> None:
+        if self.facts is None or self.view.state not in _RUNNING or self._stopping:
+            return
+        await self._saves.keep(self.facts)
+        if problem := self._saves.problem:
+            self._news.tell_trouble(f"It is not saved by itself: {problem} {_TRYING_AGAIN}")
 
     async def _keep_way(self, steps: Steps) -> None:
         assert steps.tunnel_to is not None

@@ -29,6 +29,12 @@ def test_constants_that_arrive_as_numbers_are_text():
     assert read_task({"constants": [{"key": "N", "value": 26}]}).constants == {"N": "26"}
 
 
+def test_that_the_cluster_makes_no_saves_is_not_that_it_does_not_say():
+    assert read_task({"snapshotInterval": 0}).snapshot_seconds == 0
+    assert read_task({"snapshotInterval": None}).snapshot_seconds is None
+    assert read_task({}).snapshot_seconds is None
+
+
 CREATED, RUNS, OVER = "2026-03-02T09:15:00Z", "2026-03-02T09:16:40Z", "2026-03-02T10:17:00Z"
 
 

@@ -9,6 +9,7 @@ import time
 
 import pytest
 from support.desk import MACHINE, at_a_desk, until
+from support.waiting import wait_until
 
 from run_qarnot.cloud import connection
 from run_qarnot.engine import patience
@@ -344,6 +345,45 @@ def test_a_snapshot_that_fails_stops_nothing_and_loses_nothing(cluster, control,
     view = at_a_desk(cluster, scenario)
     assert (view.state, view.reason) == (State.ENDED, "stopped")
     assert view.saved is not None
+
+
+PERIODIC = "/tasks/*/snapshot/periodic"
+
+
+def test_regular_saves_that_could_not_be_arranged_are_asked_for_until_they_are(cluster, control, monkeypatch):
+    monkeypatch.setattr(patience, "_LONGEST_PAUSE", 0.05)
+    control.fail_next("POST", PERIODIC, status=500, times=patience.TRIES + 2)
+
+    async def scenario(desk):
+        loop = asyncio.get_running_loop()
+        async with desk.ready() as session:
+
+            def are_arranged():
+                loop.call_soon_threadsafe(session._wake.set)
+                return session.facts.snapshot_seconds == 300 and not session.view.note
+
+            await asyncio.to_thread(wait_until, are_arranged, "them to be arranged")
+            assert "It is not saved by itself" in desk.notes
+
+    at_a_desk(cluster, scenario)
+    assert control.count("POST", PERIODIC) == patience.TRIES + 3, "asked for again and again, they would never be due"
+
+
+def test_a_session_that_is_found_again_without_regular_saves_gets_them(cluster, control, monkeypatch):
+    monkeypatch.setattr(patience, "_LONGEST_PAUSE", 0.05)
+    control.fail_next("POST", PERIODIC, status=403, body={"message": "Not yet"})
+
+    async def scenario(desk):
+        session = await desk.start()
+        async with desk.following(session):
+            await until(session, lambda view: bool(view.id), "the submission")
+        found = await desk.account.find(session.view.name)
+        assert found.facts.snapshot_seconds == 0
+        async with desk.following(found):
+            await asyncio.to_thread(wait_until, lambda: control.count("POST", PERIODIC) == 2, "them to be asked for")
+            await found.stop(save=False)
+
+    at_a_desk(cluster, scenario)
 
 
 def test_stop_is_answered_by_500_and_stops_all_the_same(cluster, control):
