@@ -66,6 +66,7 @@ ERRORS: Mapping[str, Words] = {
     "log-unwritable": Words("The log cannot be written to “{path}”: {problem}.", "Name a file in a folder that exists and that you may write to."),
     "file-name": Words("A file named {name} cannot be stored safely.", "Rename it: no “..”, no backslash, no leading slash, no space at either end, at most 1000 bytes."),
     "file-twice": Words("Two of the inputs would both become “{name}”.", "Rename one of them, or put them in different folders."),
+    "machine-size": Words("A machine cannot be as large as “{value}”.", "Write a whole number such as 8, or leave it empty."),
     "files-many": Words("“{name}” is one file too many: the list takes {most}.", "Put them into an archive, or send the folder from the command line.", "`run-qarnot launch IMAGE --input FOLDER` takes any number."),
     "files-refused": Words("{count} of the files were not taken: {names}. The reason of the first: {problem}", "The others are in the list. Put these right, and choose them again."),
     "settings": Words("{name} is set to “{value}”, which {problem}.", "{hint}"),

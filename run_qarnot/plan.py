@@ -98,7 +98,7 @@ def make_plan(
         launch_id=launch_id,
         profile=profiles[0],
         constants=_constants(spec, lines, keys.derive_app_token(token, launch_id)),
-        resources=(*dict.fromkeys(resumed), inputs),
+        resources=(*dict.fromkeys(each for each in (*resumed, *spec.buckets) if each != inputs), inputs),
         results=results,
         labels={
             Label.LAUNCH: launch_id,
@@ -110,8 +110,8 @@ def make_plan(
         },
         time_limit=limit,
         snapshot_seconds=round(image.snapshot_minutes * 60),
-        scheduling=image.scheduling,
-        hardware=image.hardware,
+        scheduling=spec.scheduling or image.scheduling,
+        hardware={**image.hardware, **spec.hardware},
     )
 
 

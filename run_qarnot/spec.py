@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from run_qarnot.catalog.image import Image
 from run_qarnot.errors import InputError, RunQarnotError
@@ -26,6 +27,9 @@ class SessionSpec:
         user_key: the user's own OpenSSH public key, if any; several on lines of their own where the image takes them.
         resume: name or id of an earlier session whose files come along, if any.
         options: the image's own options: name → value.
+        buckets: of the account, whose files come along too; of files with one path the last one's wins.
+        scheduling: "flex", "on-demand" or "reserved"; empty: as the image wants it.
+        hardware: constraints beside those of the image, which they win over, such as `{"minimum_cores": 8}`.
     """
 
     image: Image
@@ -34,6 +38,9 @@ class SessionSpec:
     user_key: str | None = None
     resume: str | None = None
     options: Mapping[str, object] = field(default_factory=dict)
+    buckets: tuple[str, ...] = ()
+    scheduling: str = ""
+    hardware: Mapping[str, int] = field(default_factory=dict)
 
     def checked(self) -> SessionSpec:
         """Return the spec with its values in clean form.
@@ -44,7 +51,7 @@ class SessionSpec:
         for blocker in self.blockers():
             raise blocker
         key = check_public_keys(self.user_key, self.image.ssh_keys) if self.user_key else None
-        return SessionSpec(self.image, self.name, self.hours, key, self.resume, self.options)
+        return replace(self, user_key=key)
 
     def blockers(self) -> Iterator[RunQarnotError]:
         """Yield each reason why this cannot be started."""
@@ -75,6 +82,24 @@ def parse_hours(text: str, image: Image) -> float:
         limits = {"least": f"{LEAST_HOURS:g}", "most": f"{image.max_hours:g}"}
         raise InputError("hours", field="hours", hours=f"“{text.strip()[:20]}”", **limits)
     return hours
+
+
+def parse_machine(cores: str, memory: str) -> dict[str, int]:
+    """Read how large the machine must be at least: whole cores, and GB of memory. What is empty does not matter.
+
+    Raises:
+        InputError: one of them is no number of that.
+    """
+    wanted = {}
+    for text, name, field_name, unit in (
+        (cores, "minimum_cores", "cores", 1),
+        (memory, "minimum_ram_mb", "memory", 1000),
+    ):
+        if text.strip():
+            if not re.fullmatch(r"[1-9]\d{0,4}", text.strip()):
+                raise InputError("machine-size", field=field_name, value=text.strip()[:20])
+            wanted[name] = int(text) * unit
+    return wanted
 
 
 def check_hours(hours: float, image: Image) -> float:

@@ -92,6 +92,12 @@ def _sessions(made: dict[str, argparse.ArgumentParser]) -> None:
     launch.add_argument("--input", action="append", type=Path, default=[], metavar="PATH", help="file, or folder whose "
                         "content is uploaded; may be repeated")  # fmt: skip
     launch.add_argument("--resume", metavar="SESSION", help="continue with the files of an earlier session")
+    launch.add_argument("--bucket", action="append", default=[], metavar="NAME", help="whose files come along "
+                        "too; may be repeated")  # fmt: skip
+    launch.add_argument("--cores", default="", metavar="N", help="a machine with at least so many")
+    launch.add_argument("--memory", default="", metavar="GB", help="a machine with at least so much")
+    launch.add_argument("--scheduling", choices=("flex", "on-demand", "reserved"), default="", help="how a machine is "
+                        "found; default: as the image has it")  # fmt: skip
     launch.add_argument("--ssh-key", type=Path, metavar="FILE", help="your public key, for ssh and VS Code")
     launch.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="an option of the image")
     launch.add_argument("--hours", type=float, metavar="H", help="stop by itself after so many")

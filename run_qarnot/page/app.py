@@ -25,19 +25,19 @@ from run_qarnot.errors import RunQarnotError
 from run_qarnot.files import Upload
 from run_qarnot.hooks.manager import find_plugins
 from run_qarnot.links import Filling, binder_base, make_badge, make_link, read_link
-from run_qarnot.names import make_name
+from run_qarnot.names import make_name, session_of_bucket
 from run_qarnot.page import guard
 from run_qarnot.page.components.account import AccountCard
 from run_qarnot.page.components.environment import EnvironmentCard
 from run_qarnot.page.components.share import Shared
 from run_qarnot.page.components.shell import Shell
-from run_qarnot.page.components.start import FORM_FIELDS, StartCard
+from run_qarnot.page.components.start import StartCard
 from run_qarnot.page.downloads import Downloads
 from run_qarnot.page.rows import link_row, option_row, planned_hours, problem_rows
 from run_qarnot.page.sessions import Sessions
 from run_qarnot.page.tasks import Tasks
 from run_qarnot.page.uploads import Incoming, Uploads
-from run_qarnot.page.viewmodel import Form, OptionValue, clean_token
+from run_qarnot.page.viewmodel import FORM_FIELDS, Form, OptionValue, clean_token
 from run_qarnot.redact import protect
 from run_qarnot.settings import Settings, read_settings
 from run_qarnot.spec import parse_hours
@@ -211,7 +211,7 @@ class Page:
         card.state, card.summary, card.trimmed, card.problem = "asking", None, False, None
         image = self.catalog.images.get(self.form.image)
         self.form = Form() if image is None else Form().with_image(image)
-        self.start_card.resumable = []
+        self.start_card.resumable = self.start_card.own_buckets = []
         self.show_problems()
         if image is not None:
             self._show_image()
@@ -253,6 +253,14 @@ class Page:
             self.environment_card.usual = self.sessions.usual = usual
             self.sessions.restore(found)
             self.start_card.resumable = self.sessions.resumable()
+            await self._show_buckets(account)
+
+    async def _show_buckets(self, account: Account) -> None:
+        """Offer the buckets that no session made. Without an answer there are none to choose, which is no error."""
+        with contextlib.suppress(RunQarnotError):
+            names = await asyncio.to_thread(account.cloud.storage.buckets)
+            if account is self.account:
+                self.start_card.own_buckets = sorted(name for name in names if session_of_bucket(name) is None)
 
     # the form
 

@@ -18,8 +18,10 @@ from run_qarnot.links import Filling
 from run_qarnot.names import make_name
 from run_qarnot.page import words
 from run_qarnot.page.uploads import Arrival, Incoming
-from run_qarnot.spec import SessionSpec, parse_hours
+from run_qarnot.spec import SessionSpec, parse_hours, parse_machine
 
+FORM_FIELDS = ("name", "hours", "resume", "key", "buckets", "scheduling", "cores", "memory")
+SCHEDULING = ("", "flex", "on-demand", "reserved")
 OptionValue = str | bool | float | list[str]
 
 
@@ -55,6 +57,10 @@ class Form:
     hours: str = ""
     resume: str = ""
     key: str = field(default="", repr=False)
+    buckets: str = ""  # one a line
+    scheduling: str = ""
+    cores: str = ""
+    memory: str = ""
     options: Mapping[str, OptionValue] = field(default_factory=dict)
 
     def with_image(self, image: Image) -> Form:
@@ -65,11 +71,11 @@ class Form:
 
     def texts(self) -> dict[str, str]:
         """What is typed."""
-        return {"name": self.name, "hours": self.hours, "resume": self.resume, "key": self.key}
+        return {name: getattr(self, name) for name in FORM_FIELDS}
 
     def with_texts(self, texts: Mapping[str, str]) -> Form:
-        """Take over what is typed: `name`, `hours`, `resume`, `key`."""
-        return replace(self, name=texts["name"], hours=texts["hours"], resume=texts["resume"], key=texts["key"])
+        """Take over what is typed: `FORM_FIELDS`."""
+        return replace(self, **{name: texts[name] for name in FORM_FIELDS})  # type: ignore[arg-type]  # no `options`
 
     def with_link(self, link: Filling, image: Image) -> Form:
         """Take over what a link says; only `links.read_link` makes it, so that every value has been checked."""
@@ -97,6 +103,9 @@ class Form:
             user_key=self.key.strip() or None,
             resume=self.resume or None,
             options=self.given_options(),
+            buckets=tuple(self.buckets.split()),
+            scheduling=self.scheduling if self.scheduling in SCHEDULING else "",
+            hardware=parse_machine(self.cores, self.memory),
         ).checked()
 
     def blockers(
@@ -123,6 +132,10 @@ class Form:
         hours = image.hours
         try:
             hours = parse_hours(self.hours, image)
+        except InputError as error:
+            yield _as_blocker(error)
+        try:
+            parse_machine(self.cores, self.memory)
         except InputError as error:
             yield _as_blocker(error)
         key, resume = self.key.strip() or None, self.resume or None

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from qarnot.connection import Connection
+from qarnot.hardware_constraint import MinimumCoreHardware, MinimumRamHardware
+from qarnot.scheduling_type import OnDemandScheduling
+
 from page.support.pages import (
     FORM,
     NAME,
@@ -101,6 +105,29 @@ def test_what_comes_while_a_start_is_checked_stays(cluster: LocalCluster) -> Non
         await on_cluster(cards(page)[NAME])
         storage = account_of(page).cloud.storage
         assert [file.key for file in storage.files(f"{NAME}-in")] == ["x"]
+
+    play_with_account(scene, cluster)
+
+
+def test_buckets_machine_and_scheduling_are_those_of_the_form(cluster: LocalCluster) -> None:
+    async def scene(page: Page) -> None:
+        tell(page.account_card, "change")
+        storage = Connection(cluster_url=cluster.cluster_url, client_token=cluster.token)
+        for bucket in ("shared-data", "more", "of-a-session-in"):
+            storage.create_bucket(bucket)
+        await sign_in(page, cluster.token)
+        await until(lambda: page.start_card.own_buckets == ["more", "shared-data"], "the buckets to be offered")
+        wanted = {"buckets": "shared-data", "scheduling": "on-demand", "cores": "2", "memory": "1"}
+        tell(page.start_card, "start", {**FORM, **wanted, "hours": "1"})
+        await until(lambda: cards(page), "the card")
+        await on_cluster(card := cards(page)[NAME])
+        assert card.session.facts is not None
+        assert card.session.facts.resources[:2] == ("shared-data", f"{NAME}-in")
+        task = storage.retrieve_task(card.session.view.id)
+        assert isinstance(task.scheduling_type, OnDemandScheduling)
+        assert {type(wish) for wish in task.hardware_constraints} == {MinimumCoreHardware, MinimumRamHardware}
+        tell(page.account_card, "change")
+        assert page.start_card.own_buckets == []
 
     play_with_account(scene, cluster)
 

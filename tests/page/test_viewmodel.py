@@ -52,6 +52,8 @@ def test_each_thing_that_is_missing_or_wrong_is_a_reason() -> None:
     assert reasons(Form(name="x")) == ["Choose an environment (2)."]
     assert reasons(FORM.with_texts({**FORM.texts(), "name": "Bad Name"})) == ["name"]
     assert reasons(FORM.with_texts({**FORM.texts(), "key": "nonsense"})) == ["ssh-key"]
+    assert reasons(FORM.with_texts({**FORM.texts(), "cores": "many"})) == ["cores"]
+    assert reasons(FORM.with_texts({**FORM.texts(), "memory": "0"})) == ["memory"]
     assert reasons(FORM, "known", incoming(Arrival.COMING)) == ["upload"]
     assert reasons(FORM, "known", incoming(Arrival.BROKEN)) == ["upload"]
     assert reasons(FORM, "known", incoming(Arrival.HERE)) == []

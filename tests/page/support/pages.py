@@ -18,6 +18,7 @@ from run_qarnot.page.app import Page, open_account
 from run_qarnot.page.component import Component
 from run_qarnot.page.components.session import SessionCard
 from run_qarnot.page.downloads import Downloads
+from run_qarnot.page.viewmodel import FORM_FIELDS
 from run_qarnot.settings import Settings
 from run_qarnot.state import State
 
@@ -45,7 +46,7 @@ ENTRIES: dict[str, dict[str, Any]] = {
     "old": {"repo": "a/old", "hidden": True},
 }
 NAME = "calm-heron-42"
-FORM = {"name": NAME, "hours": "4", "resume": "", "key": ""}
+FORM = dict.fromkeys(FORM_FIELDS, "") | {"name": NAME, "hours": "4"}
 NOWHERE = Settings(cluster_url="http://127.0.0.1:9")  # for pages without an account: nobody must be asked
 
 Scene = Callable[[Page], Awaitable[None]]
