@@ -155,6 +155,24 @@ def test_save_and_stop_reach_the_session_and_their_failure_the_card(cluster: Loc
     play_with_account(scene, cluster)
 
 
+def test_a_save_that_is_never_done_keeps_no_machine(cluster: LocalCluster) -> None:
+    async def scene(page: Page) -> None:
+        control = cluster.control
+        card = await start(page, "echo abc > a.txt; sleep 60")
+        await shows(card, State.READY)
+        control.hold("snapshot")
+        for number, (wish, data) in enumerate((("save", {}), ("stop", {"save": True})), start=1):
+            tell(card, wish, data)
+            await until(lambda n=number: control.count("POST", "/tasks/*/snapshot") == n, "what will never be done")
+            assert card.busy == wish
+        tell(card, "stop", {"save": False})
+        await shows(card, State.ENDED)
+        await until(lambda: not card.busy, "the stop to be done")
+        assert card.problem is None
+
+    play_with_account(scene, cluster)
+
+
 def test_a_failure_shows_its_reason_and_the_output(cluster: LocalCluster) -> None:
     cluster.control.hold("Submitted")
 

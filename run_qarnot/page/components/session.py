@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 MOST_LOG_LINES = 5000  # kept by the browser
 _LINES_AT_ONCE = 500
+_GIVE_WAY = {"save", "add", "stop"}  # to stopping
 _DETAILS_SECONDS = 300.0  # cost and carbon are added up by the platform now and then only
 
 
@@ -71,6 +72,7 @@ class SessionCard(Component):
         self._seen: SessionView | None = None
         self._following: asyncio.Task[None] | None = None
         self._asking: asyncio.Task[None] | None = None
+        self._acting: asyncio.Task[None] | None = None  # what `busy` tells of
         self._stop_log: Callable[[], None] | None = None
         self._log_wanted = False
         self._throttle = Throttle(self._show)
@@ -151,7 +153,11 @@ class SessionCard(Component):
 
     @event
     async def vue_stop(self, fields: Fields) -> None:
+        """A save or a sending that takes long, or for ever, must not keep a machine that costs money."""
         save = fields.flag("save")
+        if self.busy in _GIVE_WAY and self._acting is not None:
+            self._acting.cancel()
+            await asyncio.wait([self._acting])
         await self._while_busy("stop", lambda: self.session.stop(save=save))
 
     @event
@@ -203,10 +209,11 @@ class SessionCard(Component):
         if self.busy:
             raise HostileInput(what)  # the buttons cannot be pressed then
         self.busy, self.problem = what, None
+        self._acting = asyncio.current_task()
         try:
             await action()
         finally:
-            self.busy = ""
+            self.busy, self._acting = "", None
 
     async def _keep_asking(self) -> None:
         """Ask now and then for what nobody tells: of a session that is over, once."""
