@@ -8,6 +8,7 @@ from typing import Any
 
 from run_qarnot.cluster import clock
 
+LONGEST_SECONDS = 2**31 - 1  # 68 years: dates much later cannot be counted with
 NEVER = "0001-01-01T00:00:00Z"  # an end date before the end, §2.3: not null, C# needs a date
 
 # The keys of requests that we read, in the spelling of answers. Others are left as they are, and ignored.
@@ -65,9 +66,9 @@ def duration(seconds: float) -> str:
 
 
 def seconds(text: Any) -> float | None:
-    """The seconds in `[d.]hh:mm:ss[.fraction]`, or None when the text is no duration."""
+    """The seconds in `[d.]hh:mm:ss[.fraction]`, or None when the text is no duration; C#'s longest is just long."""
     found = re.fullmatch(r"(?:(\d+)\.)?(\d{1,2}):(\d{2}):(\d{2})(?:\.\d+)?", text) if isinstance(text, str) else None
     if found is None:
         return None
     days, hours, minutes, rest = (int(part or 0) for part in found.groups())
-    return days * 86400 + hours * 3600 + minutes * 60 + rest
+    return min(days * 86400 + hours * 3600 + minutes * 60 + rest, LONGEST_SECONDS)

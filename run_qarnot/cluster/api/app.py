@@ -30,6 +30,7 @@ def make_app(world: World, access: Access, clock: Clock) -> ASGIApp:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.add_exception_handler(errors.ApiError, errors.answer_error)
     app.add_exception_handler(errors.MalformedError, errors.answer_malformed)
+    app.add_middleware(errors.Faults)
     for part in (*_PARTS, control_routes):
         part.add_routes(app, world)
     return Entrance(app, access, world.faults, clock)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from run_qarnot.cluster.api.kinds import check_fields
+
 CACHE_SECONDS = 7_776_000
 FILTERS = ("snapshotWhitelist", "snapshotBlacklist", "resultsWhitelist", "resultsBlacklist")
 NO_GUID = "00000000-0000-0000-0000-000000000000"
@@ -83,6 +85,7 @@ multiSlotsSettings""".split()
 
 def with_defaults(body: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
     """The fields we know, null counting as not given: what we answer must not be null (§0.5)."""
+    check_fields(body, defaults)
     definition = {**defaults, **{name: body[name] for name in defaults if body.get(name) is not None}}
     for name in _MERGED:
         if isinstance(definition.get(name), dict):

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+_log = logging.getLogger(__name__)
 
 
 class ApiError(Exception):
@@ -51,3 +56,18 @@ class MalformedError(Exception):
 async def answer_malformed(request: Request, error: Exception) -> Response:
     assert isinstance(error, MalformedError)
     return malformed(error.field, error.reason)
+
+
+class Faults:
+    """A fault of ours is logged, and answered in the form that clients read; the connection stays as it is."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self._app(scope, receive, send)
+        except Exception as error:  # the top of a request: it must be answered  # noqa: BLE001
+            _log.exception("%s %s ended by a fault of the local cluster", scope["method"], scope["path"])
+            message = f"The local cluster failed: {type(error).__name__}. What happened stands in its log."
+            await JSONResponse({"message": message}, 500)(scope, receive, send)

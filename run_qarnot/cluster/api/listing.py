@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
 from run_qarnot.cluster.api.errors import MalformedError
+from run_qarnot.cluster.api.kinds import check
 from run_qarnot.cluster.api.requests import query, read_object
 from run_qarnot.cluster.api.views import summary_of
 from run_qarnot.cluster.api.world import World
@@ -73,13 +74,14 @@ def page(views: list[_View], body: _View) -> _View:
 def selected(views: list[_View], body: _View) -> list[_View]:
     """The answer to a search: filtered, shortened, with the selected fields only."""
     select = body.get("select")
-    fields = select.get("fields") if isinstance(select, dict) else select
+    fields = (select.get("fields") if isinstance(select, dict) else select) or []
+    check(fields, [str], "select.fields")
     kept = [view for view in views if matches(view, body.get("filter"))]
     wanted = body.get("maximumResults")
     kept = kept[:wanted] if isinstance(wanted, int) and wanted > 0 else kept
     if not fields:
         return kept
-    names = {str(field).casefold() for field in fields}
+    names = {field.casefold() for field in fields}
     return [{key: value for key, value in view.items() if key.casefold() in names} for view in kept]
 
 
@@ -91,7 +93,9 @@ def matches(view: _View, condition: Any) -> bool:
         raise MalformedError("filter", "The filter is not an object.")
     operator = str(condition.get("operator")).casefold()
     if operator in {"and", "or"}:
-        answers = [matches(view, each) for each in condition.get("filters") or []]
+        parts = condition.get("filters") or []
+        check(parts, [dict], "filter.filters")
+        answers = [matches(view, each) for each in parts]
         return all(answers) if operator == "and" else any(answers)
     compare = _COMPARISONS.get(operator)
     if compare is None:

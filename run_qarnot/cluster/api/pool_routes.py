@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from run_qarnot.cluster.api import definitions
 from run_qarnot.cluster.api.errors import ApiError, MalformedError
+from run_qarnot.cluster.api.kinds import KINDS, check, check_fields
 from run_qarnot.cluster.api.listing import page, selected
 from run_qarnot.cluster.api.requests import query, read_object
 from run_qarnot.cluster.api.submission import make_pool, merged_constants
@@ -74,6 +75,7 @@ def add_routes(app: FastAPI, world: World) -> None:
     async def change(name: str, request: Request) -> Response:
         """Constants, tags, elastic property and scaling; nothing else is changed."""
         pool, body = find(name), await read_object(request)
+        check_fields(body, _CHANGEABLE)
         definition = pool.definition
         definition["constants"] = merged_constants(definition["constants"], body.get("constants"))
         if isinstance(body.get("tags"), list):
@@ -147,9 +149,9 @@ def add_routes(app: FastAPI, world: World) -> None:
 
 
 def _check_policies(body: dict[str, Any]) -> None:
-    policies = body.get("policies")
-    if not isinstance(policies, list):
+    check(body, KINDS["scaling"], "$")
+    if body.get("policies") is None:
         raise MalformedError("policies", "The input was not valid.")
-    for number, policy in enumerate(policies):
-        if not isinstance(policy, dict) or policy.get("type") not in _POLICIES:
+    for number, policy in enumerate(body["policies"]):
+        if policy.get("type") not in _POLICIES:
             raise MalformedError(f"policies[{number}]", "The input was not valid.")

@@ -15,9 +15,14 @@ from run_qarnot.cluster.wire import canonical
 
 
 async def read_json(request: Request) -> Any:
-    """The body, respelt; an empty one is an error of its own kind (§1.4)."""
+    """The body, respelt; an empty one is an error of its own kind (§1.4).
+
+    What Python reads and no answer could hold is refused too: NaN, numbers beyond all bounds, halves of characters.
+    """
     try:
-        return canonical(json.loads(await request.body()))
+        body = json.loads(await request.body())
+        json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+        return canonical(body)
     except ValueError as error:
         raise MalformedError("$", f"The request body is no JSON: {error}") from error
 

@@ -14,7 +14,7 @@ from run_qarnot.cluster.jobs import ACTIVE, Job
 from run_qarnot.cluster.pools import Pool
 from run_qarnot.cluster.profiles import PROFILES
 from run_qarnot.cluster.tasks import MAX_INSTANCES, Task, ranges_of
-from run_qarnot.cluster.wire import seconds
+from run_qarnot.cluster.wire import LONGEST_SECONDS, seconds
 
 _SHORTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?")
 _CONSTANT = re.compile(r"[A-Za-z0-9_.-]{1,2048}")
@@ -65,14 +65,13 @@ def _check_account(world: World) -> None:
 
 def _common(body: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
     """What tasks and pools share, put into the form of the answers."""
-    definition = definitions.with_defaults(body, defaults)
-    if "resultBucket" in definition and not definition["resultBucket"]:
-        definition["resultBucket"] = body.get("resultsBucket") or None  # the vendor's document has both names
+    both = body.get("resultBucket") or body.get("resultsBucket")  # the vendor's document has both names
+    definition = definitions.with_defaults({**body, "resultBucket": both}, defaults)
     definition["constants"] = constants_of(definition["constants"])
     definition["advancedResourceBuckets"] = _buckets(definition)
     definition["resourceBuckets"] = []  # the SDK puts both lists together: one bucket must not stand in both (§2.3)
-    scheduling = str(definition["schedulingType"])
-    definition["schedulingType"] = {"ondemand": "onDemand"}.get(scheduling.casefold(), scheduling.casefold())
+    scheduling = definition["schedulingType"].casefold()
+    definition["schedulingType"] = {"ondemand": "onDemand"}.get(scheduling, scheduling)
     return definition
 
 
@@ -84,7 +83,7 @@ def _check_things(world: World, definition: dict[str, Any]) -> None:
     project = definition["projectUuid"]
     if project and project not in world.projects:
         raise ApiError(400, f"No such project: {project}")
-    for right in definition["secretsAccessRights"]["bySecret"] or []:
+    for right in definition["secretsAccessRights"]["bySecret"]:
         if not world.secrets.has(str(right.get("key"))):
             raise ApiError(404, f"No such secret: {right.get('key')}")
     for constraint in definition["hardwareConstraints"]:
@@ -94,10 +93,8 @@ def _check_things(world: World, definition: dict[str, Any]) -> None:
 
 def _check_dependencies(world: World, definition: dict[str, Any]) -> None:
     given = definition["dependencies"]
-    if not isinstance(given, dict):
-        raise invalid("dependencies")
-    named = [str(uuid) for uuid in given.get("dependsOn") or []]
-    named += [str(each.get("taskUuid")) for each in given.get("advancedDependsOn") or [] if isinstance(each, dict)]
+    named = list(given.get("dependsOn") or [])
+    named += [str(each.get("taskUuid")) for each in given.get("advancedDependsOn") or []]
     if not named:
         definition["dependencies"] = {"dependsOn": []}
         return
@@ -112,7 +109,7 @@ def make_job(world: World, body: dict[str, Any]) -> Job:
     if world.manager.has_all_jobs():
         raise ApiError(403, "Maximum number of jobs reached")
     definition = definitions.with_defaults(body, definitions.JOB)
-    wrong = [] if _is_text(definition["name"]) else ["name"]
+    wrong = [] if 0 < len(definition["name"]) < 2048 else ["name"]
     wrong += _wrong_shortname(definition, world.manager.jobs.find)
     if definition["maxWallTime"] is not None and seconds(definition["maxWallTime"]) is None:
         wrong.append("maxWallTime")
@@ -158,9 +155,7 @@ def _plain(value: Any) -> str:
 
 def _buckets(definition: dict[str, Any]) -> list[dict[str, Any]]:
     given = definition["advancedResourceBuckets"] or [{"bucketName": name} for name in definition["resourceBuckets"]]
-    if not isinstance(given, list) or len(given) > 100:
-        raise invalid("resourceBuckets")
-    if not all(isinstance(bucket, dict) and isinstance(bucket.get("bucketName"), str) for bucket in given):
+    if len(given) > 100 or any(bucket.get("bucketName") is None for bucket in given):
         raise invalid("resourceBuckets")
     return [
         {
@@ -175,21 +170,18 @@ def _buckets(definition: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _wrong_fields(definition: dict[str, Any], find: Any) -> list[str]:
     """Of tasks and pools."""
-    wrong = [] if _is_text(definition["name"]) else ["name"]
+    wrong = [] if 0 < len(definition["name"]) < 2048 else ["name"]
     wrong += _wrong_shortname(definition, find)
     tags = definition["tags"]
-    if not isinstance(tags, list) or len(tags) > 10 or not all(isinstance(tag, str) and len(tag) < 512 for tag in tags):
+    if len(tags) > 10 or any(len(tag) >= 512 for tag in tags):
         wrong.append("tags")
     labels = definition["labels"]
-    if not isinstance(labels, dict) or not all(isinstance(value, str) for value in labels.values()):
+    if not all(isinstance(value, str) for value in labels.values()):
         wrong.append("labels")
     if seconds(definition["completionTimeToLive"]) is None:
         wrong.append("completionTimeToLive")
     if definition["schedulingType"] not in {"flex", "onDemand", "reserved"}:
         wrong.append("schedulingType")
-    constraints = definition["hardwareConstraints"]
-    if not isinstance(constraints, list) or not all(isinstance(each, dict) for each in constraints):
-        wrong.append("hardwareConstraints")
     return wrong
 
 
@@ -197,9 +189,10 @@ def _wrong_task_fields(definition: dict[str, Any]) -> list[str]:
     values = {constant["key"]: constant["value"] for constant in definition["constants"]}
     wrong = [name for name in definitions.FILTERS if not _is_filter(definition[name], values)]
     limit = definition["maxTimeQueueSeconds"]
-    if limit is not None and (not isinstance(limit, int) or limit < 0):
+    if limit is not None and not 0 <= limit <= LONGEST_SECONDS:
         wrong.append("maxTimeQueueSeconds")
-    if any(not isinstance(each, int | None) or (each or 0) < 0 for each in definition["retrySettings"].values()):
+    retries = definition["retrySettings"]
+    if any((retries[name] or 0) < 0 for name in definitions.TASK["retrySettings"]):
         wrong.append("retrySettings")
     return wrong
 
@@ -209,15 +202,14 @@ def _wrong_range(definition: dict[str, Any]) -> list[str]:
         definition["instanceCount"] = 0  # §2.2: the answer has 0 with ranges
         return [] if 0 < len(ranges_of(ranges)) <= MAX_INSTANCES else ["range-length"]
     count = definition["instanceCount"] = definition["instanceCount"] or 1
-    is_count = isinstance(count, int) and not isinstance(count, bool)
-    return [] if is_count and 0 < count <= MAX_INSTANCES else ["range-length"]
+    return [] if 0 < count <= MAX_INSTANCES else ["range-length"]
 
 
 def _wrong_shortname(definition: dict[str, Any], find: Any) -> list[str]:
     shortname = definition["shortname"]
     if shortname is None:
         return []
-    if not isinstance(shortname, str) or not _SHORTNAME.fullmatch(shortname):
+    if not _SHORTNAME.fullmatch(shortname):
         return ["shortname"]
     return ["shortname-uniqueness"] if find(shortname) else []
 
@@ -225,7 +217,7 @@ def _wrong_shortname(definition: dict[str, Any], find: Any) -> list[str]:
 def _settle_group(world: World, definition: dict[str, Any]) -> Pool | None:
     """An unknown pool or job is a 400 here, not a 404; both may be named by their short names (§1.4)."""
     if definition["jobUuid"]:
-        job = world.manager.jobs.find(str(definition["jobUuid"]))
+        job = world.manager.jobs.find(definition["jobUuid"])
         if job is None or job.state != ACTIVE:
             raise ApiError(400, f"No such job: {definition['jobUuid']}")
         definition["jobUuid"] = job.uuid
@@ -237,19 +229,15 @@ def _settle_group(world: World, definition: dict[str, Any]) -> Pool | None:
     return pool
 
 
-def _open_pool(world: World, name: Any) -> Pool:
-    pool = world.manager.pools.find(str(name))
+def _open_pool(world: World, name: str) -> Pool:
+    pool = world.manager.pools.find(name)
     if pool is None or not pool.is_open:
         raise ApiError(400, f"No such pool: {name}")
     return pool
 
 
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) < 2048
-
-
-def _is_filter(value: Any, constants: dict[str, str]) -> bool:
+def _is_filter(value: str, constants: dict[str, str]) -> bool:
     try:
-        return isinstance(value, str) and len(value) < 2048 and re.compile(expand(value, constants)) is not None
+        return len(value) < 2048 and re.compile(expand(value, constants)) is not None
     except re.error:
         return False

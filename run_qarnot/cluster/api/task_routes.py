@@ -8,7 +8,9 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
 from run_qarnot.cluster import tasks
-from run_qarnot.cluster.api.errors import ApiError, MalformedError
+from run_qarnot.cluster.api import definitions
+from run_qarnot.cluster.api.errors import ApiError
+from run_qarnot.cluster.api.kinds import check_fields
 from run_qarnot.cluster.api.requests import find_task, read_json, read_object
 from run_qarnot.cluster.api.submission import make_task, merged_constants
 from run_qarnot.cluster.api.world import World
@@ -21,9 +23,9 @@ def add_routes(app: FastAPI, world: World) -> None:
     async def submit(request: Request) -> Response:
         body = await read_json(request)
         if isinstance(body, list):
+            for number, each in enumerate(body):  # all before the first is started: one that is malformed spoils all
+                check_fields(each, definitions.TASK, f"$[{number}]")
             return JSONResponse([_one_of_many(world, each) for each in body], 207)
-        if not isinstance(body, dict):
-            raise MalformedError("$", "The request body is not an object.")
         task = make_task(world, body)
         manager.submit(task)
         return JSONResponse({"uuid": task.uuid}, headers={"Location": f"/tasks/{task.uuid}"})
@@ -73,9 +75,9 @@ def add_routes(app: FastAPI, world: World) -> None:
         return {"0": {}}
 
 
-def _one_of_many(world: World, body: Any) -> dict[str, Any]:
+def _one_of_many(world: World, body: dict[str, Any]) -> dict[str, Any]:
     try:
-        task = make_task(world, body if isinstance(body, dict) else {})
+        task = make_task(world, body)
     except ApiError as error:
         return {"statusCode": error.status, "uuid": None, "message": error.message}
     world.manager.submit(task)
