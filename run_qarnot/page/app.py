@@ -98,7 +98,7 @@ class Page:
             self.tasks, self.uploads, self.set_form, self.start, self.show_blockers, self.share_form
         )
         self.shell = Shell(
-            self.tasks, self.speak, self.arrive,
+            self.tasks, self.speak, self.arrive, lambda: self.sessions.show_older(),
             account=self.account_card, environment=self.environment_card, start=self.start_card,
         )  # fmt: skip
         self.sessions = Sessions(

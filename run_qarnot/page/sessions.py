@@ -49,7 +49,7 @@ class Sessions:
         self._around = Around(self._told, again, restart, share, go_on, self._remove, plugins_asked)
         self.usual: dict[str, float] = {}  # seconds until a machine runs, by image
         self._cards: list[SessionCard] = []
-        self._others: list[SessionView] = []  # ended long ago: one can still continue from them
+        self._others: list[Session] = []  # ended long ago: without a card until somebody asks for it
         self._resting = False
 
     def add(self, session: Session) -> None:
@@ -70,13 +70,22 @@ class Sessions:
                 continue
             ended += view.is_over
             if view.is_over and (ended > _MOST_ENDED or _is_old(view)):
-                self._others.append(view)
+                self._others.append(session)
                 continue
             self._cards.append(self._make_card(session))
         self._show()
         for card in self._cards:
             card.follow()
             self._tasks.spawn(card.look_back(), card.failed)
+
+    def show_older(self) -> None:
+        """Show the next of those that ended long ago."""
+        shown, self._others = self._others[:_MOST_ENDED], self._others[_MOST_ENDED:]
+        cards = [self._make_card(session) for session in shown]
+        self._cards += cards
+        self._show()
+        for card in cards:
+            card.follow()
 
     def clear(self) -> None:
         """Let go of all."""
@@ -92,7 +101,7 @@ class Sessions:
 
     def resumable(self) -> list[Row]:
         """What one can continue from."""
-        return resume_rows([*(card.session.view for card in self._cards), *self._others])
+        return resume_rows([*(card.session.view for card in self._cards), *(other.view for other in self._others)])
 
     async def rest_when_nobody_looks(self) -> None:
         """Stop watching when the browser's pings stop, and go on when they come back.
@@ -138,6 +147,7 @@ class Sessions:
 
     def _show(self) -> None:
         self._shell.sessions = list(self._cards)
+        self._shell.older = len(self._others)
         self._show_ready()
 
     def _show_ready(self) -> None:

@@ -58,6 +58,12 @@ def test_they_are_found_again_and_the_living_are_followed(tmp_path: Path) -> Non
         assert [row["name"] for row in page.start_card.resumable] == ["a", "b", "old"]
         tell(b, "again")
         assert page.form.resume == b.session.view.id != ""
+        assert page.shell.older == 1
+        tell(page.shell, "show_older")
+        assert [(card.view["name"], card.folded) for card in page.shell.sessions[2:]] == [("old", True)]
+        assert page.shell.older == 0
+        tell(page.shell.sessions[2], "unfolded")
+        await until(lambda: page.shell.sessions[2].results.listing is not None, "its results")
 
     with LocalCluster(state_dir=tmp_path) as cluster:
         token = cluster.token

@@ -29,16 +29,25 @@ class Shell(Component):
     sessions: Any = traitlets.List().tag(sync=True, **widget_serialization)
     announcement = traitlets.Unicode("").tag(sync=True)  # read out by screen readers
     ready: Any = traitlets.List().tag(sync=True)  # names of sessions: the tab tells of them
+    older = traitlets.Int(0).tag(sync=True)  # sessions that ended before, and have no card
     finding = traitlets.Bool(False).tag(sync=True)
     link: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)  # what a launch link filled in
     heated = traitlets.Bool(False).tag(sync=True)  # ahead of its visitor: the browser is asked to say `arrive`
     languages: Any = traitlets.Dict(LANGUAGES).tag(sync=True)
 
-    def __init__(self, tasks: Tasks, speak: Callable[[str], None], arrive: Callable[[str], None], **parts: Any) -> None:
+    def __init__(
+        self,
+        tasks: Tasks,
+        speak: Callable[[str], None],
+        arrive: Callable[[str], None],
+        show_older: Callable[[], None],
+        **parts: Any,
+    ) -> None:
         self.seen = time.monotonic()
         self.shown = asyncio.Event()  # the browser has made all widgets that there were, and shows them
         self._speak = speak
         self._arrive = arrive
+        self._show_older = show_older
         super().__init__("shell", tasks, **parts)
 
     @event
@@ -54,6 +63,11 @@ class Shell(Component):
         if self.heated:
             self._arrive(fields.text("query", _LONGEST_QUERY))
             self.heated = False
+
+    @event
+    def vue_show_older(self, _fields: Fields) -> None:
+        """Some more of the sessions that ended long ago are wanted."""
+        self._show_older()
 
     @event
     def vue_speak(self, fields: Fields) -> None:
