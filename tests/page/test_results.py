@@ -86,6 +86,26 @@ def test_files_are_added_to_a_running_session_once_they_are_here(cluster: LocalC
     play_with_account(scene, cluster)
 
 
+def test_files_are_added_to_a_session_that_waits_for_its_machine(cluster: LocalCluster) -> None:
+    async def scene(page: Page) -> None:
+        cluster.control.hold("Submitted")
+        card = await start(page, "cat more.csv && sleep 60")
+        calls = record(card)
+        await shows(card, State.WAITING)
+        tell(card, "log", {"open": True})
+        upload(card.files, 7, "more.csv", b"abc\n")
+        await until(lambda: card.can_add, "the file to be here")
+        tell(card, "add", {"replace": False})
+        await until(lambda: not card.files.rows, "the file to be sent")
+        assert stored(page, f"{NAME}-in") == {"more.csv": b"abc\n"}
+        cluster.control.release()
+        await shows(card, State.READY)
+        printed = lambda: [line for name, data in calls if name == "append" for line in data[0]]  # noqa: E731
+        await until(lambda: "abc" in printed(), "the machine to have it")
+
+    play_with_account(scene, cluster)
+
+
 def test_what_could_not_be_sent_is_still_in_the_list(cluster: LocalCluster) -> None:
     async def scene(page: Page) -> None:
         upload(page.start_card.files, 1, "data", b"old")
