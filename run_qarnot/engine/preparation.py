@@ -18,7 +18,7 @@ from run_qarnot import start
 from run_qarnot.cloud.facts import TaskFacts
 from run_qarnot.cloud.storage import Storage
 from run_qarnot.engine.patience import patiently
-from run_qarnot.errors import RunQarnotError, SessionError, UnreachableError
+from run_qarnot.errors import InputError, RunQarnotError, SessionError, UnreachableError
 from run_qarnot.files import Upload
 from run_qarnot.plan import TaskPlan
 
@@ -87,6 +87,7 @@ class Preparation:
         call, plan = self._account.call, self._plan.starting(self._account.now())
         job = await patiently(lambda: call(self._cloud.make_job, plan), self._tell)
         try:
+            await self._check_still_unused()
             facts = await patiently(lambda: call(self._cloud.make_task, plan, job), self._tell)
         except UnreachableError:
             raise  # perhaps it runs: its job must stay, because it limits its time
@@ -95,6 +96,12 @@ class Preparation:
             raise
         await self._save_regularly(facts)
         return facts
+
+    async def _check_still_unused(self) -> None:
+        """Look again: while the files travelled, another may have been submitted by this name, to the same buckets."""
+        for task in await patiently(lambda: self._account.call(self._cloud.tasks), self._tell):
+            if task.name == self._plan.name and task.launch_id != self._plan.launch_id:
+                raise InputError("name-taken", field="name", name=self._plan.name)
 
     async def _save_regularly(self, facts: TaskFacts) -> None:
         """Arrange the saves. It is on the cluster by now: that this is refused must not look as if it were not."""

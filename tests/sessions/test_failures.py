@@ -471,6 +471,21 @@ def test_a_name_in_use_is_refused_whoever_uses_it(cluster):
     at_a_desk(cluster, scenario)
 
 
+def test_of_two_starts_by_one_name_at_once_only_the_first_is_submitted(cluster, control):
+    async def scenario(desk):
+        first, second = await desk.start(name="at-once"), await desk.start(name="at-once")
+        async with desk.following(first):
+            await until(first, lambda view: bool(view.id), "the first to be submitted")
+            with pytest.raises(InputError, match="already a session called"):
+                await asyncio.wait_for(second.follow(), 20)
+            await first.stop(save=False)
+        assert second.view.state is State.FAILED
+
+    at_a_desk(cluster, scenario)
+    assert len(tasks_of(cluster, "at-once")) == 1
+    assert control.count("DELETE", "/jobs/*") == 1, "the job that would have limited the second"
+
+
 def test_whatever_went_wrong_nothing_is_left_running(cluster):
     """The last test of the file: of all sessions above, none lives."""
 
