@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -14,9 +15,42 @@ _LIFELINE = Path(__file__).resolve().parent.parent / "lifeline.py"
 GRACE = 3.0  # seconds between SIGTERM and SIGKILL
 
 
+_POLL_SECONDS = 0.02
+_MARK = "TASK_PATH"  # a variable of all processes of one instance, and of no others
+
+
+class Child(asyncio.subprocess.Process):
+    """A started lifeline program."""
+
+    def __init__(self, transport: asyncio.SubprocessTransport, protocol: _Protocol) -> None:
+        super().__init__(transport, protocol, asyncio.get_running_loop())
+        self._own_transport = transport
+        self._exited = protocol.exited
+
+    async def wait(self) -> int:
+        """Until it has exited. Python's own wait goes on for as long as anybody holds the pipes."""
+        await self._exited.wait()
+        assert self.returncode is not None
+        return self.returncode
+
+    def close(self) -> None:
+        """Let go of the pipes, whoever holds their other ends."""
+        self._own_transport.close()
+
+
+class _Protocol(asyncio.subprocess.SubprocessStreamProtocol):
+    def __init__(self) -> None:
+        super().__init__(limit=65536, loop=asyncio.get_running_loop())
+        self.exited = asyncio.Event()
+
+    def process_exited(self) -> None:
+        super().process_exited()
+        self.exited.set()
+
+
 async def spawn(
     command: Sequence[str], folder: Path, environment: Mapping[str, str], stdout: int, stderr: int
-) -> asyncio.subprocess.Process:
+) -> Child:
     """Start a command under the lifeline program; its `stdin` is the lifeline, not the command's input.
 
     Python makes pipes that children do not inherit, so the writing end of the lifeline is ours alone: the kernel
@@ -24,7 +58,8 @@ async def spawn(
     """
     # -P: the folder of the lifeline program must not become a place to import from.
     lifeline = [sys.executable, "-P", str(_LIFELINE), "--grace", str(GRACE), "--"]
-    return await asyncio.create_subprocess_exec(
+    transport, protocol = await asyncio.get_running_loop().subprocess_exec(
+        _Protocol,
         *lifeline,
         *command,
         cwd=folder,
@@ -34,6 +69,7 @@ async def spawn(
         stderr=stderr,
         start_new_session=True,
     )
+    return Child(transport, protocol)
 
 
 def listening_ports(pids: Iterable[int]) -> set[int]:
@@ -53,9 +89,10 @@ def listening_ports(pids: Iterable[int]) -> set[int]:
 class Process:
     """A task's main command, with all its descendants, and what it prints."""
 
-    def __init__(self, process: asyncio.subprocess.Process, pumps: list[asyncio.Task[None]]) -> None:
+    def __init__(self, process: Child, pumps: list[asyncio.Task[None]], mark: str) -> None:
         self._process = process
         self._pumps = pumps
+        self._mark = mark
 
     @classmethod
     async def start(
@@ -71,16 +108,23 @@ class Process:
         assert process.stdout
         assert process.stderr
         pumps = [asyncio.create_task(_pump(process.stdout, stdout)), asyncio.create_task(_pump(process.stderr, stderr))]
-        return cls(process, pumps)
+        return cls(process, pumps, environment.get(_MARK, ""))
 
     @property
     def pid(self) -> int:
         return self._process.pid
 
     async def wait(self) -> int:
-        """The command's exit code (128 + N for signal N), once all it printed has been read."""
+        """The command's exit code (128 + N for signal N), once all it printed has been read.
+
+        -N when signal N ended not the command but its lifeline, which nobody can forbid: then we end the others.
+        """
         code = await self._process.wait()
-        await asyncio.gather(*self._pumps)
+        if code < 0:
+            await asyncio.to_thread(_kill_all, self._mark)
+        _, unread = await asyncio.wait(self._pumps, timeout=GRACE)
+        if unread:  # somebody who got away holds the pipes
+            self._process.close()
         return code
 
     def kill(self) -> None:
@@ -100,3 +144,22 @@ class Process:
 async def _pump(reader: asyncio.StreamReader, write: Callable[[bytes], None]) -> None:
     while data := await reader.read(65536):
         write(data)
+
+
+def _kill_all(mark: str) -> None:
+    """Kill every process of an instance, again and again, because a dying one may still have started another."""
+    deadline = time.monotonic() + GRACE
+    while mark and (rest := [each for each in psutil.process_iter() if _has(each, mark)]):
+        for process in rest:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        if time.monotonic() > deadline:
+            return
+        time.sleep(_POLL_SECONDS)
+
+
+def _has(process: psutil.Process, mark: str) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE and process.environ().get(_MARK) == mark
+    except psutil.Error:  # gone meanwhile, or another user's
+        return False

@@ -141,7 +141,7 @@ class Run:
         if code and not instance.error and not self._cancelled:
             tail = task.stderr.instances.get(instance.number)
             debug = tail.everything()[-500:] if tail else ""
-            instance.error = task.fail("LOCAL-EXIT", f"The command ended with exit code {code}.", debug)
+            instance.error = task.fail("LOCAL-EXIT", _reason(code), debug)
         instance.state = tasks.CANCELLED if self._cancelled else tasks.FAILURE if instance.error else tasks.SUCCESS
         instance.ended, instance.phase, instance.is_listed = now(), "", False
         task.touch()
@@ -226,3 +226,12 @@ class Run:
             instance.is_listed, instance.phase, instance.forwards = False, "", []
         self.task.move(state)
         self._save(self.task)
+
+
+def _reason(code: int) -> str:
+    if code < 0:
+        return (
+            f"Signal {-code} ended the program that holds the processes of the task together, so all of them were "
+            "ended. The task may have sent it itself, or this machine was out of memory."
+        )
+    return f"The command ended with exit code {code}."

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import asyncssh
 
-from run_qarnot.cluster.processes import GRACE, spawn
+from run_qarnot.cluster.processes import GRACE, Child, spawn
 
 _Process = asyncssh.SSHServerProcess[bytes]
 
@@ -29,7 +29,7 @@ class Shells:
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
         self._folder = folder
         self._environment = environment
-        self._running: set[asyncio.subprocess.Process] = set()
+        self._running: set[Child] = set()
 
     @property
     def pids(self) -> list[int]:
@@ -100,7 +100,7 @@ class Shells:
     async def _serve(
         self,
         session: _Process,
-        process: asyncio.subprocess.Process,
+        process: Child,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         terminal: int | None,
@@ -120,12 +120,12 @@ class Shells:
             _release(process)
 
 
-def _release(process: asyncio.subprocess.Process) -> None:
+def _release(process: Child) -> None:
     if process.stdin:
         process.stdin.close()
 
 
-async def _closed(session: _Process, process: asyncio.subprocess.Process) -> None:
+async def _closed(session: _Process, process: Child) -> None:
     """The client went away: what it started ends."""
     await session.wait_closed()
     _release(process)

@@ -82,6 +82,33 @@ def test_old_output_is_forgotten(connection: Connection) -> None:
     assert len(task.stdout(0)) < 1_200_000
 
 
+def test_a_task_that_kills_its_own_lifeline_fails_and_leaves_nothing(tmp_path: Path) -> None:
+    """As a machine without memory may do too: what it started lives on, and holds the pipes that we read."""
+
+    def left() -> list[int]:
+        return [each.pid for each in psutil.process_iter() if f"{tmp_path}/" in " ".join(_words(each))]
+
+    sleeping = f'sh -c "sleep 7777; : {tmp_path}/"'
+    with LocalCluster() as cluster:
+        task = command(connect(cluster), f"{sleeping} & kill -9 $PPID; {sleeping}")
+        task.submit()
+        assert ended(task) == "Failure"
+        assert "Signal 9 ended the program" in task.errors[0].message
+        assert not left()
+        aborted = command(connect(cluster), f"echo started; {sleeping}")
+        aborted.submit()
+        running(aborted)
+        assert left()
+    assert not left()
+
+
+def _words(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
 def test_nothing_listens_but_on_this_machine_and_idleness_is_cheap(keys_folder: Path) -> None:
     with program() as cluster:
         connection = connect(cluster)
