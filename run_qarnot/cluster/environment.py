@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from run_qarnot.cluster.tasks import Task
 _ALLOWED = {"PATH", "LANG", "TZ", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SYSTEMROOT"}
 _ALLOWED |= {"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy", "all_proxy"}
 _ALLOWED_BEGINNINGS = ("LC_", "PIP_", "SSL_CERT_")
+_CREDENTIALS = re.compile(r"//[^/\s]*@|(^|\s)[^/\s]*:[^/\s]*@")  # in an address; those of proxies may lack `http://`
 
 
 def task_environment(
@@ -18,10 +20,10 @@ def task_environment(
 ) -> dict[str, str]:
     """Variables for an instance of a task: an allow-list of the caller's, then constants, then the platform's own.
 
-    A secret of the caller (its Qarnot token, above all) is in none of them.
+    A secret of the caller (its Qarnot token, above all) is in none of them: a task may print them all.
     """
     source = os.environ if caller is None else caller
-    kept = {name: value for name, value in source.items() if name in _ALLOWED or name.startswith(_ALLOWED_BEGINNINGS)}
+    kept = {name: value for name, value in source.items() if _may_see(name, value)}
     temporary = str(home / "tmp")
     return {
         **kept,
@@ -36,6 +38,11 @@ def task_environment(
         "TMP_PATH": temporary,
         "TMP_RAMFS_PATH": temporary,
     }
+
+
+def _may_see(name: str, value: str) -> bool:
+    is_allowed = name in _ALLOWED or name.startswith(_ALLOWED_BEGINNINGS)
+    return is_allowed and not _CREDENTIALS.search(value)
 
 
 def instance_variables(task: Task, instance: int) -> dict[str, str]:

@@ -82,6 +82,28 @@ def test_old_output_is_forgotten(connection: Connection) -> None:
     assert len(task.stdout(0)) < 1_200_000
 
 
+def test_a_password_in_an_address_never_reaches_a_task(monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = {
+        "PIP_INDEX_URL": "https://ci:s3cr3t@packages.example/simple",
+        "PIP_EXTRA_INDEX_URL": "https://open.example/simple https://s3cr3t@closed.example/simple",
+        "https_proxy": "http://ci:s3cr3t@proxy.example:3128/",
+        "ALL_PROXY": "ci:s3cr3t@proxy.example:3128",
+    }
+    kept = {"http_proxy": "http://127.0.0.1:9/", "NO_PROXY": "*", "PIP_CACHE_DIR": "/tmp/a@b:c", "LC_ALL": "C"}
+    for name, value in (secret | kept).items():
+        monkeypatch.setenv(name, value)
+    with LocalCluster() as cluster, requests.Session() as http:
+        http.trust_env = False
+        http.headers["Authorization"] = cluster.token
+        task = {"name": "env", "profile": "docker-batch", "constants": [{"key": "DOCKER_CMD", "value": "env"}]}
+        path = f"{cluster.cluster_url}/tasks"
+        path += "/" + http.post(path, json=task, timeout=10).json()["uuid"]
+        wait_until(lambda: http.get(path, timeout=10).json()["state"] == "Success", "env to end")
+        printed = http.get(f"{path}/stdout/0", timeout=10).text
+    assert "s3cr3t" not in printed
+    assert {f"{name}={value}" for name, value in kept.items()} <= set(printed.splitlines())
+
+
 def test_a_task_that_kills_its_own_lifeline_fails_and_leaves_nothing(tmp_path: Path) -> None:
     """As a machine without memory may do too: what it started lives on, and holds the pipes that we read."""
 
@@ -218,6 +240,14 @@ def test_a_sudden_end_loses_no_record_and_no_object(tmp_path: Path) -> None:
         assert connection.s3client.get_object(Bucket="survivor", Key="large")["Body"].read() == content
         assert Secrets(connection).get_secret("kept") == "hush"
         assert [each.uuid for each in connection.all_pools()] == [pool.uuid]
+
+
+def test_records_are_for_nobody_else_also_in_a_folder_that_was_there(tmp_path: Path) -> None:
+    """They hold the secrets of tasks in clear."""
+    state = tmp_path / "state"
+    state.mkdir(mode=0o755)
+    with LocalCluster(state_dir=state):
+        assert state.stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.parametrize("path", ["/tasks/../settings", "/tasks/%2e%2e/x", "/profiles/..%2F..%2Fetc%2Fpasswd"])
