@@ -11,7 +11,8 @@ What it takes from the environment unasked, and what we do about it:
 - Its storage client waits 60 seconds for a storage that is dead, and takes no other time: the same clients are made
   here, with ours.
 
-Proxies of the environment stay in force: in many laboratories there is no other way out.
+Proxies of the environment stay in force: in many laboratories there is no other way out. But what is on this machine,
+such as the local cluster, is never asked for through one: the proxy would look for it on its own.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import os
 import threading
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import requests
@@ -44,6 +46,7 @@ _SET = {
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
+_LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _environment = threading.Lock()
 log = logging.getLogger("run_qarnot.sdk")
 
@@ -57,6 +60,13 @@ class TokenAuth(requests.auth.AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = self._token
         return request
+
+
+class WithoutProxy(requests.adapters.HTTPAdapter):
+    """Connects directly. Unlike `trust_env`, it leaves the CA bundle of the environment in force."""
+
+    def send(self, *arguments: Any, **more: Any) -> requests.Response:
+        return super().send(*arguments, **{**more, "proxies": {}})
 
 
 def connect(settings: Settings, token: str) -> Connection:
@@ -77,6 +87,8 @@ def connect(settings: Settings, token: str) -> Connection:
             logger=log,
         )
     connection._http.auth = TokenAuth(token)
+    if urlsplit(settings.cluster_url).hostname in _LOOPBACK:
+        connection._http.mount(settings.cluster_url, WithoutProxy())
     connection.timeout = TIMEOUT
     return connection
 
@@ -106,8 +118,9 @@ def _closed_environment() -> Iterator[None]:
     """Hide what the SDK and its libraries would take from the environment. One connection is made at a time."""
     with _environment:
         hidden = {name: os.environ.pop(name) for name in list(os.environ) if _is_hidden(name)}
-        before = {name: os.environ.get(name) for name in _SET}
-        os.environ.update(_SET)
+        wanted = {**_SET, "no_proxy": _no_proxy()}
+        before = {name: os.environ.get(name) for name in wanted}
+        os.environ.update(wanted)
         try:
             yield
         finally:
@@ -115,6 +128,12 @@ def _closed_environment() -> Iterator[None]:
                 if value is None:
                     del os.environ[name]
             os.environ.update({name: value for name, value in before.items() if value is not None} | hidden)
+
+
+def _no_proxy() -> str:
+    """What is asked for directly: what the user says, and this machine. The SDK's first calls know no other way."""
+    said = os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")
+    return said if said.strip() == "*" else ",".join(filter(None, (said, *_LOOPBACK)))
 
 
 def _is_hidden(name: str) -> bool:

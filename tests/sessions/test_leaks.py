@@ -25,6 +25,15 @@ def test_an_aws_account_of_the_user_has_no_say(cli, tmp_path):
     assert other("show", "aws", "--json").json["state"] == "ended"
 
 
+def test_what_is_on_this_machine_is_not_asked_for_through_a_proxy(cli):
+    nowhere = "http://127.0.0.1:9"
+    (cli.folder / "a.txt").write_text("a")
+    behind = cli.with_environment(HTTP_PROXY=nowhere, http_proxy=nowhere, NO_PROXY="example.org")
+    behind("launch", "base", "--input", "a.txt", "--name", "proxy", "--detach")
+    behind("stop", "proxy", "--no-save")
+    assert behind("show", "proxy", "--json").json["state"] == "ended"
+
+
 def test_the_sdks_own_variables_do_not_override_what_we_set(cli):
     assert cli.with_environment(QARNOT_CLUSTER_TIMEOUT="nonsense")("sessions", "--json").code == 0
 
