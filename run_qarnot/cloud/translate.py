@@ -24,6 +24,8 @@ _UNREACHABLE_STORAGE = (
     botocore.exceptions.HTTPClientError,
 )
 
+_WRONG_CLOCK = "the clock of this machine is wrong; set it right, then try again"
+
 
 @contextmanager
 def translated(cluster: str) -> Iterator[None]:
@@ -132,6 +134,8 @@ def storage_error(response: Any, action: str) -> RunQarnotError:
     code = str(error.get("Code", ""))
     if response.get("ResponseMetadata", {}).get("HTTPStatusCode") in _UNREACHABLE_STATUS:
         return UnreachableError("storage-unreachable", problem=f"it answers {code}")
+    if code == "RequestTimeTooSkewed":  # requests are signed with this machine's time, and old ones refused
+        return RefusedError("storage-refused", action=action, message=_WRONG_CLOCK)
     return RefusedError("storage-refused", action=action, message=_clean(f"{code} {error.get('Message', '')}"))
 
 
