@@ -22,7 +22,7 @@ from run_qarnot.cluster.api.world import World
 from run_qarnot.cluster.clock import Clock, use
 from run_qarnot.cluster.control import Control
 from run_qarnot.cluster.faults import ControlError, Faults
-from run_qarnot.cluster.listening import Listening
+from run_qarnot.cluster.listening import Listening, tcp_socket
 from run_qarnot.cluster.lock import StateLock
 from run_qarnot.cluster.manager import Manager
 from run_qarnot.cluster.quotas import Quotas
@@ -95,7 +95,7 @@ class LocalCluster:
             raise ClusterError(f"{folder} cannot be used: {error.strerror}. Choose another --state-dir.") from error
 
     def _listen(self) -> socket.socket:
-        listener = socket.socket()
+        listener = tcp_socket()
         # A port in TIME_WAIT may be taken again at once; one that somebody listens on may not.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

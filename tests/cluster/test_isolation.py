@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import socket
+import statistics
 import subprocess
 import time
 from pathlib import Path
@@ -208,6 +209,16 @@ def test_two_hundred_tasks_are_listed_at_once(cluster: LocalCluster) -> None:
         for each in made:
             http.delete(f"{cluster.cluster_url}/tasks/{each['uuid']}", timeout=10)
     control.reset()
+
+
+def test_answers_on_a_kept_connection_are_sent_at_once(cluster: LocalCluster) -> None:
+    with requests.Session() as http:
+        times = []
+        for _ in range(40):
+            begun = time.monotonic()
+            http.get(f"{cluster.cluster_url}/settings", timeout=10)
+            times.append(time.monotonic() - begun)
+    assert statistics.median(times) <= 0.03, "no answer waits for the client's ACK"
 
 
 def test_a_sudden_end_loses_no_record_and_no_object(tmp_path: Path) -> None:
