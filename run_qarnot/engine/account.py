@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -20,6 +20,7 @@ from run_qarnot.engine.session import Session
 from run_qarnot.engine.successor import next_name, successor
 from run_qarnot.engine.usual import usual_seconds
 from run_qarnot.engine.watch import Watch
+from run_qarnot.engine.worker import Worker
 from run_qarnot.errors import InputError, NotFoundError, RefusedError, SessionError
 from run_qarnot.files import Upload
 from run_qarnot.names import make_launch_id, session_of_bucket
@@ -46,7 +47,7 @@ class AccountSummary:
 class Account:
     """One account on one cluster. Make it with `open`; close it at the end."""
 
-    def __init__(self, settings: Settings, token: str, catalog: Catalog, cloud: Cloud, worker: ThreadPoolExecutor):
+    def __init__(self, settings: Settings, token: str, catalog: Catalog, cloud: Cloud, worker: Executor):
         self.settings = settings
         self.catalog = catalog
         self.cloud = cloud
@@ -65,7 +66,7 @@ class Account:
             UnreachableError: no cluster there; within five seconds.
         """
         token = check_token(token)
-        worker = ThreadPoolExecutor(1, thread_name_prefix="cloud")
+        worker = Worker("cloud")
         try:
             cloud = await asyncio.get_running_loop().run_in_executor(worker, Cloud, settings, token)
         except BaseException:
