@@ -224,6 +224,7 @@ PHRASES: Mapping[str, str] = {
     "{} Trying again.": "{} Nouvel essai.",
     "Trying again; the session goes on.": "Nouvel essai ; la session continue.",
     "the browser cannot read it": "le navigateur ne peut pas le lire",
+    "the clock of this machine is wrong; set it right, then try again": "l’horloge de cette machine est fausse ; réglez-la, puis réessayez",
     "its machine went away meanwhile": "sa machine est partie entre-temps",
     "it was changed while it was uploaded": "il a été modifié pendant son envoi",
     # doors
