@@ -454,6 +454,8 @@ def test_at_the_cloud_s_pace_every_stage_takes_its_time(
     for seconds, state in ((4, "Submitted"), (3, "FullyDispatched"), (60, "FullyDispatched"), (30, "UploadingResults")):
         control.advance(seconds)
         seen(task, state, f"{seconds} s later")
+        if state == "FullyDispatched":  # its time counts from when the files are there, a moment later
+            wait_until(lambda: task.update(True) or task.status.download_progress == 100, "the files to be there", 10)
     control.advance(10)
     assert ended(task) == "Success"
     aborted = command(connection, "echo started")
