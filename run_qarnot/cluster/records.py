@@ -25,6 +25,7 @@ class Shelf(Generic[_Record]):
         self._records: dict[str, _Record] = {}
         if folder:
             folder.mkdir(parents=True, exist_ok=True)
+            folder.chmod(0o700)  # whatever the folder around it allows: they hold the tasks' secrets
             loaded = [_load(kind, file) for file in folder.glob("*.json")]
             self._records = {record.uuid: record for record in sorted(loaded, key=lambda record: record.created)}
 

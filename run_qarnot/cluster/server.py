@@ -84,8 +84,7 @@ class LocalCluster:
 
     def _locked(self, folder: Path) -> StateLock:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            folder.chmod(0o700)  # also one that was there: the records hold the tasks' secrets
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             return StateLock(folder / "lock")
         except BlockingIOError:
             raise ClusterError(

@@ -28,6 +28,7 @@ class Disk:
     def load(self) -> None:
         """Put everything that was kept into moto."""
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.chmod(0o700)
         for place in sorted(self._folder.iterdir()):
             if not (place / "bucket").exists():
                 continue
