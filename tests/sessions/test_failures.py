@@ -412,12 +412,14 @@ def test_stop_when_nobody_answers_for_long_says_so_and_leaves_it_running(cluster
 
 
 def test_results_that_do_not_fit_at_the_end_are_a_failure_and_what_was_saved_is_kept(cluster, control, tmp_path):
-    go_on = tmp_path / "go on"
-    work = f"echo first > saved.txt; until [ -e '{go_on}' ]; do sleep 0.1; done; echo second > too-late.txt"
+    begun, go_on = tmp_path / "begun", tmp_path / "go on"
+    wait = f"touch '{begun}'; until [ -e '{go_on}' ]; do sleep 0.1; done"
+    work = f"echo first > saved.txt; {wait}; echo second > too-late.txt"
     image = MACHINE.model_copy(update={"id": "works", "command": f'sh -c "{work}"'})
 
     async def scenario(desk):
         async with desk.ready(image) as session:
+            await asyncio.to_thread(wait_until, begun.exists, "the first result")
             await session.save()
             control.full_quota("bytes")
             go_on.touch()
