@@ -68,7 +68,7 @@ ERRORS: Mapping[str, Words] = {
     "file-twice": Words("Two of the inputs would both become “{name}”.", "Rename one of them, or put them in different folders."),
     "machine-size": Words("A machine cannot be as large as “{value}”.", "Write a whole number such as 8, or leave it empty."),
     "files-many": Words("“{name}” is one file too many: the list takes {most}.", "Put them into an archive, or send the folder from the command line.", "`run-qarnot launch IMAGE --input FOLDER` takes any number."),
-    "files-refused": Words("{count} of the files were not taken: {names}. The reason of the first: {problem}", "The others are in the list. Put these right, and choose them again."),
+    "files-refused": Words("Not taken ({count}): {names}. The reason of the first: {problem}", "The others are in the list. Put these right, and choose them again."),
     "settings": Words("{name} is set to “{value}”, which {problem}.", "{hint}"),
     "address-open": Words("The address {ip} can be reached by others, and no login token protects the dashboard.", "Set RUN_QARNOT_LOGIN_TOKEN to a long random text, or leave --ip away to stay on this machine."),
     # what is not there

@@ -55,7 +55,7 @@ ERRORS: Mapping[str, Words] = {
     "file-twice": Words("Deux des fichiers deviendraient « {name} ».", "Renommez l’un d’eux, ou mettez-les dans des dossiers différents."),
     "machine-size": Words("Une machine ne peut pas avoir la taille « {value} ».", "Écrivez un nombre entier, par exemple 8, ou laissez vide."),
     "files-many": Words("« {name} » est de trop : la liste prend {most} fichiers.", "Mettez-les dans une archive, ou envoyez le dossier par la ligne de commande.", "`run-qarnot launch IMAGE --input DOSSIER` en prend autant qu’on veut."),
-    "files-refused": Words("{count} des fichiers n’ont pas été pris : {names}. La raison du premier : {problem}", "Les autres sont dans la liste. Corrigez ceux-ci, et choisissez-les à nouveau."),
+    "files-refused": Words("Pas pris ({count}) : {names}. La raison du premier : {problem}", "Les autres sont dans la liste. Corrigez ceux-ci, et choisissez-les à nouveau."),
     "settings": Words("{name} vaut « {value} », qui {problem}.", "{hint}"),
     "address-open": Words("L’adresse {ip} est accessible à d’autres, et aucun jeton d’accès ne protège la page.", "Donnez à RUN_QARNOT_LOGIN_TOKEN un long texte au hasard, ou retirez --ip pour rester sur cette machine."),
     # ce qui n'est pas là
@@ -223,7 +223,7 @@ PHRASES: Mapping[str, str] = {
     "{} Trying again; the session goes on.": "{} Nouvel essai ; la session continue.",
     "{} Trying again.": "{} Nouvel essai.",
     "Trying again; the session goes on.": "Nouvel essai ; la session continue.",
-    "the browser cannot read it": "le navigateur ne peut pas le lire",
+    "The browser cannot read it.": "Le navigateur ne peut pas le lire.",
     "the clock of this machine is wrong; set it right, then try again": "l’horloge de cette machine est fausse ; réglez-la, puis réessayez",
     "its machine went away meanwhile": "sa machine est partie entre-temps",
     "it was changed while it was uploaded": "il a été modifié pendant son envoi",

@@ -13,6 +13,7 @@ from run_qarnot.errors import InputError, RunQarnotError
 from run_qarnot.keys import check_public_keys
 from run_qarnot.names import check_name, nearest
 
+SCHEDULING = ("flex", "on-demand", "reserved")  # how a machine is found
 LEAST_HOURS = 0.001  # whoever wants to see that the limit holds need not wait
 
 

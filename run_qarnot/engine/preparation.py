@@ -109,8 +109,8 @@ class Preparation:
         try:
             if seconds:
                 await patiently(lambda: self._account.call(self._cloud.snapshot_every, facts, seconds), self._tell)
-        except RunQarnotError as error:  # a short batch may be over already
-            log.warning("%s is not saved every %d s: %s", self._plan.name, seconds, error.what)
+        except RunQarnotError as error:  # a short batch may be over already; else `Saves` asks again, and says so
+            log.info("%s is not saved every %d s: %s", self._plan.name, seconds, error.what)
 
 
 async def upload(

@@ -17,6 +17,7 @@ from run_qarnot.cloud.facts import TaskFacts
 from run_qarnot.errors import SessionError
 from run_qarnot.names import LONGEST_NAME
 from run_qarnot.plan import SESSION_KEY, USER_KEY, Label
+from run_qarnot.redact import protect
 from run_qarnot.spec import SessionSpec
 
 _HIDDEN = "[SECRET]"  # in place of the values of `QARNOT_SECRET__*` (`reference/qarnot-platform.md` §2.2)
@@ -55,12 +56,15 @@ def next_name(name: str, taken: Container[str]) -> str:
 
 
 def entered_options(facts: TaskFacts, image: Image) -> dict[str, str | bool | float | list[str]]:
-    """Return what was entered, as far as the task's constants tell it: without secrets."""
+    """Return what was entered, as far as the task's constants tell it. A secret among it is hidden from all output."""
     found: dict[str, str | bool | float | list[str]] = {}
     for name, option in image.options.items():
         if _is_unknown(facts, option) or (text := facts.constants.get(option.constant or "")) is None:
             continue
         match option.type:
+            case "secret":
+                protect(text)
+                found[name] = text
             case "bool":
                 found[name] = text == "true"
             case "multi":

@@ -13,9 +13,8 @@ from run_qarnot.catalog.options import CONSTANT
 from run_qarnot.hooks.objects import TaskDraft
 from run_qarnot.names import is_bucket_name
 from run_qarnot.plan import TAG, TaskPlan
-from run_qarnot.spec import LEAST_HOURS, SessionSpec
+from run_qarnot.spec import LEAST_HOURS, SCHEDULING, SessionSpec
 
-_SCHEDULING = ("", "flex", "on-demand", "reserved")
 _MOST_INSTANCES = 1000
 
 
@@ -83,7 +82,7 @@ def _check(draft: TaskDraft, plan: TaskPlan, spec: SessionSpec) -> None:
     for name, value in _mapping("hardware", draft.hardware).items():
         if name not in HARDWARE or type(value) is not HARDWARE[name]:
             raise UnusableError("hardware", f"“{name}” is not known, or has a value of another type")
-    if draft.scheduling not in _SCHEDULING:
+    if draft.scheduling not in ("", *SCHEDULING):
         raise UnusableError("scheduling", "there is no such way")
     most_hours = max(spec.image.max_hours, plan.time_limit / timedelta(hours=1))  # a limit is kept in whole seconds
     limits = {"hours": (LEAST_HOURS, most_hours), "snapshot_minutes": (0, 24 * 60)}

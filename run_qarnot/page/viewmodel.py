@@ -18,10 +18,9 @@ from run_qarnot.links import Filling
 from run_qarnot.names import make_name
 from run_qarnot.page import words
 from run_qarnot.page.uploads import Arrival, Incoming
-from run_qarnot.spec import SessionSpec, parse_hours, parse_machine
+from run_qarnot.spec import SCHEDULING, SessionSpec, parse_hours, parse_machine
 
 FORM_FIELDS = ("name", "hours", "resume", "key", "buckets", "scheduling", "cores", "memory")
-SCHEDULING = ("", "flex", "on-demand", "reserved")
 OptionValue = str | bool | float | list[str]
 
 

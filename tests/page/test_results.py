@@ -106,6 +106,41 @@ def test_files_are_added_to_a_session_that_waits_for_its_machine(cluster: LocalC
     play_with_account(scene, cluster)
 
 
+def test_several_that_are_refused_are_all_counted_and_the_rest_comes(cluster: LocalCluster) -> None:
+    async def scene(page: Page) -> None:
+        files = page.start_card.files
+        names = ["good.txt", "../up", "a\\b", *(f"/{number}" for number in range(5))]
+        tell(
+            files,
+            "begin",
+            {"files": [{"id": n, "name": name, "size": 3, "direct": False} for n, name in enumerate(names)]},
+        )
+        await until(lambda: files.problem, "the sentence")
+        what = files.problem["what"]
+        assert "Not taken (7): '../up', " in what
+        assert what.count("…") == 1, "five are named"
+        assert [row["name"] for row in files.rows] == ["good.txt"]
+        files.problem = None
+        tell(files, "unlisted", {"names": ["locked/folder"]})
+        await until(lambda: files.problem, "the sentence")
+        assert "locked/folder" in files.problem["what"]
+
+    play_with_account(scene, cluster)
+
+
+def test_results_that_could_not_be_listed_are_looked_for_again(cluster: LocalCluster) -> None:
+    async def scene(page: Page) -> None:
+        card = await start(page, "echo abc > a.txt")
+        await shows(card, State.ENDED)
+        await until(lambda: card.results.listing, "the results")
+        card.results.listing, card.results.problem = None, {"what": "it failed"}
+        tell(card.results, "load")
+        await until(lambda: card.results.listing, "the results again")
+        assert card.results.problem is None
+
+    play_with_account(scene, cluster)
+
+
 def test_what_could_not_be_sent_is_still_in_the_list(cluster: LocalCluster) -> None:
     async def scene(page: Page) -> None:
         upload(page.start_card.files, 1, "data", b"old")

@@ -95,7 +95,7 @@ class Files(Component):
     def vue_unlisted(self, fields: Fields) -> None:
         """Something that was dropped cannot be read, so that nobody knows which files it is."""
         names = fields.texts("names", MOST_AT_ONCE, 4000)
-        raise InputError("files-refused", field="upload", problem="the browser cannot read it", **_count(names))
+        raise InputError("files-refused", field="upload", problem="The browser cannot read it.", **_count(names))
 
     @event
     def vue_unreadable(self, fields: Fields) -> None:

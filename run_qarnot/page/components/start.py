@@ -15,7 +15,8 @@ from run_qarnot.page.components.files import Files
 from run_qarnot.page.components.share import Share, Shared
 from run_qarnot.page.tasks import Tasks
 from run_qarnot.page.uploads import Uploads
-from run_qarnot.page.viewmodel import FORM_FIELDS, SCHEDULING, holds_private_key
+from run_qarnot.page.viewmodel import FORM_FIELDS, holds_private_key
+from run_qarnot.spec import SCHEDULING
 
 _LONGEST_FIELD = 20_000
 
@@ -35,7 +36,7 @@ class StartCard(Component):
     revision = traitlets.Int(0).tag(sync=True)
     resumable: Any = traitlets.List().tag(sync=True)
     own_buckets: Any = traitlets.List().tag(sync=True)  # of the account, and of no session
-    schedulings: Any = traitlets.List(list(SCHEDULING)).tag(sync=True)
+    schedulings: Any = traitlets.List(["", *SCHEDULING]).tag(sync=True)
     most_hours = traitlets.Float(24).tag(sync=True)
     image_title = traitlets.Unicode("").tag(sync=True)
     starting = traitlets.Bool(False).tag(sync=True)

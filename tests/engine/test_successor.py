@@ -1,0 +1,56 @@
+"""What a session's task tells of how it was started."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from run_qarnot.catalog.reader import read_entries
+from run_qarnot.cloud.facts import read_task
+from run_qarnot.engine.successor import entered_options, user_key
+from run_qarnot.plan import Label
+from run_qarnot.redact import redact
+
+OPTIONS: dict[str, Any] = {
+    "fast": {"type": "bool", "constant": "FAST"},
+    "parts": {"type": "multi", "choices": ["a", "b", "c"], "constant": "PARTS"},
+    "word": {"constant": "WORD"},
+    "silent": {"constant": "SILENT"},
+    "password": {"type": "secret", "constant": "PASSWORD"},
+    "hidden": {"type": "secret", "constant": "QARNOT_SECRET__HIDDEN"},
+}
+CONSTANTS = {
+    "FAST": "true",
+    "PARTS": "a,c",
+    "WORD": "true",
+    "PASSWORD": "s3cr3t-of-the-test",
+    "QARNOT_SECRET__HIDDEN": "[SECRET]",
+}
+
+
+def task(constants: dict[str, str], keys: str = "") -> Any:
+    """The facts of a task with these constants."""
+    listed = [{"key": name, "value": value} for name, value in constants.items()]
+    return read_task({"uuid": "1", "name": "x", "state": "Success", "constants": listed, "labels": {Label.KEYS: keys}})
+
+
+def test_options_are_what_a_form_holds_and_a_secret_is_in_no_output() -> None:
+    (image,) = read_entries({"x": {"repo": "a/b", "options": OPTIONS}}, "t.toml").images
+    wanted = {"fast": True, "parts": ["a", "c"], "word": "true", "password": "s3cr3t-of-the-test"}
+    assert entered_options(task(CONSTANTS), image) == wanted
+    assert "s3cr3t" not in redact("it was s3cr3t-of-the-test")
+
+
+@pytest.mark.parametrize(
+    ("lines", "kinds", "theirs"),
+    [
+        (("one", "two", "ours"), "user+session", "one\ntwo"),
+        (("one", "ours"), "user+session", "one"),
+        (("one",), "user", "one"),
+        (("ours",), "session", None),
+        ((), "", None),
+    ],
+)
+def test_the_users_keys_are_those_that_are_not_ours(lines: tuple[str, ...], kinds: str, theirs: str | None) -> None:
+    assert user_key(task({"DOCKER_SSH": "\n".join(lines)}, kinds)) == theirs
