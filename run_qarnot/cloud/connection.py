@@ -18,10 +18,12 @@ such as the local cluster, is never asked for through one: the proxy would look 
 from __future__ import annotations
 
 import contextlib
+import copy
 import logging
 import os
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,6 +32,7 @@ import requests
 from botocore.config import Config
 from qarnot.connection import Connection
 
+from run_qarnot.cloud.signing import sign_by
 from run_qarnot.errors import UnreachableError
 from run_qarnot.settings import Settings
 
@@ -93,8 +96,18 @@ def connect(settings: Settings, token: str) -> Connection:
     return connection
 
 
-def storage_clients(connection: Connection, email: str, token: str) -> tuple[Any, Any]:
+def twin(connection: Connection) -> Connection:
+    """Make the same connection for another thread, without a request: one is not for several at once (§6.26)."""
+    other = copy.copy(connection)
+    other._http = copy.deepcopy(connection._http)
+    return other
+
+
+def storage_clients(connection: Connection, email: str, token: str, clock_offset: timedelta) -> tuple[Any, Any]:
     """Make boto3's clients for the storage of a connection, as the SDK makes its own (§1.2): for calls, for transfers.
+
+    Arguments:
+        clock_offset: how far the cluster's clock is ahead of this machine's.
 
     Raises:
         UnreachableError: the cluster has no storage.
@@ -106,7 +119,9 @@ def storage_clients(connection: Connection, email: str, token: str) -> tuple[Any
 
     def make(connect: float, read: float) -> Any:
         config = like.config.merge(Config(connect_timeout=connect, read_timeout=read))
-        return session.client("s3", region_name=like.region_name, config=config, **who)
+        client = session.client("s3", region_name=like.region_name, config=config, **who)
+        sign_by(client, clock_offset)
+        return client
 
     with _closed_environment():
         session = boto3.session.Session()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -19,9 +20,10 @@ from urllib.parse import quote
 import requests
 from qarnot import hardware_constraint as hardware
 from qarnot.bucket import Bucket
+from qarnot.connection import Connection
 from qarnot.scheduling_type import FlexScheduling, OnDemandScheduling, ReservedScheduling
 
-from run_qarnot.cloud.connection import connect, storage_clients
+from run_qarnot.cloud.connection import connect, storage_clients, twin
 from run_qarnot.cloud.facts import AccountFacts, TaskFacts, read_buckets, read_task
 from run_qarnot.cloud.storage import Storage
 from run_qarnot.cloud.translate import check_answer, error_message, translated
@@ -48,7 +50,7 @@ log = logging.getLogger(__name__)
 
 
 class Cloud:
-    """A connection to one account. Not for several threads at once, but for `storage`."""
+    """A connection to one account, which several threads may use."""
 
     def __init__(self, settings: Settings, token: str) -> None:
         """Connect, and have the token checked.
@@ -58,12 +60,13 @@ class Cloud:
             UnreachableError: nobody answers, or not Qarnot; within five seconds.
         """
         self.address = settings.cluster_url
+        self._of_thread = threading.local()
         with self._translated():
-            self._connection = connect(settings, token)
+            self._first = self._of_thread.connection = connect(settings, token)
             info = self._connection._get("/info")
             self.email = str(info.json()["email"])
             self.clock_offset = _clock_offset(info)
-            calls, transfers = storage_clients(self._connection, self.email, token)
+            calls, transfers = storage_clients(self._connection, self.email, token, self.clock_offset)
         self.storage = Storage(transfers, self.address, calls=calls)
 
     # — account —
@@ -219,6 +222,14 @@ class Cloud:
         return None
 
     # — inner —
+
+    @property
+    def _connection(self) -> Connection:
+        """That of the present thread."""
+        if not hasattr(self._of_thread, "connection"):
+            self._of_thread.connection = twin(self._first)
+        connection: Connection = self._of_thread.connection
+        return connection
 
     def _task_of(self, plan: TaskPlan, job_id: str) -> Any:
         """The SDK knows the task's form. It is sent by us: of a 503 the SDK keeps nothing but its words."""

@@ -32,6 +32,8 @@ storage). A route or method that does not exist is refused with ControlError, wh
 - `refusing()`: a context in which nobody listens, connections are refused and the open ones reset; `refuse()`,
   `accept()`; over HTTP only `refuse` with `seconds`.
 - `expire_token()`: 401 from the API, 403 from storage, until `restore_token()`. `/_control` itself goes on working.
+- `refuse_skew()`: storage answers 403 RequestTimeTooSkewed to what is signed more than 15 minutes from the cluster's
+  time, as a real one does, until `reset`. Not from the start: after `advance`, it would refuse every other client.
 - `full_quota(kind)`: the quota is what is used now. Kinds: `tasks`, `running_tasks`, `jobs`, `pools` (403 at
   submission), `instances` (tasks wait in the queue), `buckets` (S3 TooManyBuckets), `bytes` (S3 403 QuotaExceeded),
   `credits` (402). `set_quota(kind, value)` sets any other value; both until `reset`.
@@ -176,6 +178,9 @@ class Control:
     def restore_token(self) -> None:
         self._access.is_expired = False
 
+    def refuse_skew(self) -> None:
+        self._access.clock = self._clock
+
     def full_quota(self, kind: str) -> None:
         self.set_quota(kind, self._do(lambda: self._used(kind)))
 
@@ -265,6 +270,7 @@ class Control:
         return {
             "now": self._clock.now().isoformat(),
             "isExpired": self._access.is_expired,
+            "refusesSkew": self._access.clock is not None,
             "faults": self._faults.listed(),
             "pace": dict(self._manager.holds.pace),
             "holds": self._do(self._manager.holds.listed),
@@ -289,6 +295,7 @@ class Control:
         self._faults.clear()
         self.clear_calls()
         self.restore_token()
+        self._access.clock = None
         for kind, value in vars(Quotas()).items():
             self.set_quota(kind, value)
         self.release()

@@ -11,6 +11,7 @@ STATUSES = {
     "NoSuchBucket": 404,
     "NoSuchKey": 404,
     "QuotaExceeded": 403,  # Ceph's
+    "RequestTimeTooSkewed": 403,
     "RequestTimeout": 400,
     "ServiceUnavailable": 503,
     "SignatureDoesNotMatch": 403,

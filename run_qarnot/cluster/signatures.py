@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import re
 import time
+from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
@@ -58,6 +59,14 @@ def is_signed(environ: _Environ, access_key: str, secret: str) -> bool:
     for part in scope:
         signing_key = hmac.digest(signing_key, part.encode(), "sha256")
     return hmac.compare_digest(hmac.digest(signing_key, text.encode(), "sha256").hex(), signature)
+
+
+def time_of(environ: _Environ) -> datetime | None:
+    """When a request was signed, by the header that says so; presigned addresses have an end instead."""
+    try:
+        return datetime.strptime(environ.get("HTTP_X_AMZ_DATE", ""), "%Y%m%dT%H%M%S%z")
+    except ValueError:
+        return None
 
 
 def _is_signed_v2(environ: _Environ, query: _Pairs, access_key: str, secret: str) -> bool:

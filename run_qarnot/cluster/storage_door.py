@@ -14,7 +14,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from run_qarnot.cluster import s3_operations
 from run_qarnot.cluster.access import Access
 from run_qarnot.cluster.faults import LOST, RESET, TIMEOUT, Call, Fault, Faults
-from run_qarnot.cluster.signatures import is_signed
+from run_qarnot.cluster.signatures import is_signed, time_of
 from run_qarnot.cluster.storage_cors import Rule, by_rules, preflight
 from run_qarnot.cluster.storage_disk import Disk
 from run_qarnot.cluster.storage_parts import LARGE, Parts
@@ -78,6 +78,8 @@ class Door:
                 return _answer_preflight(rules, environ, record)
             if not is_known:
                 return _refuse(begin, 403, "SignatureDoesNotMatch")
+            if self._access.is_skewed(time_of(environ)):
+                return _refuse(begin, 403, "RequestTimeTooSkewed")
             if refusal := self._full(name, bucket, environ):
                 return _refuse(begin, s3_operations.STATUSES[refusal], refusal)
             return self._serve(environ, begin, bucket, key)

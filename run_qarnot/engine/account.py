@@ -20,7 +20,7 @@ from run_qarnot.engine.session import Session
 from run_qarnot.engine.successor import next_name, successor
 from run_qarnot.engine.usual import usual_seconds
 from run_qarnot.engine.watch import Watch
-from run_qarnot.engine.worker import Worker
+from run_qarnot.engine.workers import Workers
 from run_qarnot.errors import InputError, NotFoundError, RefusedError, SessionError
 from run_qarnot.files import Upload
 from run_qarnot.names import make_launch_id, session_of_bucket
@@ -30,6 +30,7 @@ from run_qarnot.settings import Settings
 from run_qarnot.spec import SessionSpec
 
 T = TypeVar("T")
+_MOST_THREADS = 8  # each holds one connection; one is enough while the cluster answers
 _DRAIN_SECONDS = 5.0  # what plugins get, at the end, to hear of the last events
 
 
@@ -47,13 +48,13 @@ class AccountSummary:
 class Account:
     """One account on one cluster. Make it with `open`; close it at the end."""
 
-    def __init__(self, settings: Settings, token: str, catalog: Catalog, cloud: Cloud, worker: Executor):
+    def __init__(self, settings: Settings, token: str, catalog: Catalog, cloud: Cloud, workers: Executor):
         self.settings = settings
         self.catalog = catalog
         self.cloud = cloud
         self.email = cloud.email
         self._token = token
-        self._worker = worker  # one thread: the SDK's connection is not for several at once (§6.26)
+        self._workers = workers
         self.watch = Watch(lambda task, name: self.call(cloud.task, task, name), lambda: self.call(cloud.tasks))
 
     @classmethod
@@ -66,22 +67,22 @@ class Account:
             UnreachableError: no cluster there; within five seconds.
         """
         token = check_token(token)
-        worker = Worker("cloud")
+        workers = Workers("cloud", _MOST_THREADS)
         try:
-            cloud = await asyncio.get_running_loop().run_in_executor(worker, Cloud, settings, token)
+            cloud = await asyncio.get_running_loop().run_in_executor(workers, Cloud, settings, token)
         except BaseException:
-            worker.shutdown(wait=False)
+            workers.shutdown()
             raise
-        return cls(settings, token, catalog, cloud, worker)
+        return cls(settings, token, catalog, cloud, workers)
 
     async def close(self) -> None:
         """Give up the connection, once plugins were told what happened. Sessions go on."""
         await asyncio.to_thread(self.catalog.hooks.drain, _DRAIN_SECONDS)
-        self._worker.shutdown(wait=False, cancel_futures=True)
+        self._workers.shutdown()
 
     async def call(self, function: Callable[..., T], *arguments: object) -> T:
-        """Run a blocking method of `cloud` in its thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._worker, function, *arguments)
+        """Run a blocking method of `cloud` in a thread, so that one that hangs does not keep the others."""
+        return await asyncio.get_running_loop().run_in_executor(self._workers, function, *arguments)
 
     def now(self) -> datetime:
         """The time by the cluster's clock: this machine's may be wrong, and the cluster keeps the limits."""

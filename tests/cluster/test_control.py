@@ -160,6 +160,22 @@ def test_an_expired_token_opens_nothing(cluster: LocalCluster, control: Control,
     assert keys(connection.create_bucket("locked")) == {"x"}
 
 
+def test_a_clock_that_is_off_is_refused_by_storage_where_a_test_says_so(
+    cluster: LocalCluster, control: Control, connection: Connection
+) -> None:
+    bucket = connection.create_bucket("late")
+    control.advance(3600)
+    bucket.add_string("x", "before")
+    assert requests.post(
+        f"{cluster.cluster_url}/_control/refuseSkew", headers={"Authorization": cluster.token}, timeout=5
+    ).ok
+    with pytest.raises(ClientError, match="RequestTimeTooSkewed"):
+        bucket.add_string("x", "after")
+    assert control.state()["refusesSkew"]
+    control.reset()
+    assert keys(bucket) == {"before"}
+
+
 def test_full_quotas_refuse_with_the_platforms_words(
     cluster: LocalCluster, control: Control, connection: Connection
 ) -> None:

@@ -6,9 +6,10 @@ The names are the list. Trouble is scripted at the local cluster (`run_qarnot/cl
 import asyncio
 import re
 import time
+import urllib.request
 
 import pytest
-from support.desk import MACHINE, at_a_desk, until
+from support.desk import MACHINE, SECONDS, at_a_desk, until
 from support.waiting import wait_until
 
 from run_qarnot.cloud import connection
@@ -243,6 +244,22 @@ def test_a_cluster_that_never_answers_is_no_hang(cluster, control, monkeypatch):
     at_a_desk(cluster, scenario)
 
 
+def test_stop_comes_through_while_a_look_at_the_cluster_hangs(cluster, control, monkeypatch):
+    monkeypatch.setattr(connection, "TIMEOUT", (1.0, 4 * SECONDS))
+
+    async def scenario(desk):
+        async with desk.ready() as session:
+            control.fail_next("GET", "/tasks/*", how="timeout")
+            asked = control.count("GET", "/tasks/*")
+            session._wake.set()
+            await asyncio.to_thread(wait_until, lambda: control.count("GET", "/tasks/*") > asked, "the call that hangs")
+            async with asyncio.timeout(SECONDS):
+                await session.stop()
+            assert session.view.reason == "stopped"
+
+    at_a_desk(cluster, scenario)
+
+
 def test_nobody_listens_for_a_while(cluster, control):
     async def scenario(desk):
         async with desk.ready() as session:
@@ -445,13 +462,24 @@ def test_a_session_stops_by_itself_at_its_limit_with_nobody_watching(cluster, co
     assert tasks_of(cluster, name)[0].view.reason == "time-limit"
 
 
-def test_a_clock_that_is_wrong_by_an_hour_changes_no_limit(cluster, control):
+def test_a_clock_that_is_wrong_by_an_hour_changes_no_limit_and_loses_no_file(cluster, control, tmp_path):
     """The cluster's clock goes on by an hour, ours does not: the same as if this machine's were wrong."""
     control.advance(3600)
+    control.refuse_skew()
+    (tmp_path / "data.txt").write_text("mine")
 
     async def scenario(desk):
-        async with desk.ready() as session:
+        session = await desk.start(uploads=[Upload(tmp_path / "data.txt", "data.txt")])
+        async with desk.following(session):
+            await until(session, lambda view: view.state is State.READY, "the session to be ready")
             (found,) = [each for each in await desk.account.sessions() if each.view.name == session.view.name]
+            storage = desk.account.cloud.storage
+            (stored,) = [file for file in storage.files(session.view.inputs) if file.key == "data.txt"]
+            address = storage.presign(session.view.inputs, "data.txt", 60)
+            with urllib.request.urlopen(address) as answer:
+                assert answer.read() == b"mine"
+            await session.stop()
+            assert (stored.size, session.view.reason) == (4, "stopped")
             return session.view, found.view
 
     followed, found = at_a_desk(cluster, scenario)

@@ -16,8 +16,8 @@ from run_qarnot.cluster.faults import ControlError
 
 PREFIX = "/_control"
 _VERBS = set(
-    """fail_next delay accept expire_token restore_token full_quota set_quota advance pace preempt hold release
-    count clear_calls routes check reset""".split()
+    """fail_next delay accept expire_token restore_token refuse_skew full_quota set_quota advance pace preempt hold
+    release count clear_calls routes check reset""".split()
 )
 
 
