@@ -67,6 +67,8 @@ ERRORS: Mapping[str, Words] = {
     "file-name": Words("A file named {name} cannot be stored safely.", "Rename it: no “..”, no backslash, no leading slash, no space at either end, at most 1000 bytes."),
     "file-twice": Words("Two of the inputs would both become “{name}”.", "Rename one of them, or put them in different folders."),
     "machine-size": Words("A machine cannot be as large as “{value}”.", "Write a whole number such as 8, or leave it empty."),
+    "machine-unknown": Words("The account has no machine “{machine}”.", "{hint}"),
+    "bucket-unknown": Words("The account has no bucket “{bucket}”.", "{hint}"),
     "files-many": Words("“{name}” is one file too many: the list takes {most}.", "Put them into an archive, or send the folder from the command line.", "`run-qarnot launch IMAGE --input FOLDER` takes any number."),
     "files-refused": Words("Not taken ({count}): {names}. The reason of the first: {problem}", "The others are in the list. Put these right, and choose them again."),
     "settings": Words("{name} is set to “{value}”, which {problem}.", "{hint}"),
@@ -75,6 +77,7 @@ ERRORS: Mapping[str, Words] = {
     "session-unknown": Words("There is no session “{text}” in this account.", "Perhaps it was deleted.", "`run-qarnot sessions` lists those that there are."),
     "session-ambiguous": Words("“{text}” could mean several sessions: {names}.", "Write more of the name, or the id."),
     "no-results": Words("“{name}” has no results{pattern}.", "Save it first if it is running, or check the pattern."),
+    "input-changed": Words("The session has changed “{name}” itself, and keeps its version.", "Rename yours, or have it replace the session's.", "Yours waits in the session's input bucket; on the command line, `--replace` puts it in place."),
     "input-exists": Words("There is already another file “{name}” in the bucket “{bucket}”.", "Rename yours; nothing was sent.", "`--replace` puts yours in its place."),
     "output-exists": Words("“{path}” already exists.", "Choose another place, so that nothing is overwritten."),
     # what the cluster refuses

@@ -54,6 +54,8 @@ ERRORS: Mapping[str, Words] = {
     "file-name": Words("Un fichier nommé {name} ne peut pas être stocké sûrement.", "Renommez-le : ni « .. », ni barre oblique inverse, ni barre au début, ni espace aux bouts, 1000 octets au plus."),
     "file-twice": Words("Deux des fichiers deviendraient « {name} ».", "Renommez l’un d’eux, ou mettez-les dans des dossiers différents."),
     "machine-size": Words("Une machine ne peut pas avoir la taille « {value} ».", "Écrivez un nombre entier, par exemple 8, ou laissez vide."),
+    "machine-unknown": Words("Ce compte n’a pas de machine « {machine} ».", "{hint}"),
+    "bucket-unknown": Words("Ce compte n’a pas de bucket « {bucket} ».", "{hint}"),
     "files-many": Words("« {name} » est de trop : la liste prend {most} fichiers.", "Mettez-les dans une archive, ou envoyez le dossier par la ligne de commande.", "`run-qarnot launch IMAGE --input DOSSIER` en prend autant qu’on veut."),
     "files-refused": Words("Pas pris ({count}) : {names}. La raison du premier : {problem}", "Les autres sont dans la liste. Corrigez ceux-ci, et choisissez-les à nouveau."),
     "settings": Words("{name} vaut « {value} », qui {problem}.", "{hint}"),
@@ -62,6 +64,7 @@ ERRORS: Mapping[str, Words] = {
     "session-unknown": Words("Il n’y a pas de session « {text} » sur ce compte.", "Peut-être a-t-elle été supprimée.", "`run-qarnot sessions` liste celles qui existent."),
     "session-ambiguous": Words("« {text} » peut désigner plusieurs sessions : {names}.", "Écrivez-en plus, ou donnez l’identifiant."),
     "no-results": Words("« {name} » n’a pas de résultats{pattern}.", "Sauvegardez-la d’abord si elle tourne, ou vérifiez le motif."),
+    "input-changed": Words("La session a elle-même modifié « {name} », et garde sa version.", "Renommez le vôtre, ou faites-lui remplacer celui de la session.", "Le vôtre attend dans le bucket d’entrée de la session ; en ligne de commande, `--replace` le met à sa place."),
     "input-exists": Words("Il y a déjà un autre fichier « {name} » dans le bucket « {bucket} ».", "Renommez le vôtre ; rien n’a été envoyé.", "`--replace` met le vôtre à sa place."),
     "output-exists": Words("« {path} » existe déjà.", "Choisissez un autre endroit, pour que rien ne soit écrasé."),
     # ce que le cluster refuse
@@ -263,7 +266,7 @@ PHRASES: Mapping[str, str] = {
     "Write {} or more.": "Écrivez {} ou plus.",
     "Write {} or less.": "Écrivez {} ou moins.",
     "Did you mean “{}”?": "Vouliez-vous dire « {} » ?",
-    "It has: {}.": "Elle a : {}.",
+    "There are: {}.": "Il y a : {}.",
     "is no web address": "n’est pas une adresse web",
     # a time limit
     "Its command would begin again: let it run, or start it anew with more hours.": "Sa commande recommencerait du début : laissez-la finir, ou relancez-la avec plus d’heures.",

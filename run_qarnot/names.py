@@ -88,6 +88,13 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return next(iter(get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)), None)
 
 
+def which(name: str, known: Iterable[str]) -> str:
+    """Return the hint for who named something that is not there: the nearest that is, or else all of them."""
+    if near := nearest(name, known):
+        return f"Did you mean “{near}”?"
+    return f"There are: {', '.join(known) or 'none'}."
+
+
 def check_key(key: str) -> str:
     """Return `key`, the path of a file inside a bucket, if it is safe on every side.
 

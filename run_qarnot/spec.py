@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from run_qarnot.catalog.image import Image
 from run_qarnot.errors import InputError, RunQarnotError
 from run_qarnot.keys import check_public_keys
-from run_qarnot.names import check_name, nearest
+from run_qarnot.names import check_name, which
 
 SCHEDULING = ("flex", "on-demand", "reserved")  # how a machine is found
 LEAST_HOURS = 0.001  # whoever wants to see that the limit holds need not wait
@@ -31,6 +31,7 @@ class SessionSpec:
         buckets: of the account, whose files come along too; of files with one path the last one's wins.
         scheduling: "flex", "on-demand" or "reserved"; empty: as the image wants it.
         hardware: constraints beside those of the image, which they win over, such as `{"minimum_cores": 8}`.
+        machine: the name of one of those that the account has; empty: any.
     """
 
     image: Image
@@ -41,7 +42,8 @@ class SessionSpec:
     options: Mapping[str, object] = field(default_factory=dict)
     buckets: tuple[str, ...] = ()
     scheduling: str = ""
-    hardware: Mapping[str, int] = field(default_factory=dict)
+    hardware: Mapping[str, str | int | bool] = field(default_factory=dict)
+    machine: str = ""
 
     def checked(self) -> SessionSpec:
         """Return the spec with its values in clean form.
@@ -85,7 +87,7 @@ def parse_hours(text: str, image: Image) -> float:
     return hours
 
 
-def parse_machine(cores: str, memory: str) -> dict[str, int]:
+def parse_size(cores: str, memory: str) -> dict[str, int]:
     """Read how large the machine must be at least: whole cores, and GB of memory. What is empty does not matter.
 
     Raises:
@@ -115,9 +117,7 @@ def check_names(image: Image, names: Iterable[str]) -> None:
     """Raise InputError for the first name that is no option of the image; it says which there are."""
     for name in names:
         if name not in image.options:
-            near = nearest(name, image.options)
-            hint = f"Did you mean “{near}”?" if near else f"It has: {', '.join(image.options) or 'none'}."
-            raise InputError("option-unknown", image=image.id, option=name, hint=hint)
+            raise InputError("option-unknown", image=image.id, option=name, hint=which(name, image.options))
 
 
 def option_constants(image: Image, values: Mapping[str, object]) -> dict[str, str]:

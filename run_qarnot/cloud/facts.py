@@ -56,6 +56,40 @@ class AccountFacts:
     credits: float | None = None  # euros
 
 
+@dataclass(frozen=True)
+class Machine:
+    """A machine, or something of one, that the account may ask for.
+
+    Arguments:
+        name: by which a person chooses it.
+        constraint: as a catalog names it: specification, cpu_model, gpu or ssd.
+        value: of the constraint.
+    """
+
+    name: str
+    constraint: str
+    value: str | bool
+
+
+_MACHINES = {  # discriminator: (constraint, the field with its value; None where it has none)
+    "SpecificHardwareConstraint": ("specification", "specificationKey"),
+    "CpuModelHardwareConstraint": ("cpu_model", "cpuModel"),
+    "GpuHardwareConstraint": ("gpu", None),
+    "SSDHardwareConstraint": ("ssd", None),
+}
+
+
+def read_machines(constraints: Iterable[Mapping[str, Any]]) -> list[Machine]:
+    """Read what `GET /hardware-constraints` offers (§2.2), but for sizes: of those one asks for any."""
+    found = []
+    for each in constraints:
+        constraint, name = _MACHINES.get(str(each.get("discriminator")), ("", None))
+        value = True if name is None else str(each.get(name) or "")
+        if constraint and value:
+            found.append(Machine(constraint if value is True else str(value), constraint, value))
+    return list(dict.fromkeys(found))
+
+
 def read_task(body: Mapping[str, Any]) -> TaskFacts:
     """Read a task as answered by `GET /tasks/{id}` (§2.3)."""
     instances = _instances(body)

@@ -24,7 +24,7 @@ from qarnot.connection import Connection
 from qarnot.scheduling_type import FlexScheduling, OnDemandScheduling, ReservedScheduling
 
 from run_qarnot.cloud.connection import connect, storage_clients, twin
-from run_qarnot.cloud.facts import AccountFacts, TaskFacts, read_buckets, read_task
+from run_qarnot.cloud.facts import AccountFacts, Machine, TaskFacts, read_buckets, read_machines, read_task
 from run_qarnot.cloud.storage import Storage
 from run_qarnot.cloud.translate import check_answer, error_message, translated
 from run_qarnot.errors import NotFoundError, RunQarnotError
@@ -96,6 +96,15 @@ class Cloud:
         """
         details = self._json("GET", f"/profiles/{quote(profile, safe='')}", name=profile)
         return [str(constant.get("name")) for constant in details.get("constants") or []]
+
+    def machines(self) -> list[Machine]:
+        """Return the machines that the account may ask for."""
+        found: list[Mapping[str, Any]] = []
+        while True:
+            page = self._json("GET", f"/hardware-constraints?limit={_PAGE}&offset={len(found)}")
+            found.extend(new := page.get("data") or [])
+            if not new or len(found) >= int(page.get("total") or 0):
+                return read_machines(found)
 
     # — tasks —
 

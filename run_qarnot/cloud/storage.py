@@ -1,6 +1,6 @@
 """Buckets: what the engine needs of the storage. Everything here blocks; the client may be used by several threads.
 
-Uploads only ever add. Nothing here mirrors, and nothing deletes but `delete_bucket` (`design.md` §2.1).
+Uploads only ever add. Nothing here mirrors, and nothing deletes but what says so in its name (`design.md` §2.1).
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from run_qarnot.files import StoredFile, Upload, safe_paths
 OWNER_TAG = "run-qarnot"
 
 _CHUNK = 1 << 20
+_MOST_AT_ONCE = 1000  # that S3 deletes
 _QUICK_WAITS = (0.2, 0.6)  # for calls that somebody waits for
 
 
@@ -223,17 +224,22 @@ class Storage:
             parameters = {"Bucket": bucket, "Key": key, "ResponseContentDisposition": "attachment"}
             return str(self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds))
 
+    def delete(self, bucket: str, keys: Sequence[str]) -> None:
+        """Delete files of a bucket. There is no way back."""
+        for start in range(0, len(keys), _MOST_AT_ONCE):
+            objects = {"Objects": [{"Key": key} for key in keys[start : start + _MOST_AT_ONCE]], "Quiet": True}
+            answer = self._quick.attempt(partial(self._client.delete_objects, Bucket=bucket, Delete=objects))
+            for error in answer.get("Errors", []):  # a 200 all the same; asking again would never end
+                raise RefusedError("storage-refused", action="DeleteObjects", message=error.get("Message", "no reason"))
+
     def delete_bucket(self, bucket: str) -> None:
         """Delete a bucket with all that is in it, unfinished uploads too. There is no way back."""
         for key, upload_ids in self._unfinished(bucket, self._quick).by_key.items():
             for upload_id in upload_ids:
                 with contextlib.suppress(RefusedError):
                     Multipart(self._calls, bucket, key, upload_id, self._quick).abort()
-        for start in iter(lambda: [{"Key": file.key} for file in self._first(bucket, 1000)], []):
-            objects = {"Objects": start, "Quiet": True}
-            answer = self._quick.attempt(partial(self._client.delete_objects, Bucket=bucket, Delete=objects))
-            for error in answer.get("Errors", []):  # a 200 all the same; asking again would never end
-                raise RefusedError("storage-refused", action="DeleteObjects", message=error.get("Message", "no reason"))
+        for keys in iter(lambda: [file.key for file in self._first(bucket, _MOST_AT_ONCE)], []):
+            self.delete(bucket, keys)
         with translated(self._cluster), contextlib.suppress(self._calls.exceptions.NoSuchBucket):
             self._calls.delete_bucket(Bucket=bucket)
 

@@ -96,6 +96,8 @@ def _sessions(made: dict[str, argparse.ArgumentParser]) -> None:
                         "too; may be repeated")  # fmt: skip
     launch.add_argument("--cores", default="", metavar="N", help="a machine with at least so many")
     launch.add_argument("--memory", default="", metavar="GB", help="a machine with at least so much")
+    launch.add_argument("--machine", default="", metavar="NAME", help="one of those that the account has: a machine "
+                        "by its key, a processor, gpu, ssd; a wrong one lists them")  # fmt: skip
     launch.add_argument("--scheduling", choices=("flex", "on-demand", "reserved"), default="", help="how a machine is "
                         "found; default: as the image has it")  # fmt: skip
     launch.add_argument("--ssh-key", type=Path, metavar="FILE", help="your public key, for ssh and VS Code")

@@ -23,7 +23,7 @@ from run_qarnot.errors import InputError, NotFoundError, RunQarnotError, Session
 from run_qarnot.files import StoredFile, collect_inputs
 from run_qarnot.keys import KeyPolicy, check_public_keys
 from run_qarnot.names import make_name
-from run_qarnot.spec import SessionSpec, parse_machine, parse_settings
+from run_qarnot.spec import SessionSpec, parse_settings, parse_size
 from run_qarnot.state import State
 from run_qarnot.view import SessionView
 
@@ -45,7 +45,8 @@ async def launch(account: Account, arguments: Namespace) -> int:
         options=parse_settings(arguments.set),
         buckets=tuple(arguments.bucket),
         scheduling=arguments.scheduling,
-        hardware=parse_machine(arguments.cores, arguments.memory),
+        hardware=parse_size(arguments.cores, arguments.memory),
+        machine=arguments.machine,
     )
     await _warn_of_unsaved(account, arguments.resume)
     session = await account.start(spec, uploads)

@@ -6,14 +6,14 @@ import asyncio
 import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 from run_qarnot import __version__, start
 from run_qarnot.catalog import Catalog
-from run_qarnot.cloud.facts import TaskFacts
+from run_qarnot.cloud.facts import Machine, TaskFacts
 from run_qarnot.cloud.sdk import Cloud, first_profile
 from run_qarnot.engine.leftovers import LeftOver, delete_left_over, find_left_over
 from run_qarnot.engine.session import Session
@@ -23,7 +23,7 @@ from run_qarnot.engine.watch import Watch
 from run_qarnot.engine.workers import Workers
 from run_qarnot.errors import InputError, NotFoundError, RefusedError, SessionError
 from run_qarnot.files import Upload
-from run_qarnot.names import make_launch_id, session_of_bucket
+from run_qarnot.names import make_launch_id, session_of_bucket, which
 from run_qarnot.plan import TaskPlan, make_plan
 from run_qarnot.redact import protect
 from run_qarnot.settings import Settings
@@ -102,6 +102,10 @@ class Account:
         """Return the names of the constants that a profile of the account knows."""
         return await self.call(self.cloud.profile_constants, profile)
 
+    async def machines(self) -> list[Machine]:
+        """Return the machines that the account may ask for."""
+        return await self.call(self.cloud.machines)
+
     async def sessions(self) -> list[Session]:
         """Return all sessions that this product started on the account, the newest first."""
         return [self._found(facts) for facts in await self.call(self.cloud.tasks)]
@@ -143,6 +147,8 @@ class Account:
             wanted = ", ".join(spec.image.profile)
             raise RefusedError("profile-missing", image=spec.image.name, profiles=wanted)
         await self._check_unused(spec.name, {upload.key for upload in uploads})
+        await self._check_buckets(spec.buckets)
+        spec = replace(spec, hardware={**spec.hardware, **await self._constraint(spec.machine)})
         plan = make_plan(
             spec,
             launch_id=make_launch_id(),
@@ -210,6 +216,19 @@ class Account:
         if facts is None:
             return ()
         return (*facts.resources, *([facts.results] if facts.results else []))
+
+    async def _check_buckets(self, wanted: Sequence[str]) -> None:
+        """Raise InputError for the first that is not there: Qarnot says so only once the files have travelled."""
+        known = await asyncio.to_thread(self.cloud.storage.buckets) if wanted else {}
+        for bucket in wanted:
+            if bucket not in known:
+                raise InputError("bucket-unknown", field="buckets", bucket=bucket, hint=which(bucket, known))
+
+    async def _constraint(self, machine: str) -> dict[str, str | bool]:
+        known = {each.name: each for each in await self.machines()} if machine else {}
+        if machine and machine not in known:
+            raise InputError("machine-unknown", field="machine", machine=machine, hint=which(machine, known))
+        return {known[machine].constraint: known[machine].value} if machine else {}
 
     async def _check_unused(self, name: str, uploads: set[str]) -> None:
         """Shared bucket names once let two sessions destroy each other's files (`design.md` §11).

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from run_qarnot.cloud.storage import Storage
+from run_qarnot.errors import InputError
 from run_qarnot.files import StoredFile
 
 _ADDRESS_SECONDS = 300
@@ -31,6 +32,27 @@ class Results:
     def head(self, key: str) -> bytes:
         """Return the first MiB of a file: what is shown of one is small, and it may be as big as it likes. Blocks."""
         return next(self.storage.read(self.bucket, key), b"") if self.bucket else b""
+
+    def give_way(self, inputs: str, added: Container[str], *, replace: bool) -> None:
+        """Let files that were added be those that the machine has. Blocks.
+
+        The results come after the inputs, so of a file that the machine has changed and saved its own version wins.
+
+        Arguments:
+            inputs: the bucket to which they were added.
+            added: their paths.
+            replace: the machine's versions may go.
+
+        Raises:
+            InputError: there is such a version, and it may not.
+        """
+        if self.bucket is None:
+            return
+        etags = {file.key: file.etag for file in self.storage.files(inputs) if file.key in added}
+        changed = [file.key for file in self._files() if file.key in etags and file.etag != etags[file.key]]
+        if changed and not replace:
+            raise InputError("input-changed", field="upload", name=changed[0])
+        self.storage.delete(self.bucket, changed)
 
     def zip(
         self, files: Sequence[StoredFile] | None = None, *, cancelled: Callable[[], bool] = lambda: False

@@ -296,7 +296,8 @@ class Session:
 
         Raises:
             InputError: another file of that name is there, and `replace` is false. Then none of `direct` is added; if
-                it is one of `uploads`, nothing is. Asking again sends nothing twice.
+                it is one of `uploads`, nothing is. Or the machine has changed such a file, which is known only once
+                it was saved; then the new ones are in the bucket, not on the machine. Asking again sends nothing twice.
             SessionError: it is over, or could not be saved; then the files are in the bucket, not on the machine.
         """
         if self.view.is_over or self.view.inputs is None or self.facts is None:
@@ -307,6 +308,8 @@ class Session:
                 await asyncio.to_thread(self._cloud.storage.complete, self.view.inputs, direct, replace=replace)
         if self.view.state in _RUNNING:
             await self.save()
+            added = {upload.key for upload in uploads} | {upload.key for upload in direct}
+            await asyncio.to_thread(self.results.give_way, self.view.inputs, added, replace=replace)
             await self._account.call(self._cloud.refresh_resources, self.facts)
         else:  # a machine that is being loaded may have looked into the bucket already
             self._refresh_when_running = True

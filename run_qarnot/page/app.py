@@ -25,8 +25,9 @@ from run_qarnot.errors import RunQarnotError
 from run_qarnot.files import Upload
 from run_qarnot.hooks.manager import find_plugins
 from run_qarnot.links import Filling, binder_base, make_badge, make_link, read_link
-from run_qarnot.names import make_name, session_of_bucket
+from run_qarnot.names import make_name
 from run_qarnot.page import guard
+from run_qarnot.page.choices import Choices
 from run_qarnot.page.components.account import AccountCard
 from run_qarnot.page.components.environment import EnvironmentCard
 from run_qarnot.page.components.share import Shared
@@ -95,7 +96,7 @@ class Page:
         self.account_card = AccountCard(self.tasks, self.check_token, self.forget)
         self.environment_card = EnvironmentCard(self.tasks, self.choose, self.set_option)
         self.start_card = StartCard(
-            self.tasks, self.uploads, self.set_form, self.start, self.show_blockers, self.share_form
+            self.tasks, self.uploads, self.set_form, self.start, self.show_blockers, self.share_form, self.offer
         )
         self.shell = Shell(
             self.tasks, self.speak, self.arrive, lambda: self.sessions.show_older(),
@@ -105,6 +106,7 @@ class Page:
             self.shell, self.tasks, catalog, downloads, self._session_changed, self.again, self.restart, self.share,
             self.go_on, self.show_problems,
         )  # fmt: skip
+        self.choices = Choices(self.start_card, self.sessions)
 
     def begin(self) -> None:
         """Show the catalog, and choose its first image."""
@@ -211,7 +213,7 @@ class Page:
         card.state, card.summary, card.trimmed, card.problem = "asking", None, False, None
         image = self.catalog.images.get(self.form.image)
         self.form = Form() if image is None else Form().with_image(image)
-        self.start_card.resumable = self.start_card.own_buckets = []
+        self.choices.forget()
         self.show_problems()
         if image is not None:
             self._show_image()
@@ -252,15 +254,13 @@ class Page:
             usual = account.usual_seconds(found)
             self.environment_card.usual = self.sessions.usual = usual
             self.sessions.restore(found)
-            self.start_card.resumable = self.sessions.resumable()
-            await self._show_buckets(account)
+            self.choices.show_sessions()
+            await self.offer()
 
-    async def _show_buckets(self, account: Account) -> None:
-        """Offer the buckets that no session made. Without an answer there are none to choose, which is no error."""
-        with contextlib.suppress(RunQarnotError):
-            names = await asyncio.to_thread(account.cloud.storage.buckets)
-            if account is self.account:
-                self.start_card.own_buckets = sorted(name for name in names if session_of_bucket(name) is None)
+    async def offer(self) -> None:
+        """Show what the account has to choose from, once somebody looks at More options."""
+        if self.account is not None and self.start_card.looked:
+            await self.choices.offer(self.account)
 
     # the form
 
@@ -390,8 +390,9 @@ class Page:
 
     def _session_changed(self) -> None:
         """A session began, became ready or ended: the numbers of the account are others now."""
-        self.start_card.resumable = self.sessions.resumable()
+        self.choices.show_sessions()
         if self.account is not None:
+            self.tasks.spawn(self.offer(), self.start_card.failed)
             self.tasks.spawn(self._refresh_account(self.account), self.account_card.failed)
 
     async def _refresh_account(self, account: Account) -> None:

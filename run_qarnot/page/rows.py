@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -109,10 +109,20 @@ def file_row(incoming: Incoming) -> Row:
     }
 
 
-def resume_rows(views: Iterable[SessionView]) -> list[Row]:
-    """Sessions that one can continue from, with what one remembers them by."""
+def resume_rows(views: Iterable[SessionView], sizes: Mapping[str, int]) -> list[Row]:
+    """Sessions that one can continue from, with what one remembers them by.
+
+    Arguments:
+        sizes: bytes by bucket, as far as they are known.
+    """
     return [
-        {"value": view.id or view.name, "name": view.name, "image": view.image, "created": _iso(view.created)}
+        {
+            "value": view.id or view.name,
+            "name": view.name,
+            "image": view.image,
+            "created": _iso(view.created),
+            "size": sizes.get(view.results),
+        }
         for view in views
         if view.results
     ]

@@ -48,6 +48,7 @@ class Sessions:
         self._changed = changed
         self._around = Around(self._told, again, restart, share, go_on, self._remove, plugins_asked)
         self.usual: dict[str, float] = {}  # seconds until a machine runs, by image
+        self.sizes: dict[str, int] = {}  # bytes of the buckets with results of sessions that are over
         self._cards: list[SessionCard] = []
         self._others: list[Session] = []  # ended long ago: without a card until somebody asks for it
         self._resting = False
@@ -90,6 +91,7 @@ class Sessions:
     def clear(self) -> None:
         """Let go of all."""
         cards, self._cards, self._others = self._cards, [], []
+        self.sizes = {}
         self._show()
         for card in cards:
             card.leave()
@@ -101,7 +103,15 @@ class Sessions:
 
     def resumable(self) -> list[Row]:
         """What one can continue from."""
-        return resume_rows([*(card.session.view for card in self._cards), *(other.view for other in self._others)])
+        return resume_rows(self._views(), self.sizes)
+
+    def unmeasured(self) -> list[str]:
+        """Return the buckets of which `sizes` does not say how large they are."""
+        over = [view.results for view in self._views() if view.is_over and view.results]
+        return [bucket for bucket in over if bucket not in self.sizes]
+
+    def _views(self) -> list[SessionView]:
+        return [*(card.session.view for card in self._cards), *(other.view for other in self._others)]
 
     async def rest_when_nobody_looks(self) -> None:
         """Stop watching when the browser's pings stop, and go on when they come back.

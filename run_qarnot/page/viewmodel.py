@@ -18,9 +18,9 @@ from run_qarnot.links import Filling
 from run_qarnot.names import make_name
 from run_qarnot.page import words
 from run_qarnot.page.uploads import Arrival, Incoming
-from run_qarnot.spec import SCHEDULING, SessionSpec, parse_hours, parse_machine
+from run_qarnot.spec import SCHEDULING, SessionSpec, parse_hours, parse_size
 
-FORM_FIELDS = ("name", "hours", "resume", "key", "buckets", "scheduling", "cores", "memory")
+FORM_FIELDS = ("name", "hours", "resume", "key", "buckets", "scheduling", "cores", "memory", "machine")
 OptionValue = str | bool | float | list[str]
 
 
@@ -60,6 +60,7 @@ class Form:
     scheduling: str = ""
     cores: str = ""
     memory: str = ""
+    machine: str = ""
     options: Mapping[str, OptionValue] = field(default_factory=dict)
 
     def with_image(self, image: Image) -> Form:
@@ -104,7 +105,8 @@ class Form:
             options=self.given_options(),
             buckets=tuple(self.buckets.split()),
             scheduling=self.scheduling if self.scheduling in SCHEDULING else "",
-            hardware=parse_machine(self.cores, self.memory),
+            hardware=parse_size(self.cores, self.memory),
+            machine=self.machine,
         ).checked()
 
     def blockers(
@@ -134,7 +136,7 @@ class Form:
         except InputError as error:
             yield _as_blocker(error)
         try:
-            parse_machine(self.cores, self.memory)
+            parse_size(self.cores, self.memory)
         except InputError as error:
             yield _as_blocker(error)
         key, resume = self.key.strip() or None, self.resume or None

@@ -165,6 +165,8 @@ def test_the_card_goes_when_the_session_is_deleted(cluster: LocalCluster) -> Non
         card = await start(page, "echo y > y")
         await until(lambda: card.results.listing is not None, "the results")
         assert [row["name"] for row in page.start_card.resumable] == [NAME]
+        tell(page.start_card, "look")
+        await until(lambda: page.start_card.resumable[0]["size"] == 2, "its size to be known")
         assert (stored(page, f"{NAME}-in"), stored(page, f"{NAME}-out")) == ({"x": b"abc"}, {"y": b"y\n"})
         tell(card, "delete", {"files": True})
         await until(lambda: not cards(page), "the card to go")

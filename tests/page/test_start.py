@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from qarnot.connection import Connection
-from qarnot.hardware_constraint import MinimumCoreHardware, MinimumRamHardware
+from qarnot.hardware_constraint import MinimumCoreHardware, MinimumRamHardware, SSDHardware
 from qarnot.scheduling_type import OnDemandScheduling
 
 from page.support.pages import (
@@ -116,8 +116,11 @@ def test_buckets_machine_and_scheduling_are_those_of_the_form(cluster: LocalClus
         for bucket in ("shared-data", "more", "of-a-session-in"):
             storage.create_bucket(bucket)
         await sign_in(page, cluster.token)
+        assert page.start_card.own_buckets == []
+        tell(page.start_card, "look")
+        await until(lambda: page.start_card.machines, "the machines to be offered")
         await until(lambda: page.start_card.own_buckets == ["more", "shared-data"], "the buckets to be offered")
-        wanted = {"buckets": "shared-data", "scheduling": "on-demand", "cores": "2", "memory": "1"}
+        wanted = {"buckets": "shared-data", "scheduling": "on-demand", "cores": "2", "memory": "1", "machine": "ssd"}
         tell(page.start_card, "start", {**FORM, **wanted, "hours": "1"})
         await until(lambda: cards(page), "the card")
         await on_cluster(card := cards(page)[NAME])
@@ -125,9 +128,13 @@ def test_buckets_machine_and_scheduling_are_those_of_the_form(cluster: LocalClus
         assert card.session.facts.resources[:2] == ("shared-data", f"{NAME}-in")
         task = storage.retrieve_task(card.session.view.id)
         assert isinstance(task.scheduling_type, OnDemandScheduling)
-        assert {type(wish) for wish in task.hardware_constraints} == {MinimumCoreHardware, MinimumRamHardware}
+        assert {type(wish) for wish in task.hardware_constraints} == {
+            MinimumCoreHardware,
+            MinimumRamHardware,
+            SSDHardware,
+        }
         tell(page.account_card, "change")
-        assert page.start_card.own_buckets == []
+        assert page.start_card.own_buckets == page.start_card.machines == []
 
     play_with_account(scene, cluster)
 

@@ -70,6 +70,17 @@ def test_hours_and_options_that_are_not_possible(cli):
     assert "no option “colour”" in sentence(cli("launch", "base", "--set", "colour=red", expect=1))
 
 
+def test_buckets_and_machines_that_the_account_does_not_have(cli):
+    (cli.folder / "data").write_text("data")
+    asked = ("launch", "base", "--name", "not-made", "--input", "data")
+    answer = cli(*asked, "--bucket", "no-such", expect=1)
+    assert "has no bucket “no-such”" in sentence(answer)
+    assert "There are: none." in answer.err
+    answer = cli(*asked, "--machine", "sdd", expect=1)
+    assert "has no machine “sdd”" in sentence(answer)
+    assert "Did you mean “ssd”?" in answer.err
+
+
 def test_nothing_was_started_or_made_by_any_of_this(cli, cluster):
     before = cli("sessions", "--json").json
     cli("launch", "base", "--name", "not-made", "--hours", "99", expect=1)

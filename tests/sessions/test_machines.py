@@ -15,7 +15,7 @@ from run_qarnot import keys
 from run_qarnot.catalog.image import Ready
 from run_qarnot.engine import session as sessions
 from run_qarnot.engine.ports import free_ports
-from run_qarnot.errors import SessionError
+from run_qarnot.errors import InputError, SessionError
 from run_qarnot.files import Upload
 from run_qarnot.spec import SessionSpec
 from run_qarnot.state import ALIVE, State
@@ -231,6 +231,25 @@ def test_files_that_are_added_bring_no_older_work_back_with_them(cluster, tmp_pa
             await session.add([Upload(tmp_path / "late.txt", "late.txt")])
             wait = "until test -e late.txt; do sleep 0.1; done; cat work.txt"
             assert await on_machine(cluster, session, wait) == "newer\n"
+
+    at_a_desk(cluster, scenario)
+
+
+def test_a_file_that_the_machine_changed_is_replaced_only_when_asked(cluster, tmp_path):
+    """Its own version, saved after the inputs, would win: it said “added”, and the machine never had the new one."""
+    (tmp_path / "table.csv").write_text("mine")
+    (tmp_path / "new.csv").write_text("corrected")
+
+    async def scenario(desk):
+        async with desk.ready() as session:
+            await on_machine(cluster, session, "echo theirs > table.csv; echo other > other.csv")
+            with pytest.raises(InputError, match="The session has changed “table.csv” itself"):
+                await session.add([Upload(tmp_path / "table.csv", "table.csv")])
+            assert await on_machine(cluster, session, "cat table.csv") == "theirs\n"
+            await session.add([Upload(tmp_path / "table.csv", "table.csv")], replace=True)
+            await session.add([Upload(tmp_path / "new.csv", "new.csv")])
+            wait = "until test -e new.csv; do sleep 0.1; done; cat table.csv other.csv"
+            assert await on_machine(cluster, session, wait) == "mineother\n"
 
     at_a_desk(cluster, scenario)
 

@@ -36,6 +36,7 @@ class StartCard(Component):
     revision = traitlets.Int(0).tag(sync=True)
     resumable: Any = traitlets.List().tag(sync=True)
     own_buckets: Any = traitlets.List().tag(sync=True)  # of the account, and of no session
+    machines: Any = traitlets.List().tag(sync=True)  # that the account has
     schedulings: Any = traitlets.List(["", *SCHEDULING]).tag(sync=True)
     most_hours = traitlets.Float(24).tag(sync=True)
     image_title = traitlets.Unicode("").tag(sync=True)
@@ -50,9 +51,12 @@ class StartCard(Component):
         start: Callable[[], Coroutine[Any, Any, None]],
         changed: Callable[[], None],
         share: Callable[[str], Shared],
+        offer: Callable[[], Coroutine[Any, Any, None]],
     ) -> None:
+        self.looked = False  # at More options
         self._set_form = set_form
         self._start = start
+        self._offer = offer
         super().__init__("start", tasks, share=Share(tasks, share), files=Files(tasks, uploads, changed))
 
     def respeak(self) -> None:
@@ -64,6 +68,12 @@ class StartCard(Component):
     def vue_form(self, fields: Fields) -> None:
         """What is typed, as it is typed."""
         self._take(fields)
+
+    @event
+    async def vue_look(self, _fields: Fields) -> None:
+        """More options are open: what there is to choose from is asked for now, and not before."""
+        self.looked = True
+        await self._offer()
 
     @event
     async def vue_start(self, fields: Fields) -> None:
