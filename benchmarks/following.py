@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import os
 import re
+import socket
 import statistics
 import subprocess
 import sys
@@ -36,7 +37,7 @@ from run_qarnot.spec import SessionSpec  # noqa: E402
 from run_qarnot.state import State  # noqa: E402
 
 POLLER_SECONDS = 5.0
-MANY, RUNNING = 50, 5
+MANY = 50
 MANY_SECONDS = 30.0
 
 
@@ -123,32 +124,50 @@ async def follow_one(cluster: Settings, counted: Requests) -> dict[str, float]:
 
 
 async def follow_many(cluster: Settings, counted: Requests) -> dict[str, float]:
-    """Follow many sessions of which nothing is heard."""
+    """Follow many sessions, each with a page behind a tunnel of its own, of which nothing is heard."""
+    allow_many(cluster)
     account = await open_account(cluster)
-    image = account.catalog.get("base").model_copy(
-        update={"id": "sleeper", "app": "ssh", "profile": ("docker-network-ssh",), "command": "sleep 1000"}
-    )
-    account.catalog.images["sleeper"] = image
-    for _ in range(RUNNING):
+    sessions, work = [], []
+    for number, port in enumerate(unused_ports(MANY)):
+        image = account.catalog.get("base").model_copy(
+            update={"id": f"page-{number}", "app": "web", "port": port, "profile": ("docker-network-ssh",)}
+            | {"repo": "library/python", "command": f"python3 -m http.server --bind 127.0.0.1 {port}"}
+        )
+        account.catalog.images[image.id] = image
         session = await account.start(SessionSpec(image, make_name(), 1), [])
-        following = asyncio.create_task(session.follow())
+        sessions.append(session)
+        work.append(asyncio.create_task(session.follow()))
         await session.until(lambda view: view.state is State.READY)
-        following.cancel()
-    sessions = [
-        session for _ in range(MANY // RUNNING) for session in await account.sessions() if not session.view.is_over
-    ]
-    work = [asyncio.create_task(session.follow()) for session in sessions]
-    await asyncio.gather(*(session.until(lambda view: view.state is State.READY) for session in sessions))
+    tunnels = sum(session.app_address() is not None for session in sessions)
+    assert tunnels == MANY, f"{tunnels} of {MANY} tunnels are open"
     await asyncio.sleep(15)  # until all have fallen into step
     meter = Meter(counted)
     await asyncio.sleep(MANY_SECONDS)
     cost = meter.read()
-    for task in work:
-        task.cancel()
-    await asyncio.gather(*work, return_exceptions=True)
-    await asyncio.gather(*(session.stop(save=False) for session in sessions[:RUNNING]))
+    await asyncio.gather(*(session.stop(save=False) for session in sessions))
+    await asyncio.gather(*work)
     await account.close()
     return {"sessions": len(sessions), **cost}
+
+
+def allow_many(cluster: Settings) -> None:
+    """Raise the account's quotas: ten tasks at once are what Qarnot allows at first."""
+    for kind in ("tasks", "running_tasks", "jobs", "instances", "buckets"):
+        answer = requests.post(
+            f"{cluster.cluster_url}/_control/set_quota",
+            json={"kind": kind, "value": 1000},
+            headers={"Authorization": cluster.token or ""},
+            timeout=10,
+        )
+        answer.raise_for_status()
+
+
+def unused_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
 
 
 def poll_as_before(cluster: Settings, counted: Requests) -> dict[str, float]:
