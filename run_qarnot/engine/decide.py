@@ -36,6 +36,23 @@ class Steps:
     wait: float = 1.0
 
 
+def first_view(facts: TaskFacts, app_title: str) -> SessionView:
+    """Return the view of a session of which only the task is known, before `observe` looks at how it is."""
+    return SessionView(
+        id=facts.id,
+        name=facts.name,
+        image=facts.label(Label.IMAGE),
+        app=facts.label(Label.APP),
+        app_title=app_title,
+        state=State.UNKNOWN,
+        attempt=0,
+        created=facts.created,
+        ends=times.from_text(facts.label(Label.ENDS)),
+        inputs=facts.resources[-1] if facts.resources else None,
+        results=facts.results,
+    )
+
+
 def observe(view: SessionView, facts: TaskFacts, now: datetime) -> SessionView:
     """Return the view after a look at the task. What is seen too late changes nothing (`state.Moment`)."""
     attempt = max(facts.attempt, view.attempt)

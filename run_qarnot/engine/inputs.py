@@ -1,12 +1,15 @@
-"""What is added to a session by a browser itself: its input bucket, written without a byte passing here."""
+"""What is added to a session: its input bucket, written from here, or by a browser without a byte passing here."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from run_qarnot.cloud.direct import DirectUpload
 from run_qarnot.cloud.storage import Storage
+from run_qarnot.engine.preparation import upload
+from run_qarnot.files import Upload
 
 __all__ = ["DirectUpload", "Inputs"]
 
@@ -18,6 +21,20 @@ class Inputs:
     storage: Storage
     bucket: str
     is_own: bool  # made for this session; another one's rules are none of our business
+
+    async def add(
+        self,
+        uploads: Sequence[Upload],
+        direct: Sequence[DirectUpload],
+        tell: Callable[[str], None],
+        *,
+        replace: bool,
+    ) -> set[str]:
+        """Upload files of this computer, and complete those that a browser has sent; return the names of all."""
+        await upload(self.storage, self.bucket, uploads, tell, replace=replace)
+        if direct:
+            await asyncio.to_thread(self.storage.complete, self.bucket, direct, replace=replace)
+        return {each.key for each in uploads} | {each.key for each in direct}
 
     async def begin(self, key: str, size: int, origin: str) -> DirectUpload:
         """Begin the upload of a file, or go on with one that was broken off.

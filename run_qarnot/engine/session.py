@@ -15,12 +15,13 @@ from run_qarnot.catalog.hooks import Panel
 from run_qarnot.cloud.direct import DirectUpload
 from run_qarnot.cloud.facts import TaskFacts
 from run_qarnot.engine import output
-from run_qarnot.engine.decide import Steps, decide, observe
+from run_qarnot.engine.cost import cost_so_far
+from run_qarnot.engine.decide import Steps, decide, first_view, observe
 from run_qarnot.engine.inputs import Inputs
 from run_qarnot.engine.leftovers import deletable_buckets
 from run_qarnot.engine.news import News
 from run_qarnot.engine.patience import patiently, pauses
-from run_qarnot.engine.preparation import Preparation, upload
+from run_qarnot.engine.preparation import Preparation
 from run_qarnot.engine.results import Results
 from run_qarnot.engine.saves import Saves
 from run_qarnot.engine.snapshot import take_snapshot
@@ -40,7 +41,6 @@ __all__ = ["Session", "StoredFile", "Upload"]
 
 _PROBE_SECONDS = 0.3
 _ABORT_AGAIN_SECONDS = 10.0  # a task that was still queued may have refused the first time
-_LEAST_MEASURED_HOURS = 1 / 60  # of less, the cost of an hour would be a guess
 _RUNNING = frozenset({State.STARTING, State.READY})
 _LONG_SECONDS = 180.0  # to start an app; JupyterLab needs some, with packages to restore a minute
 _TRYING_AGAIN = "Trying again; the session goes on."
@@ -96,20 +96,9 @@ class Session:
         """Make a session from what the cluster knows of it: nothing else is needed."""
         image = account.catalog.images.get(facts.label(Label.IMAGE))
         app = image.effective_app if image else account.catalog.apps.get(facts.label(Label.APP), BUILTIN["ssh"])
-        view = SessionView(
-            id=facts.id,
-            name=facts.name,
-            image=facts.label(Label.IMAGE),
-            app=facts.label(Label.APP),
-            app_title=app.title,
-            state=State.UNKNOWN,
-            attempt=0,
-            created=facts.created,
-            ends=times.from_text(facts.label(Label.ENDS)),
-            inputs=facts.resources[-1] if facts.resources else None,
-            results=facts.results,
+        session = cls(
+            account, token, first_view(facts, app.title), facts.launch_id, image.ssh_user if image else "root", app
         )
-        session = cls(account, token, view, facts.launch_id, image.ssh_user if image else "root", app)
         session._saves = Saves(account, round(image.snapshot_minutes * 60) if image else 0)
         session._observe(facts)
         return session
@@ -216,22 +205,15 @@ class Session:
 
     async def detail(self) -> SessionView:
         """Add what is asked seldom: cost, carbon, the time of the last save."""
-        if self.view.id:
-            await self._learn_cost()
+        if self.facts is not None:
+            self._news.learn(**await cost_so_far(self._account, self.facts))
             saved = max((file.modified for file in await self.results.files()), default=None)
             if self.view.state is State.ENDED and self.view.ended is not None:
                 saved = self.view.ended  # results are uploaded at the end, a cancelled session's too
             self._news.learn(saved=saved or self.view.saved)
-            if self.facts is not None and self.view.state is State.FAILED:
+            if self.view.state is State.FAILED:
                 self._news.change(error=(await output.with_reason(self._account, self.facts)).error or self.view.error)
         return self.view
-
-    async def _learn_cost(self) -> None:
-        cost = await self._account.call(self._cloud.cost, self.view.id)
-        carbon = await self._account.call(self._cloud.carbon, self.view.id)
-        hours = self.facts.executed / 3600 if self.facts is not None else 0.0
-        per_hour = cost / hours if cost is not None and hours >= _LEAST_MEASURED_HOURS else None
-        self._news.learn(cost=cost, cost_per_hour=per_hour, carbon=carbon, asked=self._account.now())
 
     # — acting —
 
@@ -300,17 +282,15 @@ class Session:
                 it was saved; then the new ones are in the bucket, not on the machine. Asking again sends nothing twice.
             SessionError: it is over, or could not be saved; then the files are in the bucket, not on the machine.
         """
-        if self.view.is_over or self.view.inputs is None or self.facts is None:
+        inputs, facts = self.inputs, self.facts
+        if inputs is None or facts is None:
             raise SessionError("too-late", name=self.view.name)
         with self._news.doing("Uploading…") as tell:
-            await upload(self._cloud.storage, self.view.inputs, uploads, tell, replace=replace)
-            if direct:
-                await asyncio.to_thread(self._cloud.storage.complete, self.view.inputs, direct, replace=replace)
+            added = await inputs.add(uploads, direct, tell, replace=replace)
         if self.view.state in _RUNNING:
             await self.save()
-            added = {upload.key for upload in uploads} | {upload.key for upload in direct}
-            await asyncio.to_thread(self.results.give_way, self.view.inputs, added, replace=replace)
-            await self._account.call(self._cloud.refresh_resources, self.facts)
+            await asyncio.to_thread(self.results.give_way, inputs.bucket, added, replace=replace)
+            await self._account.call(self._cloud.refresh_resources, facts)
         else:  # a machine that is being loaded may have looked into the bucket already
             self._refresh_when_running = True
 

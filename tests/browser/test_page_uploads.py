@@ -94,19 +94,19 @@ def test_speed_and_time_left_are_shown_and_a_file_can_be_cancelled(form: Page, h
 def test_a_file_that_cannot_be_read_for_a_while_is_tried_again_and_keeps_what_arrived(
     form: Page, tmp_path: Path
 ) -> None:
-    file, away = large_file(tmp_path / "large.bin", 600 * MB), tmp_path / "away"
+    file, away = large_file(tmp_path / "large.bin", 240 * MB), tmp_path / "away"
     form.get_by_test_id("upload").set_input_files(file)
     broken = row(form, "large.bin")
     expect(broken).to_contain_text("/s")
     file.rename(away)
     expect(broken).to_contain_text("The browser cannot read it any more")
     expect(form.get_by_test_id("blockers")).to_contain_text("Try “large.bin” again")
-    assert PART_BYTES < form.evaluate("sent") < 600 * MB
+    assert PART_BYTES < form.evaluate("sent") < 240 * MB
     away.rename(file)
     broken.get_by_role("button", name="Try again large.bin").click()
-    expect(broken).to_contain_text("600 MB · is here", timeout=60_000)
+    expect(broken).to_contain_text("240 MB · is here", timeout=60_000)
     expect(form.get_by_test_id("start")).to_be_enabled()
-    assert form.evaluate("sent") < 600 * MB + IN_FLIGHT
+    assert form.evaluate("sent") < 240 * MB + IN_FLIGHT
 
 
 def _size(path: Path) -> int:

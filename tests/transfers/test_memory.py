@@ -1,4 +1,4 @@
-"""Any file size, the same memory: a program of its own moves 300 MB, and the kernel says how much it ever needed."""
+"""Any file size, the same memory: a program of its own moves 160 MB, and the kernel says how much it ever needed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 
 from support.command import clean_environment
 
-SIZE = 300_000_000
+SIZE = 160_000_000
 MOST_BYTES = 64 << 20
 
 BEGINNING = """
@@ -38,7 +38,7 @@ MOVES = {
 }
 
 
-def test_moving_300_mb_needs_little_memory(cluster, direct, bucket, make_file):
+def test_moving_160_mb_needs_little_memory(cluster, direct, bucket, make_file):
     path = make_file(SIZE)
     environment = clean_environment(QARNOT_CLUSTER_URL=cluster.cluster_url, QARNOT_CLIENT_TOKEN=cluster.token)
     for name, move in MOVES.items():
