@@ -23,11 +23,22 @@ _FETCH_SECONDS = 1.0
 _LOG_FILE = "logs/qarnot.log"  # where the original images write their link (§3.5)
 
 _PREFIX = re.compile(r"^\d+> ?", re.MULTILINE)  # the aggregate stream names the instance on each line (§2.5)
+_TERMINAL = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, movements of the cursor
+    r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # titles of windows
+    r"|\x1b[@-Z\\^_]"
+    r"|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
+)
 
 
 def plain(text: str) -> str:
     """Return the output without the instance prefixes."""
     return _PREFIX.sub("", text)
+
+
+def as_shown(line: str) -> str:
+    """Return a line as a terminal leaves it: of a progress bar the last state, and no codes for colours."""
+    return _TERMINAL.sub("", plain(line.rstrip("\r").rpartition("\r")[2]))
 
 
 def new_text(before: str, now: str) -> str:
@@ -42,7 +53,7 @@ def new_text(before: str, now: str) -> str:
 def complete_lines(text: str) -> tuple[list[str], str]:
     """Split into complete lines and the unfinished rest, which a later look will complete."""
     *lines, rest = text.split("\n")
-    return [line.rstrip("\r") for line in lines], rest
+    return [as_shown(line) for line in lines], rest
 
 
 def find_link(pattern: str, text: str) -> re.Match[str] | None:

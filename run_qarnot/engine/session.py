@@ -311,7 +311,8 @@ class Session:
 
     async def logs(self) -> str:
         """Return what the container printed so far."""
-        return output.plain(await self._account.call(self._cloud.output, self.view.id))
+        text = output.plain(await self._account.call(self._cloud.output, self.view.id))
+        return "\n".join(map(output.as_shown, text.split("\n")))
 
     @property
     def results(self) -> Results:

@@ -2,6 +2,7 @@
 
 import asyncio
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,10 +27,24 @@ def test_after_rotation_only_what_is_new_is_told():
     assert output.new_text("".join(lines[:60]), "".join(lines[30:70])) == "".join(lines[60:70])
 
 
-@given(
-    st.lists(st.text(st.characters(exclude_characters="\n\r")), max_size=8),
-    st.text(st.characters(exclude_characters="\n\r")),
+PRINTED = st.text(st.characters(exclude_categories=["Cc", "Cs", "Nd"]))
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("\x1b[31mred\x1b[0m and \x1b[1;38;5;12mblue\x1b[m", "red and blue"),
+        ("10 %\r0> 50 %\r0> 100 %\r", "100 %"),
+        ("\x1b]0;a window's title\x07after", "after"),
+        ("bell\x07 tab\t", "bell tab\t"),
+        ("[31m is text", "[31m is text"),
+    ],
 )
+def test_a_line_is_shown_as_a_terminal_leaves_it(line, shown):
+    assert output.as_shown(line) == shown
+
+
+@given(st.lists(PRINTED, max_size=8), PRINTED)
 def test_an_unfinished_line_waits_for_its_rest(lines, rest):
     text = "".join(f"{line}\n" for line in lines) + rest
     assert output.complete_lines(text) == (lines, rest)

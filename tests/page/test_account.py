@@ -95,7 +95,9 @@ def test_with_the_operators_token_no_card_is_made_before_the_browser_shows_the_p
     async def scene(page: Page) -> None:
         page.arrive("")
         control, route = cluster.control, "/tasks/paginate"
-        await until(lambda: any(call.status for call in control.calls if call.route == route), "the sessions to be listed")
+        await until(
+            lambda: any(call.status for call in control.calls if call.route == route), "the sessions to be listed"
+        )
         assert page.account is not None
         for _ in range(2):  # by then the sessions are known
             await page.account.profiles()
