@@ -106,7 +106,7 @@ class Visit:
             tab.open(self._server.address())
             tab.click(_part("add"))
             tab.wait_for(_part("add-upload"))
-            kernel = max(_kernels(self._server), key=lambda process: process.create_time())
+            kernel = max(servers.kernels(self._server), key=lambda process: process.create_time())
             with weighing(kernel, *_tabs(self._browser)) as most:
                 started = time.perf_counter()
                 tab.choose(_part("add-upload"), self._file)
@@ -140,10 +140,6 @@ def weighing(*processes: psutil.Process) -> Iterator[list[float]]:
     finally:
         ended.set()
         watching.join()
-
-
-def _kernels(server: Server) -> list[psutil.Process]:
-    return [process for process in server.family() if "ipykernel_launcher" in " ".join(process.cmdline())]
 
 
 def _tabs(browser: Chromium) -> list[psutil.Process]:

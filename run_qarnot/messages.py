@@ -78,9 +78,10 @@ ERRORS: Mapping[str, Words] = {
     "session-ambiguous": Words("“{text}” could mean several sessions: {names}.", "Write more of the name, or the id."),
     "no-results": Words("“{name}” has no results{pattern}.", "Save it first if it is running, or check the pattern."),
     "input-changed": Words("The session has changed “{name}” itself, and keeps its version.", "Rename yours, or have it replace the session's.", "Yours waits in the session's input bucket; on the command line, `--replace` puts it in place."),
-    "input-exists": Words("There is already another file “{name}” in the bucket “{bucket}”.", "Rename yours; nothing was sent.", "`--replace` puts yours in its place."),
+    "input-exists": Words("There is already another file “{name}” in the bucket “{bucket}”.", "Rename yours, or say that it replaces the other; nothing was sent.", "`--replace` puts yours in its place."),
     "output-exists": Words("“{path}” already exists.", "Choose another place, so that nothing is overwritten."),
     # what the cluster refuses
+    "team-token-refused": Words("The cluster at {cluster} does not accept the team's token any more.", "Tell whoever runs this page: it needs a new one."),
     "token-refused": Words("The cluster at {cluster} does not accept this token.", "Copy it again from your Qarnot console; tokens can also expire or be revoked."),
     "forbidden": Words("The cluster does not allow this: {message}.", "Ask the administrator of your Qarnot account."),
     "credits": Words("The account has not enough credits: {message}.", "Add credits in your Qarnot console, then start again; nothing was started."),

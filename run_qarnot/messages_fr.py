@@ -65,9 +65,10 @@ ERRORS: Mapping[str, Words] = {
     "session-ambiguous": Words("« {text} » peut désigner plusieurs sessions : {names}.", "Écrivez-en plus, ou donnez l’identifiant."),
     "no-results": Words("« {name} » n’a pas de résultats{pattern}.", "Sauvegardez-la d’abord si elle tourne, ou vérifiez le motif."),
     "input-changed": Words("La session a elle-même modifié « {name} », et garde sa version.", "Renommez le vôtre, ou faites-lui remplacer celui de la session.", "Le vôtre attend dans le bucket d’entrée de la session ; en ligne de commande, `--replace` le met à sa place."),
-    "input-exists": Words("Il y a déjà un autre fichier « {name} » dans le bucket « {bucket} ».", "Renommez le vôtre ; rien n’a été envoyé.", "`--replace` met le vôtre à sa place."),
+    "input-exists": Words("Il y a déjà un autre fichier « {name} » dans le bucket « {bucket} ».", "Renommez le vôtre, ou dites qu’il remplace l’autre ; rien n’a été envoyé.", "`--replace` met le vôtre à sa place."),
     "output-exists": Words("« {path} » existe déjà.", "Choisissez un autre endroit, pour que rien ne soit écrasé."),
     # ce que le cluster refuse
+    "team-token-refused": Words("Le cluster {cluster} n’accepte plus le jeton de l’équipe.", "Dites-le à qui tient cette page : il lui en faut un nouveau."),
     "token-refused": Words("Le cluster {cluster} n’accepte pas ce jeton.", "Copiez-le à nouveau depuis votre console Qarnot ; un jeton peut aussi expirer ou être révoqué."),
     "forbidden": Words("Le cluster ne le permet pas : {message}.", "Demandez à l’administrateur de votre compte Qarnot."),
     "credits": Words("Le compte n’a pas assez de crédits : {message}.", "Ajoutez des crédits dans votre console Qarnot, puis recommencez ; rien n’a démarré."),

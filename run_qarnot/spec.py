@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
-from run_qarnot.catalog.image import Image
+from run_qarnot.catalog.image import Image, Option
 from run_qarnot.errors import InputError, RunQarnotError
 from run_qarnot.keys import check_public_keys
 from run_qarnot.names import check_name, which
@@ -58,17 +59,14 @@ class SessionSpec:
 
     def blockers(self) -> Iterator[RunQarnotError]:
         """Yield each reason why this cannot be started."""
-        checks = (
+        checks: tuple[Callable[[], object], ...] = (
             lambda: check_name(self.name),
             lambda: check_hours(self.hours, self.image),
             lambda: check_public_keys(self.user_key, self.image.ssh_keys) if self.user_key else None,
-            lambda: option_constants(self.image, self.options),
+            lambda: check_names(self.image, self.options),
+            *(partial(option.check, name, value) for name, option, value in _given(self.image, self.options)),
         )
-        for check in checks:
-            try:
-                check()
-            except RunQarnotError as error:
-                yield error
+        yield from faults(checks)
 
 
 def parse_hours(text: str, image: Image) -> float:
@@ -87,22 +85,36 @@ def parse_hours(text: str, image: Image) -> float:
     return hours
 
 
+def faults(checks: Iterable[Callable[[], object]]) -> Iterator[RunQarnotError]:
+    """Yield the error of each check that has one."""
+    for check in checks:
+        try:
+            check()
+        except RunQarnotError as error:
+            yield error
+
+
 def parse_size(cores: str, memory: str) -> dict[str, int]:
     """Read how large the machine must be at least: whole cores, and GB of memory. What is empty does not matter.
 
     Raises:
         InputError: one of them is no number of that.
     """
-    wanted = {}
-    for text, name, field_name, unit in (
-        (cores, "minimum_cores", "cores", 1),
-        (memory, "minimum_ram_mb", "memory", 1000),
-    ):
-        if text.strip():
-            if not re.fullmatch(r"[1-9]\d{0,4}", text.strip()):
-                raise InputError("machine-size", field=field_name, value=text.strip()[:20])
-            wanted[name] = int(text) * unit
-    return wanted
+    wanted = {"minimum_cores": parse_count(cores, "cores"), "minimum_ram_mb": parse_count(memory, "memory") * 1000}
+    return {name: count for name, count in wanted.items() if count}
+
+
+def parse_count(text: str, field: str) -> int:
+    """Read a whole number of cores or GB; 0 if it is empty.
+
+    Raises:
+        InputError: it is none.
+    """
+    if not text.strip():
+        return 0
+    if not re.fullmatch(r"[1-9][0-9]{0,4}", text.strip()):
+        raise InputError("machine-size", field=field, value=text.strip()[:20])
+    return int(text)
 
 
 def check_hours(hours: float, image: Image) -> float:
@@ -123,15 +135,15 @@ def check_names(image: Image, names: Iterable[str]) -> None:
 def option_constants(image: Image, values: Mapping[str, object]) -> dict[str, str]:
     """Return the task constants that the image's options set, defaults included."""
     check_names(image, values)
-    constants = {}
+    texts = [(option.constant, option.check(name, value)) for name, option, value in _given(image, values)]
+    return {constant: text for constant, text in texts if constant is not None}
+
+
+def _given(image: Image, values: Mapping[str, object]) -> Iterator[tuple[str, Option, object]]:
+    """The options that have a value, entered or by default."""
     for name, option in image.options.items():
-        value = values.get(name, option.default)
-        if value is None:
-            continue
-        text = option.check(name, value)
-        if option.constant is not None:
-            constants[option.constant] = text
-    return constants
+        if (value := values.get(name, option.default)) is not None:
+            yield name, option, value
 
 
 def parse_settings(pairs: list[str]) -> dict[str, str]:

@@ -21,9 +21,10 @@ from ipyvuetify.Themes import theme
 from run_qarnot import language
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.image import Image
-from run_qarnot.errors import RunQarnotError
+from run_qarnot.errors import RefusedError, RunQarnotError
 from run_qarnot.files import Upload
 from run_qarnot.hooks.manager import find_plugins
+from run_qarnot.keys import KeyPolicy
 from run_qarnot.links import Filling, binder_base, make_badge, make_link, read_link
 from run_qarnot.names import make_name
 from run_qarnot.page import guard
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from run_qarnot.engine.account import Account
     from run_qarnot.page.components.session import SessionCard
 
+_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 Opener = Callable[[Settings, str, Catalog], Awaitable["Account"]]
 
 
@@ -187,7 +189,7 @@ class Page:
         try:
             token, card.trimmed = clean_token(text or self.settings.token or "")
             protect(token)
-            self.account = await self._opener(self.settings, token, self.catalog)
+            self.account = await self._open(token)
             await self._show_account(self.account)
             card.state = "known"
         finally:
@@ -199,6 +201,14 @@ class Page:
             self.show_blockers()
             self.show_problems()
         await self._restore_sessions()
+
+    async def _open(self, token: str) -> Account:
+        try:
+            return await self._opener(self.settings, token, self.catalog)
+        except RefusedError as error:
+            if error.code == "token-refused" and self.account_card.preset:  # visitors cannot mend it
+                raise RefusedError("team-token-refused", cluster=error.facts["cluster"]) from error
+            raise
 
     def forget(self) -> None:
         """Forget everything of this account: token, sessions, files, what was typed."""
@@ -232,6 +242,7 @@ class Page:
             "most": summary.max_running,
             "credits": None if summary.credits is None else f"{summary.credits:.2f}",
             "cluster": summary.cluster,
+            "here": summary.cluster in _THIS_MACHINE,
         }
 
     async def _restore_sessions(self) -> None:
@@ -280,7 +291,10 @@ class Page:
             self.show_blockers()
 
     def set_form(self, values: dict[str, str]) -> None:
-        self.form = self.form.with_texts(values)
+        form = self.form.with_texts(values)
+        if form != self.form:
+            self.start_card.problem = None  # it may be just what was put right
+        self.form = form
         self.show_blockers()
 
     def show_blockers(self) -> None:
@@ -289,12 +303,14 @@ class Page:
         card = self.account_card
         blockers = self.form.blockers(self.catalog, account=card.state, preset=card.preset, uploads=self.uploads)
         self.start_card.blockers = [{"text": blocker.text, "field": blocker.field} for blocker in blockers]
+        self.environment_card.reasons = {blocker.field: blocker.text for blocker in blockers}
 
     def _show_image(self) -> None:
         image, card = self.catalog.images[self.form.image], self.environment_card
         card.choose(image)
         card.options = [option_row(name, option, self.form.options.get(name)) for name, option in image.options.items()]
         self.start_card.image_title, self.start_card.most_hours = image.name, image.max_hours
+        self.start_card.one_key = image.ssh_keys is KeyPolicy.ONE
 
     def _show_draft(self, only: Sequence[str] = FORM_FIELDS) -> None:
         self.start_card.show_draft(self.form.texts(), only)

@@ -47,6 +47,7 @@ def image_row(image: Image) -> Row:
         "id": image.id,
         "title": image.name,
         "summary": image.summary,
+        "description": image.description,
         "icon": image.icon,
         "by": image.source,
         "docs": safe_url(image.docs_url),
@@ -109,18 +110,20 @@ def file_row(incoming: Incoming) -> Row:
     }
 
 
-def resume_rows(views: Iterable[SessionView], sizes: Mapping[str, int]) -> list[Row]:
+def resume_rows(views: Iterable[SessionView], titles: Mapping[str, str], sizes: Mapping[str, int]) -> list[Row]:
     """Sessions that one can continue from, with what one remembers them by.
 
     Arguments:
+        titles: of the images.
         sizes: bytes by bucket, as far as they are known.
     """
     return [
         {
             "value": view.id or view.name,
             "name": view.name,
-            "image": view.image,
+            "image": titles.get(view.image, view.image),
             "created": _iso(view.created),
+            "running": not view.is_over,
             "size": sizes.get(view.results),
         }
         for view in views

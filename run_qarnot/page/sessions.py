@@ -74,6 +74,7 @@ class Sessions:
                 self._others.append(session)
                 continue
             self._cards.append(self._make_card(session))
+        self._cards.sort(key=lambda card: card.session.view.is_over)  # what runs is what one looks for
         self._show()
         for card in self._cards:
             card.follow()
@@ -103,7 +104,8 @@ class Sessions:
 
     def resumable(self) -> list[Row]:
         """What one can continue from."""
-        return resume_rows(self._views(), self.sizes)
+        titles = {image.id: image.name for image in self._catalog}
+        return resume_rows(self._views(), titles, self.sizes)
 
     def unmeasured(self) -> list[str]:
         """Return the buckets of which `sizes` does not say how large they are."""
@@ -139,7 +141,7 @@ class Sessions:
 
         image = self._catalog.images.get(session.view.image)
         title = image.name if image is not None else session.view.image
-        usual = self.usual.get(session.view.image, 0.0)
+        usual = self.usual.get(session.view.image)
         return SessionCard(self._tasks, session, title, self._downloads, self._around, usual)
 
     def _remove(self, card: SessionCard) -> None:

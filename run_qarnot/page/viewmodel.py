@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import NamedTuple
 
 from run_qarnot.catalog import Catalog
@@ -18,7 +19,7 @@ from run_qarnot.links import Filling
 from run_qarnot.names import make_name
 from run_qarnot.page import words
 from run_qarnot.page.uploads import Arrival, Incoming
-from run_qarnot.spec import SCHEDULING, SessionSpec, parse_hours, parse_size
+from run_qarnot.spec import SCHEDULING, SessionSpec, faults, parse_count, parse_hours, parse_size
 
 FORM_FIELDS = ("name", "hours", "resume", "key", "buckets", "scheduling", "cores", "memory", "machine")
 OptionValue = str | bool | float | list[str]
@@ -135,10 +136,8 @@ class Form:
             hours = parse_hours(self.hours, image)
         except InputError as error:
             yield _as_blocker(error)
-        try:
-            parse_size(self.cores, self.memory)
-        except InputError as error:
-            yield _as_blocker(error)
+        sizes = (partial(parse_count, self.cores, "cores"), partial(parse_count, self.memory, "memory"))
+        yield from map(_as_blocker, faults(sizes))
         key, resume = self.key.strip() or None, self.resume or None
         spec = SessionSpec(image, self.name.strip(), hours, key, resume, self.given_options())
         yield from map(_as_blocker, spec.blockers())

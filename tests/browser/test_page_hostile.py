@@ -6,14 +6,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from qarnot.connection import Connection
 from support import servers
 from support.attack import assert_guarded
 from support.command import CommandLine
-from support.servers import Server
+from support.servers import Server, kernels
 from support.traffic import Traffic
 from support.waiting import wait_until
 from support.wire import Wire
@@ -84,10 +83,6 @@ def assert_harmless(page: Page) -> None:
     assert page.evaluate("window.hacked") is None
     assert page.locator("img[src=x], [onerror], [onload], a[href^='javascript:' i]").count() == 0
     assert "1337" not in page.inner_text("body"), "text was taken for a template"
-
-
-def kernels(server: Server) -> list[psutil.Process]:
-    return [process for process in server.family() if "ipykernel_launcher" in " ".join(process.cmdline())]
 
 
 def test_hostile_text_is_shown_as_text_in_each_place(

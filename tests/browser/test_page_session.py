@@ -152,6 +152,39 @@ def test_more_hours_are_a_new_session_that_goes_on_with_the_files(page: Page, da
     end(newer)
 
 
+def test_while_it_is_being_stopped_the_browser_asks_before_it_leaves(
+    page: Page, dashboard: Server, cluster: LocalCluster
+) -> None:
+    card = start(page, dashboard, "command&opt-command=sleep 600", "closing")
+    expect(card.get_by_test_id("state")).to_contain_text("Ready")
+    expect(card.get_by_test_id("may-close")).to_contain_text("You can close this page")
+    cluster.control.hold("snapshot")
+    card.get_by_test_id("stop").click()
+    card.get_by_test_id("stop-confirm").click()
+    expect(card.get_by_test_id("may-close")).to_contain_text("Keep this page open until it has stopped")
+    expect(card, "it does not any more").not_to_contain_text("Stops by itself")
+    with page.expect_event("dialog") as asked:
+        page.close(run_before_unload=True)
+    assert asked.value.type == "beforeunload"
+    asked.value.dismiss()
+    cluster.control.release("snapshot")
+    expect(card.get_by_test_id("state"), "she stayed, and so did the kernel").to_contain_text("Ended")
+
+
+def test_who_leaves_all_the_same_leaves_no_kernel(page: Page, dashboard: Server, cluster: LocalCluster) -> None:
+    card = start(page, dashboard, "command&opt-command=sleep 600", "left")
+    expect(card.get_by_test_id("state")).to_contain_text("Ready")
+    cluster.control.hold("snapshot")
+    card.get_by_test_id("stop").click()
+    card.get_by_test_id("stop-confirm").click()
+    expect(card.get_by_test_id("may-close")).to_contain_text("Keep this page open until it has stopped")
+    before = servers.kernels(dashboard)
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.goto("about:blank")
+    wait_until(lambda: len(servers.kernels(dashboard)) == len(before) - 1, "its kernel to end")
+    cluster.control.reset()
+
+
 def test_a_question_gives_the_focus_back_to_what_asked_it(page: Page, dashboard: Server) -> None:
     card = start(page, dashboard, "command&opt-command=sleep 600", "asked")
     expect(card.get_by_test_id("state")).to_contain_text("Ready")
@@ -173,6 +206,10 @@ def test_a_question_gives_the_focus_back_to_what_asked_it(page: Page, dashboard:
     expect(card.get_by_test_id("delete-keep")).to_be_focused()
     card.get_by_test_id("delete-keep").press("Enter")
     expect(card.get_by_test_id("delete")).to_be_focused()
+    page.keyboard.press("Enter")
+    card.get_by_test_id("delete-confirm").press("Enter")
+    expect(card).to_have_count(0)
+    assert page.evaluate("document.activeElement.matches('.rq-session, [data-testid=sessions]')"), "not at the top"
 
 
 def test_of_much_output_the_end_is_shown(page: Page, dashboard: Server) -> None:

@@ -51,6 +51,16 @@ def test_a_bad_one_gets_a_sentence(cluster: LocalCluster, token: str) -> None:
     play(scene, settings_of(cluster))
 
 
+def test_visitors_are_not_asked_to_mend_the_teams_token(cluster: LocalCluster) -> None:
+    async def scene(page: Page) -> None:
+        page.arrive("")
+        await until(lambda: page.account_card.problem, "the sentence")
+        assert "the team's token" in page.account_card.problem["what"]
+        assert "whoever runs this page" in page.account_card.problem["todo"]
+
+    play(scene, settings_of(cluster, "an-old-token"))
+
+
 @pytest.mark.parametrize("data", [None, {}, {"token": 3}, {"token": ["x"]}, {"token": "x" * 5000}])
 def test_hostile_messages_are_dropped(data: object) -> None:
     async def scene(page: Page) -> None:

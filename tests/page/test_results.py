@@ -148,13 +148,13 @@ def test_what_could_not_be_sent_is_still_in_the_list(cluster: LocalCluster) -> N
         await shows(card, State.READY)
         upload(card.files, 7, "data", b"new")
         tell(card, "add", {"replace": False})
-        await until(lambda: card.problem, "the sentence")
-        assert "data" in card.problem["what"]
+        await until(lambda: card.files.problem, "the sentence")
+        assert "data" in card.files.problem["what"]
         assert len(card.files.rows) == 1
         assert stored(page, f"{NAME}-in") == {"data": b"old"}
         tell(card, "add", {"replace": True})
         await until(lambda: not card.files.rows, "the file to be sent")
-        assert stored(page, f"{NAME}-in") == {"data": b"new"}
+        assert (stored(page, f"{NAME}-in"), card.added, card.files.problem) == ({"data": b"new"}, 1, None)
 
     play_with_account(scene, cluster)
 

@@ -44,13 +44,14 @@ def test_they_are_found_again_and_the_living_are_followed(tmp_path: Path) -> Non
         await shows(await start(page, "true", name="old"), State.ENDED)
 
     async def scene(page: Page) -> None:
-        await shows(await start(page, "true", name="b"), State.ENDED)
         await shows(await start(page, "sleep 60", name="a"), State.READY)
+        await shows(await start(page, "exit 3", name="b"), State.FAILED)
         tell(page.account_card, "change")
         await until(lambda: not at_work(Session.follow), "nobody to look any more")
         await sign_in(page, token)
         a, b = page.shell.sessions
-        assert [card.view["name"] for card in (a, b)] == ["a", "b"]
+        assert [card.view["name"] for card in (a, b)] == ["a", "b"], "what runs comes first"
+        assert "start again" in b.problem["todo"], "what to do is said, also by a page that did not see it fail"
         assert [card.folded for card in (a, b)] == [False, True]
         await until(lambda: at_work(Session.follow) == [a.session], "it, and it alone, to be followed")
         await shows(a, State.READY)
@@ -167,8 +168,8 @@ def test_a_save_that_is_never_done_keeps_no_machine(cluster: LocalCluster) -> No
         card = await start(page, "echo abc > a.txt; sleep 60")
         await shows(card, State.READY)
         control.hold("snapshot")
-        for number, (wish, data) in enumerate((("save", {}), ("stop", {"save": True})), start=1):
-            tell(card, wish, data)
+        for number, (wish, data) in enumerate((("save", {}), ("save_and_stop", {"save": True})), start=1):
+            tell(card, wish.rpartition("_")[2], data)
             await until(lambda n=number: control.count("POST", "/tasks/*/snapshot") == n, "what will never be done")
             assert card.busy == wish
         tell(card, "stop", {"save": False})
@@ -210,7 +211,7 @@ def test_output_is_fetched_only_while_it_is_unfolded(cluster: LocalCluster) -> N
         assert fetched() == 0
         tell(card, "log", {"open": True})
         tell(card, "log", {"open": True})
-        await until(lambda: fetched() > 1, "it to be fetched again and again")
+        await until(lambda: fetched() > 1 and "hello" in lines(calls), "it to be fetched again and again")
         assert len(at_work(Follower._follow)) == 1
         assert lines(calls).count("hello") == 1
         tell(card, "log", {"open": False})

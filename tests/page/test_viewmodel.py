@@ -59,6 +59,17 @@ def test_each_thing_that_is_missing_or_wrong_is_a_reason() -> None:
     assert reasons(FORM, "known", incoming(Arrival.HERE)) == []
 
 
+def test_all_reasons_are_told_at_once() -> None:
+    options = {"first": {"type": "int", "max": 3}, "second": {"type": "int", "min": 1}}
+    (image,) = read_entries({"x": {"repo": "a/b", "options": options}}, "t.toml").images
+    form = Form(name="Bad Name").with_image(image).with_option("first", "9").with_option("second", "0")
+    form = form.with_texts({**form.texts(), "hours": "99", "cores": "many", "memory": "-1"})
+    blockers = form.blockers(Catalog({image.id: image}), account="asking", uploads=())
+    assert {blocker.field for blocker in blockers} == set(
+        "token name hours cores memory option-first option-second".split()
+    )
+
+
 @pytest.mark.parametrize("hours", ["", "four", "0", "-1", "25", "nan", "inf", "1e9", "4 h"])
 def test_impossible_hours_are_a_reason(hours: str) -> None:
     assert reasons(FORM.with_texts({**FORM.texts(), "hours": hours})) == ["hours"]

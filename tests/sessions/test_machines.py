@@ -243,7 +243,7 @@ def test_a_file_that_the_machine_changed_is_replaced_only_when_asked(cluster, tm
     async def scenario(desk):
         async with desk.ready() as session:
             await on_machine(cluster, session, "echo theirs > table.csv; echo other > other.csv")
-            with pytest.raises(InputError, match="The session has changed “table.csv” itself"):
+            with pytest.raises(InputError, match=r"The session has changed “table\.csv” itself"):
                 await session.add([Upload(tmp_path / "table.csv", "table.csv")])
             assert await on_machine(cluster, session, "cat table.csv") == "theirs\n"
             await session.add([Upload(tmp_path / "table.csv", "table.csv")], replace=True)

@@ -77,6 +77,16 @@ def gone(processes: list[psutil.Process]) -> bool:
     return not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes if p.is_running())
 
 
+def kernels(server: Server) -> list[psutil.Process]:
+    """The kernels of its visitors."""
+    found = []
+    for process in server.family():
+        with contextlib.suppress(psutil.Error):  # it ends just now
+            if "ipykernel_launcher" in " ".join(process.cmdline()):
+                found.append(process)
+    return found
+
+
 @contextlib.contextmanager
 def running(cli: CommandLine, *arguments: object) -> Iterator[Server]:
     """Run a server for the block; whatever happens, nothing of it stays."""

@@ -34,6 +34,8 @@ class EnvironmentCard(Component):
     chosen = traitlets.Unicode("").tag(sync=True)
     chosen_title = traitlets.Unicode("").tag(sync=True)
     options: Any = traitlets.List().tag(sync=True)
+    about: Any = traitlets.Dict().tag(sync=True)  # the chosen image's row
+    reasons: Any = traitlets.Dict().tag(sync=True)  # why the value of an option will not do, by its test id
 
     def __init__(
         self, tasks: Tasks, choose: Callable[[str], None], set_option: Callable[[str, OptionValue], None]
@@ -59,7 +61,7 @@ class EnvironmentCard(Component):
     def choose(self, image: Image) -> None:
         """Show which image is chosen: also one that would stand further down, or is hidden."""
         self._image = image
-        self.chosen, self.chosen_title = image.id, image.name
+        self.chosen, self.chosen_title, self.about = image.id, image.name, image_row(image)
         if image.id not in {row["id"] for row in self.images}:
             self.images = [image_row(image), *self.images]
 

@@ -34,12 +34,13 @@ if TYPE_CHECKING:
 
 MOST_LOG_LINES = 5000  # kept by the browser
 _LINES_AT_ONCE = 500
-_GIVE_WAY = {"save", "add", "stop"}  # to stopping
+_GIVE_WAY = {"save", "add", "save_and_stop", "stop"}  # to stopping
 _DETAILS_SECONDS = 300.0  # cost and carbon are added up by the platform now and then only
 
 
 class SessionCard(Component):
-    """`busy` is what was pressed and is not done yet: "", "add", "save", "stop", "go_on", "restart" or "delete"."""
+    """`busy` is what was pressed and is not done yet: "", "add", "save", "save_and_stop", "stop", "go_on", "restart" or
+    "delete"."""
 
     source = Path(__file__).with_suffix(".vue")
 
@@ -53,7 +54,8 @@ class SessionCard(Component):
     panels: Any = traitlets.Any().tag(sync=True, **widget_serialization)  # of plugins
     share: Any = traitlets.Any().tag(sync=True, **widget_serialization)
     can_go_on = traitlets.Bool(False).tag(sync=True)  # in a new session, for more hours
-    usual = traitlets.Float(0.0).tag(sync=True)  # seconds until a machine runs; 0 where nothing is known
+    added = traitlets.Int(0).tag(sync=True)  # files that were sent last
+    usual = traitlets.Float(allow_none=True, default_value=None).tag(sync=True)  # seconds until a machine runs
     fresh = traitlets.Bool(False).tag(sync=True)  # just started: the browser goes there
     log_lines = traitlets.Int(MOST_LOG_LINES).tag(sync=True)
 
@@ -64,7 +66,7 @@ class SessionCard(Component):
         image_title: str,
         downloads: Downloads,
         around: Around,
-        usual: float = 0.0,
+        usual: float | None = None,
     ) -> None:
         self.session = session
         self._image_title = image_title
@@ -86,6 +88,8 @@ class SessionCard(Component):
         super().__init__("session", tasks, folded=session.view.is_over, usual=usual, **parts)
         self.can_go_on = not session.ends_by_itself
         self._show()
+        if session.view.state is State.FAILED:
+            self._say_why(session.view)
         if not session.view.is_over:  # those of an ended one are asked for when somebody looks
             panels.refresh()
 
@@ -138,6 +142,11 @@ class SessionCard(Component):
             self._close_log()
 
     @event
+    async def vue_whole_log(self, _fields: Fields) -> None:
+        """A file of all output that the cluster keeps: the card shows the end of it."""
+        self.call("save_file", f"{self.session.view.name}.log", redact(await self.session.logs()))
+
+    @event
     def vue_launcher(self, fields: Fields) -> None:
         """A file for the person's system that opens the tunnel and the browser."""
         door, system = self.view["ssh"], fields.text("system")
@@ -158,7 +167,7 @@ class SessionCard(Component):
         if self.busy in _GIVE_WAY and self._acting is not None:
             self._acting.cancel()
             await asyncio.wait([self._acting])
-        await self._while_busy("stop", lambda: self.session.stop(save=save))
+        await self._while_busy("save_and_stop" if save else "stop", lambda: self.session.stop(save=save))
 
     @event
     async def vue_go_on(self, fields: Fields) -> None:
@@ -178,7 +187,13 @@ class SessionCard(Component):
         sent = [incoming for incoming in self._uploads if incoming.arrival is Arrival.HERE]
         uploads = [Upload(incoming.path, incoming.key) for incoming in sent if incoming.direct is None]
         direct = [incoming.direct for incoming in sent if incoming.direct is not None]
-        await self._while_busy("add", lambda: self.session.add(uploads, direct=direct, replace=replace))
+        self.added, self.files.problem = 0, None
+        try:
+            await self._while_busy("add", lambda: self.session.add(uploads, direct=direct, replace=replace))
+        except RunQarnotError as error:
+            self.files.failed(error)  # where one looks: the card may be long
+            return
+        self.added = len(sent)
         for incoming in sent:  # and no others, which came meanwhile
             self._uploads.remove(incoming.id)
         self.files.show()
@@ -271,5 +286,7 @@ class SessionCard(Component):
 
     def _tell_lines(self, lines: list[str]) -> None:
         kept = lines[-MOST_LOG_LINES:]  # the browser would drop the others at once
+        if len(kept) < len(lines):
+            self.call("cut_log")
         for start in range(0, len(kept), _LINES_AT_ONCE):
             self.call("append", [redact(line) for line in kept[start : start + _LINES_AT_ONCE]])

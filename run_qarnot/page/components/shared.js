@@ -23,6 +23,8 @@ const ProblemAlert = {
     },
   },
 }
+// Who has something under way that would be lost if the page went now: the browser asks before it goes (index.html.j2).
+function keepOpen(who, wanted) { if (window.rqUnderWay) window.rqUnderWay[wanted ? 'add' : 'delete'](who) }
 function locale() {
   const language = document.documentElement.lang || 'en'
   return navigator.language.startsWith(language) ? navigator.language : language === 'en' ? 'en-GB' : language

@@ -39,6 +39,7 @@ class StartCard(Component):
     machines: Any = traitlets.List().tag(sync=True)  # that the account has
     schedulings: Any = traitlets.List(["", *SCHEDULING]).tag(sync=True)
     most_hours = traitlets.Float(24).tag(sync=True)
+    one_key = traitlets.Bool(False).tag(sync=True)  # the image takes no other beside the user's
     image_title = traitlets.Unicode("").tag(sync=True)
     starting = traitlets.Bool(False).tag(sync=True)
     share: Any = traitlets.Any().tag(sync=True, **widget_serialization)
