@@ -147,7 +147,7 @@ class Workspace:
                 except OSError:
                     continue
                 if stat.S_ISREG(about.st_mode) and inside:  # no pipes, no links to the rest of this machine
-                    yield file.relative_to(self.job).as_posix(), file, _mark(about)
+                    yield _key(file.relative_to(self.job)), file, _mark(about)
 
 
 def safe_path(key: str) -> str | None:
@@ -156,6 +156,11 @@ def safe_path(key: str) -> str | None:
     if not parts or ".." in parts or "\0" in key:
         return None
     return "/".join(parts)
+
+
+def _key(path: Path) -> str:
+    """A key is UTF-8, the name of a file may be anything: what is no character would spoil every list that has it."""
+    return os.fsencode(path).decode("utf-8", "replace")
 
 
 def _mark(about: os.stat_result) -> _Mark:
