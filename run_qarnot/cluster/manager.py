@@ -9,6 +9,7 @@ from pathlib import Path
 
 from run_qarnot.cluster import clock, jobs, pools, tasks
 from run_qarnot.cluster.clock import Alarm
+from run_qarnot.cluster.definition import constants_in, resources_in
 from run_qarnot.cluster.holds import Holds
 from run_qarnot.cluster.jobs import Job
 from run_qarnot.cluster.node import Site
@@ -112,6 +113,9 @@ class Manager:
 
     def submit(self, task: Task) -> None:
         task.defaults = {name: value for name, (value, _) in PROFILES[task.profile].constants.items()}
+        if pool := self.pools.find(task.definition["poolUuid"] or ""):
+            task.defaults |= constants_in(pool.definition)
+            task.pool_resources = resources_in(pool.definition)
         task.instances = [Instance(number) for number in task.instance_numbers]
         self.tasks.save(task)
         run = Run(task, self._folder / task.uuid, self._site, self.slots, self.tasks.save)

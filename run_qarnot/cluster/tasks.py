@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from run_qarnot.cluster.definition import constants_in, resources_in
 from run_qarnot.cluster.output import Output
 from run_qarnot.cluster.wire import now
 
@@ -81,7 +82,8 @@ class Task:
     """One task. `definition` holds what the client may set, in the spelling of the wire, with defaults filled in."""
 
     definition: dict[str, Any]
-    defaults: dict[str, str] = field(default_factory=dict)  # the profile's constants
+    defaults: dict[str, str] = field(default_factory=dict)  # the constants of the profile and of the pool
+    pool_resources: list[dict[str, Any]] = field(default_factory=list)
     uuid: str = field(default_factory=lambda: str(uuids.uuid4()))
     created: datetime = field(default_factory=now)
     state: str = SUBMITTED
@@ -124,9 +126,13 @@ class Task:
 
     @property
     def constants(self) -> dict[str, str]:
-        """The profile's, overridden by the client's."""
-        given = {constant["key"]: constant["value"] for constant in self.definition["constants"]}
-        return self.defaults | given
+        """The profile's, overridden by the pool's, overridden by the client's."""
+        return self.defaults | constants_in(self.definition)
+
+    @property
+    def resources(self) -> list[dict[str, Any]]:
+        """The buckets that are brought; of two objects for one place, the last one wins (§3.3)."""
+        return [*self.pool_resources, *resources_in(self.definition)]
 
     @property
     def started(self) -> bool:

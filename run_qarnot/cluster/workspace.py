@@ -82,7 +82,7 @@ class Workspace:
     def _plan(self, task: Task) -> tuple[dict[str, StoredObject], list[str]]:
         wanted: dict[str, StoredObject] = {}
         skipped = []
-        for bucket in task.definition["advancedResourceBuckets"]:
+        for bucket in task.resources:
             prefix = ((bucket.get("filtering") or {}).get("prefixFiltering") or {}).get("prefix") or ""
             strip = ((bucket.get("resourcesTransformation") or {}).get("stripPrefix") or {}).get("prefix") or ""
             for stored in self._storage.objects(bucket["bucketName"], prefix):

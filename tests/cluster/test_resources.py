@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 import pytest
+import requests
 from qarnot.connection import Connection
 from support.waiting import wait_until
 
+from run_qarnot.cluster import LocalCluster
 from tests.cluster.conftest import command, ended, keys
 
 
@@ -24,3 +29,61 @@ def test_a_name_that_is_no_text_spoils_no_list(connection: Connection, is_snapsh
     ended(task)
     assert keys(task.results) == {"caf\ufffd"}
     assert task.uuid in {each.uuid for each in connection.all_tasks()}
+
+
+@pytest.fixture
+def ask(cluster: LocalCluster) -> Iterator[Callable[..., Any]]:
+    with requests.Session() as session:
+        session.headers["Authorization"] = cluster.token
+
+        def asked(method: str, path: str, body: Any = None) -> Any:
+            answer = session.request(method, cluster.cluster_url + path, json=body, timeout=10)
+            assert answer.ok, answer.text
+            return answer.json() if answer.content else None
+
+        yield asked
+
+
+SIMPLE, ADVANCED = ["given-simply"], [{"bucketName": "given-simply"}]
+FULL = {"bucketName": "given-simply", "filtering": {}, "resourcesTransformation": {}, "cacheTTLSec": 7776000}
+
+
+def test_buckets_are_answered_in_the_list_in_which_they_were_given(ask: Any, connection: Connection) -> None:
+    connection.create_bucket("given-simply").add_string("brought", "note.txt")
+    body = {"name": "simple", "profile": "docker-batch", "constants": [{"key": "DOCKER_CMD", "value": "cat note.txt"}]}
+    for given, simple, advanced in (
+        ({"resourceBuckets": SIMPLE}, SIMPLE, []),
+        ({"advancedResourceBuckets": ADVANCED}, [], [FULL]),
+        ({"resourceBuckets": SIMPLE, "advancedResourceBuckets": ADVANCED}, [], [FULL]),
+    ):
+        first = ask("POST", "/tasks", body | given)["uuid"]
+        for uuid in (first, ask("POST", f"/tasks/{first}/clone")["uuid"]):
+            found = ask("GET", f"/tasks/{uuid}")
+            assert (found["resourceBuckets"], found["advancedResourceBuckets"]) == (simple, advanced)
+            task = connection.retrieve_task(uuid)
+            assert ended(task) == "Success"
+            assert "brought" in task.stdout()
+        other = ask("POST", f"/tasks/{first}/clone", {"resourceBuckets": [], "resultsBucket": "of-the-clone"})["uuid"]
+        found = ask("GET", f"/tasks/{other}")
+        assert (found["resourceBuckets"], found["advancedResourceBuckets"]) == ([], [])
+        assert found["resultBucket"] == "of-the-clone"
+
+
+def test_a_task_has_what_its_pool_has_and_its_own_comes_first(ask: Any, connection: Connection) -> None:
+    for name in ("of-the-pool", "of-the-task"):
+        connection.create_bucket(name).add_string(f"file {name}", "both.txt")
+        connection.create_bucket(name).add_string(name, f"{name}.txt")
+    pool = {"name": "pool", "profile": "docker-batch", "resourceBuckets": ["of-the-pool"]}
+    pool["constants"] = [{"key": key, "value": "pool"} for key in ("A", "B", "C")]
+    uuid = ask("POST", "/pools", pool)["uuid"]
+    task = {"name": "task", "poolUuid": uuid, "advancedResourceBuckets": [{"bucketName": "of-the-task"}]}
+    script = "sh -c 'cat *.txt; echo; echo $A $B $C'"
+    task["constants"] = [{"key": key, "value": "task"} for key in ("B", "C")] + [{"key": "DOCKER_CMD", "value": script}]
+    task["forcedConstants"] = [
+        {"constantName": "A", "forcedValue": None, "access": "ReadOnly"},
+        {"constantName": "C", "forcedValue": "forced"},
+    ]
+    found = connection.retrieve_task(ask("POST", "/tasks", task)["uuid"])
+    assert ended(found) == "Success"
+    assert found.stdout(0).splitlines()[1:] == ["file of-the-taskof-the-poolof-the-task", "pool task forced"]
+    assert set(found.constants) == {"B", "C", "DOCKER_CMD"}

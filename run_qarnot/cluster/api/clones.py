@@ -44,12 +44,6 @@ def add_routes(app: FastAPI, world: World) -> None:
 
 
 def _submit(world: World, task: Task, body: dict[str, Any]) -> Response:
-    given = {key: value for key, value in body.items() if value is not None and key in definitions.TASK}
-    definition = {**task.definition, "shortname": None, **given}
-    if "resourceBuckets" in given and "advancedResourceBuckets" not in given:
-        definition["advancedResourceBuckets"] = []
-    if "instanceCount" in given and "advancedRanges" not in given:
-        definition["advancedRanges"] = None
-    new = make_task(world, definition)
+    new = make_task(world, definitions.overridden(task.definition, body, definitions.TASK))
     world.manager.submit(new)
     return JSONResponse({"uuid": new.uuid}, headers={"Location": f"/tasks/{new.uuid}"})

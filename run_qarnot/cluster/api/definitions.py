@@ -83,6 +83,22 @@ _MERGED = """retrySettings defaultRetrySettings privileges secretsAccessRights e
 multiSlotsSettings""".split()
 
 
+def overridden(definition: dict[str, Any], body: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    """What to submit for a clone: all of the first one, with the fields that the request gives in their place."""
+    given = {name: value for name, value in respelt(body).items() if value is not None and name in defaults}
+    base = {**definition, "shortname": None}
+    if "resourceBuckets" in given:
+        base["advancedResourceBuckets"] = []
+    if "instanceCount" in given:
+        base["advancedRanges"] = None
+    return base | given
+
+
+def respelt(body: dict[str, Any]) -> dict[str, Any]:
+    """The vendor's document has two names for the bucket of the results."""
+    return {**body, "resultBucket": body.get("resultBucket") or body.get("resultsBucket")}
+
+
 def with_defaults(body: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
     """The fields we know, null counting as not given: what we answer must not be null (§0.5)."""
     check_fields(body, defaults)

@@ -45,7 +45,7 @@ KINDS: dict[str, Kind] = {
     "tags": [str],
     "labels": dict,
     "constants": [{"key": str}],  # values may be numbers (§2.2)
-    "forcedConstants": [dict],
+    "forcedConstants": [{"constantName": str, "forcedValue": str}],
     "forcedNetworkRules": [dict],
     "resourceBuckets": [str],
     "advancedResourceBuckets": [_BUCKET],

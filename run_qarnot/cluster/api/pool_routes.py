@@ -107,8 +107,7 @@ def add_routes(app: FastAPI, world: World) -> None:
     async def clone(name: str, request: Request) -> Response:
         pool = find(name)
         body = await read_object(request, optional=True)
-        given = {key: value for key, value in body.items() if value is not None and key in definitions.POOL}
-        return submit({**pool.definition, "shortname": None, **given})
+        return submit(definitions.overridden(pool.definition, body, definitions.POOL))
 
     @app.get("/pools/{name}/jobs")
     async def jobs(name: str) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ from run_qarnot.cluster.api import definitions
 from run_qarnot.cluster.api.errors import ApiError, invalid
 from run_qarnot.cluster.api.world import World
 from run_qarnot.cluster.commands import expand
+from run_qarnot.cluster.definition import constants_in, resources_in
 from run_qarnot.cluster.jobs import ACTIVE, Job
 from run_qarnot.cluster.pools import Pool
 from run_qarnot.cluster.profiles import PROFILES
@@ -65,11 +66,13 @@ def _check_account(world: World) -> None:
 
 def _common(body: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
     """What tasks and pools share, put into the form of the answers."""
-    both = body.get("resultBucket") or body.get("resultsBucket")  # the vendor's document has both names
-    definition = definitions.with_defaults({**body, "resultBucket": both}, defaults)
+    definition = definitions.with_defaults(definitions.respelt(body), defaults)
     definition["constants"] = constants_of(definition["constants"])
-    definition["advancedResourceBuckets"] = _buckets(definition)
-    definition["resourceBuckets"] = []  # the SDK puts both lists together: one bucket must not stand in both (§2.3)
+    definition["advancedResourceBuckets"] = _buckets(definition["advancedResourceBuckets"])
+    if definition["advancedResourceBuckets"]:
+        definition["resourceBuckets"] = []  # a definition has one of the two, the SDK would put both together (§2.3)
+    if len(resources_in(definition)) > 100:
+        raise invalid("resourceBuckets")
     scheduling = definition["schedulingType"].casefold()
     definition["schedulingType"] = {"ondemand": "onDemand"}.get(scheduling, scheduling)
     return definition
@@ -77,7 +80,7 @@ def _common(body: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
 
 def _check_things(world: World, definition: dict[str, Any]) -> None:
     """The other things that a task or a pool names must be there."""
-    for bucket in (bucket["bucketName"] for bucket in definition["advancedResourceBuckets"]):
+    for bucket in (each["bucketName"] for each in resources_in(definition)):
         if not world.manager.storage.has_bucket(bucket):
             raise ApiError(404, f"No such bucket: {bucket}")
     project = definition["projectUuid"]
@@ -126,7 +129,7 @@ def constants_of(given: Any) -> list[dict[str, str]]:
     """Constants with values as text: some arrive as JSON numbers, and are never answered as null (§2.2)."""
     if not isinstance(given, list):
         raise invalid("constants")
-    constants = []
+    found = []
     for constant in given:
         key = constant.get("key") if isinstance(constant, dict) else None
         if not isinstance(key, str) or not _CONSTANT.fullmatch(key):
@@ -135,10 +138,10 @@ def constants_of(given: Any) -> list[dict[str, str]]:
         text = value if isinstance(value, str) else "" if value is None else _plain(value)
         if len(text) > 2048:
             raise invalid("constants")
-        constants.append({"key": key, "value": text})
-    if len(constants) > 150:
+        found.append({"key": key, "value": text})
+    if len(found) > 150:
         raise invalid("constants")
-    return constants
+    return found
 
 
 def merged_constants(own: list[dict[str, str]], given: Any) -> list[dict[str, str]]:
@@ -153,9 +156,8 @@ def _plain(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _buckets(definition: dict[str, Any]) -> list[dict[str, Any]]:
-    given = definition["advancedResourceBuckets"] or [{"bucketName": name} for name in definition["resourceBuckets"]]
-    if len(given) > 100 or any(bucket.get("bucketName") is None for bucket in given):
+def _buckets(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    if any(bucket.get("bucketName") is None for bucket in given):
         raise invalid("resourceBuckets")
     return [
         {
@@ -186,7 +188,7 @@ def _wrong_fields(definition: dict[str, Any], find: Any) -> list[str]:
 
 
 def _wrong_task_fields(definition: dict[str, Any]) -> list[str]:
-    values = {constant["key"]: constant["value"] for constant in definition["constants"]}
+    values = constants_in(definition)
     wrong = [name for name in definitions.FILTERS if not _is_filter(definition[name], values)]
     limit = definition["maxTimeQueueSeconds"]
     if limit is not None and not 0 <= limit <= LONGEST_SECONDS:
