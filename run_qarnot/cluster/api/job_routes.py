@@ -8,7 +8,8 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
 from run_qarnot.cluster.api.errors import ApiError
-from run_qarnot.cluster.api.listing import page, selected
+from run_qarnot.cluster.api.listing import selected
+from run_qarnot.cluster.api.pages import page
 from run_qarnot.cluster.api.requests import find_job, query, read_object
 from run_qarnot.cluster.api.submission import make_job
 from run_qarnot.cluster.api.views import job_view
@@ -34,7 +35,7 @@ def add_routes(app: FastAPI, world: World) -> None:
 
     @app.post("/jobs/paginate")
     async def paginate(request: Request) -> dict[str, Any]:
-        return page(views(), await read_object(request))
+        return page(manager.jobs, job_view, await read_object(request))
 
     @app.post("/jobs/search")
     async def search(request: Request) -> list[dict[str, Any]]:

@@ -10,7 +10,8 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from run_qarnot.cluster.api import definitions
 from run_qarnot.cluster.api.errors import ApiError, MalformedError
 from run_qarnot.cluster.api.kinds import KINDS, check, check_fields
-from run_qarnot.cluster.api.listing import page, selected
+from run_qarnot.cluster.api.listing import selected
+from run_qarnot.cluster.api.pages import page
 from run_qarnot.cluster.api.requests import query, read_object
 from run_qarnot.cluster.api.submission import make_pool, merged_constants
 from run_qarnot.cluster.api.views import job_view, pool_summary_of, pool_view
@@ -56,11 +57,11 @@ def add_routes(app: FastAPI, world: World) -> None:
 
     @app.post("/pools/paginate")
     async def paginate(request: Request) -> dict[str, Any]:
-        return page(views(), await read_object(request))
+        return page(manager.pools, view, await read_object(request))
 
     @app.post("/pools/summaries/paginate")
     async def paginate_summaries(request: Request) -> dict[str, Any]:
-        whole = page(views(), await read_object(request))
+        whole = page(manager.pools, view, await read_object(request))
         return {**whole, "data": [pool_summary_of(each) for each in whole["data"]]}
 
     @app.post("/pools/search")
