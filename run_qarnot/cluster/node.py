@@ -18,7 +18,7 @@ from run_qarnot.cluster.ssh import Gate, read_keys
 from run_qarnot.cluster.storage import Storage
 from run_qarnot.cluster.tasks import Forward, Instance, Task
 from run_qarnot.cluster.wire import now
-from run_qarnot.cluster.workspace import Filters, Workspace
+from run_qarnot.cluster.workspace import Filters, MissingBucketError, Workspace
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,11 @@ class Node:
         instance = self.instance
         instance.phase, instance.dispatched = "download", now()
         await asyncio.to_thread(self._space.make)
-        await self.fetch()
+        try:
+            await self.fetch()
+        except MissingBucketError as error:
+            instance.error = self._task.fail("LOCAL-RESOURCES", f"{error}. It was deleted after the task's submission.")
+            return
         instance.transferred = now()
         await self._held("FullyDispatched")
 

@@ -80,7 +80,8 @@ class Run:
         """The exit code that counts; None when it never came to start."""
         while not self._cancelled:
             await self._dispatch(node)
-            start = None if node.preempted or self._cancelled else node.plan()
+            may_start = not (node.instance.error or node.preempted or self._cancelled)
+            start = node.plan() if may_start else None
             if node.instance.error or self._cancelled:
                 return 1 if node.instance.error else None
             code = -1

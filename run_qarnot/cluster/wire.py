@@ -32,6 +32,7 @@ _KEYS = {
     scaling policies type enabledPeriods slotsCount scalingFactor days startTimeUtc endTimeUtc
     """.split()
 }
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _FREE_KEYS = {"labels"}  # the user's own words inside: never respelt
 
 
@@ -46,6 +47,11 @@ def canonical(value: Any) -> Any:
         spelt = _KEYS.get(key.casefold(), key)
         result[spelt] = item if spelt in _FREE_KEYS else canonical(item)
     return result
+
+
+def is_bucket_name(name: str) -> bool:
+    """By the rules of S3 (§4.3)."""
+    return _BUCKET.fullmatch(name) is not None
 
 
 def now() -> datetime:

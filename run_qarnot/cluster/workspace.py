@@ -43,6 +43,10 @@ class Filters:
         return not (self.blacklist and re.search(self.blacklist, path))
 
 
+class MissingBucketError(Exception):
+    """A bucket of the task's resources was deleted since the task was submitted."""
+
+
 class Workspace:
     """`/job` and the home of one task. All methods block on disk or storage: call them in a thread."""
 
@@ -85,7 +89,10 @@ class Workspace:
         for bucket in task.resources:
             prefix = ((bucket.get("filtering") or {}).get("prefixFiltering") or {}).get("prefix") or ""
             strip = ((bucket.get("resourcesTransformation") or {}).get("stripPrefix") or {}).get("prefix") or ""
-            for stored in self._storage.objects(bucket["bucketName"], prefix):
+            name = bucket["bucketName"]
+            if not self._storage.has_bucket(name):
+                raise MissingBucketError(f"No such bucket: {name}")
+            for stored in self._storage.objects(name, prefix):
                 path = safe_path(stored.key.removeprefix(strip))
                 if path is None:
                     skipped.append(stored.key)

@@ -58,6 +58,7 @@ TASKS: list[dict[str, Any]] = [
 POOLS: list[dict[str, Any]] = [
     {"scaling": 3},
     {"scaling": {"policies": ["a"]}},
+    {"scaling": {"policies": [{"type": "Zzz"}]}},
     {"elasticProperty": 5},
     {"elasticProperty": {"minTotalSlots": "a"}},
     {"multiSlotsSettings": [1]},
@@ -74,7 +75,8 @@ JOBS: list[dict[str, Any]] = [
     {"completionTimeToLive": []},
 ]
 CASES = [("/tasks", TASK | wrong) for wrong in BOTH + TASKS]
-CASES += [("/tasks", [TASK, wrong]) for wrong in (5, TASK | {"tags": 5})]  # the first must not be started either
+# The first must not be started either.
+CASES += [("/tasks", [TASK, wrong]) for wrong in (5, TASK | {"tags": 5}, TASK | {"resultsBucket": 5})]
 CASES += [("/pools", POOL | wrong) for wrong in BOTH + POOLS]
 CASES += [("/jobs", {"name": "x"} | wrong) for wrong in JOBS]
 CASES += [(f"/{kind}/search", body) for kind in ("tasks", "pools") for body in ({"select": 5}, {"filter": 5})]
@@ -82,7 +84,7 @@ CASES += [("/tasks/search", {"filter": {"operator": "And", "filters": filters}})
 
 
 class Http:
-    """Asks one cluster, in which a task, a job and a pool stand already."""
+    """Asks one cluster, in which two tasks, a job and a pool stand already."""
 
     def __init__(self, cluster: LocalCluster) -> None:
         self._url = cluster.cluster_url
@@ -91,12 +93,19 @@ class Http:
         self.pool = self.post("/pools", POOL).json()["uuid"]
         self.job = self.post("/jobs", {"name": "group", "useDependencies": True, "tags": ["a"]}).json()["uuid"]
         self.task = self.post("/tasks", TASK | {"jobUuid": self.job}).json()["uuid"]
+        sleep = {"constants": [{"key": "DOCKER_CMD", "value": "sleep 600"}]}
+        self.busy = self.post("/tasks", TASK | sleep).json()["uuid"]
 
     def post(self, path: str, body: Any, method: str = "POST") -> requests.Response:
         return self._session.request(method, self._url + path, json=body, timeout=10)
 
     def raw(self, path: str, body: str) -> requests.Response:
         return self._session.post(self._url + path, data=body, timeout=10)
+
+    def own(self) -> list[Any]:
+        """What its pool and its task have been told."""
+        whole = [self.post(path, None, "GET").json() for path in (f"/pools/{self.pool}", f"/tasks/{self.task}")]
+        return [(each["constants"], each["tags"], each["instanceCount"], each.get("scaling")) for each in whole]
 
     def lists(self) -> dict[str, int]:
         """How many each list holds; all of them must answer."""
@@ -138,6 +147,88 @@ def test_a_pool_is_not_changed_to_something_malformed(http: Http, change: Any) -
     assert refused(http.post(f"/pools/{http.pool}", change, "PUT"))
     assert refused(http.post(f"/pools/{http.pool}/scaling", {"policies": ["a"]}, "PUT"))
     http.lists()
+
+
+IMPOSSIBLE: list[dict[str, Any]] = [{"constants": [{"key": "A", "value": value}]} for value in ({}, ["a"])]
+IMPOSSIBLE += [{"constants": [{"key": f"C{number}", "value": "x"} for number in range(152)]}]
+IMPOSSIBLE += [{"tags": tags} for tags in (["x"] * 20, ["x" * 600])]
+SIZES: list[dict[str, Any]] = [{"instanceCount": size} for size in (-5, 10**12)]
+SIZES += [{"elasticProperty": {"minTotalSlots": -1}}, {"multiSlotsSettings": {"slotsPerNode": 10**12}}]
+NAMES = ("../x", "a/b", "Bad_Bucket", "ab", "x" * 64)
+REFUSED: list[tuple[str, str, Any]] = [("POST", "/tasks", TASK | wrong) for wrong in IMPOSSIBLE]
+REFUSED += [("POST", "/pools", POOL | wrong) for wrong in IMPOSSIBLE + SIZES]
+REFUSED += [("PUT", path, wrong) for path in ("/tasks/{task}", "/pools/{pool}") for wrong in IMPOSSIBLE]
+REFUSED += [("PUT", "/pools/{pool}", {"elasticProperty": {"minTotalSlots": 10**12}})]
+REFUSED += [("POST", "/tasks", TASK | {field: name}) for field in ("resultBucket", "snapshotBucket") for name in NAMES]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), REFUSED, ids=lambda value: str(value)[:80])
+def test_what_cannot_be_is_refused_by_name_and_not_kept(http: Http, method: str, path: str, body: Any) -> None:
+    before = http.lists(), http.own()
+    answer = http.post(path.format(task=http.task, pool=http.pool), body, method)
+    assert answer.status_code == 400
+    wrong = {name for name in body if name in answer.json()["message"]} - TASK.keys()
+    assert wrong or "instanceCount" in answer.json()["message"]
+    assert (http.lists(), http.own()) == before
+
+
+def test_updates_do_not_add_up_to_too_many_constants(http: Http) -> None:
+    def put(letter: str) -> int:
+        constants = [{"key": f"{letter}{number}", "value": number} for number in range(40)]
+        return http.post(f"/pools/{http.pool}", {"constants": constants}, "PUT").status_code
+
+    assert [put(letter) for letter in "ABA"] == [200, 400, 200]
+
+
+@pytest.mark.parametrize("text", ["[" * 50_000, '{"a":' * 900 + "1" + "}" * 900, "null", "1", '"a"'])
+def test_what_is_no_object_or_nested_too_deep_is_refused(http: Http, text: str) -> None:
+    assert refused(http.raw("/tasks", text))
+
+
+def test_a_deep_filter_is_refused_and_a_usual_one_is_not(http: Http) -> None:
+    leaf: Any = {"field": "Name", "operator": "Equal", "value": "x"}
+    for depth, status in ((20, 200), (300, 400)):
+        condition = leaf
+        for _ in range(depth):
+            condition = {"operator": "And", "filters": [condition]}
+        assert http.post("/tasks/paginate", {"filter": condition}).status_code == status
+
+
+def test_what_is_nowhere_is_said_in_the_platforms_form(http: Http) -> None:
+    for method, path, status in (("GET", "/nothing", 404), ("PUT", "/tasks", 405), ("DELETE", "/info", 405)):
+        answer = http.post(path, None, method)
+        assert (answer.status_code, answer.json().keys()) == (status, {"message"})
+    assert "POST" in http.post("/tasks/search", None, "GET").headers.get("allow", "POST")
+
+
+@pytest.mark.parametrize("limit", ["²", "9" * 5000, "-1", "x"])
+def test_a_page_of_hardware_has_any_limit(http: Http, limit: str) -> None:
+    assert http.post(f"/hardware-constraints?limit={limit}&offset={limit}", None, "GET").status_code == 200
+
+
+def test_each_of_many_has_its_own_answer(http: Http) -> None:
+    before = http.lists()["/tasks"]
+    answer = http.post("/tasks", [TASK, TASK | {"resultBucket": "../x"}, TASK | {"tags": ["x"] * 20}, TASK])
+    assert [each["statusCode"] for each in answer.json()] == [200, 400, 400, 200]
+    assert http.lists()["/tasks"] == before + 2
+
+
+SNAPSHOTS: list[tuple[str, Any]] = [
+    *(("/periodic", {"interval": interval}) for interval in ("abc", 1.5, True, 1e30, 10**30, -1, None)),
+    *((path, {field: 5, "interval": 1}) for path in ("", "/periodic") for field in ("whitelist", "bucketPrefix")),
+    *((path, {"bucket": name, "interval": 1}) for path in ("", "/periodic") for name in (["x"], "../x")),
+    ("", {"blacklist": "("}),
+]
+
+
+@pytest.mark.parametrize(("path", "body"), SNAPSHOTS, ids=str)
+def test_a_snapshot_that_cannot_be_is_refused(http: Http, path: str, body: Any) -> None:
+    answer = http.post(f"/tasks/{http.busy}/snapshot{path}", {"bucket": "a-bucket"} | body)
+    assert answer.status_code == 400
+    if refused(answer):
+        assert answer.json()["errors"].keys() <= body.keys() | {"bucket[0]"}
+    else:
+        assert "Invalid" in answer.json()["message"]
 
 
 @pytest.mark.parametrize("value", ["NaN", "1e999", r'"\ud800"'])

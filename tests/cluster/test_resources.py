@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 import requests
 from qarnot.connection import Connection
+from qarnot.exceptions import MissingTaskException
 from support.waiting import wait_until
 
 from run_qarnot.cluster import LocalCluster
-from tests.cluster.conftest import command, ended, keys
+from tests.cluster.conftest import command, ended, keys, running
 
 
 @pytest.mark.parametrize("is_snapshot", [False, True])
@@ -87,3 +88,23 @@ def test_a_task_has_what_its_pool_has_and_its_own_comes_first(ask: Any, connecti
     assert ended(found) == "Success"
     assert found.stdout(0).splitlines()[1:] == ["file of-the-taskof-the-poolof-the-task", "pool task forced"]
     assert set(found.constants) == {"B", "C", "DOCKER_CMD"}
+
+
+def test_a_bucket_that_went_is_said(cluster: LocalCluster, connection: Connection) -> None:
+    """Of a task that runs, one that loses its machine, and one that still waits."""
+    bucket = connection.create_bucket("soon-gone")
+    task, waiting = command(connection, "echo started; sleep 60"), command(connection, "true")
+    task.resources = waiting.resources = [bucket]
+    task.submit()
+    running(task)
+    cluster.control.hold("Submitted")
+    waiting.submit()
+    bucket.delete()
+    with pytest.raises(MissingTaskException, match="No such bucket: soon-gone"):
+        task.update_resources()
+    assert task.state == "FullyExecuting"
+    cluster.control.release()
+    cluster.control.preempt(task)
+    for each in (waiting, task):
+        assert ended(each) == "Failure"
+        assert each.errors[0].message == "No such bucket: soon-gone. It was deleted after the task's submission."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -152,7 +153,7 @@ def carbon_facts(seconds: float, other: str) -> dict[str, Any]:
 def _page(request: Request, items: list[dict[str, Any]]) -> dict[str, Any]:
     """Clients continue at offset + limit, some ask for 2147483647, and 0 would be an endless loop (§2.2)."""
     numbers = [query(request, name) or "" for name in ("limit", "offset")]
-    limit, offset = (int(text) if text.isdigit() else 0 for text in numbers)
+    limit, offset = (int(text) if re.fullmatch("[0-9]{1,18}", text) else 0 for text in numbers)
     limit = min(max(limit, 1), 50) if limit else 50
     return {"data": items[offset : offset + limit], "offset": offset, "limit": limit, "total": len(items)}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp
 
 from run_qarnot.cluster.access import Access
@@ -30,6 +31,7 @@ def make_app(world: World, access: Access, clock: Clock) -> ASGIApp:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     app.add_exception_handler(errors.ApiError, errors.answer_error)
     app.add_exception_handler(errors.MalformedError, errors.answer_malformed)
+    app.add_exception_handler(HTTPException, errors.answer_unrouted)
     app.add_middleware(errors.Faults)
     for part in (*_PARTS, control_routes):
         part.add_routes(app, world)

@@ -6,6 +6,7 @@ import logging
 
 from fastapi import Request
 from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 _log = logging.getLogger(__name__)
@@ -51,6 +52,12 @@ class MalformedError(Exception):
         super().__init__(reason)
         self.field = field
         self.reason = reason
+
+
+async def answer_unrouted(request: Request, error: Exception) -> Response:
+    """No such route, or not by this method."""
+    assert isinstance(error, HTTPException)
+    return JSONResponse({"message": error.detail}, error.status_code, error.headers)
 
 
 async def answer_malformed(request: Request, error: Exception) -> Response:

@@ -30,10 +30,10 @@ _BUCKET: Kind = {
     "resourcesTransformation": {"stripPrefix": _PREFIX},
     "cacheTTLSec": int,
 }
-# Of tasks, jobs and pools alike: a name means the same in all. `dict` is an object whose fields nobody reads here.
+# Of tasks, jobs, pools and snapshots: a name means the same in all. `dict` is an object whose fields nobody reads.
 KINDS: dict[str, Kind] = {
     **dict.fromkeys("name shortname profile poolUuid jobUuid projectUuid advancedRanges".split(), str),
-    **dict.fromkeys("resultBucket resultsBucketPrefix snapshotBucket snapshotBucketPrefix".split(), str),
+    **dict.fromkeys("resultBucket resultsBucket resultsBucketPrefix snapshotBucket snapshotBucketPrefix".split(), str),
     **dict.fromkeys("snapshotWhitelist snapshotBlacklist resultsWhitelist resultsBlacklist".split(), str),
     **dict.fromkeys("schedulingType targetedReservedMachineKey targetedReservationName".split(), str),
     **dict.fromkeys("completionTimeToLive maxWallTime".split(), str),
@@ -42,6 +42,8 @@ KINDS: dict[str, Kind] = {
     **dict.fromkeys("autoDeleteOnCompletion uploadResultsOnCancellation useDependencies".split(), bool),
     "waitForPoolResourcesSynchronization": bool,
     "taskDefaultWaitForPoolResourcesSynchronization": bool,
+    **dict.fromkeys("whitelist blacklist bucket bucketPrefix".split(), str),  # of snapshots
+    "interval": int,
     "tags": [str],
     "labels": dict,
     "constants": [{"key": str}],  # values may be numbers (§2.2)
@@ -79,4 +81,4 @@ def check(value: Any, kind: Kind, where: str) -> None:
     elif isinstance(kind, dict):
         for name, inner in kind.items():
             if value.get(name) is not None:
-                check(value[name], inner, f"{where}.{name}")
+                check(value[name], inner, name if where == "$" else f"{where}.{name}")

@@ -9,16 +9,16 @@ from fastapi.responses import JSONResponse, PlainTextResponse, Response
 
 from run_qarnot.cluster.api import definitions
 from run_qarnot.cluster.api.errors import ApiError, MalformedError
-from run_qarnot.cluster.api.kinds import KINDS, check, check_fields
+from run_qarnot.cluster.api.kinds import check_fields
 from run_qarnot.cluster.api.listing import selected
 from run_qarnot.cluster.api.pages import page
+from run_qarnot.cluster.api.pool_checks import check_policies, wrong_sizes
 from run_qarnot.cluster.api.requests import query, read_object
-from run_qarnot.cluster.api.submission import make_pool, merged_constants
+from run_qarnot.cluster.api.submission import POOL_CONSTANTS, change, make_pool
 from run_qarnot.cluster.api.views import job_view, pool_summary_of, pool_view
 from run_qarnot.cluster.api.world import World
 from run_qarnot.cluster.pools import Pool
 
-_POLICIES = {"Fixed", "ManagedTasksQueue"}
 _CHANGEABLE = ("elasticProperty", "scaling")
 
 
@@ -73,17 +73,10 @@ def add_routes(app: FastAPI, world: World) -> None:
         return view(find(name))
 
     @app.put("/pools/{name}")
-    async def change(name: str, request: Request) -> Response:
+    async def update(name: str, request: Request) -> Response:
         """Constants, tags, elastic property and scaling; nothing else is changed."""
-        pool, body = find(name), await read_object(request)
-        check_fields(body, _CHANGEABLE)
-        definition = pool.definition
-        definition["constants"] = merged_constants(definition["constants"], body.get("constants"))
-        if isinstance(body.get("tags"), list):
-            definition["tags"] = [str(tag) for tag in body["tags"]]
-        for field in _CHANGEABLE:
-            if isinstance(body.get(field), dict):
-                definition[field] = {**definition[field], **body[field]}
+        pool = find(name)
+        pool.definition = _changed(pool.definition, await read_object(request))
         manager.pools.save(pool)
         return Response()
 
@@ -127,15 +120,14 @@ def add_routes(app: FastAPI, world: World) -> None:
     @app.put("/pools/{name}/scaling")
     async def rescale(name: str, request: Request) -> dict[str, Any]:
         pool, body = find(name), await read_object(request)
-        _check_policies(body)
-        pool.definition["scaling"] = {"policies": body["policies"]}
+        pool.definition["scaling"] = {"policies": _policies(body)}
         manager.pools.save(pool)
         found: dict[str, Any] = view(pool)["scaling"]
         return found
 
     @app.post("/sanity-checks/pools/scaling")
     async def check_scaling(request: Request) -> Response:
-        _check_policies(await read_object(request))
+        _policies(await read_object(request))
         return Response()
 
     for stream in ("stdout", "stderr"):
@@ -148,10 +140,23 @@ def add_routes(app: FastAPI, world: World) -> None:
                 return PlainTextResponse("")
 
 
-def _check_policies(body: dict[str, Any]) -> None:
-    check(body, KINDS["scaling"], "$")
-    if body.get("policies") is None:
+def _policies(body: dict[str, Any]) -> list[dict[str, Any]]:
+    """Those of a request that is about nothing else."""
+    check_policies(body)
+    found: list[dict[str, Any]] | None = body.get("policies")
+    if found is None:
         raise MalformedError("policies", "The input was not valid.")
-    for number, policy in enumerate(body["policies"]):
-        if policy.get("type") not in _POLICIES:
-            raise MalformedError(f"policies[{number}]", "The input was not valid.")
+    return found
+
+
+def _changed(definition: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+    """The definition after an update; the pool still has the one before."""
+    check_fields(body, _CHANGEABLE)
+    new = dict(definition)
+    for field in _CHANGEABLE:
+        new[field] = new[field] | {key: value for key, value in (body.get(field) or {}).items() if value is not None}
+    check_policies(new["scaling"])
+    if wrong := wrong_sizes(new):
+        raise ApiError(400, f"Invalid pool file. Invalid fields: {', '.join(wrong)}")
+    change(new, body, POOL_CONSTANTS)
+    return new

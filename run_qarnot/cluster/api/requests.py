@@ -13,24 +13,42 @@ from run_qarnot.cluster.jobs import Job
 from run_qarnot.cluster.tasks import Task
 from run_qarnot.cluster.wire import canonical
 
+_DEEPEST = 64  # as far as .NET reads, and no recursion of ours ends before
 
-async def read_json(request: Request) -> Any:
-    """The body, respelt; an empty one is an error of its own kind (§1.4).
+
+async def read_plain(request: Request) -> Any:
+    """The body as it was sent; an empty one is an error of its own kind (§1.4).
 
     What Python reads and no answer could hold is refused too: NaN, numbers beyond all bounds, halves of characters.
     """
     try:
         body = json.loads(await request.body())
         json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
-        return canonical(body)
-    except ValueError as error:
+        is_too_deep = _depth(body) > _DEEPEST
+    except (ValueError, RecursionError) as error:
         raise MalformedError("$", f"The request body is no JSON: {error}") from error
+    if is_too_deep:
+        raise MalformedError("$", f"The request body is nested deeper than {_DEEPEST} levels.")
+    return body
+
+
+def _depth(value: Any) -> int:
+    items = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if items is None else 1 + max(map(_depth, items), default=0)
+
+
+async def read_json(request: Request) -> Any:
+    """The body with its keys respelt."""
+    return canonical(await read_plain(request))
 
 
 async def read_object(request: Request, optional: bool = False) -> dict[str, Any]:
     if optional and not await request.body():
         return {}
-    body = await read_json(request)
+    return as_object(await read_json(request))
+
+
+def as_object(body: Any) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise MalformedError("$", "The request body is not an object.")
     return body

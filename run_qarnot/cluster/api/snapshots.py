@@ -9,9 +9,11 @@ from fastapi import FastAPI, Request
 from fastapi.responses import Response
 
 from run_qarnot.cluster.api.errors import ApiError
+from run_qarnot.cluster.api.kinds import check_fields
 from run_qarnot.cluster.api.requests import find_task, read_object
 from run_qarnot.cluster.api.world import World
 from run_qarnot.cluster.runner import Run
+from run_qarnot.cluster.wire import LONGEST_SECONDS, is_bucket_name
 
 
 def add_routes(app: FastAPI, world: World) -> None:
@@ -19,14 +21,14 @@ def add_routes(app: FastAPI, world: World) -> None:
     async def periodic(name: str, request: Request) -> Response:
         run = _running(world, name)
         body = await read_object(request)
+        _check(body, "interval")
         interval = body.get("interval")
-        if not isinstance(interval, int) or isinstance(interval, bool) or interval < 0:
+        if interval is None or not 0 <= interval <= LONGEST_SECONDS:
             raise ApiError(400, "Invalid snapshot interval")
         run.task.snapshot_interval = interval
         config = {name: body.get(name) for name in ("whitelist", "blacklist")}
         # Without a result bucket there is nothing to do; the platform's answer to that is not known.
         bucket, prefix = _place(run, body)
-        _check(body)
         config |= {"bucket": bucket, "bucketPrefix": prefix}
         run.snapshots.repeat(interval if bucket else 0, config)
         return Response()
@@ -35,11 +37,11 @@ def add_routes(app: FastAPI, world: World) -> None:
     async def instant(name: str, request: Request) -> dict[str, Any]:
         run = _running(world, name)
         body = await read_object(request, optional=True)
+        _check(body)
         bucket, prefix = _place(run, body)
         body["bucketPrefix"] = prefix
         if not bucket:
             raise ApiError(400, "No bucket to put the snapshot in")
-        _check(body)
         return run.snapshots.take(body, bucket)
 
     @app.get("/tasks/{name}/snapshot/{snapshot}")
@@ -66,9 +68,12 @@ def _running(world: World, name: str) -> Run:
     return run
 
 
-def _check(body: dict[str, Any]) -> None:
+def _check(body: dict[str, Any], *more: str) -> None:
+    check_fields(body, ("whitelist", "blacklist", "bucket", "bucketPrefix", *more))
+    if body.get("bucket") and not is_bucket_name(body["bucket"]):
+        raise ApiError(400, "Invalid bucket")
     for name in ("whitelist", "blacklist"):
         try:
-            re.compile(str(body.get(name) or ""))
+            re.compile(body.get(name) or "")
         except re.error as error:
             raise ApiError(400, f"Invalid {name}") from error

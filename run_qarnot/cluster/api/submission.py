@@ -8,6 +8,8 @@ from typing import Any
 from run_qarnot.cluster import hardware
 from run_qarnot.cluster.api import definitions
 from run_qarnot.cluster.api.errors import ApiError, invalid
+from run_qarnot.cluster.api.kinds import check_fields
+from run_qarnot.cluster.api.pool_checks import check_policies, wrong_sizes
 from run_qarnot.cluster.api.world import World
 from run_qarnot.cluster.commands import expand
 from run_qarnot.cluster.definition import constants_in, resources_in
@@ -15,8 +17,10 @@ from run_qarnot.cluster.jobs import ACTIVE, Job
 from run_qarnot.cluster.pools import Pool
 from run_qarnot.cluster.profiles import PROFILES
 from run_qarnot.cluster.tasks import MAX_INSTANCES, Task, ranges_of
-from run_qarnot.cluster.wire import LONGEST_SECONDS, seconds
+from run_qarnot.cluster.wire import LONGEST_SECONDS, is_bucket_name, seconds
 
+TASK_CONSTANTS, POOL_CONSTANTS = 150, 50
+_BUCKETS = ("resultBucket", "snapshotBucket")  # made when they are missing, so their names must be possible
 _SHORTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?")
 _CONSTANT = re.compile(r"[A-Za-z0-9_.-]{1,2048}")
 
@@ -45,7 +49,8 @@ def make_pool(world: World, body: dict[str, Any]) -> Pool:
         raise ApiError(403, "Maximum number of pools reached")
     definition = _common(body, definitions.POOL)
     definition["instanceCount"] = definition["instanceCount"] or 0
-    wrong = _wrong_fields(definition, manager.pools.find)
+    check_policies(definition["scaling"])
+    wrong = _wrong_fields(definition, manager.pools.find) + wrong_sizes(definition)
     if definition["profile"] not in PROFILES:
         wrong.append("profile")
     if wrong:
@@ -67,7 +72,8 @@ def _check_account(world: World) -> None:
 def _common(body: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
     """What tasks and pools share, put into the form of the answers."""
     definition = definitions.with_defaults(definitions.respelt(body), defaults)
-    definition["constants"] = constants_of(definition["constants"])
+    limit = TASK_CONSTANTS if defaults is definitions.TASK else POOL_CONSTANTS
+    definition["constants"] = _constants_of(definition["constants"], limit)
     definition["advancedResourceBuckets"] = _buckets(definition["advancedResourceBuckets"])
     if definition["advancedResourceBuckets"]:
         definition["resourceBuckets"] = []  # a definition has one of the two, the SDK would put both together (§2.3)
@@ -125,30 +131,38 @@ def make_job(world: World, body: dict[str, Any]) -> Job:
     return Job(definition)
 
 
-def constants_of(given: Any) -> list[dict[str, str]]:
+def _constants_of(given: list[dict[str, Any]], limit: int) -> list[dict[str, str]]:
     """Constants with values as text: some arrive as JSON numbers, and are never answered as null (§2.2)."""
-    if not isinstance(given, list):
-        raise invalid("constants")
     found = []
     for constant in given:
-        key = constant.get("key") if isinstance(constant, dict) else None
-        if not isinstance(key, str) or not _CONSTANT.fullmatch(key):
+        key, value = constant.get("key") or "", constant.get("value")
+        if not _CONSTANT.fullmatch(key) or isinstance(value, dict | list):
             raise invalid("constants")
-        value = constant.get("value")
         text = value if isinstance(value, str) else "" if value is None else _plain(value)
         if len(text) > 2048:
             raise invalid("constants")
         found.append({"key": key, "value": text})
-    if len(found) > 150:
+    if len(found) > limit:
         raise invalid("constants")
     return found
 
 
-def merged_constants(own: list[dict[str, str]], given: Any) -> list[dict[str, str]]:
-    """After an update: new and changed ones are taken, none is removed (§6.19), hidden ones stay as they are."""
-    if given is None:
-        return own
-    fresh = {each["key"]: each for each in constants_of(given) if each["value"] != "[SECRET]"}
+def change(definition: dict[str, Any], body: dict[str, Any], limit: int) -> None:
+    """Take constants and tags from an update, as strict as at submission; all of it or, with an error, nothing."""
+    check_fields(body, ("constants", "tags"))
+    constants = definition["constants"]
+    if body.get("constants") is not None:
+        constants = _merged(constants, _constants_of(body["constants"], limit))
+    tags = definition["tags"] if body.get("tags") is None else body["tags"]
+    wrong = _wrong_tags(tags) + ([] if len(constants) <= limit else ["constants"])
+    if wrong:
+        raise invalid(*wrong)
+    definition |= {"constants": constants, "tags": tags}
+
+
+def _merged(own: list[dict[str, str]], given: list[dict[str, str]]) -> list[dict[str, str]]:
+    """New and changed constants are taken, none is removed (§6.19), hidden ones stay as they are."""
+    fresh = {each["key"]: each for each in given if each["value"] != "[SECRET]"}
     return list(({each["key"]: each for each in own} | fresh).values())
 
 
@@ -174,9 +188,7 @@ def _wrong_fields(definition: dict[str, Any], find: Any) -> list[str]:
     """Of tasks and pools."""
     wrong = [] if 0 < len(definition["name"]) < 2048 else ["name"]
     wrong += _wrong_shortname(definition, find)
-    tags = definition["tags"]
-    if len(tags) > 10 or any(len(tag) >= 512 for tag in tags):
-        wrong.append("tags")
+    wrong += _wrong_tags(definition["tags"])
     labels = definition["labels"]
     if not all(isinstance(value, str) for value in labels.values()):
         wrong.append("labels")
@@ -187,9 +199,14 @@ def _wrong_fields(definition: dict[str, Any], find: Any) -> list[str]:
     return wrong
 
 
+def _wrong_tags(tags: list[str]) -> list[str]:
+    return ["tags"] if len(tags) > 10 or any(len(tag) >= 512 for tag in tags) else []
+
+
 def _wrong_task_fields(definition: dict[str, Any]) -> list[str]:
     values = constants_in(definition)
     wrong = [name for name in definitions.FILTERS if not _is_filter(definition[name], values)]
+    wrong += [name for name in _BUCKETS if definition[name] and not is_bucket_name(definition[name])]
     limit = definition["maxTimeQueueSeconds"]
     if limit is not None and not 0 <= limit <= LONGEST_SECONDS:
         wrong.append("maxTimeQueueSeconds")

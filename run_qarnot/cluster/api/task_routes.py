@@ -9,11 +9,12 @@ from fastapi.responses import JSONResponse, Response
 
 from run_qarnot.cluster import tasks
 from run_qarnot.cluster.api import definitions
-from run_qarnot.cluster.api.errors import ApiError
+from run_qarnot.cluster.api.errors import ApiError, MalformedError
 from run_qarnot.cluster.api.kinds import check_fields
-from run_qarnot.cluster.api.requests import find_task, read_json, read_object
-from run_qarnot.cluster.api.submission import make_task, merged_constants
+from run_qarnot.cluster.api.requests import as_object, find_task, read_json, read_object
+from run_qarnot.cluster.api.submission import TASK_CONSTANTS, change, make_task
 from run_qarnot.cluster.api.world import World
+from run_qarnot.cluster.workspace import MissingBucketError
 
 
 def add_routes(app: FastAPI, world: World) -> None:
@@ -24,9 +25,9 @@ def add_routes(app: FastAPI, world: World) -> None:
         body = await read_json(request)
         if isinstance(body, list):
             for number, each in enumerate(body):  # all before the first is started: one that is malformed spoils all
-                check_fields(each, definitions.TASK, f"$[{number}]")
+                check_fields(each, (*definitions.TASK, "resultsBucket"), f"$[{number}]")
             return JSONResponse([_one_of_many(world, each) for each in body], 207)
-        task = make_task(world, body)
+        task = make_task(world, as_object(body))
         manager.submit(task)
         return JSONResponse({"uuid": task.uuid}, headers={"Location": f"/tasks/{task.uuid}"})
 
@@ -35,13 +36,10 @@ def add_routes(app: FastAPI, world: World) -> None:
         return world.view(find_task(world, name))
 
     @app.put("/tasks/{name}")
-    async def change(name: str, request: Request) -> Response:
+    async def update(name: str, request: Request) -> Response:
         """Constants and tags only; the SDK sends the whole task."""
         task = find_task(world, name)
-        body = await read_object(request)
-        task.definition["constants"] = merged_constants(task.definition["constants"], body.get("constants"))
-        if isinstance(body.get("tags"), list):
-            task.definition["tags"] = [str(tag) for tag in body["tags"]]
+        change(task.definition, await read_object(request), TASK_CONSTANTS)
         task.touch()
         manager.tasks.save(task)
         return Response()
@@ -52,7 +50,10 @@ def add_routes(app: FastAPI, world: World) -> None:
         run = manager.run_of(task)
         if run is None or task.state not in {tasks.EXECUTING, tasks.PARTLY_EXECUTING}:
             raise ApiError(400, "Task is not running")
-        await run.refresh()
+        try:
+            await run.refresh()
+        except MissingBucketError as error:
+            raise ApiError(404, str(error)) from None
         return Response()
 
     @app.delete("/tasks/{name}")
@@ -80,5 +81,7 @@ def _one_of_many(world: World, body: dict[str, Any]) -> dict[str, Any]:
         task = make_task(world, body)
     except ApiError as error:
         return {"statusCode": error.status, "uuid": None, "message": error.message}
+    except MalformedError as error:  # those before it run: it must not be the answer to all
+        return {"statusCode": 400, "uuid": None, "message": f"{error.field}: {error.reason}"}
     world.manager.submit(task)
     return {"statusCode": 200, "uuid": task.uuid, "message": ""}
