@@ -46,6 +46,11 @@ class Clock:
     def now(self) -> datetime:
         return datetime.now(UTC) + self._ahead
 
+    @property
+    def ahead(self) -> float:
+        """Seconds that it was advanced by."""
+        return self._ahead.total_seconds()
+
     def at(self, moment: datetime, ring: Callable[[], object]) -> Alarm:
         alarm = Alarm(self, moment, ring)
         self._alarms.add(alarm)

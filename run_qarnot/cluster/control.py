@@ -11,7 +11,8 @@
         assert control.count("POST", "/tasks") == 4
 
 All methods may be called from any thread, and return when the cluster has done it. `task` is a uuid, a short name, or
-anything with a `uuid`. Times are real seconds except those of `advance`.
+anything with a `uuid`. Times are real seconds, a day at most, except those of `advance`,
+a hundred years in all. An argument of a wrong kind is refused with ControlError, and nothing is changed.
 
 **Routes** are the cluster's own templates: `/tasks/{name}/abort`; write `*` or `{anything}` for a variable part, or
 the value that it must have; `*` alone is every route. Storage has one route for each S3 operation: `s3:PutObject`,
@@ -65,6 +66,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from typing import Any, Protocol, TypeVar
 
+from run_qarnot.cluster import control_checks as checks
 from run_qarnot.cluster import s3_operations
 from run_qarnot.cluster.access import Access
 from run_qarnot.cluster.clock import Clock, use
@@ -130,6 +132,13 @@ class Control:
         after_bytes: int = 0,
     ) -> None:
         how = how or STATUS
+        for name, value in {"method": method, "route": route, "how": how, "code": code, "path": path or ""}.items():
+            checks.text(name, value)
+        checks.headers(headers or {})
+        checks.whole("skip", skip)
+        checks.whole("after_bytes", after_bytes)
+        if times is not None:
+            checks.whole("times", times, 1)
         if how == "refuse":
             raise ControlError(
                 "A single call cannot be refused: there is no route yet. Use `with control.refusing():`."
@@ -138,21 +147,28 @@ class Control:
             raise ControlError(f"how={how!r} is none of {', '.join(HOWS)}.")
         if code and not route.startswith("s3:"):
             raise ControlError("code is for routes of storage, s3:…")
-        status = status or s3_operations.STATUSES.get(code)
-        if how == STATUS and not status:
+        status = s3_operations.STATUSES.get(code) if status is None else status
+        if how == STATUS and status is None:
             raise ControlError("Say which status (or a known S3 code), or how.")
-        if times is not None and times < 1:
-            raise ControlError("times is at least 1, or None for always.")
+        if status is not None:
+            checks.whole("status", status, 200, 599)
         fault = Fault(method.upper(), route, how, status, body, code, headers or {}, times, skip, path, after_bytes)
         self._faults.add(fault)
 
     def delay(
         self, route: str, seconds: float, *, method: str = "*", times: int | None = None, path: str | None = None
     ) -> None:
+        for name, value in {"method": method, "route": route, "path": path or ""}.items():
+            checks.text(name, value)
+        checks.number("seconds", seconds, 0, checks.LONGEST_SECONDS)
+        if times is not None:
+            checks.whole("times", times, 1)
         self._faults.add(Fault(method.upper(), route, seconds=seconds, times=times, path=path))
 
     def refuse(self, seconds: float | None = None) -> None:
         """Nobody listens, until `accept`, or for so many seconds."""
+        if seconds is not None:
+            checks.number("seconds", seconds, 0, checks.LONGEST_SECONDS)
 
         async def close() -> None:
             await self._doors.close()
@@ -186,6 +202,7 @@ class Control:
 
     def set_quota(self, kind: str, value: float) -> None:
         self._check_kind(kind)
+        checks.number("value", value)
 
         def change() -> None:
             setattr(self._manager.quotas, kind, value)
@@ -209,14 +226,14 @@ class Control:
         return used[kind]
 
     def advance(self, seconds: float) -> None:
-        if seconds < 0:
-            raise ControlError("Time does not go back.")
+        checks.number("seconds", seconds, 0, checks.FARTHEST_SECONDS - self._clock.ahead)
         self._do(lambda: self._clock.advance(seconds))
 
     # Lives
 
     def preempt(self, task: Any, instances: Iterable[int] | None = None, state: str | None = None) -> None:
         chosen = None if instances is None else set(instances)
+        checks.text("state", state or "")
 
         def take() -> None:
             found = self._task(task)

@@ -10,7 +10,9 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from starlette.background import BackgroundTask
 
-from run_qarnot.cluster.api.errors import ApiError
+from run_qarnot.cluster import control_checks as checks
+from run_qarnot.cluster.api.errors import ApiError, MalformedError
+from run_qarnot.cluster.api.requests import as_object, read_plain
 from run_qarnot.cluster.api.world import World
 from run_qarnot.cluster.faults import ControlError
 
@@ -35,9 +37,11 @@ def add_routes(app: FastAPI, world: World) -> None:
     @app.post(PREFIX + "/refuse")
     async def refuse(request: Request) -> Response:
         """Not before this answer is out, and never for ever: nobody could ask for the end of it."""
-        seconds = (await request.json()).get("seconds") if await request.body() else None
-        if not isinstance(seconds, int | float):
-            raise ApiError(400, "Say for how many seconds.")
+        seconds = (await _arguments(request)).get("seconds")
+        try:
+            checks.number("seconds", seconds, 0, checks.LONGEST_SECONDS)
+        except ControlError as error:
+            raise ApiError(400, f"Say for how many seconds: {error}") from error
         return JSONResponse({"result": None}, background=BackgroundTask(asyncio.to_thread, control.refuse, seconds))
 
     @app.post(PREFIX + "/{verb}")
@@ -45,12 +49,19 @@ def add_routes(app: FastAPI, world: World) -> None:
         name = _snake(verb)
         if name not in _VERBS:
             raise ApiError(404, f"No such control: {verb}. There are {', '.join(sorted(_VERBS))}.")
-        given = await request.json() if await request.body() else {}
+        arguments = await _arguments(request)
         try:
-            arguments = {_snake(key): value for key, value in given.items()}
             return {"result": await asyncio.to_thread(getattr(control, name), **arguments)}
         except (ControlError, TypeError, ValueError, AttributeError) as error:
             raise ApiError(400, str(error)) from error
+
+
+async def _arguments(request: Request) -> dict[str, Any]:
+    try:
+        given = as_object(await read_plain(request)) if await request.body() else {}
+    except MalformedError as error:
+        raise ApiError(400, error.reason) from error
+    return {_snake(name): value for name, value in given.items()}
 
 
 def _snake(name: str) -> str:
