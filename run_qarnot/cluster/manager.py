@@ -55,6 +55,9 @@ class Manager:
     def resume(self) -> None:
         """After a restart with a state folder: what was running is lost, limits still hold."""
         for task in self.tasks:
+            if task.state == tasks.DELETING:
+                self.tasks.remove(task)
+                continue
             if not task.is_final:
                 _interrupt(task)
                 self.tasks.save(task)
@@ -157,8 +160,7 @@ class Manager:
         """Forget a task; abort it before if it is running."""
         run = self.run_of(task)
         if run and not task.is_final:
-            run.deleted = True
-            run.cancel(tasks.DELETING)
+            run.delete()
         else:  # it may have ended a moment ago, and its machines still be tidied up
             self._forget(task)
         self._silence(task.uuid)

@@ -155,8 +155,9 @@ class Node:
         keys = await asyncio.to_thread(self._space.upload, filters, bucket, prefix, progress)
         if self.instance.attempt != attempt or self.preempted:
             raise InterruptedError("The machine went away during the upload")
-        self.instance.results |= keys
-        self._task.results |= keys
+        if bucket == self._task.definition["resultBucket"]:  # elsewhere, they are no results that a client would fetch
+            self.instance.results |= keys
+            self._task.results |= keys
 
     def end(self) -> None:
         """End what runs, gently; returns at once."""

@@ -135,7 +135,7 @@ class Run:
         if all(each.ended or each.phase == "upload" for each in task.instances):
             await self.snapshots.stop()
             self._move(tasks.UPLOADING)
-        await self._hold("UploadingResults", only_if=not self._cancelled)
+        await self._site.holds.stay("UploadingResults", task.uuid, lambda: self._cancelled)
         bucket = task.definition["resultBucket"]
         if bucket and (not self._cancelled or self._keep_results):
             await self._upload(node, bucket)
@@ -154,15 +154,12 @@ class Run:
         except QuotaError as error:
             node.instance.error = self.task.fail("LOCAL-UPLOAD", f"The results could not be uploaded: {error}")
 
-    async def _hold(self, stage: str, only_if: bool = True) -> None:
-        if only_if:
-            await self._site.holds.stay(stage, self.task.uuid, lambda: self._interrupted)
-
     async def _settle(self) -> None:
         """Give the task its final state."""
         task = self.task
         await self.snapshots.stop()
-        await self._hold("PendingCancel", only_if=self._cancelled)
+        if self._cancelled:
+            await self._site.holds.stay("PendingCancel", task.uuid, lambda: self._interrupted)
         if self._cancelled and not self._interrupted:
             self._end(tasks.CANCELLED)
             return
@@ -176,11 +173,17 @@ class Run:
         await asyncio.gather(*(node.leave() for node in self.nodes))
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
 
-    def cancel(self, state: str = tasks.CANCELLING) -> None:
-        """Abort (or, with PendingDelete, abort because it is to be deleted). Returns at once."""
+    def delete(self) -> None:
+        """Abort it, to be forgotten once it ended: until then it is seen as PendingDelete. Returns at once."""
+        self.deleted = True
+        self.cancel()
+
+    def cancel(self) -> None:
+        """Abort. Returns at once."""
         if self.task.is_final:
             return
         self._cancelled = True
+        state = tasks.DELETING if self.deleted else tasks.CANCELLING
         if self.task.state != state:
             self._move(state)
         self._let_go.set()
@@ -225,7 +228,8 @@ class Run:
                 instance.state, instance.ended = state, self.task.ended
             instance.stopped = instance.stopped or (instance.started and now())
             instance.is_listed, instance.phase, instance.forwards = False, "", []
-        self.task.move(state)
+        if not self.deleted:
+            self.task.move(state)
         self._save(self.task)
 
 

@@ -62,11 +62,11 @@ class Instance:
 
     @property
     def execution_seconds(self) -> float:
-        """How long its processes have run; at least one second once they ended (§0.8: clients divide by it)."""
-        if self.started is None:
-            return self.earlier_seconds
-        elapsed = self.earlier_seconds + ((self.stopped or now()) - self.started).total_seconds()
-        return max(1.0, elapsed) if self.stopped else elapsed
+        """How long its processes have run; at least one second once it is over (§0.8: clients divide by it)."""
+        elapsed = self.earlier_seconds
+        if self.started:
+            elapsed += ((self.stopped or now()) - self.started).total_seconds()
+        return max(1.0, elapsed) if self.stopped or self.ended else elapsed
 
     def leave_machine(self) -> None:
         """The next attempt begins with nothing."""

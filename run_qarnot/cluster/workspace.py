@@ -93,7 +93,10 @@ class Workspace:
             if not self._storage.has_bucket(name):
                 raise MissingBucketError(f"No such bucket: {name}")
             for stored in self._storage.objects(name, prefix):
-                path = safe_path(stored.key.removeprefix(strip))
+                rest = stored.key.removeprefix(strip)
+                path = safe_path(rest)
+                if stored.key.endswith("/") and not rest.strip("/"):
+                    continue  # the mark of the folder that became /job itself
                 if path is None:
                     skipped.append(stored.key)
                 else:

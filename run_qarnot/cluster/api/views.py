@@ -36,7 +36,7 @@ def task_view(task: Task, find: Callable[[str], Task | None]) -> dict[str, Any]:
         **_dates(task),
         "endDate": date(task.ended),
         "progress": _progress(task),
-        "executionTime": duration(task.execution_seconds),
+        "executionTime": duration(max(1.0, task.execution_seconds) if task.is_final else task.execution_seconds),
         "wallTime": duration(task.wall_seconds),
         "totalInstanceCount": len(task.instances),
         "runningInstanceCount": len(running),
@@ -47,7 +47,7 @@ def task_view(task: Task, find: Callable[[str], Task | None]) -> dict[str, Any]:
         "resultsCount": len(task.results),
         "snapshotInterval": task.snapshot_interval,
         "errors": task.errors,
-        "completedInstances": [_completed(task, each) for each in task.instances if each.state and each.has_started],
+        "completedInstances": [_completed(task, each) for each in task.instances if each.state],
         "dependencies": dependencies.answer(task, find),
         "status": status_view(task) if task.admitted else None,
     }
