@@ -13,6 +13,7 @@ from qarnot.exceptions import (
     QarnotGenericException,
     UnauthorizedException,
 )
+from qarnot.secrets import Secrets
 from support.waiting import wait_until
 
 from run_qarnot.cluster import LocalCluster
@@ -70,6 +71,7 @@ def test_last_bucket_wins_and_prefixes_are_honoured(connection: Connection) -> N
     older, newer = connection.create_bucket("older"), connection.create_bucket("newer")
     older.add_string("from older", "note.txt")
     newer.add_string("from newer", "scene/note.txt")
+    newer.add_string("", "scene/")  # as consoles mark a folder
     newer.add_string("filtered out", "other.txt")
     chosen = newer.with_filtering(BucketPrefixFiltering("scene/"))
     chosen = chosen.with_resource_transformation(PrefixResourcesTransformation("scene/"))
@@ -79,6 +81,7 @@ def test_last_bucket_wins_and_prefixes_are_honoured(connection: Connection) -> N
     assert ended(task) == "Success"
     assert "from newer" in task.stdout()
     assert "other.txt" not in task.stdout()
+    assert task.stderr() == ""
 
 
 def test_failing_command(connection: Connection) -> None:
@@ -96,6 +99,9 @@ def test_missing_program_and_broken_quotes(connection: Connection) -> None:
         task.submit()
         assert ended(task) == "Failure"
         assert task.errors[0].message
+        assert task.execution_time == "00:00:01"
+        (instance,) = task.completed_instances
+        assert (instance.state, instance.exec_time_sec) == ("Failure", 1)
 
 
 def test_abort_uploads_when_asked(connection: Connection) -> None:
@@ -138,8 +144,14 @@ def test_instant_snapshot(connection: Connection) -> None:
     assert whole != name
     wait_until(lambda: task.snapshot_status(whole)._status.is_completed, "the other one is")
     assert keys(task.results) == {"a.txt", "sub/b.log"}
+    other = task.instant(whitelist="log$", bucket=connection.create_bucket("elsewhere"))
+    wait_until(lambda: task.snapshot_status(other)._status.is_completed, "that one is too")
+    assert keys(connection.retrieve_bucket("elsewhere")) == {"b.log"}
     task.abort()
     ended(task)
+    # What is elsewhere is no result: nobody would find it in the results' bucket.
+    (instance,) = task.completed_instances
+    assert sorted(instance.results) == [f"s3://localhost/snapshots/{key}" for key in ("a.txt", "sub/b.log")]
 
 
 def test_periodic_snapshot(connection: Connection) -> None:
@@ -214,6 +226,24 @@ def test_paths_and_keys_in_any_dress(cluster: LocalCluster) -> None:
     assert requests.get(f"{cluster.cluster_url}//settings", timeout=10).json() == {"storage": cluster.storage_url}
     broken = requests.post(f"{cluster.cluster_url}/tasks", data="{", headers=headers, timeout=10)
     assert (broken.status_code, broken.headers["content-type"]) == (400, "application/problem+json")
+
+
+@pytest.mark.parametrize("name", ["Data", "User", "Tasks", "V1", "Search", "Stdout"])
+def test_a_short_name_may_be_a_word_of_a_route_and_keeps_its_case(
+    cluster: LocalCluster, connection: Connection, name: str
+) -> None:
+    task = connection.create_task("named", "docker-batch", 1, shortname=name)
+    task.submit()
+    ended(task)
+    assert connection.retrieve_task(name).uuid == task.uuid
+    url = f"{cluster.cluster_url}//v1/TASKS/{name}"
+    headers = {"Authorization": cluster.token}
+    assert requests.get(url + "/", headers=headers, timeout=10).json()["shortname"] == name
+    assert requests.get(url + "/STDOUT", headers=headers, timeout=10).ok
+    assert requests.post(f"{cluster.cluster_url}/Tasks/SEARCH", json={}, headers=headers, timeout=10).ok
+    key = f"{name}/Tasks/{name}"
+    Secrets(connection).create_secret(key, "x")
+    assert requests.get(f"{cluster.cluster_url}/Secrets-Manager/DATA/{key}", headers=headers, timeout=10).ok
 
 
 def test_lists_and_pages(connection: Connection) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 import socket
 import struct
 from email.utils import format_datetime
@@ -18,31 +17,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from run_qarnot.cluster.access import Access
 from run_qarnot.cluster.api import control_routes, errors
+from run_qarnot.cluster.api.paths import Paths
 from run_qarnot.cluster.clock import Clock, use
 from run_qarnot.cluster.faults import LOST, RESET, TIMEOUT, Call, Fault, Faults
 
 _OPEN = {"/settings", "/versions"}  # answered without a token (§0.2)
-
-# Words of our routes. Ids, profile names and the like keep their case.
-_WORDS = set(
-    """settings versions info profiles hardware-constraints cpu-model-constraints search tasks jobs pools summaries
-    paginate abort snapshot periodic stdout stderr terminate credits accounts carbon carbon-facts quotas
-    computing-quotas user organization clone retry resume recover restart v1 network port-forward close scaling
-    sanity-checks projects budgets secrets-manager data""".split()
-)
-
-
-def repaired(path: str) -> str:
-    """The path as our routes spell it: single slashes, no `/v1`, no final slash, words in lower case (§0.1)."""
-    parts = [part for part in re.split("/+", path) if part]
-    if parts[:1] == ["secrets-manager"] or parts[1:2] == ["secrets-manager"]:
-        head = 3 if parts[0].lower() == "v1" else 2  # what follows is a key, in the user's own words
-        parts = [part.lower() for part in parts[:head]] + parts[head:]
-    else:
-        parts = [part.lower() if part.lower() in _WORDS else part for part in parts]
-    if len(parts) > 1 and parts[0] == "v1":
-        parts = parts[1:]
-    return "/" + "/".join(parts)
 
 
 class Entrance:
@@ -50,6 +29,7 @@ class Entrance:
         self._clock = clock
         self._app: ASGIApp = app
         self._routes = app.routes
+        self._paths = Paths(app.routes)
         self._access = access
         self._faults = faults
         for route in app.routes:
@@ -61,7 +41,7 @@ class Entrance:
         if scope["type"] != "http":
             return
         use(self._clock)  # uvicorn starts each request in a context of its own
-        path = repaired(scope["path"])
+        path = self._paths.repaired(scope["method"], scope["path"])
         scope = {**scope, "path": path, "raw_path": path.encode()}
         given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
         if path == control_routes.PREFIX or path.startswith(control_routes.PREFIX + "/"):
