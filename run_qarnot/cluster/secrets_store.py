@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
+
+from run_qarnot.cluster import private
 
 
 class ConflictError(Exception):
@@ -58,10 +59,7 @@ class Secrets:
 
     def _save(self) -> None:
         if self._file:
-            temporary = self._file.with_suffix(".new")
-            with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-                json.dump(self._values, file)
-            temporary.replace(self._file)
+            private.write(self._file, json.dumps(self._values))
 
 
 def _clash(one: str, other: str) -> bool:

@@ -16,6 +16,7 @@ from types import TracebackType
 
 import psutil
 
+from run_qarnot.cluster import private
 from run_qarnot.cluster.access import Access
 from run_qarnot.cluster.api.app import make_app
 from run_qarnot.cluster.api.world import World
@@ -41,12 +42,13 @@ class ClusterError(Exception):
 class LocalCluster:
     """A Qarnot cluster on 127.0.0.1, in threads of this process.
 
-    `port` 0 takes any free one. With `state_dir`, tasks, jobs and objects survive; without, everything lives in a
-    private temporary folder. Inside the `with` block, it accepts calls.
+    `port` 0 takes any free one. With `state_dir`, tasks, jobs and objects survive, and so does a `token` that was not
+    given; without, everything lives in a private temporary folder. Inside the `with` block, it accepts calls.
     """
 
     def __init__(self, port: int = 0, state_dir: Path | None = None, token: str | None = None) -> None:
         self.token = token or secrets.token_urlsafe(32)
+        self._keeps_token = not token
         self.email = EMAIL
         self.control: Control  # inside the `with` block; see run_qarnot/cluster/control.py
         self.cluster_url = ""
@@ -85,7 +87,10 @@ class LocalCluster:
     def _locked(self, folder: Path) -> StateLock:
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            return StateLock(folder / "lock")
+            lock = StateLock(folder / "lock")
+            if self._keeps_token:
+                self.token = private.token(folder / "token")
+            return lock
         except BlockingIOError:
             raise ClusterError(
                 f"Another local cluster uses {folder}. Stop it, or choose another --state-dir."

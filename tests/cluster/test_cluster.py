@@ -193,6 +193,23 @@ def test_state_survives_a_restart(tmp_path: Path) -> None:
         assert connection.retrieve_job(job.uuid).state == "Active"
 
 
+def test_the_token_is_kept_with_the_state_and_nowhere_else(tmp_path: Path) -> None:
+    """So that what is configured for this cluster works again after a restart."""
+    state = tmp_path / "state"
+
+    def token(**options: Any) -> str:
+        with LocalCluster(**options) as cluster:
+            assert connect(cluster).user_info.email == "you@localhost"
+            return cluster.token
+
+    first = token(state_dir=state)
+    assert token(state_dir=state) == first
+    assert token(state_dir=state, token="own") == "own"
+    assert token(state_dir=state) == first
+    assert token() not in {first, token(state_dir=tmp_path / "other")}
+    assert (state / "token").stat().st_mode & 0o777 == 0o600
+
+
 def test_a_task_sees_no_secret(monkeypatch: pytest.MonkeyPatch, cluster: LocalCluster, connection: Connection) -> None:
     monkeypatch.setenv("QARNOT_CLIENT_TOKEN", "caller-secret")
     monkeypatch.setenv("SOME_PASSWORD", "other-secret")
