@@ -11,7 +11,7 @@ def constants_in(definition: dict[str, Any]) -> dict[str, str]:
     forced = {
         each["constantName"]: each["forcedValue"]
         for each in definition["forcedConstants"]
-        if None not in (each.get("constantName"), each.get("forcedValue"))
+        if each.get("forcedValue") is not None
     }
     return given | forced
 

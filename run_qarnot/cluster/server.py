@@ -90,13 +90,13 @@ class LocalCluster:
             lock = StateLock(folder / "lock")
             if self._keeps_token:
                 self.token = private.token(folder / "token")
-            return lock
         except BlockingIOError:
             raise ClusterError(
                 f"Another local cluster uses {folder}. Stop it, or choose another --state-dir."
             ) from None
         except OSError as error:
             raise ClusterError(f"{folder} cannot be used: {error.strerror}. Choose another --state-dir.") from error
+        return lock
 
     def _listen(self) -> socket.socket:
         listener = tcp_socket()

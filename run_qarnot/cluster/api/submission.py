@@ -74,6 +74,8 @@ def _common(body: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
     definition = definitions.with_defaults(definitions.respelt(body), defaults)
     limit = TASK_CONSTANTS if defaults is definitions.TASK else POOL_CONSTANTS
     definition["constants"] = _constants_of(definition["constants"], limit)
+    if not all(_CONSTANT.fullmatch(each.get("constantName") or "") for each in definition["forcedConstants"]):
+        raise invalid("forcedConstants")
     definition["advancedResourceBuckets"] = _buckets(definition["advancedResourceBuckets"])
     if definition["advancedResourceBuckets"]:
         definition["resourceBuckets"] = []  # a definition has one of the two, the SDK would put both together (§2.3)
