@@ -15,7 +15,6 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from qarnot.connection import Connection
 from qarnot.exceptions import (
-    MissingTaskException,
     NotEnoughCreditsException,
     QarnotGenericException,
     UnauthorizedException,
@@ -287,39 +286,6 @@ def test_a_held_task_can_be_aborted_and_held_again(control: Control, connection:
         control.hold("Thinking")
 
 
-def test_a_deleted_task_is_seen_as_such_until_it_is_gone(control: Control, connection: Connection) -> None:
-    control.hold("PendingCancel")
-    task = command(connection, "echo started; sleep 60")
-    task.submit()
-    running(task)
-    found = connection.retrieve_task(task.uuid)
-    task.delete()
-    found.abort()
-    assert found.state == "PendingDelete"
-    states = {found.state}
-    control.release()
-
-    def gone() -> bool:
-        try:
-            found.update(True)
-        except MissingTaskException:
-            return True
-        states.add(found.state)
-        return False
-
-    wait_until(gone, "it is gone")
-    assert states == {"PendingDelete"}
-
-
-def test_a_task_whose_upload_is_held_can_be_aborted(control: Control, connection: Connection) -> None:
-    control.hold("UploadingResults")
-    task = command(connection, "true")
-    task.submit()
-    wait_until(lambda: connection.retrieve_task(task.uuid).state == "UploadingResults", "its command ended")
-    task.abort()
-    assert ended(task) == "Cancelled"
-
-
 def ssh_task(connection: Connection, keys_folder: Path, script: str) -> Any:
     task = connection.create_task("machine", "docker-network-ssh", 1)
     task.constants["DOCKER_CMD"] = f"sh -c '{script}'"
@@ -481,47 +447,6 @@ def test_the_same_over_http(cluster: LocalCluster, control: Control, http: reque
     assert [call["status"] for call in http.get(f"{url}/calls", timeout=5).json()] == [500, 500, 401]
     http.post(f"{url}/reset", timeout=5)
     assert get(http, cluster, "/profiles").status_code == 200
-
-
-WRONG: list[tuple[str, Any]] = [
-    *(("refuse", body) for body in ([], "x", {}, {"seconds": "abc"}, {"seconds": True}, {"seconds": -1})),
-    *(("advance", {"seconds": seconds}) for seconds in (1e308, 1e12, -1, "abc", None, True)),
-    *(("delay", {"route": "/info", "seconds": seconds}) for seconds in ("abc", None, 1e300)),
-    ("delay", {"route": 5, "seconds": 1}),
-    *(("setQuota", {"kind": "tasks", "value": value}) for value in ("abc", None, [], -1, 1e300)),
-    *(("failNext", {"status": status}) for status in ("503", 99, 1000, 503.5, True, 0)),
-    *(("failNext", {"status": 500, "skip": skip}) for skip in ("a", -1, 1.5)),
-    *(("failNext", {"status": 500, "times": times}) for times in ("a", 0)),
-    *(("failNext", {"status": 500, "headers": given}) for given in (["a"], {"A": 5}, {"a b": "x"}, {"a": "x\r\ny"})),
-    *(("failNext", {"status": 500, name: 5}) for name in ("path", "how", "code", "method", "route")),
-    ("failNext", {"how": "reset", "afterBytes": "many"}),
-    *(("hold", {"stage": stage}) for stage in (5, ["Submitted"], None)),
-    ("preempt", {"task": 5, "instances": 5}),
-]
-
-
-def test_what_makes_no_sense_is_said_in_a_sentence_and_changes_nothing(
-    cluster: LocalCluster, control: Control, http: requests.Session
-) -> None:
-    before = control.state() | {"now": ""}
-    for verb, body in WRONG:
-        known = {"method": "GET", "route": "/info"} if verb == "failNext" else {}
-        given = known | body if isinstance(body, dict) else body
-        answer = http.post(f"{cluster.cluster_url}/_control/{verb}", json=given, timeout=5)
-        assert (answer.status_code, answer.json().keys()) == (400, {"message"}), (verb, body)
-        assert control.state() | {"now": ""} == before, (verb, body)
-        broken = http.post(f"{cluster.cluster_url}/_control/{verb}", data="{", timeout=5)
-        assert (broken.status_code, "no JSON" in broken.json()["message"]) == (400, True)
-
-
-def test_time_is_advanced_no_farther_than_there_are_dates() -> None:
-    with LocalCluster() as cluster:
-        for _ in range(2):
-            cluster.control.advance(45 * 366 * 86400)
-        with pytest.raises(ControlError, match="seconds is a number"):
-            cluster.control.advance(45 * 366 * 86400)
-        answer = requests.get(f"{cluster.cluster_url}/jobs", headers={"Authorization": cluster.token}, timeout=5)
-        assert answer.status_code == 200
 
 
 def test_a_cluster_ends_at_once_although_somebody_waits_for_an_answer() -> None:
