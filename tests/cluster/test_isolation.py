@@ -238,6 +238,9 @@ def test_a_sudden_end_loses_no_record_and_no_object(tmp_path: Path) -> None:
             task.results = bucket
             task.submit()
             running(task)
+        hold = {"json": {"stage": "PendingCancel"}, "headers": {"Authorization": cluster.token}, "timeout": 10}
+        assert requests.post(f"{cluster.cluster_url}/_control/hold", **hold).ok
+        connection.retrieve_task(tasks.pop().uuid).delete()  # it is on its way out
         connection.create_bucket("last").add_string("x", "x")
         cluster.process.send_signal(signal.SIGKILL)
         cluster.process.wait()
