@@ -12,6 +12,7 @@ from run_qarnot.errors import InputError
 from run_qarnot.files import StoredFile
 
 _ADDRESS_SECONDS = 300
+_HEAD_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -29,9 +30,14 @@ class Results:
         """Return an address at which a browser gets one file straight from the storage, for a few minutes."""
         return await asyncio.to_thread(self.storage.presign, self.bucket or "", key, _ADDRESS_SECONDS)
 
-    def head(self, key: str) -> bytes:
-        """Return the first MiB of a file: what is shown of one is small, and it may be as big as it likes. Blocks."""
-        return next(self.storage.read(self.bucket, key), b"") if self.bucket else b""
+    def head(self, key: str, limit: int = _HEAD_BYTES) -> bytes:
+        """Return the first bytes of a file, at most `limit`. Blocks."""
+        head = bytearray()
+        for chunk in self.storage.read(self.bucket, key) if self.bucket and limit else ():
+            head += chunk
+            if len(head) >= limit:
+                break
+        return bytes(head[:limit])
 
     def give_way(self, inputs: str, added: Container[str], *, replace: bool) -> None:
         """Let files that were added be those that the machine has. Blocks.

@@ -8,15 +8,18 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from run_qarnot.redact import redact
 
-HEAD_BYTES = 1 << 20  # as much as is read of a file
+MOST_BYTES = 16 << 20  # of what can be shown only as a whole
+_HEAD_BYTES = 1 << 20  # of a text
 _MOST_TEXT = 100_000
-_MOST_CELLS = 200
+_MOST_BLOCKS = 2000
+_NOTEBOOK = ".ipynb"
 _PICTURES = {
     ".png": "image/png",
     ".jpg": "image/jpeg",
@@ -28,38 +31,75 @@ _PICTURES = {
 Block = dict[str, str]  # kind: "code", "words", "output" or "picture"; and its text, or the picture as a data address
 
 
-def preview(name: str, size: int, head: bytes) -> list[Block]:
-    """Return what can be shown of a file; nothing for what is neither text nor a picture.
+class Look(NamedTuple):
+    """What can be shown of a file, and what must be said of that: "", "cut", "empty", "large" or "unknown"."""
+
+    blocks: list[Block]
+    note: str = ""
+
+
+def bytes_wanted(name: str, size: int) -> int:
+    """Return how many bytes of a file `preview` wants: of notebooks and pictures, which mean nothing in part, all."""
+    if not _is_whole(name):
+        return min(size, _HEAD_BYTES)
+    return size if size <= MOST_BYTES else 0
+
+
+def preview(name: str, size: int, head: bytes) -> Look:
+    """Return what can be shown of a file.
 
     Arguments:
         name: of the file.
         size: of the whole of it.
-        head: its first `HEAD_BYTES`.
+        head: its first `bytes_wanted`.
     """
-    suffix = PurePosixPath(name).suffix.lower()
-    whole = size <= len(head)
-    if suffix in _PICTURES:
-        return [_picture(_PICTURES[suffix], head)] if whole else []
+    if not size:
+        return Look([], "empty")
+    cut = size > len(head)
+    if cut and _is_whole(name):
+        return Look([], "large")
+    if kind := _PICTURES.get(_suffix(name)):
+        return Look([_picture(kind, head)])
     if b"\0" in head:
-        return []
+        return Look([], "unknown")
     text = head.decode("utf-8", "replace")
-    if suffix == ".ipynb" and whole:
+    if _suffix(name) == _NOTEBOOK:
         try:
-            return list(_cells(json.loads(text)))
+            return _shortened(_cells(json.loads(text)))
         except (ValueError, RecursionError):
             pass  # then it is shown as the text that it is
-    return [{"kind": "output", "text": redact(text[:_MOST_TEXT])}] if text else []
+    return _shortened([{"kind": "output", "text": text}], cut=cut)
+
+
+def _suffix(name: str) -> str:
+    return PurePosixPath(name).suffix.lower()
+
+
+def _is_whole(name: str) -> bool:
+    return _suffix(name) in {_NOTEBOOK, *_PICTURES}
+
+
+def _shortened(blocks: Iterable[Block], *, cut: bool = False) -> Look:
+    """Leave out what nobody reads in a small window, and all secrets."""
+    some = list(islice(blocks, _MOST_BLOCKS + 1))
+    cut = cut or len(some) > _MOST_BLOCKS
+    for block in some:
+        if block["kind"] != "picture":
+            text = redact(block["text"])
+            cut = cut or len(text) > _MOST_TEXT
+            block["text"] = text[:_MOST_TEXT]
+    return Look(some[:_MOST_BLOCKS], "cut" if cut else "" if some else "empty")
 
 
 def _cells(notebook: Any) -> Iterator[Block]:
     cells = notebook.get("cells") if isinstance(notebook, Mapping) else None
     if not isinstance(cells, list):
         raise ValueError("no notebook")  # noqa: TRY004  it is a matter of content
-    for cell in cells[:_MOST_CELLS]:
+    for cell in cells:
         if isinstance(cell, Mapping):
             yield _text("code" if cell.get("cell_type") == "code" else "words", cell.get("source"))
             outputs = cell.get("outputs")
-            for output in outputs[:_MOST_CELLS] if isinstance(outputs, list) else ():
+            for output in outputs if isinstance(outputs, list) else ():
                 yield from _output(output)
 
 
@@ -68,7 +108,7 @@ def _output(output: Any) -> Iterator[Block]:
         return
     data = output.get("data")
     if not isinstance(data, Mapping):
-        yield _text("output", output.get("text") or output.get("evalue"))
+        yield _text("output", output.get("text") or _error(output))
         return
     for kind in ("image/png", "image/jpeg"):
         if kind in data:
@@ -80,8 +120,13 @@ def _output(output: Any) -> Iterator[Block]:
     yield _text("output", data.get("text/plain"))
 
 
+def _error(output: Mapping[str, Any]) -> str:
+    """Such as `ValueError: no such column`: what a traceback ends with."""
+    return ": ".join(filter(None, (_joined(output.get("ename")), _joined(output.get("evalue")))))
+
+
 def _text(kind: str, source: Any) -> Block:
-    return {"kind": kind, "text": redact(_joined(source)[:_MOST_TEXT])}
+    return {"kind": kind, "text": _joined(source)}
 
 
 def _joined(source: Any) -> str:

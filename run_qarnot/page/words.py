@@ -211,7 +211,10 @@ WORDS: Table = {
         "choose": "Choose",
         "fetch": "Download",
         "look": "Look into it",
-        "no_look": "This cannot be shown here: it is neither text nor a picture, or it is too large. Download it.",
+        "look_cut": "Only the beginning is shown.",
+        "look_empty": "It is empty.",
+        "look_large": "It is too large to be shown here. Download it.",
+        "look_unknown": "This cannot be shown here: it is neither text nor a picture. Download it.",
         "close": "Close",
     },
     "problem": {  # of every component (`shared.js`)

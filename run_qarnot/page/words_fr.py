@@ -207,7 +207,10 @@ WORDS: Table = {
         "choose": "Choisir",
         "fetch": "Télécharger",
         "look": "Regarder",
-        "no_look": "Impossible à montrer ici : ni texte ni image, ou trop gros. Téléchargez-le.",
+        "look_cut": "Seul le début est montré.",
+        "look_empty": "Il est vide.",
+        "look_large": "Il est trop gros pour être montré ici. Téléchargez-le.",
+        "look_unknown": "Impossible à montrer ici : ce n’est ni du texte ni une image. Téléchargez-le.",
         "close": "Fermer",
     },
     "problem": {  # of every component (`shared.js`)

@@ -26,6 +26,7 @@ def test_only_files_that_were_listed_are_shown_or_sent(cluster: LocalCluster) ->
         tell(results, "look", {"key": "a.txt"})
         await until(lambda: results.shown, "the look into a file")
         assert results.shown["blocks"] == [{"kind": "output", "text": "content of a\n"}]
+        assert results.shown["note"] == ""
         tell(results, "look_away")
         tell(results, "fetch", {"key": "a.txt"})
         await until(lambda: calls, "the address")
@@ -44,6 +45,23 @@ def test_only_files_that_were_listed_are_shown_or_sent(cluster: LocalCluster) ->
         assert "/a.txt?" in address
         assert results.shown is None
         assert results.problem is None
+
+    play_with_account(scene, cluster)
+
+
+def test_a_notebook_of_several_mib_is_shown_as_its_cells(cluster: LocalCluster) -> None:
+    """They are as large as that with a few plots in them; of a text the first MiB will do."""
+    cells = """{"cells": [{"cell_type": "code", "source": "%s"}]}"""
+    command = f"printf '{cells}' $(head -c 3000000 /dev/zero | tr '\\0' x) | tee a.ipynb > a.txt"
+
+    async def scene(page: Page) -> None:
+        results = (await start(page, command)).results
+        await until(lambda: results.listing is not None, "the list")
+        for name, kind in (("a.ipynb", "code"), ("a.txt", "output")):
+            tell(results, "look", {"key": name})
+            await until(lambda name=name: results.shown and results.shown["key"] == name, name)
+            assert [block["kind"] for block in results.shown["blocks"]] == [kind]
+            assert results.shown["note"] == "cut"
 
     play_with_account(scene, cluster)
 

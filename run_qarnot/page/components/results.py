@@ -12,7 +12,7 @@ import traitlets
 from run_qarnot.files import StoredFile
 from run_qarnot.page.component import Component, Fields, HostileInput, event
 from run_qarnot.page.downloads import Downloads
-from run_qarnot.page.preview import preview
+from run_qarnot.page.preview import Look, bytes_wanted, preview
 from run_qarnot.page.rows import MOST_RESULTS, result_rows
 from run_qarnot.page.tasks import Tasks
 
@@ -49,8 +49,8 @@ class Results(Component):
     async def vue_look(self, fields: Fields) -> None:
         """Show what a file looks like; nothing of it is run."""
         file = self._file(fields.text("key", 4000))
-        head = await asyncio.to_thread(self._session.results.head, file.key) if file.size else b""
-        self.shown = {"key": file.key, "blocks": preview(file.key, file.size, head)}
+        look = await asyncio.to_thread(self._look, file)
+        self.shown = {"key": file.key, **look._asdict()}
 
     @event
     def vue_look_away(self, _fields: Fields) -> None:
@@ -74,6 +74,11 @@ class Results(Component):
     async def _zip(self, files: Sequence[StoredFile] | None) -> None:
         name = f"{self._session.view.name}-results"
         self.call("download", await self._downloads.offer(name, lambda: self._session.results.zip(files), self.failed))
+
+    def _look(self, file: StoredFile) -> Look:
+        """Blocks: a notebook with its pictures takes a while to fetch and to read."""
+        head = self._session.results.head(file.key, bytes_wanted(file.key, file.size))
+        return preview(file.key, file.size, head)
 
     def _file(self, key: str) -> StoredFile:
         if key not in self._files:
