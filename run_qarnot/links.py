@@ -9,8 +9,10 @@ is left out and said.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from run_qarnot.catalog import Catalog
@@ -23,6 +25,8 @@ from run_qarnot.spec import check_hours, check_names, parse_hours
 PREFIX = "opt-"
 IMAGE, HOURS = f"{PREFIX}image", f"{PREFIX}hours"  # an option of the same name can only be set by hand
 _LONGEST_QUERY = 20_000
+_LONGEST_KEY, _MOST_KEYS = 50, 10  # of those that are said to be left out
+_CLOCK = re.compile(r"\s*\d{1,2}\s*[:h]\s*\d")  # 18:30, 18h30: as the form takes it
 _BADGE = "https://img.shields.io/badge/run%20on%20Qarnot-{label}-0E5A64"
 
 Value = str | bool | list[str]
@@ -34,7 +38,7 @@ class Filling:
     """What a link puts into the form.
 
     Arguments:
-        image: its id; "" when the link names none that can be used.
+        image: the id of that to which the values belong; "" when there is none that can be used.
         hours: as typed; "" when it says nothing of them.
         options: values of the image's options.
         ignored: why something of it was left out.
@@ -89,33 +93,47 @@ def binder_base(environment: Mapping[str, str]) -> str | None:
     return f"{host}{request}?urlpath={quote('voila/render/dashboard.ipynb', safe='')}"
 
 
-def read_link(query: str, catalog: Catalog) -> Filling:
-    """Read the query of an address; nothing in it can make this fail."""
+def read_link(query: str, catalog: Catalog, usual: str = "") -> Filling:
+    """Read the query of an address; nothing in it can make this fail.
+
+    Arguments:
+        query: as the browser has it, with or without “?”.
+        catalog: whose images and options count.
+        usual: the id of the image that is meant where the query names none.
+    """
     pairs = parse_qsl(query[:_LONGEST_QUERY].removeprefix("?"), keep_blank_values=True)
     tokens = [(key, value) for key, value in pairs if key.lower() == "token"]
     for _, token in tokens:
         protect(token)
     ours = [pair for pair in pairs if pair[0].startswith(PREFIX)]
-    ignored: list[RunQarnotError] = []
-    image = _read_image(ours, catalog, ignored)
     filling = Filling(had_token=bool(tokens), secrets=tuple(dict.fromkeys(key for key, _ in tokens)))
+    return _read_values(ours, catalog, usual, filling) if ours else filling
+
+
+def _read_values(pairs: Pairs, catalog: Catalog, usual: str, filling: Filling) -> Filling:
+    ignored: list[RunQarnotError] = []
+    image = _read_image(pairs, catalog, usual, ignored)
     if image is None:
-        return Filling(ignored=tuple(ignored), secrets=filling.secrets, had_token=filling.had_token)
-    secrets = tuple(PREFIX + name for name, option in image.options.items() if option.type == "secret")
-    return Filling(
-        image=image.id,
-        hours=_read_hours(ours, image, ignored),
-        options=dict(_read_options(ours, image, ignored)),
+        if others := dict.fromkeys(key[:_LONGEST_KEY] for key, _ in pairs if key != IMAGE):
+            ignored.append(InputError("link-image", keys=", ".join(islice(others, _MOST_KEYS))))
+        return replace(filling, ignored=tuple(ignored))
+    hours = _read_hours(pairs, image, ignored)
+    options = dict(_read_options(pairs, image, ignored))
+    secrets = {PREFIX + name for name, option in image.options.items() if option.type == "secret"}
+    return replace(
+        filling,
+        image=image.id if hours or options or any(key == IMAGE for key, _ in pairs) else "",
+        hours=hours,
+        options=options,
         ignored=tuple(ignored),
-        secrets=filling.secrets + tuple(key for key in secrets if any(key == given for given, _ in ours)),
-        had_token=filling.had_token,
+        secrets=(*filling.secrets, *dict.fromkeys(key for key, _ in pairs if key in secrets)),
     )
 
 
-def _read_image(pairs: Pairs, catalog: Catalog, ignored: list[RunQarnotError]) -> Image | None:
+def _read_image(pairs: Pairs, catalog: Catalog, usual: str, ignored: list[RunQarnotError]) -> Image | None:
     name = next((value for key, value in pairs if key == IMAGE), None)
     if name is None:
-        return None
+        return catalog.images.get(usual)
     try:
         return catalog.get(name[:200])
     except RunQarnotError as error:
@@ -126,6 +144,8 @@ def _read_image(pairs: Pairs, catalog: Catalog, ignored: list[RunQarnotError]) -
 def _read_hours(pairs: Pairs, image: Image, ignored: list[RunQarnotError]) -> str:
     text = next((value for key, value in pairs if key == HOURS), "")
     try:
+        if _CLOCK.match(text):
+            raise InputError("link-clock", field="hours", time=text.strip()[:20])  # noqa: TRY301  beside the others
         if text:
             check_hours(parse_hours(text, image), image)
     except InputError as error:

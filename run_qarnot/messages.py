@@ -58,6 +58,8 @@ ERRORS: Mapping[str, Words] = {
     "option-empty": Words("{label} must be filled in.", "{hint}"),
     "option-form": Words("“{text}” is not an option.", "Write it as --set NAME=VALUE."),
     "link-secret": Words("“{option}” is a secret, which no link may carry.", "Type it into its field."),
+    "link-image": Words("Without its image nothing of this could be filled in: {keys}.", "Choose an image, and fill it in by hand."),
+    "link-clock": Words("“{time}” is a time of the day, which may be over when somebody opens the link.", "Write a number of hours into it, such as 4."),
     "hours": Words("{hours} hours is not possible.", "Choose between {least} and {most} hours."),
     "key-private": Words("That is a private key. It was not used, kept or sent.", "Give the public one, which ends in .pub and begins with ssh-. PuTTYgen shows that of a .ppk file."),
     "key-format": Words("That is not an OpenSSH public key: {problem}.", "Paste one line such as “ssh-ed25519 AAAA… you@home”; `ssh-keygen -t ed25519` makes a pair."),

@@ -45,6 +45,8 @@ ERRORS: Mapping[str, Words] = {
     "option-empty": Words("{label} doit être rempli.", "{hint}"),
     "option-form": Words("« {text} » n’est pas une option.", "Écrivez-la ainsi : --set NOM=VALEUR."),
     "link-secret": Words("« {option} » est un secret, qu’aucun lien ne peut porter.", "Saisissez-le dans son champ."),
+    "link-image": Words("Sans son image, rien de ceci n’a pu être rempli : {keys}.", "Choisissez une image, et remplissez-le à la main."),
+    "link-clock": Words("« {time} » est une heure de la journée, qui peut être passée quand quelqu’un ouvre le lien.", "Écrivez-y un nombre d’heures, par exemple 4."),
     "hours": Words("{hours} heures : ce n’est pas possible.", "Choisissez entre {least} et {most} heures."),
     "key-private": Words("C’est une clé privée. Elle n’a été ni utilisée, ni gardée, ni envoyée.", "Donnez la clé publique, qui finit en .pub et commence par ssh-. PuTTYgen montre celle d’un fichier .ppk."),
     "key-format": Words("Ce n’est pas une clé publique OpenSSH : {problem}.", "Collez une ligne telle que « ssh-ed25519 AAAA… vous@maison » ; `ssh-keygen -t ed25519` crée une paire."),
@@ -268,6 +270,7 @@ PHRASES: Mapping[str, str] = {
     "Write {} or less.": "Écrivez {} ou moins.",
     "Did you mean “{}”?": "Vouliez-vous dire « {} » ?",
     "There are: {}.": "Il y a : {}.",
+    "It has none.": "Il n’y en a pas.",
     "is no web address": "n’est pas une adresse web",
     # a time limit
     "Its command would begin again: let it run, or start it anew with more hours.": "Sa commande recommencerait du début : laissez-la finir, ou relancez-la avec plus d’heures.",

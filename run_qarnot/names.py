@@ -89,10 +89,11 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
 
 
 def which(name: str, known: Iterable[str]) -> str:
-    """Return the hint for who named something that is not there: the nearest that is, or else all of them."""
+    """Return the hint for who named what an image or an account has not: the nearest that it has, or else all."""
     if near := nearest(name, known):
         return f"Did you mean “{near}”?"
-    return f"There are: {', '.join(known) or 'none'}."
+    names = ", ".join(known)
+    return f"There are: {names}." if names else "It has none."
 
 
 def check_key(key: str) -> str:

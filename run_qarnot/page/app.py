@@ -147,7 +147,7 @@ class Page:
 
     def fill(self, query: str) -> None:
         """Fill the form with what a launch link says. It never starts anything."""
-        self._link = read_link(query, self.catalog)
+        self._link = read_link(query, self.catalog, self.form.image)
         image = self.catalog.images.get(self._link.image)
         if image is not None:
             self.form = self.form.with_link(self._link, image)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.image import Image, Option
 from run_qarnot.errors import InputError, NotFoundError
-from run_qarnot.links import make_badge, make_link, read_link
+from run_qarnot.links import Filling, make_badge, make_link, read_link
 from run_qarnot.redact import redact
 
 CHOICES = ("small", "a, b", "größer", "x&y=z", "50 %")
@@ -74,7 +74,7 @@ def test_only_values_that_pass_their_fields_check_come_through(pairs: dict[str, 
     for name, value in filling.options.items():
         IMAGE.options[name].check(name, value)
     left_out = {error.code for error in filling.ignored}
-    assert left_out <= {"hours", "option-value", "option-empty", "option-unknown", "link-secret"}
+    assert left_out <= {"hours", "link-clock", "option-value", "option-empty", "option-unknown", "link-secret"}
     said = len(filling.options) + len(filling.ignored) + (1 if filling.hours else 0)
     assert said + (pairs.get("opt-hours") == "") == len(pairs)
 
@@ -113,6 +113,34 @@ def test_an_unknown_image_is_said_with_the_nearest() -> None:
     filling = read_link("opt-image=torhc&opt-workers=3", CATALOG)
     assert filling.image == ""
     assert "torch" in filling.ignored[0].todo
+
+
+def test_with_an_image_that_cannot_be_used_the_rest_is_said_to_be_left_out_too() -> None:
+    filling = read_link("opt-image=torhc&opt-workers=3&opt-hours=2&opt-password=correct-horse&opt-workers=4", CATALOG)
+    _, rest = filling.ignored
+    assert "opt-workers, opt-hours, opt-password." in rest.what
+    assert "correct-horse" not in rest.what
+    assert [error.code for error in read_link("opt-image=", CATALOG).ignored] == ["image-unknown"]
+    (rest,) = read_link("opt-hours=2", Catalog({})).ignored
+    assert "opt-hours" in rest.what
+
+
+def test_without_an_image_the_one_of_the_form_is_meant() -> None:
+    filling = read_link("opt-hours=2&opt-workers=3", CATALOG, "torch")
+    assert (filling.image, filling.hours, filling.options) == ("torch", "2", {"workers": "3"})
+    nothing = read_link("opt-hours=99", CATALOG, "torch")
+    assert nothing.image == "", "nothing of it was filled in"
+    assert [error.code for error in nothing.ignored] == ["hours"]
+    assert read_link("utm_source=x", CATALOG, "torch") == Filling()
+
+
+@pytest.mark.parametrize("time", ["18:30", " 9h05", "7:5"])
+def test_a_time_of_the_day_is_none_for_whoever_opens_the_link(time: str) -> None:
+    filling = read_link(urlencode({"opt-image": "torch", "opt-hours": time}), CATALOG)
+    assert filling.hours == ""
+    (error,) = filling.ignored
+    assert "a time of the day" in error.what
+    assert "hours" in error.todo
 
 
 @pytest.mark.parametrize("options", [{"password": "x"}, {"workers": "99"}, {"wrokers": "3"}, {"parts": ["no"]}])

@@ -27,6 +27,20 @@ def test_a_link_fills_the_form_and_starts_nothing(cluster: LocalCluster) -> None
     play(scene, settings_of(cluster))
 
 
+def test_a_link_that_names_no_image_fills_in_the_one_that_is_chosen() -> None:
+    async def scene(page: Page) -> None:
+        page.fill("opt-hours=3&opt-name=x")
+        assert page.form.image == "base"
+        assert page.start_card.draft["hours"] == "3"
+        assert [field["value"] for field in page.shell.link["filled"]] == ["A command", "3"]
+        page.fill("opt-image=old&opt-hours=18:30&opt-name=x")
+        time, name = page.shell.link["ignored"]
+        assert "a time of the day" in time
+        assert name == "The image “old” has no option “name”. It has none."
+
+    play(scene)
+
+
 def test_an_ordinary_address_fills_nothing() -> None:
     async def scene(page: Page) -> None:
         page.fill("utm_source=mail")

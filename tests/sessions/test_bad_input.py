@@ -75,7 +75,7 @@ def test_buckets_and_machines_that_the_account_does_not_have(cli):
     asked = ("launch", "base", "--name", "not-made", "--input", "data")
     answer = cli(*asked, "--bucket", "no-such", expect=1)
     assert "has no bucket “no-such”" in sentence(answer)
-    assert "There are: none." in answer.err
+    assert "It has none." in answer.err
     answer = cli(*asked, "--machine", "sdd", expect=1)
     assert "has no machine “sdd”" in sentence(answer)
     assert "Did you mean “ssd”?" in answer.err
