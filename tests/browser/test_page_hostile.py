@@ -216,16 +216,21 @@ def test_no_kernel_is_left_by_a_reload_or_a_closed_tab(page: Page, dashboard: Se
     wait_until(lambda: not second.is_running(), "the second kernel to end")
 
 
-def test_a_dead_kernel_is_said_and_the_button_works(page: Page, dashboard: Server) -> None:
+def test_a_dead_kernel_is_said_and_the_button_works(page: Page, dashboard: Server, cluster: LocalCluster) -> None:
     others = set(kernels(dashboard))
-    page.goto(dashboard.address())
-    expect(page.get_by_test_id("start")).to_be_visible()
+    sign_in(page, dashboard, cluster.token)
     (kernel,) = set(kernels(dashboard)) - others
     kernel.kill()
     button = page.get_by_test_id("reload")
     expect(button).to_be_visible(timeout=60_000)
     expect(button).to_be_focused()
     expect(page.get_by_text("This page went to sleep, your session did not")).to_be_visible()
+    expect(page.get_by_text("will ask for your token again")).to_be_visible()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.closest('.rq-column')") is None, "what is behind is not to be used"
+    page.route("**/*", lambda route: route.abort())  # as if the server were stopped
     button.click()
+    expect(page.get_by_test_id("silent")).to_contain_text("does not answer yet")
+    page.unroute_all()
     expect(button).to_have_count(0)
     expect(page.get_by_test_id("start")).to_be_visible()

@@ -31,6 +31,7 @@ def test_a_good_token_opens_it_and_is_in_no_trait(cluster: LocalCluster) -> None
         assert reasons(page) == ["token"]
         await sign_in(page, f" {cluster.token}\n")
         assert page.account_card.trimmed
+        assert page.shell.asks_again, "after a reload"
         assert page.account_card.summary["email"] == cluster.email
         assert reasons(page) == []
         assert cluster.token not in synced(page)
@@ -76,6 +77,7 @@ def test_the_operators_token_needs_no_field(cluster: LocalCluster) -> None:
         page.arrive("")
         await until(lambda: page.account_card.state == "known", "the account")
         assert page.account_card.preset
+        assert not page.shell.asks_again
         assert cluster.token not in synced(page)
 
     play(scene, settings_of(cluster, cluster.token))

@@ -13,6 +13,7 @@ from ipywidgets import widget_serialization
 
 from run_qarnot.language import LANGUAGES
 from run_qarnot.page.component import Component, Fields, event
+from run_qarnot.page.components.account import AccountCard
 from run_qarnot.page.tasks import Tasks
 
 _LONGEST_QUERY = 8000
@@ -33,6 +34,7 @@ class Shell(Component):
     finding = traitlets.Bool(False).tag(sync=True)
     link: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)  # what a launch link filled in
     heated = traitlets.Bool(False).tag(sync=True)  # ahead of its visitor: the browser is asked to say `arrive`
+    asks_again = traitlets.Bool(False).tag(sync=True)  # somebody has typed a token, which a reload forgets
     languages: Any = traitlets.Dict(LANGUAGES).tag(sync=True)
 
     def __init__(
@@ -41,6 +43,7 @@ class Shell(Component):
         speak: Callable[[str], None],
         arrive: Callable[[str], None],
         show_older: Callable[[], None],
+        account: AccountCard,
         **parts: Any,
     ) -> None:
         self.seen = time.monotonic()
@@ -48,7 +51,8 @@ class Shell(Component):
         self._speak = speak
         self._arrive = arrive
         self._show_older = show_older
-        super().__init__("shell", tasks, **parts)
+        super().__init__("shell", tasks, account=account, **parts)
+        traitlets.dlink((account, "state"), (self, "asks_again"), lambda now: now == "known" and not account.preset)
 
     @event
     def vue_ping(self, _fields: Fields) -> None:
