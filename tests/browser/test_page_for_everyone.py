@@ -10,6 +10,11 @@ from support.accessibility import assert_accessible, assert_fits
 from support.servers import Server
 
 pytestmark = pytest.mark.browser
+BESIDE = """box => {
+    const sentence = document.createRange()
+    sentence.selectNodeContents(box.nextSibling)
+    return sentence.getBoundingClientRect().left > box.getBoundingClientRect().right
+}"""
 
 
 @pytest.fixture
@@ -52,6 +57,7 @@ def test_every_state_is_accessible_and_fits_on_a_phone(phone: Page, demo: Server
     assert_accessible(page, "an ended session with results, and a look into one")
     card.get_by_test_id("delete").click()
     expect(card.get_by_test_id("delete-keep")).to_be_focused()
+    assert card.get_by_test_id("delete-files").evaluate(BESIDE), "the box stands beside its sentence"
     assert_fits(page)
     assert_accessible(page, "an ended session, asked whether to delete")
 

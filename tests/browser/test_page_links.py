@@ -12,6 +12,10 @@ from playwright.sync_api import Browser, Page, expect
 from support.servers import Server
 
 pytestmark = pytest.mark.browser
+OFF_CENTRE = """drop => {
+    const middle = of => { const box = of.getBoundingClientRect(); return (box.left + box.right) / 2 }
+    return Math.max(...Array.from(drop.querySelectorAll('.rq-choose'), button => Math.abs(middle(button) - middle(drop))))
+}"""
 
 
 def open_page(page: Page, address: str) -> None:
@@ -78,11 +82,15 @@ def test_the_browser_chooses_the_language_and_the_switch_another(browser: Browse
         expect(page.get_by_test_id("blockers")).to_contain_text("Employez des minuscules")
         assert page.evaluate("document.documentElement.lang") == "fr"
         assert page.evaluate("document.documentElement.dataset.rqTheme") == "dark"
+        page.set_viewport_size({"width": 360, "height": 740})
+        assert page.locator(".rq-drop").evaluate(OFF_CENTRE) < 2, "one below the other, both in the middle"
         page.get_by_test_id("language").select_option("en")
         page.get_by_test_id("theme").select_option("light")
         expect(page.get_by_test_id("blockers")).to_contain_text("Use small letters")
         assert page.evaluate("document.documentElement.dataset.rqTheme") == "light"
-        page.reload()
+        page.reload(wait_until="commit")
+        words = page.locator("#loading .in-en")
+        assert words.evaluate("words => getComputedStyle(words).color") == "rgb(85, 99, 107)", "dark on light"
         expect(page.get_by_test_id("account")).to_be_visible()
         expect(page.get_by_test_id("start"), "the choice is kept").to_contain_text("Start")
         expect(page.locator(".v-theme--light").first).to_be_visible()
