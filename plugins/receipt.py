@@ -26,6 +26,6 @@ def rq_panel(session: SessionInfo) -> Panel | None:
     if not every:
         return None
     ordered = sorted(every, key=lambda name: (name not in chosen, name.lower()))
-    rows = tuple((name, every[name], "you" if name in chosen else "") for name in ordered[:MOST_ROWS])
+    rows = tuple((name, every[name], "✓" if name in chosen else "") for name in ordered[:MOST_ROWS])
     text = f"{len(every)} packages, {len(chosen)} of them installed by you."
-    return Panel("Packages", text, head=("Package", "Version", "Installed by"), rows=rows)
+    return Panel("Packages", text, head=("Package", "Version", "Installed by you"), rows=rows)

@@ -20,6 +20,12 @@ def spoken() -> str:
     return _spoken
 
 
+def number(value: float, places: int | None = None) -> str:
+    """Write a number for people: with so many decimal places, or as many as it has."""
+    text = f"{value:g}" if places is None else f"{value:.{places}f}"
+    return text.replace(".", ",") if _spoken == "fr" else text
+
+
 def preferred(accept_language: str) -> str:
     """Return what suits a browser best, from its `Accept-Language`, such as `fr-CH, fr;q=0.9, en;q=0.8`."""
     wishes = [_wish(part) for part in accept_language[:1000].split(",")]

@@ -203,7 +203,7 @@ def problem_words(code: str, facts: Mapping[str, object]) -> str:
 
     Of the facts, `found`, `allowed` and `nearest` may be left out or empty.
     """
-    said = {name: say(fact) if isinstance(fact, str) else fact for name, fact in facts.items()}
+    said = {name: _say_fact(fact) for name, fact in facts.items()}
     words = _translation() or _english()
     tails = [tail.format(said[name]) for name, tail in words.PROBLEM_TAILS.items() if said.get(name) not in (None, "")]
     return "".join([words.PROBLEMS[code].format_map(said), *tails])
@@ -211,16 +211,19 @@ def problem_words(code: str, facts: Mapping[str, object]) -> str:
 
 def error_words(code: str, facts: Mapping[str, object]) -> Words:
     """Return the sentences of an error with its facts in them, in the language in use."""
-    words = ERRORS[code]
-    if (other := _translation()) is not None:
-        words = other.ERRORS[code]
-        facts = {name: say(fact) if isinstance(fact, str) else fact for name, fact in facts.items()}
-    return Words(*(part.format_map(facts).strip() for part in words))
+    said = {name: _say_fact(fact) for name, fact in facts.items()}
+    return Words(*(part.format_map(said).strip() for part in (_translation() or _english()).ERRORS[code]))
+
+
+def _say_fact(fact: object) -> object:
+    if isinstance(fact, float):
+        return language.number(fact)
+    return say(fact) if isinstance(fact, str) else fact
 
 
 def phase(state: str, app_title: str) -> str:
     """Return what a session is doing, as a sentence for people."""
-    return (_translation() or _english()).STATES[state].format(app=app_title)  # type: ignore[no-any-return]
+    return (_translation() or _english()).STATES[state].format(app=say(app_title))  # type: ignore[no-any-return]
 
 
 def end(state: str, reason: str | None) -> str:
@@ -255,6 +258,6 @@ def _translation() -> ModuleType | None:
 def _phrases(other: ModuleType) -> list[tuple[re.Pattern[str], Callable[..., str]]]:
     """What a phrase looks like in English, and how to say it."""
     return [
-        (re.compile(r"(.+)".join(map(re.escape, phrase.split("{}"))), re.DOTALL), translated.format)
+        (re.compile(r"(.+?)".join(map(re.escape, phrase.split("{}"))), re.DOTALL), translated.format)
         for phrase, translated in other.PHRASES.items()
     ]

@@ -233,6 +233,10 @@ PHRASES: Mapping[str, str] = {
     "the clock of this machine is wrong; set it right, then try again": "l’horloge de cette machine est fausse ; réglez-la, puis réessayez",
     "its machine went away meanwhile": "sa machine est partie entre-temps",
     "it was changed while it was uploaded": "il a été modifié pendant son envoi",
+    # what runs in a session
+    "the machine": "la machine",
+    "the application": "l’application",
+    "the command": "la commande",
     # doors
     "Opens in your browser.": "S’ouvre dans votre navigateur.",
     "Opens {} on this computer; no key needed.": "Ouvre {} sur cet ordinateur ; aucune clé nécessaire.",
@@ -245,8 +249,11 @@ PHRASES: Mapping[str, str] = {
     "a character that no token has": "un caractère qu’aucun jeton n’a",
     "characters that no token has": "des caractères qu’aucun jeton n’a",
     "is empty": "est vide",
-    "contains a space": "contient un espace",
     "contains {}": "contient {}",
+    "a space": "un espace",
+    "a space, {}": "un espace, {}",
+    "“{}”, {}": "« {} », {}",
+    "“{}”": "« {} »",
     "starts or ends with a hyphen": "commence ou finit par un trait d’union",
     "has {} characters, and {} is the most": "a {} caractères, et {} est le maximum",
     "it is empty": "elle est vide",
@@ -287,6 +294,11 @@ PHRASES: Mapping[str, str] = {
     "it answers {}": "la réponse est {}",
     "the cluster says that it failed": "le cluster dit que cela a échoué",
     "The cluster gives no reason.": "Le cluster ne donne pas de raison.",
+    # what the plugins beside the catalog show
+    "Packages": "Paquets",
+    "{} packages, {} of them installed by you.": "{} paquets, dont {} que vous avez installés.",
+    "Package": "Paquet",
+    "Installed by you": "Installé par vous",
     # the page
     "there is no room for it on this machine": "il n’y a pas de place pour lui sur cette machine",
     "the server of this page does not offer downloads": "le serveur de cette page ne propose pas de téléchargement",

@@ -80,8 +80,8 @@ def parse_hours(text: str, image: Image) -> float:
     except ValueError:
         hours = math.nan
     if math.isnan(hours):
-        limits = {"least": f"{LEAST_HOURS:g}", "most": f"{image.max_hours:g}"}
-        raise InputError("hours", field="hours", hours=f"“{text.strip()[:20]}”", **limits)
+        typed = f"“{text.strip()[:20]}”"
+        raise InputError("hours", field="hours", hours=typed, least=LEAST_HOURS, most=float(image.max_hours))
     return hours
 
 
@@ -120,8 +120,8 @@ def parse_count(text: str, field: str) -> int:
 def check_hours(hours: float, image: Image) -> float:
     """Return `hours` if the image allows them."""
     if not LEAST_HOURS <= hours <= image.max_hours:  # also false for NaN
-        most, least = f"{image.max_hours:g}", f"{LEAST_HOURS:g}"
-        raise InputError("hours", field="hours", hours=f"{hours:g}", least=least, most=most)
+        most = float(image.max_hours)
+        raise InputError("hours", field="hours", hours=float(hours), least=LEAST_HOURS, most=most)
     return hours
 
 

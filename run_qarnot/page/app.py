@@ -240,7 +240,7 @@ class Page:
             "email": summary.email,
             "running": summary.running,
             "most": summary.max_running,
-            "credits": None if summary.credits is None else f"{summary.credits:.2f}",
+            "credits": summary.credits,
             "cluster": summary.cluster,
             "here": summary.cluster in _THIS_MACHINE,
         }

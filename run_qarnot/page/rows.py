@@ -11,6 +11,7 @@ from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.image import Image, Option
 from run_qarnot.catalog.problem import Problem
 from run_qarnot.doors import Door, DoorKind
+from run_qarnot.language import number
 from run_qarnot.links import Filling
 from run_qarnot.messages import error_words, say
 from run_qarnot.page import words
@@ -159,7 +160,7 @@ def session_row(view: SessionView, image_title: str, now: datetime) -> Row:
     return {
         "name": view.name,
         "image": image_title,
-        "app": view.app_title,
+        "app": say(view.app_title),
         "state": view.state.value,
         "state_word": words.state_word(view.state.value),
         "phase": view.phase,
@@ -176,9 +177,9 @@ def session_row(view: SessionView, image_title: str, now: datetime) -> Row:
         "vscode": _url_of(doors, DoorKind.VSCODE),
         "ssh": _ssh_row(doors),
         "notes": {door.kind.value: say(door.note) for door in doors},
-        "cost": None if view.cost is None else f"{view.cost:.2f} €",
-        "per_hour": None if view.cost_per_hour is None else f"{view.cost_per_hour:.2f} €",
-        "carbon": None if view.carbon is None else f"{view.carbon:.0f} g",
+        "cost": None if view.cost is None else f"{number(view.cost, 2)} €",
+        "per_hour": None if view.cost_per_hour is None else f"{number(view.cost_per_hour, 2)} €",
+        "carbon": None if view.carbon is None else f"{number(view.carbon, 0)} g",
         "asked": _iso(view.asked),
         "results": view.results,
     }

@@ -17,6 +17,7 @@ Table = Mapping[str, Mapping[str, str]]
 WORDS: Table = {
     "shell": {
         "code": "en",
+        "colon": ":",  # between a field and its value
         "language": "Language",
         "theme": "Colours",
         "theme_auto": "As the system",
@@ -185,9 +186,9 @@ WORDS: Table = {
         "more_no": "Leave it as it is",
         "usual": "its machine is usually up in about",
         "attempt": "machine no.",
-        "cost": "Cost",
+        "cost": "Cost:",
         "per_hour": "an hour, as measured",
-        "carbon": "CO₂e",
+        "carbon": "CO₂e:",
         "asked": "asked at",
         "log_empty": "Nothing yet.",
         "log_cut": "Only the last lines are shown.",

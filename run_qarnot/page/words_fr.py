@@ -9,6 +9,7 @@ from run_qarnot.page.words import Table
 WORDS: Table = {
     "shell": {
         "code": "fr",
+        "colon": "\N{NO-BREAK SPACE}:",
         "language": "Langue",
         "theme": "Couleurs",
         "theme_auto": "Comme le système",
@@ -180,10 +181,10 @@ WORDS: Table = {
         "more_no": "La laisser comme elle est",
         "usual": "sa machine est prête d’habitude en environ",
         "attempt": "machine n°",
-        "cost": "Coût",
+        "cost": "Coût :",
         "per_hour": "par heure, mesuré",
         "asked": "demandé à",
-        "carbon": "CO₂e",
+        "carbon": "CO₂e :",
         "log_cut": "Seules les dernières lignes sont montrées.",
         "log_all": "Tout télécharger",
         "log_empty": "Rien encore.",

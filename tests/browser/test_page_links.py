@@ -14,7 +14,8 @@ from support.servers import Server
 pytestmark = pytest.mark.browser
 OFF_CENTRE = """drop => {
     const middle = of => { const box = of.getBoundingClientRect(); return (box.left + box.right) / 2 }
-    return Math.max(...Array.from(drop.querySelectorAll('.rq-choose'), button => Math.abs(middle(button) - middle(drop))))
+    const buttons = Array.from(drop.querySelectorAll('.rq-choose'))
+    return Math.max(...buttons.map(button => Math.abs(middle(button) - middle(drop))))
 }"""
 
 
@@ -77,6 +78,7 @@ def test_the_browser_chooses_the_language_and_the_switch_another(browser: Browse
     try:
         open_page(page, demo.address())
         expect(page.get_by_test_id("start")).to_contain_text("Démarrer")
+        expect(page.get_by_test_id("account")).to_contain_text(re.compile(r"\d,\d\d crédits"))
         page.get_by_test_id("more").click()
         page.get_by_test_id("name").fill("Pas Un Nom")
         expect(page.get_by_test_id("blockers")).to_contain_text("Employez des minuscules")

@@ -93,7 +93,7 @@ def test_show_prints_what_plugins_have_to_show(cli: CommandLine) -> None:
     cli("launch", "word", "--name", "with-panels")
     shown = cli("show", "with-panels").out
     assert "Packages (receipt.py)\n1 packages, 1 of them installed by you.\n" in shown
-    assert [line.split() for line in shown.splitlines() if "moo" in line] == [["moo", "1.0", "you"]]
+    assert [line.split() for line in shown.splitlines() if "moo" in line] == [["moo", "1.0", "✓"]]
     assert "Colours (colours.py)\n[31mred[0m of https://x/?token=[hidden]\n" in shown, "nothing for a terminal to obey"
     assert cli("show", "with-panels", "--json").json["name"] == "with-panels", "programs get what was promised them"
     cli("launch", "word", "--name", "without")

@@ -72,6 +72,9 @@ def test_what_is_shown_is_text_by_the_name_of_the_plugin_as_far_as_one_reads_it(
         assert (shown["by"], shown["head"], shown["count"]) == ("ours.py", ["Package"], 2000)
         assert [span["style"] for span in shown["blocks"][0]["spans"]] == ["strong", ""]
         assert (len(shown["rows"]), len(shown["rows"][0][0])) == (500, 500)
+        page.speak("fr")
+        assert panel(card)["head"] == ["Paquet"], "what is known is said in the other language, without asking again"
+        page.speak("en")
 
     play_with_account(scene, cluster, plugins(tmp_path))
 

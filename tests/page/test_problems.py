@@ -47,7 +47,7 @@ def test_another_language_says_them_again() -> None:
         assert "there is no such key" in page.environment_card.broken[0]["reason"]
         try:
             page.speak("fr")
-            assert "il n’y a pas de telle clé (trouvé : “titel”)" in page.environment_card.broken[0]["reason"]
+            assert "il n’y a pas de telle clé (trouvé : « titel »)" in page.environment_card.broken[0]["reason"]
         finally:
             page.speak("en")
 

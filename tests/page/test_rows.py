@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from page.support.pages import catalog
+from run_qarnot import language
 from run_qarnot.doors import Door, DoorKind
 from run_qarnot.files import StoredFile
 from run_qarnot.page.rows import option_row, problem_rows, result_rows, safe_url, session_row
@@ -93,3 +94,16 @@ def test_results_are_counted_in_full_and_listed_in_part() -> None:
     row = result_rows(reversed(files))
     assert (row["count"], row["size"], row["files"][0]["key"]) == (2000, 4000, "0000")
     assert len(row["files"]) == 500
+
+
+def test_numbers_are_written_as_the_language_has_them() -> None:
+    view = replace(READY, app_title="the command", cost=0.5, cost_per_hour=1.25, carbon=3.4)
+    language.speak("fr")
+    try:
+        french = session_row(view, "JupyterLab", NOW)
+    finally:
+        language.speak("en")
+    english = session_row(view, "JupyterLab", NOW)
+    names = ("app", "cost", "per_hour", "carbon")
+    assert [english[name] for name in names] == ["the command", "0.50 €", "1.25 €", "3 g"]
+    assert [french[name] for name in names] == ["la commande", "0,50 €", "1,25 €", "3 g"]

@@ -43,7 +43,14 @@ def test_no_word_is_left_in_english() -> None:
         for key, text in section.items()
         if words_fr.WORDS[name][key] == text
     }
-    assert same <= {("shell", "title"), ("account", "where_url"), ("session", "carbon")}
+    assert same <= {("shell", "title"), ("account", "where_url")}
+
+
+@pytest.mark.parametrize("path", COMPONENTS, ids=lambda path: path.stem)
+def test_no_colon_stands_outside_of_the_words(path: Path) -> None:
+    """French has a space before it."""
+    template = path.read_text().split("<script>")[0]
+    assert re.findall(r"\}\}: |>: |': '", template) == []
 
 
 def test_every_state_has_a_word() -> None:

@@ -11,7 +11,7 @@ import pytest
 from support.repository import PACKAGE
 
 from run_qarnot import errors, language, messages, messages_fr
-from run_qarnot.catalog import faults
+from run_qarnot.catalog import apps, faults
 from run_qarnot.catalog.problem import make_problem
 from run_qarnot.state import EndReason, State
 
@@ -135,7 +135,7 @@ class TestFrench:
         language.speak("fr")
         try:
             assert str(problem) == (
-                "images.toml:3: [images.a] port: doit être un nombre entier (trouvé : “x”) ; permis : 5 ou plus ; "
+                "images.toml:3: [images.a] port: doit être un nombre entier (trouvé : « x ») ; permis : 5 ou plus ; "
                 "vouliez-vous dire « port » ?"
             )
         finally:
@@ -161,10 +161,20 @@ class TestFrench:
             assert messages.say("The way to it is not open: no answer in time. Trying again; the session goes on.") == (
                 "Le chemin vers elle n’est pas ouvert : pas de réponse à temps. Nouvel essai ; la session continue."
             )
+            assert messages.say("contains a space, “!”, “B”") == "contient un espace, « ! », « B »"
+            assert messages.say("Running: the command is at work") == "En cours : la commande travaille"
+            assert messages.phase("ready", "the application") == "Prêt : l’application répond"
+            hours = errors.InputError("hours", hours=0.0001, least=0.001, most=24.0)
+            assert hours.todo == "Choisissez entre 0,001 et 24 heures."
             assert messages.say("a note of a plugin") == "a note of a plugin"
         finally:
             language.speak("en")
         assert messages.say("Stopping…") == "Stopping…"
+        assert messages.error_words("hours", hours.facts).todo == "Choose between 0.001 and 24 hours."
+
+    def test_the_apps_have_a_name(self) -> None:
+        titles = {app.title for app in apps.BUILTIN.values()} - {"JupyterLab"}
+        assert titles - set(messages_fr.PHRASES) == set()
 
     @pytest.mark.parametrize(
         ("header", "expected"),

@@ -16,9 +16,11 @@ from typing import Any
 import pytest
 from support.repository import ROOT
 
+from run_qarnot import language
 from run_qarnot.catalog.hooks import Panel
 from run_qarnot.errors import RefusedError
 from run_qarnot.hooks.manager import Plugins, find_plugins
+from run_qarnot.messages import say
 from run_qarnot.plan import TaskPlan, make_plan
 from run_qarnot.settings import Settings
 from run_qarnot.spec import SessionSpec, option_constants
@@ -199,8 +201,14 @@ def test_the_receipt_lists_the_packages() -> None:
     }
     (panel,) = find_plugins(settings(PLUGINS)).panels(READY, files.__getitem__)
     assert isinstance(panel, Panel)
-    assert panel.rows == (("moo", "1.0", "you"), ("abc", "2", ""), ("plain @ file:///x", "", ""))
-    assert panel.text.startswith("3 packages, 1 of them")
+    assert panel.rows == (("moo", "1.0", "✓"), ("abc", "2", ""), ("plain @ file:///x", "", ""))
+    assert panel.text == "3 packages, 1 of them installed by you."
+    language.speak("fr")
+    try:
+        assert say(panel.text) == "3 paquets, dont 1 que vous avez installés."
+        assert say(panel.title) == "Paquets"
+    finally:
+        language.speak("en")
 
 
 def test_before_the_first_save_there_is_no_receipt() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 
 from run_qarnot.catalog.hooks import Panel
+from run_qarnot.messages import say
 from run_qarnot.page.component import Component
 from run_qarnot.page.markdown import read_markdown
 from run_qarnot.page.rows import Row
@@ -35,6 +36,7 @@ class Panels(Component):
         self._session = session
         self._told = asked
         self._wanted = False
+        self._found: list[Panel] = []
         self._asking: asyncio.Task[None] | None = None
         super().__init__("panels", tasks)
 
@@ -47,18 +49,25 @@ class Panels(Component):
     async def _ask(self) -> None:
         while self._wanted:
             self._wanted = False
-            panels = await self._session.panels()
-            self.panels = [_panel_row(panel) for panel in panels[:_MOST_PANELS]]
+            self._found = (await self._session.panels())[:_MOST_PANELS]
+            self._show()
             self._told()
+
+    def respeak(self) -> None:
+        super().respeak()
+        self._show()
+
+    def _show(self) -> None:
+        self.panels = [_panel_row(panel) for panel in self._found]
 
 
 def _panel_row(panel: Panel) -> Row:
-    """A panel's Markdown as blocks of text, and its table as far as one reads it."""
+    """A panel's Markdown as blocks of text, and its table as far as one reads it; in our words where they are known."""
     return {
-        "title": redact(panel.title[:_LONGEST_CELL]),
+        "title": redact(say(panel.title)[:_LONGEST_CELL]),
         "by": panel.source,
-        "blocks": read_markdown(panel.text),
-        "head": _cells(panel.head),
+        "blocks": read_markdown(say(panel.text)),
+        "head": _cells(map(say, panel.head)),
         "rows": [_cells(row) for row in panel.rows[:_MOST_ROWS]],
         "count": len(panel.rows),
     }

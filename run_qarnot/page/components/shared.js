@@ -29,6 +29,9 @@ function locale() {
   const language = document.documentElement.lang || 'en'
   return navigator.language.startsWith(language) ? navigator.language : language === 'en' ? 'en-GB' : language
 }
+function writeNumber(n, places) {
+  return n.toLocaleString(locale(), { minimumFractionDigits: places, maximumFractionDigits: places })
+}
 function writeBytes(n) {
   const units = locale().startsWith('fr') ? ['o', 'ko', 'Mo', 'Go', 'To'] : ['B', 'kB', 'MB', 'GB', 'TB']
   let u = 0
