@@ -163,6 +163,10 @@ class PageHandler(TornadoVoilaHandler):  # type: ignore[misc,unused-ignore]
         await super().prepare()
         _ = self.xsrf_token  # reading it sets it
 
+    @tornado.web.authenticated
+    def head(self, path: str | None = None) -> None:
+        """The page is there: monitors ask so, and want no kernel."""
+
 
 def _with_cookie(handler: tuple[Any, ...]) -> tuple[Any, ...]:
     path, kind, *rest = handler

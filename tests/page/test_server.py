@@ -115,6 +115,13 @@ def test_the_page_has_what_it_needs_and_leaves_no_kernel(site: Site) -> None:
     wait_until(lambda: not site.kernels(), "the kernel to end")
 
 
+def test_a_monitor_hears_that_the_page_is_there_and_starts_no_kernel(site: Site) -> None:
+    status, headers, body = site.get("/", "HEAD")
+    assert (status, body) == (200, "")
+    assert headers["Content-Type"].startswith("text/html")
+    assert site.kernels() == []
+
+
 @pytest.mark.parametrize(
     ("variables", "expected"),
     [
@@ -179,6 +186,7 @@ def test_it_ends_with_its_kernels_and_leaves_nothing(make_site: Callable[..., Si
 def test_a_login_token_guards_page_and_downloads(make_site: Callable[..., Site]) -> None:
     site = make_site(RUN_QARNOT_LOGIN_TOKEN="a-long-login-token")
     assert site.get("/")[0] == 302
+    assert site.get("/", "HEAD")[0] == 302
     assert site.get(f"/run-qarnot/download/{'x' * 43}/results.zip")[0] in {302, 403}
     assert site.kernels() == []
     assert site.get("/?token=a-long-login-token")[0] in {200, 302}
