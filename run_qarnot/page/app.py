@@ -35,7 +35,7 @@ from run_qarnot.page.components.share import Shared
 from run_qarnot.page.components.shell import Shell
 from run_qarnot.page.components.start import StartCard
 from run_qarnot.page.downloads import Downloads
-from run_qarnot.page.rows import link_row, option_row, planned_hours, problem_rows
+from run_qarnot.page.rows import link_row, option_row, planned_hours, problem_rows, shared_hours
 from run_qarnot.page.sessions import Sessions
 from run_qarnot.page.tasks import Tasks
 from run_qarnot.page.uploads import Incoming, Uploads
@@ -171,7 +171,7 @@ class Page:
 
     def _shared(self, address: str, image: Image, form: Form, hours: float | None) -> Shared:
         options = {name: value for name, value in form.given_options().items() if image.options[name].type != "secret"}
-        link = make_link(self.base or address, image, hours=hours, options=options)
+        link = make_link(self.base or address, image, hours=hours and shared_hours(hours), options=options)
         return Shared(link, make_badge(link, image))
 
     def _show_link(self) -> None:

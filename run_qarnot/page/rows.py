@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -190,6 +191,11 @@ def planned_hours(view: SessionView) -> float | None:
     if view.ends is None or view.created is None:
         return None
     return round((view.ends - view.created).total_seconds() / 3600, 1) or None
+
+
+def shared_hours(hours: float) -> float:
+    """Return hours as a link has them: what comes from a time of the day has more places than anybody types."""
+    return hours if hours == round(hours, 2) else math.floor(hours * 10) / 10 or hours
 
 
 def result_rows(files: Iterable[Any]) -> Row:

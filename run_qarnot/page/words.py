@@ -223,7 +223,7 @@ WORDS: Table = {
     "problem": {  # of every component (`shared.js`)
         "details": "Details",
         "close": "Close",
-        "copy_report": "Copy the report",
+        "copy_report": "Copy report",
         "copied": "Copied",
     },
     "panels": {
@@ -235,6 +235,8 @@ WORDS: Table = {
     "share": {
         "share": "Share",
         "title": "A link that fills in this form",
+        "title_session": "A link that fills in the form as for this session",
+        "local": "Only this computer can open the link.",
         "more": "Whoever opens it starts nothing, and needs an account of their own. Secrets and files are not in it.",
         "link": "Link",
         "badge": "Badge for a README",

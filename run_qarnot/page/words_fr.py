@@ -231,6 +231,8 @@ WORDS: Table = {
     "share": {
         "share": "Partager",
         "title": "Un lien qui remplit ce formulaire",
+        "title_session": "Un lien qui remplit le formulaire comme pour cette session",
+        "local": "Seul cet ordinateur peut ouvrir le lien.",
         "more": "Qui l’ouvre ne démarre rien, et a besoin de son propre compte. Ni secrets ni fichiers n’y figurent.",
         "link": "Lien",
         "badge": "Badge pour un README",

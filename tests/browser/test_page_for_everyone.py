@@ -58,8 +58,11 @@ def test_every_state_is_accessible_and_fits_on_a_phone(phone: Page, demo: Server
     card.get_by_test_id("delete").click()
     expect(card.get_by_test_id("delete-keep")).to_be_focused()
     assert card.get_by_test_id("delete-files").evaluate(BESIDE), "the box stands beside its sentence"
+    card.get_by_test_id("share").click()
+    page.get_by_test_id("share").last.click()
+    expect(page.get_by_test_id("share-local"), "the demo is on this computer").to_have_count(2)
     assert_fits(page)
-    assert_accessible(page, "an ended session, asked whether to delete")
+    assert_accessible(page, "an ended session, asked whether to delete, and both it and the form shared")
 
 
 def test_a_failed_session_is_accessible_and_fits_on_a_phone(phone: Page, demo: Server) -> None:

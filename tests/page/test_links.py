@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from page.support.pages import NAME, cards, play, play_with_account, settings_of, sign_in, start, synced, tell
+from page.support.pages import FORM, NAME, cards, play, play_with_account, settings_of, sign_in, start, synced, tell
 from run_qarnot.cluster import LocalCluster
 from run_qarnot.page.app import Page
 
@@ -59,6 +59,9 @@ def test_sharing_the_form_gives_what_is_typed_without_secrets() -> None:
         tell(share, "make", {"address": "https://page.example.org/"})
         assert share.shared["link"] == "https://page.example.org/?opt-image=torch&opt-hours=2&opt-workers=4"
         assert share.shared["badge"].endswith(f"]({share.shared['link']})")
+        tell(page.start_card, "form", {**FORM, "hours": "1.7618"})  # until 18:30, say
+        tell(share, "make", {"address": "https://page.example.org/"})
+        assert "&opt-hours=1.7&" in share.shared["link"]
         tell(page.environment_card, "option", {"name": "workers", "value": "99"})
         assert share.shared is None, "what was shared is not true any more"
         tell(share, "make", {"address": "https://page.example.org/"})
@@ -80,6 +83,8 @@ def test_an_old_session_is_shared_with_its_image_and_hours(cluster: LocalCluster
     async def scene(page: Page) -> None:
         started = await start(page, "sleep 60", hours="3")
         await started.session.until(lambda view: bool(view.id))
+        parts = (started.share, started.results, started.panels)
+        assert [part.session for part in parts] == [NAME] * 3, "their landmarks are called after it"
         tell(started.share, "make", {"address": "http://localhost:8866/"})
         assert "&opt-command=sleep%2060" in started.share.shared["link"], "this page knows what was typed"
         tell(page.account_card, "change")

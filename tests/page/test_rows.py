@@ -11,7 +11,7 @@ from page.support.pages import catalog
 from run_qarnot import language
 from run_qarnot.doors import Door, DoorKind
 from run_qarnot.files import StoredFile
-from run_qarnot.page.rows import option_row, problem_rows, result_rows, safe_url, session_row
+from run_qarnot.page.rows import option_row, problem_rows, result_rows, safe_url, session_row, shared_hours
 from run_qarnot.state import State
 from run_qarnot.view import SessionView
 
@@ -20,6 +20,11 @@ READY = SessionView("id", "calm-heron-42", "base", "jupyterlab", "JupyterLab", S
 TUNNEL = Door(DoorKind.TUNNEL, "http://localhost:8888/lab?token=x", "run-qarnot open x", "")
 VSCODE = Door(DoorKind.VSCODE, "vscode://vscode-remote/ssh-remote+root@h:22/job", None, "")
 SSH = Door(DoorKind.SSH, "http://localhost:8888/lab", "ssh -N h", "")
+
+
+@pytest.mark.parametrize(("hours", "shared"), [(7.6134, 7.6), (0.25, 0.25), (23.9999, 23.9), (0.001, 0.001), (4, 4)])
+def test_a_link_has_hours_as_people_write_them(hours: float, shared: float) -> None:
+    assert shared_hours(hours) == shared
 
 
 @pytest.mark.parametrize("url", ["http://localhost:8888/lab", "https://x.example/", "vscode://vscode-remote/x"])

@@ -30,6 +30,7 @@ class Panels(Component):
 
     source = Path(__file__).with_suffix(".vue")
 
+    session = traitlets.Unicode("").tag(sync=True)  # its name: that of a landmark must be the only one of the page
     panels: Any = traitlets.List().tag(sync=True)
 
     def __init__(self, tasks: Tasks, session: Session, asked: Callable[[], None]) -> None:
@@ -38,7 +39,7 @@ class Panels(Component):
         self._wanted = False
         self._found: list[Panel] = []
         self._asking: asyncio.Task[None] | None = None
-        super().__init__("panels", tasks)
+        super().__init__("panels", tasks, session=session.view.name)
 
     def refresh(self) -> None:
         """Ask the plugins again. They may take seconds; all that is wished for meanwhile becomes one more asking."""

@@ -25,6 +25,7 @@ class Results(Component):
 
     source = Path(__file__).with_suffix(".vue")
 
+    session = traitlets.Unicode("").tag(sync=True)  # its name: that of a landmark must be the only one of the page
     listing: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
     shown: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)  # a look into a file
 
@@ -32,7 +33,7 @@ class Results(Component):
         self._session = session
         self._downloads = downloads
         self._files: dict[str, StoredFile] = {}
-        super().__init__("results", tasks)
+        super().__init__("results", tasks, session=session.view.name)
 
     async def load(self) -> None:
         """Ask the storage what there is."""

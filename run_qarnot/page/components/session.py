@@ -79,7 +79,7 @@ class SessionCard(Component):
         self._log_wanted = False
         self._throttle = Throttle(self._show)
         self._unsubscribe: Callable[[], None] = session.subscribe(lambda _view: self._throttle())
-        share = Share(tasks, lambda address: around.share(self, address))
+        share = Share(tasks, lambda address: around.share(self, address), session.view.name)
         results = Results(tasks, session, downloads)
         self._uploads = Uploads(downloads.folder)
         files = Files(tasks, self._uploads, self._show_can_add, inputs=lambda: session.inputs, compact=True)

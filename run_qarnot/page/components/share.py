@@ -26,11 +26,12 @@ class Share(Component):
 
     source = Path(__file__).with_suffix(".vue")
 
+    session = traitlets.Unicode("").tag(sync=True)  # the name of that whose values are shared; empty: the form's
     shared: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
 
-    def __init__(self, tasks: Tasks, make: Callable[[str], Shared]) -> None:
+    def __init__(self, tasks: Tasks, make: Callable[[str], Shared], session: str = "") -> None:
         self._make = make
-        super().__init__("share", tasks)
+        super().__init__("share", tasks, session=session)
 
     @event
     def vue_make(self, fields: Fields) -> None:
