@@ -107,7 +107,7 @@ def _sessions(made: dict[str, argparse.ArgumentParser]) -> None:
     launch.add_argument("--open", action="store_true", help="open it in the browser, and stay until Ctrl-C")
     for name in ("show", "open", "logs", "add", "save", "stop", "results", "delete"):
         number = "?" if name == "delete" else None
-        which = "name, id, or a unique beginning of either"
+        which = "name or id, whole" if name == "delete" else "name, id, or a unique beginning of either"
         made[name].add_argument("session", nargs=number, metavar="SESSION", help=which)
     made["open"].add_argument("--ssh-key", type=Path, metavar="FILE", help="your key, for sessions that know no other")
     made["open"].add_argument("--no-browser", action="store_true", help="only print the address")

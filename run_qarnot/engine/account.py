@@ -118,8 +118,12 @@ class Account:
         """
         return usual_seconds(session.facts for session in found if session.facts is not None)
 
-    async def find(self, text: str) -> Session:
+    async def find(self, text: str, *, whole: bool = False) -> Session:
         """Find a session by name, id, or a unique beginning of either. Of one name, the newest is meant.
+
+        Arguments:
+            text: what was typed.
+            whole: a beginning will not do: what cannot be undone must not meet the next session with a longer name.
 
         Raises:
             NotFoundError: there is none, or there are several.
@@ -129,8 +133,11 @@ class Account:
             if text == exact.name or text.lower() == exact.id:
                 return self._found(exact)
         near = [task for task in tasks if text and (task.name.startswith(text) or task.id.startswith(text.lower()))]
-        if len({task.name for task in near}) > 1:
-            raise NotFoundError("session-ambiguous", text=text, names=", ".join(sorted({task.name for task in near})))
+        names = sorted({task.name for task in near})
+        if whole and names:
+            raise NotFoundError("session-whole", text=text, hint=f"Did you mean “{'”, “'.join(names)}”?")
+        if len(names) > 1:
+            raise NotFoundError("session-ambiguous", text=text, names=", ".join(names))
         if not near:
             raise NotFoundError("session-unknown", text=text)
         return self._found(near[0])

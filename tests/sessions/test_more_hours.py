@@ -108,7 +108,11 @@ def test_stop_and_continue_by_the_command_line(cli):
     states = {session["name"]: session["state"] for session in cli("sessions", "--json").json}
     assert (states["by-hand"], states["by-hand-2"]) == ("ended", "ready")
     cli("stop", "by-hand-2", "--no-save")
-    assert "not allowed with" in cli("stop", "by-hand", "--continue", "2", "--no-save", expect=2).err
+    cli("delete", "by-hand", "--files")
+    refused = cli("delete", "by-hand", "--files", expect=1).err
+    assert refused.splitlines()[1].startswith("Did you mean “by-hand-2”?"), "nothing of the next one is deleted"
+    assert cli("show", "by-han", "--json").json["name"] == "by-hand-2", "where nothing is lost, a beginning will do"
+    assert "not allowed with" in cli("stop", "by-hand-2", "--continue", "2", "--no-save", expect=2).err
 
 
 @pytest.mark.parametrize(
