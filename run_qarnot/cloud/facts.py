@@ -39,6 +39,8 @@ class TaskFacts:
     results: str | None
     results_count: int
     snapshot_seconds: int | None  # between two saves; 0 for none, None where the cluster does not say
+    hardware: Mapping[str, str | int | bool]  # constraints, as a catalog names them
+    scheduling: str  # as `spec.SCHEDULING` has it; empty where the cluster uses another word
     forwards: tuple[Forward, ...]
     error: str | None
 
@@ -71,22 +73,28 @@ class Machine:
     value: str | bool
 
 
-_MACHINES = {  # discriminator: (constraint, the field with its value; None where it has none)
+_CONSTRAINTS = {  # discriminator: (constraint, the field with its value; None where it has none)
+    "MinimumCoreHardwareConstraint": ("minimum_cores", "coreCount"),
+    "MaximumCoreHardwareConstraint": ("maximum_cores", "coreCount"),
+    "MinimumRamHardwareConstraint": ("minimum_ram_mb", "minimumMemoryMB"),
+    "MaximumRamHardwareConstraint": ("maximum_ram_mb", "maximumMemoryMB"),
     "SpecificHardwareConstraint": ("specification", "specificationKey"),
     "CpuModelHardwareConstraint": ("cpu_model", "cpuModel"),
     "GpuHardwareConstraint": ("gpu", None),
     "SSDHardwareConstraint": ("ssd", None),
 }
+_MACHINES = {"specification", "cpu_model", "gpu", "ssd"}
+_SCHEDULING = {"flex": "flex", "ondemand": "on-demand", "reserved": "reserved"}
 
 
 def read_machines(constraints: Iterable[Mapping[str, Any]]) -> list[Machine]:
     """Read what `GET /hardware-constraints` offers (§2.2), but for sizes: of those one asks for any."""
     found = []
-    for each in constraints:
-        constraint, name = _MACHINES.get(str(each.get("discriminator")), ("", None))
-        value = True if name is None else str(each.get(name) or "")
-        if constraint and value:
-            found.append(Machine(constraint if value is True else str(value), constraint, value))
+    for constraint, value in _read_constraints(constraints):
+        if constraint in _MACHINES:
+            found.append(
+                Machine(constraint, constraint, True) if value is True else Machine(str(value), constraint, str(value))
+            )
     return list(dict.fromkeys(found))
 
 
@@ -111,6 +119,8 @@ def read_task(body: Mapping[str, Any]) -> TaskFacts:
         results=body.get("resultBucket") or None,
         results_count=_integer(body.get("resultsCount")),
         snapshot_seconds=None if body.get("snapshotInterval") is None else _integer(body["snapshotInterval"]),
+        hardware=dict(_read_constraints(body.get("hardwareConstraints") or [])),
+        scheduling=_SCHEDULING.get(str(body.get("schedulingType") or "").casefold(), ""),
         forwards=tuple(_forwards(instances)),
         error=_error(body.get("errors")),
     )
@@ -154,6 +164,15 @@ def _instances(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _completed(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [instance for instance in body.get("completedInstances") or [] if isinstance(instance, Mapping)]
+
+
+def _read_constraints(constraints: Iterable[Mapping[str, Any]]) -> Iterable[tuple[str, str | int | bool]]:
+    """Yield name and value of each that we know; numbers are whole ones, as we send them."""
+    for each in constraints:
+        name, field_name = _CONSTRAINTS.get(str(each.get("discriminator")), ("", None))
+        value = True if field_name is None else each.get(field_name)
+        if name and value:
+            yield name, int(value) if isinstance(value, float) else value
 
 
 def _forwards(instances: Iterable[Mapping[str, Any]]) -> Iterable[Forward]:

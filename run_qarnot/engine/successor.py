@@ -24,7 +24,7 @@ _HIDDEN = "[SECRET]"  # in place of the values of `QARNOT_SECRET__*` (`reference
 
 
 def successor(facts: TaskFacts, image: Image, name: str, hours: float) -> SessionSpec:
-    """Return what is to be asked for, so that a session goes on: its files, options and keys, with new hours.
+    """Return what is to be asked for, so that a session goes on: its files, options, keys and machine, with new hours.
 
     Arguments:
         facts: of the session.
@@ -41,7 +41,16 @@ def successor(facts: TaskFacts, image: Image, name: str, hours: float) -> Sessio
     options = entered_options(facts, image)
     if unknown := [name for name, option in image.options.items() if _is_unknown(facts, option)]:
         raise SessionError("options-unknown", name=facts.name, options=", ".join(unknown), image=image.id)
-    return SessionSpec(image, name, hours, user_key=user_key(facts), resume=facts.id, options=options)
+    return SessionSpec(
+        image,
+        name,
+        hours,
+        user_key=user_key(facts),
+        resume=facts.id,
+        options=options,
+        scheduling=facts.scheduling,
+        hardware=facts.hardware,
+    )
 
 
 def next_name(name: str, taken: Container[str]) -> str:

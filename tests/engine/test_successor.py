@@ -8,7 +8,7 @@ import pytest
 
 from run_qarnot.catalog.reader import read_entries
 from run_qarnot.cloud.facts import read_task
-from run_qarnot.engine.successor import entered_options, user_key
+from run_qarnot.engine.successor import entered_options, successor, user_key
 from run_qarnot.plan import Label
 from run_qarnot.redact import redact
 
@@ -40,6 +40,22 @@ def test_options_are_what_a_form_holds_and_a_secret_is_in_no_output() -> None:
     wanted = {"fast": True, "parts": ["a", "c"], "word": "true", "password": "s3cr3t-of-the-test"}
     assert entered_options(task(CONSTANTS), image) == wanted
     assert "s3cr3t" not in redact("it was s3cr3t-of-the-test")
+
+
+def test_a_session_goes_on_on_such_a_machine_as_it_had_found_in_the_same_way() -> None:
+    (image,) = read_entries({"x": {"repo": "a/b", "app": "ssh"}}, "t.toml").images
+    constraints = [
+        {"discriminator": "MinimumCoreHardwareConstraint", "coreCount": 8},
+        {"discriminator": "MinimumRamHardwareConstraint", "minimumMemoryMB": 16000.0},
+        {"discriminator": "SpecificHardwareConstraint", "specificationKey": "big-one"},
+        {"discriminator": "SSDHardwareConstraint"},
+        {"discriminator": "OneOfTomorrow", "coreCount": 1},
+    ]
+    facts = read_task({"uuid": "1", "name": "x", "hardwareConstraints": constraints, "schedulingType": "OnDemand"})
+    spec = successor(facts, image, "x-2", 1)
+    assert spec.hardware == {"minimum_cores": 8, "minimum_ram_mb": 16000, "specification": "big-one", "ssd": True}
+    assert spec.scheduling == "on-demand"
+    assert read_task({"schedulingType": "of-tomorrow"}).scheduling == ""
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,7 @@
 """A time limit cannot be changed on Qarnot: more hours are a new session that goes on, and nothing pretends more."""
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,7 +33,9 @@ def test_files_options_and_keys_go_on_in_a_new_session_with_its_own_limit(cluste
     async def scenario(desk):
         account = desk.account
         account.catalog.images["work"] = WORK
-        older = await account.start(SessionSpec(WORK, "hours", 1, user_key=key, options={"word": "first"}), [])
+        spec = SessionSpec(WORK, "hours", 1, user_key=key, options={"word": "first"})
+        machine = {"scheduling": "on-demand", "hardware": {"minimum_cores": 1, "ssd": True}}
+        older = await account.start(dataclasses.replace(spec, **machine), [])
         async with desk.following(older):
             await until(older, lambda view: view.state is State.READY, "the first one")
             newer = await account.continue_with(older, 2)
@@ -43,6 +47,7 @@ def test_files_options_and_keys_go_on_in_a_new_session_with_its_own_limit(cluste
             assert 6000 < (newer.view.ends - account.now()).total_seconds() < 7300
             assert newer.facts.resources == ("hours-in", "hours-out", "hours-2-in")
             assert newer.facts.constants["WORD"] == "first"
+            assert (newer.facts.scheduling, newer.facts.hardware) == tuple(machine.values())
             assert "MORE" not in newer.facts.constants
             lines = newer.facts.constants["DOCKER_SSH"].splitlines()
             assert lines[0] == key
