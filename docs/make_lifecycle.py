@@ -48,6 +48,7 @@ def _lines() -> Iterator[str]:
     yield from (f"| `{state}` | {messages.STATES[state].format(app='JupyterLab')} |" for state in State)
     yield from ("", "Why a session ended:", "", "| reason | what a person reads |", "| --- | --- |")
     yield from (f"| `{reason}` | {messages.END_REASONS[reason]} |" for reason in EndReason)
+    yield from (f"| `{reason}`, never had a machine | {end} |" for reason, end in messages.END_BEFORE_A_RUN.items())
     yield from (
         "",
         "The time limit (`maxWallTime` of the job that holds the task) is set at the start, and the platform has no",

@@ -44,6 +44,12 @@ END_REASONS: Mapping[str, str] = {
     "given-up": "It was given up before it started; nothing runs.",
 }
 
+# Of a session that never had a machine.
+END_BEFORE_A_RUN: Mapping[str, str] = {
+    "stopped": "It was stopped before it ran; there are no results.",
+    "time-limit": "Its time limit was reached before it ran; there are no results.",
+}
+
 ERRORS: Mapping[str, Words] = {
     # what the user gave
     "token-empty": Words("No Qarnot token was given.", "Copy yours from https://console.qarnot.com/settings/access-token and paste it."),
@@ -92,7 +98,7 @@ ERRORS: Mapping[str, Words] = {
     "profile-missing": Words("This account has none of the profiles that “{image}” needs: {profiles}.", "Ask Qarnot's support to enable one for your account, or choose another image."),
     "rejected": Words("The cluster did not accept the request: {message}.", "If the sentence does not help, send it to Qarnot's support; nothing was started."),
     "storage-refused": Words("The storage refused {action}: {message}.", "Check the quota of your account; what was stored before is kept."),
-    "too-late": Words("“{name}” is not running any more.", "Its results are in its bucket.", "`run-qarnot show {name}` says how it ended."),
+    "too-late": Words("“{name}” is not running any more.", "What it has saved is in its bucket.", "`run-qarnot show {name}` says how it ended."),
     "plugin-name": Words("A plugin cannot be called “{name}”: {problem}.", "Use small letters, digits and underscores, and begin with a letter, for example “{suggestion}”."),
     "in-use": Words("The files of “{name}” are in use: “{other}” was continued from it and runs.", "Stop that one first; nothing was deleted."),
     "still-running": Words("“{name}” is still running.", "Stop it first.", "`run-qarnot stop {name}` saves and stops it."),
@@ -227,10 +233,11 @@ def phase(state: str, app_title: str) -> str:
     return (_translation() or _english()).STATES[state].format(app=say(app_title))  # type: ignore[no-any-return]
 
 
-def end(state: str, reason: str | None) -> str:
+def end(state: str, reason: str | None, *, has_run: bool = True) -> str:
     """Return how a session ended, as sentences for people."""
     words = _translation() or _english()
-    return f"{words.STATES[state]}. {words.END_REASONS[reason]}" if reason else str(words.STATES[state])
+    reasons = words.END_REASONS if has_run else {**words.END_REASONS, **words.END_BEFORE_A_RUN}
+    return f"{words.STATES[state]}. {reasons[reason]}" if reason else str(words.STATES[state])
 
 
 def say(text: str) -> str:

@@ -31,6 +31,11 @@ END_REASONS: Mapping[str, str] = {
     "given-up": "Elle a été abandonnée avant de démarrer ; rien ne tourne.",
 }
 
+END_BEFORE_A_RUN: Mapping[str, str] = {
+    "stopped": "Elle a été arrêtée avant de tourner ; il n’y a pas de résultats.",
+    "time-limit": "Sa durée limite est atteinte avant qu’elle ne tourne ; il n’y a pas de résultats.",
+}
+
 ERRORS: Mapping[str, Words] = {
     # ce que la personne a donné
     "token-empty": Words("Aucun jeton Qarnot n’a été donné.", "Copiez le vôtre depuis https://console.qarnot.com/settings/access-token et collez-le."),
@@ -79,7 +84,7 @@ ERRORS: Mapping[str, Words] = {
     "profile-missing": Words("Ce compte n’a aucun des profils qu’il faut à « {image} » : {profiles}.", "Demandez au support de Qarnot d’en activer un pour votre compte, ou choisissez une autre image."),
     "rejected": Words("Le cluster n’a pas accepté la demande : {message}.", "Si la phrase n’aide pas, envoyez-la au support de Qarnot ; rien n’a démarré."),
     "storage-refused": Words("Le stockage a refusé {action} : {message}.", "Vérifiez le quota de votre compte ; ce qui était stocké est gardé."),
-    "too-late": Words("« {name} » ne tourne plus.", "Ses résultats sont dans son bucket.", "`run-qarnot show {name}` dit comment elle s’est terminée."),
+    "too-late": Words("« {name} » ne tourne plus.", "Ce qu’elle a sauvegardé est dans son bucket.", "`run-qarnot show {name}` dit comment elle s’est terminée."),
     "plugin-name": Words("Un plugin ne peut pas s’appeler « {name} » : {problem}.", "Employez des minuscules, des chiffres et des soulignés, une lettre d’abord, par exemple « {suggestion} »."),
     "in-use": Words("Les fichiers de « {name} » sont utilisés : « {other} » en est la suite et tourne.", "Arrêtez d'abord celle-là ; rien n'a été supprimé."),
     "still-running": Words("« {name} » tourne encore.", "Arrêtez-la d’abord.", "`run-qarnot stop {name}` la sauvegarde et l’arrête."),

@@ -44,8 +44,13 @@ class SessionView:
         if self.state is State.FAILED:
             return messages.end(self.state, None)
         if self.state in FINAL and self.reason:
-            return messages.end(self.state, self.reason)
+            return messages.end(self.state, self.reason, has_run=self.has_run)
         return messages.say(self.note) or messages.phase(self.state, self.app_title)
+
+    @property
+    def has_run(self) -> bool:
+        """Whether a machine was ever at work on it: else there is nothing to save."""
+        return self.attempt > 0
 
     @property
     def is_over(self) -> bool:

@@ -152,7 +152,9 @@ async def stop(account: Account, arguments: Namespace) -> int:
     if arguments.hours is not None:
         return await _continue(account, session, arguments.hours)
     await session.stop(save=not arguments.no_save)
-    if arguments.no_save:
+    if not session.view.has_run:
+        show.err(f"{session.view.name}: {session.view.phase}")
+    elif arguments.no_save:
         show.err(f"{session.view.name} has ended.")
     else:
         show.err(f"{session.view.name} has ended. `run-qarnot results {session.view.name}` fetches its results.")

@@ -15,8 +15,8 @@ from run_qarnot.catalog.hooks import Panel
 from run_qarnot.cloud.direct import DirectUpload
 from run_qarnot.cloud.facts import TaskFacts
 from run_qarnot.engine import output
-from run_qarnot.engine.cost import cost_so_far
 from run_qarnot.engine.decide import Steps, decide, first_view, observe
+from run_qarnot.engine.details import details
 from run_qarnot.engine.inputs import Inputs
 from run_qarnot.engine.leftovers import deletable_buckets
 from run_qarnot.engine.news import News
@@ -206,13 +206,7 @@ class Session:
     async def detail(self) -> SessionView:
         """Add what is asked seldom: cost, carbon, the time of the last save."""
         if self.facts is not None:
-            self._news.learn(**await cost_so_far(self._account, self.facts))
-            saved = max((file.modified for file in await self.results.files()), default=None)
-            if self.view.state is State.ENDED and self.view.ended is not None:
-                saved = self.view.ended  # results are uploaded at the end, a cancelled session's too
-            self._news.learn(saved=saved or self.view.saved)
-            if self.view.state is State.FAILED:
-                self._news.change(error=(await output.with_reason(self._account, self.facts)).error or self.view.error)
+            self._news.learn(**await details(self._account, self.facts, self.view, self.results))
         return self.view
 
     # — acting —

@@ -107,7 +107,7 @@ class TestFrench:
     """The same tables, with the same facts."""
 
     def test_every_sentence_is_there(self) -> None:
-        for table in ("STATES", "END_REASONS", "ERRORS", "PROBLEMS", "PROBLEM_TAILS"):
+        for table in ("STATES", "END_REASONS", "END_BEFORE_A_RUN", "ERRORS", "PROBLEMS", "PROBLEM_TAILS"):
             assert set(getattr(messages_fr, table)) == set(getattr(messages, table)), table
 
     @pytest.mark.parametrize("code", messages.ERRORS)

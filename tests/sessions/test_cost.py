@@ -45,6 +45,18 @@ def test_an_hour_is_not_guessed_from_a_few_seconds(cluster):
     assert view.cost_per_hour is None
 
 
+def test_what_it_costs_is_shown_also_when_only_the_storage_is_away(cluster):
+    async def scenario(desk):
+        async with desk.ready() as session:
+            with cluster.control.expecting():
+                cluster.control.fail_next("GET", "s3:ListObjects", status=503, times=3)
+                return await session.detail()
+
+    view = at_a_desk(cluster, scenario)
+    assert view.cost is not None
+    assert view.saved is None
+
+
 def test_a_platform_that_says_nothing_is_nothing_to_speak_of(cluster):
     control = cluster.control
     for route in ("/credits/v1/tasks/*/credits", "/carbon/v1/tasks/*/carbon-facts"):

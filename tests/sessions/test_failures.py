@@ -332,10 +332,12 @@ def test_stop_acts_at_once_before_the_machine_is_there(cluster, control, stage):
         async with desk.following(session):
             await until(session, lambda view: view.state in {State.WAITING, State.LOADING}, "the queue")
             await session.stop()
-        return session.view
+        return await session.detail()
 
     view = at_a_desk(cluster, scenario)
     assert (view.state, view.reason) == (State.ENDED, "stopped")
+    if stage == "Submitted":
+        assert (view.saved, view.phase) == (None, "Ended. It was stopped before it ran; there are no results.")
 
 
 # — saving and stopping —

@@ -1,0 +1,50 @@
+"""What is asked of a session seldom: what it has cost so far, when it was saved last, why it failed.
+
+Cost is shown with the time when it was asked. No price is ever invented.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from run_qarnot.cloud.facts import TaskFacts
+from run_qarnot.engine import output
+from run_qarnot.engine.results import Results
+from run_qarnot.errors import RunQarnotError
+from run_qarnot.state import State
+from run_qarnot.view import SessionView
+
+if TYPE_CHECKING:
+    from run_qarnot.engine.account import Account
+
+_LEAST_HOURS = 1 / 60  # of less, the cost of an hour would be a guess
+
+
+async def details(account: Account, task: TaskFacts, view: SessionView, results: Results) -> dict[str, Any]:
+    """Ask for them; return the fields of a `SessionView`, None where nobody says."""
+    found = await _cost(account, task)
+    if (saved := await _saved(view, results)) is not None:
+        found["saved"] = saved
+    if view.state is State.FAILED:
+        found["error"] = (await output.with_reason(account, task)).error or view.error
+    return found
+
+
+async def _cost(account: Account, task: TaskFacts) -> dict[str, Any]:
+    """Euros and grams of CO2e, as far as the platform tells them."""
+    cost = await account.call(account.cloud.cost, task.id)
+    carbon = await account.call(account.cloud.carbon, task.id)
+    hours = task.executed / 3600
+    per_hour = cost / hours if cost is not None and hours >= _LEAST_HOURS else None
+    return {"cost": cost, "cost_per_hour": per_hour, "carbon": carbon, "asked": account.now()}
+
+
+async def _saved(view: SessionView, results: Results) -> datetime | None:
+    """When it was saved last; None if it never was, or the storage does not say: the rest is worth showing."""
+    if view.state is State.ENDED and view.ended is not None and view.has_run:
+        return view.ended  # results are uploaded at the end, a cancelled session's too
+    try:
+        return max((file.modified for file in await results.files()), default=None)
+    except RunQarnotError:
+        return None
