@@ -221,6 +221,8 @@ PHRASES: Mapping[str, str] = {
     # beside a state
     "Saving your files…": "Sauvegarde de vos fichiers…",
     "Stopping…": "Arrêt…",
+    "Sending what was added…": "Envoi de ce qui a été ajouté…",
+    "What was added is not sent: {} {}": "Ce qui a été ajouté n’est pas envoyé : {} {}",
     "Running: {} is at work": "En cours : {} travaille",
     "Ready again: {} answers, on another machine, with what was saved": "De nouveau prêt : {} répond, sur une autre machine, avec ce qui était sauvegardé",
     "{} has not answered for long: its log may say why, and you can stop": "{} ne répond pas depuis longtemps : son journal dit peut-être pourquoi, et vous pouvez arrêter",

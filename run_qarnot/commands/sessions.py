@@ -132,6 +132,8 @@ async def add(account: Account, arguments: Namespace) -> int:
     session = await account.find(arguments.session)
     session.subscribe(show.Phases(actions_only=True))
     await session.add(uploads, replace=arguments.replace)
+    if session.owes_files:
+        await _until_sent(session)
     show.err(f"{show.count(len(uploads), 'file')} added to {session.view.name}.")
     return 0
 
@@ -297,6 +299,15 @@ async def _until_ready(session: Session, *, as_json: bool = False) -> None:
         facts = {"name": view.name, "reason": view.error or "", "inputs": view.inputs}
         raise SessionError("session-failed", details="\n".join(tail), **facts)
     raise SessionError("session-ended", name=view.name, reason=view.phase)
+
+
+async def _until_sent(session: Session) -> None:
+    """Stay until the machine runs: what was added while it was loading is sent to it by who follows."""
+    show.err(f"{session.view.name} is being loaded: waiting until its machine runs, to send the files there.")
+    async with _following(session, quiet=True):
+        view = await session.until(lambda view: view.is_over or not session.owes_files)
+    if view.is_over:
+        raise SessionError("too-late", name=view.name)
 
 
 async def _stay(session: Session, *, browser: bool) -> None:

@@ -42,6 +42,7 @@ __all__ = ["Session", "StoredFile", "Upload"]
 _PROBE_SECONDS = 0.3
 _ABORT_AGAIN_SECONDS = 10.0  # a task that was still queued may have refused the first time
 _RUNNING = frozenset({State.STARTING, State.READY})
+_TOO_LATE = frozenset({State.SAVING, State.STOPPING, *FINAL})  # what is added now reaches no machine
 _LONG_SECONDS = 180.0  # to start an app; JupyterLab needs some, with packages to restore a minute
 _TRYING_AGAIN = "Trying again; the session goes on."
 
@@ -62,7 +63,7 @@ class Session:
         self._planned_keys = ""
         self._saves = Saves(account, 0)
         self._stopping = False
-        self._refresh_when_running = False
+        self._owes_files = False
         self._seen_unready = False
         self._log = output.Follower(self._fetch_log)
 
@@ -186,6 +187,7 @@ class Session:
                 else:
                     pause = pauses()
                     await self._keep_saves()
+                    await self._send_added()
                     await self._act(steps)
             await self._close_job()
         finally:
@@ -253,9 +255,14 @@ class Session:
     def inputs(self) -> Inputs | None:
         """The bucket to which files can be added now, if there is one."""
         bucket = self.view.inputs
-        if self.view.is_over or bucket is None or self.facts is None:
+        if self.facts is None or bucket is None or self.view.state in _TOO_LATE:
             return None
         return Inputs(self._cloud.storage, bucket, is_own=bucket in TaskPlan.bucket_names(self.view.name))
+
+    @property
+    def owes_files(self) -> bool:
+        """Whether files were added that a machine which is being loaded may not have: `follow` will send them."""
+        return self._owes_files and self.view.state is not State.WAITING
 
     async def add(
         self, uploads: Sequence[Upload], *, direct: Sequence[DirectUpload] = (), replace: bool = False
@@ -276,17 +283,20 @@ class Session:
                 it was saved; then the new ones are in the bucket, not on the machine. Asking again sends nothing twice.
             SessionError: it is over, or could not be saved; then the files are in the bucket, not on the machine.
         """
-        inputs, facts = self.inputs, self.facts
-        if inputs is None or facts is None:
+        inputs = self.inputs
+        if inputs is None:
             raise SessionError("too-late", name=self.view.name)
         with self._news.doing("Uploading…") as tell:
             added = await inputs.add(uploads, direct, tell, replace=replace)
+        await self._look()  # the way to the bucket may have been long
+        if self.facts is None or self.view.state in _TOO_LATE:
+            raise SessionError("too-late", name=self.view.name)
         if self.view.state in _RUNNING:
             await self.save()
             await asyncio.to_thread(self.results.give_way, inputs.bucket, added, replace=replace)
-            await self._account.call(self._cloud.refresh_resources, facts)
+            await self._account.call(self._cloud.refresh_resources, self.facts)
         else:  # a machine that is being loaded may have looked into the bucket already
-            self._refresh_when_running = True
+            self._owes_files = True
 
     async def delete(self, *, files: bool = False) -> None:
         """Forget an ended session; with its own two buckets, if asked.
@@ -355,15 +365,16 @@ class Session:
             return Steps()
         self._news.tell_trouble("")
         self._observe(await output.with_reason(self._account, facts))
-        await self._catch_up(facts)
         age = asyncio.get_running_loop().time() - self._started
         return decide(self.view, facts, can_tunnel=self._way.can_tunnel(facts), age=age)
 
-    async def _catch_up(self, facts: TaskFacts) -> None:
-        """Send what was added while the machine was loading."""
-        if self._refresh_when_running and self.view.state in _RUNNING:
-            self._refresh_when_running = False
-            await self._account.call(self._cloud.refresh_resources, facts)
+    async def _look(self) -> None:
+        """Poll for what is to be done next, whoever follows."""
+        call, task = self._account.call, self._cloud.task
+        try:
+            self._observe(await patiently(lambda: call(task, self.view.id, self.view.name), self._news.tell_trouble))
+        except NotFoundError:
+            self._deleted()
 
     def _observe(self, facts: TaskFacts) -> None:
         self.facts = facts
@@ -401,6 +412,17 @@ class Session:
         await self._saves.keep(self.facts)
         if problem := self._saves.problem:
             self._news.tell_trouble(f"It is not saved by itself: {problem} {_TRYING_AGAIN}")
+
+    async def _send_added(self) -> None:
+        """Send what was added while the machine was loading."""
+        if self.facts is None or not self._owes_files or self.view.state not in _RUNNING:
+            return
+        try:
+            with self._news.doing("Sending what was added…"):
+                await self._account.call(self._cloud.refresh_resources, self.facts)
+                self._owes_files = False
+        except RunQarnotError as error:
+            self._news.tell_trouble(f"What was added is not sent: {error.what} {_TRYING_AGAIN}")
 
     async def _keep_way(self, steps: Steps) -> None:
         assert steps.tunnel_to is not None
@@ -450,7 +472,7 @@ class Session:
 
     async def _stop(self, *, save: bool) -> None:
         call, tell = self._account.call, self._news.tell_trouble
-        self._observe(await patiently(lambda: call(self._cloud.task, self.view.id, self.view.name), tell))
+        await self._look()
         if save and self.view.state in {*_RUNNING, State.UNKNOWN}:
             await self.save()
         loop, asked = asyncio.get_running_loop(), float("-inf")

@@ -7,7 +7,8 @@ import urllib.request
 
 import asyncssh
 import pytest
-from support.desk import MACHINE, at_a_desk, page_on, until
+from support.command import CommandLine
+from support.desk import MACHINE, SECONDS, at_a_desk, page_on, until
 from support.ssh import make_key
 from support.waiting import wait_until
 
@@ -231,6 +232,46 @@ def test_files_that_are_added_bring_no_older_work_back_with_them(cluster, tmp_pa
             await session.add([Upload(tmp_path / "late.txt", "late.txt")])
             wait = "until test -e late.txt; do sleep 0.1; done; cat work.txt"
             assert await on_machine(cluster, session, wait) == "newer\n"
+
+    at_a_desk(cluster, scenario)
+
+
+def test_files_that_are_added_by_a_command_while_it_is_loaded_reach_the_machine(cluster, control, tmp_path):
+    (tmp_path / "late.txt").write_text("late")
+    control.hold("FullyDispatched")
+    cli = CommandLine.of_account(cluster, tmp_path)
+
+    async def scenario(desk):
+        session = await desk.start()
+        async with desk.following(session):
+            await until(session, lambda view: view.state is State.LOADING, "a machine")
+            command = cli.start("add", session.view.name, "late.txt")
+            told = await asyncio.to_thread(command.stderr.readline)
+            while told and "waiting until its machine runs" not in told:
+                told = await asyncio.to_thread(command.stderr.readline)
+            control.release()
+            assert "1 file added" in (await asyncio.to_thread(command.communicate, timeout=SECONDS))[1]
+            await until(session, lambda view: view.state is State.READY, "it to be ready")
+            wait = "until test -e late.txt; do sleep 0.1; done; cat late.txt"
+            assert await asyncio.wait_for(on_machine(cluster, session, wait), SECONDS) == "late"
+            await session.stop(save=False)
+
+    at_a_desk(cluster, scenario)
+
+
+def test_files_that_are_added_when_its_results_travel_already_are_too_late(cluster, control, tmp_path):
+    (tmp_path / "late.txt").write_text("late")
+    control.hold("UploadingResults")
+    over = MACHINE.model_copy(update={"id": "over", "command": "true"})
+
+    async def scenario(desk):
+        session = await desk.start(over)
+        async with desk.following(session):
+            await until(session, lambda view: view.state is State.SAVING, "the end of its work")
+            with pytest.raises(SessionError, match="is not running any more"):
+                await session.add([Upload(tmp_path / "late.txt", "late.txt")])
+            control.release()
+            await until(session, lambda view: view.is_over, "its end")
 
     at_a_desk(cluster, scenario)
 
