@@ -116,6 +116,7 @@ async def logs(account: Account, arguments: Namespace) -> int:
     if not arguments.follow:
         show.out((await session.logs()).rstrip("\n"))
         return 0
+    session.subscribe(show.Phases(actions_only=True))  # such as that the cluster does not answer
     unsubscribe = session.subscribe_log(lambda lines: show.out("\n".join(lines)))
     try:
         async with _following(session, quiet=True):

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from run_qarnot import times
 from run_qarnot.cloud.facts import TaskFacts
 from run_qarnot.doors import SSH_PORT, Forward
-from run_qarnot.plan import Label
+from run_qarnot.plan import Label, TaskPlan
 from run_qarnot.state import EndReason, Moment, State, observed_state
 from run_qarnot.view import SessionView
 
@@ -34,6 +34,23 @@ class Steps:
     probe: bool = False
     read_output: bool = False
     wait: float = 1.0
+
+
+def planned_view(plan: TaskPlan, app_title: str, now: datetime) -> SessionView:
+    """Return the view of a session that is about to be prepared."""
+    return SessionView(
+        id="",
+        name=plan.name,
+        image=plan.labels[Label.IMAGE],
+        app=plan.labels[Label.APP],
+        app_title=app_title,
+        state=State.PREPARING,
+        attempt=0,
+        created=now,
+        ends=plan.ends,
+        inputs=plan.inputs,
+        results=plan.results,
+    )
 
 
 def first_view(facts: TaskFacts, app_title: str) -> SessionView:

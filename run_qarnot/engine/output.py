@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from run_qarnot import start
 from run_qarnot.cloud.facts import TaskFacts
 from run_qarnot.engine.results import Results
-from run_qarnot.errors import RunQarnotError
+from run_qarnot.errors import NotFoundError, RunQarnotError
 from run_qarnot.state import State, observed_state
 
 if TYPE_CHECKING:
@@ -71,6 +71,14 @@ async def printed(account: Account, task_id: str) -> tuple[str, ...]:
     return ()
 
 
+async def streams(account: Account, task_id: str) -> tuple[str, str]:
+    """Return standard output and errors so far; of what is not on the cluster yet, nothing."""
+    if not task_id:
+        return "", ""
+    printed, errors = await account.call(account.cloud.streams, task_id)
+    return plain(printed), plain(errors)
+
+
 async def log_file(results: Results) -> tuple[str, ...]:
     """Return the beginning of the app's log among the results: the link is in its first lines."""
     with contextlib.suppress(RunQarnotError):
@@ -91,11 +99,13 @@ class Follower:
     """Fetches the output again and again while somebody listens, and tells the lines that are new.
 
     Arguments:
-        fetch: returns standard output and errors so far, and whether there will be no more.
+        fetch: returns standard output and errors so far.
+        is_over: whether there will be no more.
     """
 
-    def __init__(self, fetch: Callable[[], Awaitable[tuple[tuple[str, str], bool]]]) -> None:
+    def __init__(self, fetch: Callable[[], Awaitable[tuple[str, str]]], is_over: Callable[[], bool]) -> None:
         self._fetch = fetch
+        self._is_over = is_over
         self._listeners: list[Listener] = []
         self._work: asyncio.Task[None] | None = None
 
@@ -122,10 +132,13 @@ class Follower:
     async def _follow(self) -> None:
         seen, rests, over = ["", ""], ["", ""], False
         while self._listeners and not over:
+            over = self._is_over()  # asked first: what was printed before the end is fetched after it
             try:
-                texts, over = await self._fetch()
-            except RunQarnotError as error:  # the session itself says that the cluster does not answer
-                over = not error.transient
+                texts = await self._fetch()
+            except NotFoundError:
+                return
+            except RunQarnotError as error:  # said by the session itself; a token that is refused may be good again
+                over = over and not error.transient
             else:
                 for stream, text in enumerate(texts):  # each by itself: put together, one would grow in the middle
                     lines, rest = complete_lines(rests[stream] + new_text(seen[stream], text))

@@ -15,7 +15,7 @@ from run_qarnot.catalog.hooks import Panel
 from run_qarnot.cloud.direct import DirectUpload
 from run_qarnot.cloud.facts import TaskFacts
 from run_qarnot.engine import output
-from run_qarnot.engine.decide import Steps, decide, first_view, observe
+from run_qarnot.engine.decide import Steps, decide, first_view, observe, planned_view
 from run_qarnot.engine.details import details
 from run_qarnot.engine.inputs import Inputs
 from run_qarnot.engine.leftovers import deletable_buckets
@@ -25,7 +25,6 @@ from run_qarnot.engine.preparation import Preparation
 from run_qarnot.engine.results import Results
 from run_qarnot.engine.saves import Saves
 from run_qarnot.engine.snapshot import take_snapshot
-from run_qarnot.engine.tunnel import TunnelError
 from run_qarnot.engine.watch import until_tick
 from run_qarnot.engine.way import WayIn
 from run_qarnot.errors import NotFoundError, RunQarnotError, SessionError, UnreachableError
@@ -65,26 +64,14 @@ class Session:
         self._stopping = False
         self._owes_files = False
         self._seen_unready = False
-        self._log = output.Follower(self._fetch_log)
+        self._log = output.Follower(lambda: output.streams(account, self.view.id), is_over=lambda: self.view.is_over)
 
     @classmethod
     def new(cls, account: Account, token: str, plan: TaskPlan, uploads: Sequence[Upload]) -> Session:
         """Make a session that `follow` will prepare and submit."""
         image = account.catalog.get(plan.labels[Label.IMAGE])
         app = image.effective_app
-        view = SessionView(
-            id="",
-            name=plan.name,
-            image=image.id,
-            app=app.kind,
-            app_title=app.title,
-            state=State.PREPARING,
-            attempt=0,
-            created=account.now(),
-            ends=plan.ends,
-            inputs=plan.inputs,
-            results=plan.results,
-        )
+        view = planned_view(plan, app.title, account.now())
         session = cls(account, token, view, plan.launch_id, image.ssh_user, app)
         session._planned_keys = plan.labels[Label.KEYS]
         session._saves = Saves(account, plan.snapshot_seconds)
@@ -151,10 +138,7 @@ class Session:
         Raises:
             SessionError: the key cannot be used.
         """
-        try:
-            self._way.use_own_keys(private_key)
-        except TunnelError as error:
-            raise SessionError("tunnel", name=self.view.name, problem=error) from error
+        self._way.use_own_keys(private_key)
 
     def use_identity(self, file: str | None) -> None:
         """Name the file of the user's private key in the printed command."""
@@ -490,14 +474,6 @@ class Session:
         if facts is not None and facts.job is not None and observed_state(facts.state) in FINAL:
             with contextlib.suppress(RunQarnotError):  # only a count in the account's quota
                 await self._account.call(self._cloud.close_job, facts)
-
-    async def _fetch_log(self) -> tuple[tuple[str, str], bool]:
-        """The output so far, and whether there will be no more."""
-        over = self.view.is_over  # asked first: what was printed before the end is fetched after it
-        if not self.view.id:
-            return ("", ""), over
-        printed, errors = await self._account.call(self._cloud.streams, self.view.id)
-        return (output.plain(printed), output.plain(errors)), over
 
     # — inner: telling —
 

@@ -12,6 +12,7 @@ from run_qarnot.doors import SSH_PORT, Door, Forward, Place, Reach, doors
 from run_qarnot.engine import output
 from run_qarnot.engine.ports import free_ports
 from run_qarnot.engine.tunnel import Tunnel, TunnelError, answers, speaks_ssh
+from run_qarnot.errors import SessionError
 from run_qarnot.plan import SESSION_KEY, USER_KEY, Label
 
 log = logging.getLogger(__name__)
@@ -45,9 +46,12 @@ class WayIn:
         """Open the tunnel with the user's own key, or keys (agent, `~/.ssh`): for sessions that know no other.
 
         Raises:
-            TunnelError: the key cannot be used.
+            SessionError: the key cannot be used.
         """
-        self._tunnel = Tunnel(self._user, None if private_key is None else [private_key])
+        try:
+            self._tunnel = Tunnel(self._user, None if private_key is None else [private_key])
+        except TunnelError as error:
+            raise SessionError("tunnel", name=self._name, problem=error) from error
         self._own_keys, self._denied_by = True, None
 
     def has_key(self, facts: TaskFacts) -> bool:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from run_qarnot.catalog.apps import BUILTIN
 from run_qarnot.engine import output
-from run_qarnot.errors import NotFoundError
+from run_qarnot.errors import NotFoundError, RefusedError
 
 PATTERN = BUILTIN["jupyterlab"].ready_pattern
 
@@ -64,19 +64,39 @@ def test_following_the_output_of_a_session_that_was_deleted_ends():
         raise NotFoundError("session-unknown", text="gone")
 
     async def listen():
-        follower = output.Follower(fetch)
+        follower = output.Follower(fetch, lambda: False)
         follower.subscribe(lambda lines: None)
         await asyncio.wait_for(follower.finished(), 5)
 
     asyncio.run(listen())
 
 
-def test_who_listens_again_at_once_is_told_all_the_same():
+def test_a_call_that_is_refused_for_a_while_does_not_end_the_output(monkeypatch):
+    monkeypatch.setattr(output, "_FETCH_SECONDS", 0)
+    refusal = RefusedError("token-refused", cluster="here")
+    looks = iter([refusal, "a\n", refusal, "a\nb\n", refusal])
+    over = iter([False] * 4 + [True])
+
     async def fetch():
-        return ("hello\n", ""), True
+        if isinstance(look := next(looks), Exception):
+            raise look
+        return look, ""
 
     async def listen():
-        follower, heard = output.Follower(fetch), []
+        follower, heard = output.Follower(fetch, lambda: next(over)), []
+        follower.subscribe(heard.extend)
+        await asyncio.wait_for(follower.finished(), 5)
+        return heard
+
+    assert asyncio.run(listen()) == ["a", "b"]
+
+
+def test_who_listens_again_at_once_is_told_all_the_same():
+    async def fetch():
+        return "hello\n", ""
+
+    async def listen():
+        follower, heard = output.Follower(fetch, lambda: True), []
         follower.subscribe(lambda lines: None)()
         follower.subscribe(heard.extend)
         await asyncio.wait_for(follower.finished(), 5)
@@ -86,13 +106,13 @@ def test_who_listens_again_at_once_is_told_all_the_same():
 
 
 def test_both_streams_are_told_whole_though_one_grows_after_the_other():
-    looks = iter([(("a\n", "x\n"), False), (("a\nb\n", "x\ny\n"), True)])
+    looks, over = iter([("a\n", "x\n"), ("a\nb\n", "x\ny\n")]), iter([False, True])
 
     async def fetch():
         return next(looks)
 
     async def listen():
-        follower, heard = output.Follower(fetch), []
+        follower, heard = output.Follower(fetch, lambda: next(over)), []
         follower.subscribe(heard.extend)
         await asyncio.wait_for(follower.finished(), 5)
         return heard

@@ -117,17 +117,23 @@ def test_what_is_uploaded_now_wins_over_what_is_continued(cli):
     assert "no session “older”" in cli("show", "older", expect=1).err
 
 
-def test_a_detached_launch_is_found_again_and_its_log_can_be_followed(cli):
-    name = cli("launch", "base", "--detach").out.strip()
+def test_a_detached_launch_is_found_again_and_its_log_can_be_followed_through_trouble(cli, cluster):
+    name, control = cli("launch", "base", "--detach").out.strip(), cluster.control
+    control.clear_calls()
+    routes = "/tasks/*", "/tasks/*/stdout"
+    for route in routes:
+        control.fail_next("GET", route, status=401)
     follower = cli.start("logs", name, "--follow")
     try:
+        wait_until(lambda: all(control.count("GET", route) for route in routes), "the follower to be refused")
         wait_until(lambda: state_of(cli, name) == "ready", "the session to be ready", seconds=30)
         wait_until(lambda: LINK in cli("logs", name).out, "the image to print its link")
         cli("stop", name)
-        printed, _ = follower.communicate(timeout=20)
+        printed, told = follower.communicate(timeout=20)
     finally:
         follower.kill()
     assert LINK in printed
+    assert "does not accept this token. Trying again; the session goes on." in told
 
 
 def test_the_token_is_in_no_output_and_in_no_file(cli, cluster):
