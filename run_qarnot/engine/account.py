@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
@@ -29,6 +30,7 @@ from run_qarnot.redact import protect
 from run_qarnot.settings import Settings
 from run_qarnot.spec import SessionSpec
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 _MOST_THREADS = 8  # each holds one connection; one is enough while the cluster answers
 _DRAIN_SECONDS = 5.0  # what plugins get, at the end, to hear of the last events
@@ -218,11 +220,18 @@ class Account:
         return Session.found(self, self._token, facts)
 
     async def _files_of(self, session: str) -> tuple[str, ...]:
-        """The buckets whose files together are what the user saw in that session: the last wins."""
+        """The buckets whose files together are what the user saw in that session: the last wins.
+
+        Those that were deleted since, with a session from which this one was continued, are left out.
+        """
         facts = (await self.find(session)).facts
         if facts is None:
             return ()
-        return (*facts.resources, *([facts.results] if facts.results else []))
+        wanted = (*facts.resources, *([facts.results] if facts.results else []))
+        known = await asyncio.to_thread(self.cloud.storage.buckets)
+        if gone := [bucket for bucket in wanted if bucket not in known]:
+            log.warning("Deleted since, so not brought along with the files of %s: %s", facts.name, ", ".join(gone))
+        return tuple(bucket for bucket in wanted if bucket in known)
 
     async def _check_buckets(self, wanted: Sequence[str]) -> None:
         """Raise InputError for the first that is not there: Qarnot says so only once the files have travelled."""

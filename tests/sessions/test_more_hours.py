@@ -117,6 +117,9 @@ def test_stop_and_continue_by_the_command_line(cli):
     refused = cli("delete", "by-hand", "--files", expect=1).err
     assert refused.splitlines()[1].startswith("Did you mean “by-hand-2”?"), "nothing of the next one is deleted"
     assert cli("show", "by-han", "--json").json["name"] == "by-hand-2", "where nothing is lost, a beginning will do"
+    again = cli("launch", "work", "--name", "third", "--resume", "by-hand-2", "--detach").err
+    assert "not brought along with the files of by-hand-2: by-hand-in, by-hand-out" in again
+    cli("stop", "third", "--no-save")
     assert "not allowed with" in cli("stop", "by-hand-2", "--continue", "2", "--no-save", expect=2).err
 
 
