@@ -11,6 +11,7 @@ from run_qarnot import keys, start, times
 from run_qarnot.spec import SessionSpec, option_constants
 
 TAG = "run-qarnot"
+UNSAVED_TAG = "run-qarnot-unsaved"  # no regular saves, whatever its image says: a plugin may have wanted it so
 
 
 class Label(StrEnum):

@@ -34,6 +34,7 @@ class TaskFacts:
     until_started: float | None  # seconds from its creation until its machine ran; None where that cannot be told
     job: str | None
     labels: Mapping[str, str]
+    tags: tuple[str, ...]
     constants: Mapping[str, str] = field(repr=False)  # the app's token, and secret options
     resources: tuple[str, ...]  # but for its own results, which are there for the case of a preemption
     results: str | None
@@ -114,6 +115,7 @@ def read_task(body: Mapping[str, Any]) -> TaskFacts:
         until_started=_until_started(body),
         job=str(body["jobUuid"]) if body.get("jobUuid") else None,
         labels={str(key): str(value) for key, value in _mapping(body.get("labels")).items()},
+        tags=tuple(map(str, body.get("tags") or [])),
         constants={str(item.get("key")): str(item.get("value")) for item in body.get("constants") or []},
         resources=tuple(bucket for bucket in _resources(body) if bucket != body.get("resultBucket")),
         results=body.get("resultBucket") or None,

@@ -81,6 +81,11 @@ class News:
         self._usual = what
         self.change(**changes)
 
+    def move(self, view: SessionView) -> None:
+        """Set the view of another state, of which nobody knows yet how it usually is."""
+        self._usual = ""
+        self.set(view)
+
     def change(self, **changes: object) -> None:
         """Change parts of the view."""
         self.set(replace(self.view, **changes))  # type: ignore[arg-type]

@@ -29,7 +29,7 @@ from run_qarnot.engine.watch import until_tick
 from run_qarnot.engine.way import WayIn
 from run_qarnot.errors import NotFoundError, RunQarnotError, SessionError, UnreachableError
 from run_qarnot.files import StoredFile, Upload
-from run_qarnot.plan import SESSION_KEY, Label, TaskPlan
+from run_qarnot.plan import SESSION_KEY, UNSAVED_TAG, Label, TaskPlan
 from run_qarnot.state import FINAL, EndReason, State, observed_state
 from run_qarnot.view import SessionView
 
@@ -61,6 +61,7 @@ class Session:
         self._started = self._moved = asyncio.get_running_loop().time()
         self._planned_keys = ""
         self._saves = Saves(account, 0)
+        self.is_asked_to_stop = False  # the cluster was: who goes away now leaves nothing that runs on
         self._stopping = False
         self._owes_files = False
         self._seen_unready = False
@@ -87,7 +88,8 @@ class Session:
         session = cls(
             account, token, first_view(facts, app.title), facts.launch_id, image.ssh_user if image else "root", app
         )
-        session._saves = Saves(account, round(image.snapshot_minutes * 60) if image else 0)
+        minutes = image.snapshot_minutes if image and UNSAVED_TAG not in facts.tags else 0
+        session._saves = Saves(account, round(minutes * 60))
         session._observe(facts)
         return session
 
@@ -363,10 +365,12 @@ class Session:
     def _observe(self, facts: TaskFacts) -> None:
         self.facts = facts
         before, view = self.view, observe(self.view, facts, self._account.now())
-        if (before.attempt, before.state) != (view.attempt, view.state):
+        view = replace(view, ends=times.from_text(facts.label(Label.ENDS)) or view.ends)
+        if (before.attempt, before.state) == (view.attempt, view.state):
+            self._news.set(view)
+        else:
             self._moved = asyncio.get_running_loop().time()
-            self._news.tell_usual("")
-        self._news.set(replace(view, ends=times.from_text(facts.label(Label.ENDS)) or view.ends))
+            self._news.move(view)
         self._tell_doors()
 
     def _deleted(self) -> None:
@@ -463,8 +467,9 @@ class Session:
         with self._news.doing("Stopping…"):
             while not self.view.is_over:
                 facts = self.facts
-                if facts is not None and loop.time() > asked + _ABORT_AGAIN_SECONDS:
-                    asked = loop.time()
+                saves_itself = save and self.view.state is State.SAVING  # it has finished, and its results are wanted
+                if facts is not None and not saves_itself and loop.time() > asked + _ABORT_AGAIN_SECONDS:
+                    asked, self.is_asked_to_stop = loop.time(), True
                     await patiently(lambda: call(self._cloud.abort, facts), tell)  # noqa: B023  called at once
                 await patiently(self._poll, tell)
                 await asyncio.sleep(0 if self.view.is_over else 0.3)

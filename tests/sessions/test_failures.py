@@ -405,6 +405,44 @@ def test_a_session_that_is_found_again_without_regular_saves_gets_them(cluster, 
     at_a_desk(cluster, scenario)
 
 
+def test_a_session_that_was_meant_to_have_no_regular_saves_has_none_when_it_is_found_again(cluster, control):
+    async def scenario(desk):
+        async with desk.ready(MACHINE.model_copy(update={"id": "unsaved", "snapshot_minutes": 0})) as session:
+            desk.account.catalog.images["unsaved"] = MACHINE  # without the plugin, which wanted it so, it has some
+            found = await desk.account.find(session.view.name)
+            async with desk.following(found):
+                await until(found, lambda view: view.state is State.READY, "it to be seen ready")
+                await found.save()
+
+    at_a_desk(cluster, scenario)
+    assert control.count("POST", PERIODIC) == 0
+
+
+def test_stop_waits_for_results_that_travel_already_and_a_batch_is_never_said_to_answer(cluster, control, tmp_path):
+    begun, go_on = tmp_path / "begun", tmp_path / "go on"
+    work = f"touch '{begun}'; until [ -e '{go_on}' ]; do sleep 0.1; done"
+    batch = MACHINE.model_copy(update={"id": "batch", "app": "batch", "command": f'sh -c "{work}"'})
+    control.hold("UploadingResults")
+
+    async def scenario(desk):
+        session = await desk.start(batch)
+        async with desk.following(session):
+            await until(session, lambda view: "is at work" in view.note, "its work")
+            await asyncio.to_thread(wait_until, begun.exists, "its command")
+            go_on.touch()
+            await until(session, lambda view: view.state is State.SAVING, "the end of its work")
+            stopping = asyncio.create_task(session.stop())
+            await until(session, lambda view: view.note == "Stopping…", "the stop")
+            control.release()
+            await stopping
+        return session.view, {view.phase for view in desk.heard}
+
+    view, phases = at_a_desk(cluster, scenario)
+    assert view.reason == "finished"
+    assert control.count("POST", "/tasks/*/abort") == 0
+    assert not [phase for phase in phases if phase.startswith("Ready")]
+
+
 def test_stop_is_answered_by_500_and_stops_all_the_same(cluster, control):
     control.fail_next("POST", "/tasks/*/abort", status=500, times=2)
     control.fail_next("GET", "/tasks/*/snapshot/*", status=502, times=2)
