@@ -15,6 +15,7 @@ import webbrowser
 from argparse import Namespace
 from collections.abc import Mapping
 from contextlib import ExitStack
+from pathlib import Path
 from queue import Empty, Queue
 from types import TracebackType
 
@@ -33,6 +34,8 @@ _ADDRESS = re.compile(r"Dashboard: (\S+)")
 def cluster(arguments: Namespace) -> int:
     """Run the local cluster alone."""
     _check_local_packages()
+    _check_port(arguments.port)
+    _check_folder(arguments.state_dir)
     from run_qarnot.cluster.__main__ import main
 
     options = ["--port", str(arguments.port)] if arguments.port else []
@@ -161,6 +164,15 @@ def _check_local_packages() -> None:
 def _check_port(port: int | None) -> None:
     if port is not None and not is_free(port):
         raise InputError("port-taken", port=port)
+
+
+def _check_folder(folder: Path | None) -> None:
+    """Private from the first moment on: the cluster's token will be in it."""
+    try:
+        if folder is not None:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError("write", path=folder, problem=error.strerror) from error
 
 
 def _is_loopback(address: str) -> bool:

@@ -73,6 +73,12 @@ def test_a_port_in_use_is_stepped_over_and_one_that_was_asked_for_is_said(cli):
             assert ":8866/" not in demo.address()
         answer = cli("demo", "--no-browser", "--port", "8866", expect=1)
         assert "Port 8866 of this machine is in use" in answer.err
+        said = cli("cluster", "--port", "8866", expect=1).err.splitlines()
+        assert said[0] == "Port 8866 of this machine is in use."
+    (cli.folder / "file").touch()
+    said = cli("cluster", "--state-dir", "file/inside", expect=1).err.splitlines()
+    assert "could not be written: Not a directory." in said[0]
+    assert said[1].startswith("Choose a folder")
 
 
 def test_an_address_that_others_can_reach_needs_a_login_token(cli):
