@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -72,6 +73,24 @@ def safe_paths(keys: Iterable[str]) -> dict[str, str]:
     """
     places = _Places()
     return {key: places.take(_safe_path(key)) for key in keys}
+
+
+def publish(partial: Path, target: Path) -> None:
+    """Give a complete file its name.
+
+    Raises:
+        InputError: somebody else has taken it meanwhile.
+    """
+    try:
+        os.link(partial, target)
+    except FileExistsError as error:
+        raise InputError("output-exists", path=target) from error
+    except OSError:  # a file system without links
+        if os.path.lexists(target):
+            raise InputError("output-exists", path=target) from None
+        partial.rename(target)
+    else:
+        partial.unlink()
 
 
 def _files_of(path: Path) -> Iterator[Upload]:

@@ -19,7 +19,7 @@ from run_qarnot.cloud.parts import PART_BYTES, Checksum, checksum_of, is_encrypt
 from run_qarnot.cloud.receiving import WRONG_CHECKSUM, Piece, ReadAhead, ReplacedError
 from run_qarnot.cloud.work import GivenUpError, Work, problem_of
 from run_qarnot.errors import InputError, RunQarnotError, TransferError
-from run_qarnot.files import StoredFile
+from run_qarnot.files import StoredFile, publish
 
 _ROUNDS = 3  # so often a file is begun again because it was replaced, or did not arrive as it should
 
@@ -146,7 +146,7 @@ class Saving:
                         written += len(chunk)
                         self._work.moved(len(chunk))
             self._compare(file, checksum)
-            _publish(plan.partial, plan.target)
+            publish(plan.partial, plan.target)
         except (ReplacedError, _OtherError):
             self._work.moved(-written)
             plan.partial.unlink(missing_ok=True)
@@ -206,20 +206,6 @@ class Saving:
             raise
         except RunQarnotError as error:
             raise TransferError("download", name=plan.file.key, problem=problem_of(error)) from error
-
-
-def _publish(partial: Path, target: Path) -> None:
-    """Give a complete file its name, unless somebody else has taken it meanwhile."""
-    try:
-        os.link(partial, target)
-    except FileExistsError as error:
-        raise InputError("output-exists", path=target) from error
-    except OSError:  # a file system without links
-        if os.path.lexists(target):
-            raise InputError("output-exists", path=target) from None
-        partial.rename(target)
-    else:
-        partial.unlink()
 
 
 def _short(text: str) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import secrets
 import sys
-import tempfile
 import threading
 import webbrowser
 from argparse import Namespace
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -20,7 +21,7 @@ from run_qarnot.doors import DoorKind
 from run_qarnot.engine.account import Account
 from run_qarnot.engine.session import Session
 from run_qarnot.errors import InputError, NotFoundError, RunQarnotError, SessionError, TransferError
-from run_qarnot.files import StoredFile, collect_inputs
+from run_qarnot.files import StoredFile, collect_inputs, publish
 from run_qarnot.keys import KeyPolicy, check_public_keys
 from run_qarnot.names import make_name
 from run_qarnot.spec import SessionSpec, parse_settings, parse_size
@@ -177,7 +178,8 @@ async def _continue(account: Account, session: Session, hours: float) -> int:
 async def results(account: Account, arguments: Namespace) -> int:
     """Fetch the results, into a folder or as one zip."""
     session = await account.find(arguments.session)
-    files = [file for file in await session.results.files() if _matches(file, arguments.patterns)]
+    saved = await session.results.files()
+    files = [file for file in saved if not file.is_folder and _matches(file, arguments.patterns)]
     name = session.view.name
     if not files:
         wanted = f" that match {' '.join(arguments.patterns)}" if arguments.patterns else ""
@@ -391,24 +393,30 @@ def _matches(file: StoredFile, patterns: list[str]) -> bool:
 
 def _write_zip(session: Session, files: list[StoredFile], target: Path, cancelled: Callable[[], bool]) -> None:
     """Write the zip under another name first, so that a broken transfer leaves nothing that looks complete."""
+    content = _counted(session.results.zip(files, cancelled=cancelled), show.Bytes(files))
     if target == _STANDARD_OUTPUT:
-        sys.stdout.buffer.writelines(session.results.zip(files, cancelled=cancelled))
+        sys.stdout.buffer.writelines(content)
         sys.stdout.buffer.flush()
         return
-    if target.exists():
+    if os.path.lexists(target):
         raise InputError("output-exists", path=target)
+    partial = target.with_name(f".partial-{secrets.token_hex(8)}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".partial-", delete=False) as partial:
-            try:
-                partial.writelines(session.results.zip(files, cancelled=cancelled))
-                partial.close()
-                Path(partial.name).replace(target)
-            except BaseException:
-                Path(partial.name).unlink(missing_ok=True)
-                raise
+        try:
+            with partial.open("xb") as file:
+                file.writelines(content)
+            publish(partial, target)
+        finally:
+            partial.unlink(missing_ok=True)
     except OSError as error:
         raise TransferError("write", path=target, problem=error.strerror or "unknown") from error
+
+
+def _counted(content: Iterable[bytes], progress: Callable[[int], None]) -> Iterator[bytes]:
+    for chunk in content:
+        progress(len(chunk))
+        yield chunk
 
 
 def _clock(view: SessionView, field: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import time
@@ -83,8 +84,21 @@ def test_results_that_are_interrupted_by_ctrl_c_end_at_once_and_leave_no_name(
     proxied.heal()
     assert not (cli.folder / how[1]).is_file()
     assert not (cli.folder / how[1] / "large.bin").exists()
-    cli("results", session, *how, "large.bin")
-    assert (cli.folder / how[1]).exists()
+    direct.put_object(Bucket="moving-out", Key="empty/", Body=b"")
+    assert "1 file, " in cli("results", session, *how, "large.bin", "empty/").err, "no file marks a folder"
+    umask = os.umask(0o022)
+    os.umask(umask)
+    written = cli.folder / how[1]
+    assert written.is_dir() or written.stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+def test_a_zip_does_not_overwrite_what_appeared_while_it_was_read(cli, session, proxied, direct):
+    direct.put_object(Bucket="moving-out", Key="small.txt", Body=b"theirs")
+    target = cli.folder / "mine.zip"
+    proxied.trouble("GET", "small.txt", how=How(before=lambda: target.write_text("mine")), times=1)
+    assert "already exists" in cli("results", session, "--zip", target.name, "small.txt", expect=1).err
+    assert target.read_text() == "mine"
+    assert not list(cli.folder.glob(".partial-*"))
 
 
 def test_results_that_broke_off_go_on(cli, session, proxied, direct, make_file):
