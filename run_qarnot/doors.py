@@ -79,6 +79,11 @@ def doors(reach: Reach, place: Place) -> tuple[Door, ...]:
     return tuple(_doors(reach, place))
 
 
+def closed_tunnel(command: str | None, app_title: str) -> Door:
+    """Return the door of a tunnel that is yet to be opened, or will be closed when this process ends."""
+    return Door(DoorKind.TUNNEL, None, command, f"Opens {app_title} on this computer; no key needed.")
+
+
 def app_url(base: str, reach: Reach) -> str:
     """Return the address of the app's page behind `base`, with the app's token."""
     query = f"?{urlencode({'token': reach.app_token})}" if reach.app_token else ""
@@ -107,7 +112,7 @@ def _gateway(reach: Reach) -> Forward | None:
 def _tunnel_door(reach: Reach, place: Place) -> Door:
     command = shlex.join(["run-qarnot", "open", reach.name])
     if place.tunnel_port is None:
-        return Door(DoorKind.TUNNEL, None, command, f"Opens {reach.app_title} on this computer; no key needed.")
+        return closed_tunnel(command, reach.app_title)
     url = app_url(f"http://localhost:{place.tunnel_port}", reach)
     return Door(DoorKind.TUNNEL, url, command, "Works while this program runs, on the computer it runs on.")
 

@@ -102,7 +102,7 @@ def _sessions(made: dict[str, argparse.ArgumentParser]) -> None:
                         "found; default: as the image has it")  # fmt: skip
     launch.add_argument("--ssh-key", type=Path, metavar="FILE", help="your public key, for ssh and VS Code")
     launch.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="an option of the image")
-    launch.add_argument("--hours", type=float, metavar="H", help="stop by itself after so many")
+    launch.add_argument("--hours", type=_hours, metavar="H", help="stop by itself after so many")
     launch.add_argument("--detach", action="store_true", help="do not wait until it is ready")
     launch.add_argument("--open", action="store_true", help="open it in the browser, and stay until Ctrl-C")
     for name in ("show", "open", "logs", "add", "save", "stop", "results", "delete"):
@@ -116,7 +116,7 @@ def _sessions(made: dict[str, argparse.ArgumentParser]) -> None:
     made["add"].add_argument("--replace", action="store_true", help="also files that are there with other content")
     ending = made["stop"].add_mutually_exclusive_group()
     ending.add_argument("--no-save", action="store_true", help="do not save first")
-    ending.add_argument("--continue", dest="hours", type=float, metavar="H", help="go on with its files in a new "
+    ending.add_argument("--continue", dest="hours", type=_hours, metavar="H", help="go on with its files in a new "
                         "session of so many hours; the limit of one that runs cannot be changed")  # fmt: skip
     delete = made["delete"]
     delete.add_argument("--files", action="store_true", help="with its buckets and all files in them")
@@ -133,9 +133,16 @@ def _sessions(made: dict[str, argparse.ArgumentParser]) -> None:
 def _link(link: argparse.ArgumentParser) -> None:
     link.add_argument("image", metavar="IMAGE")
     link.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="an option of the image")
-    link.add_argument("--hours", type=float, metavar="H", help="stop by itself after so many")
+    link.add_argument("--hours", type=_hours, metavar="H", help="stop by itself after so many")
     link.add_argument("--base", default="http://localhost:8866/", metavar="URL", help="address of the dashboard, "
                       "also that of a page on mybinder.org; default: %(default)s")  # fmt: skip
+
+
+def _hours(text: str) -> float:
+    try:
+        return float(text.replace(",", "."))  # as on the page
+    except ValueError:
+        raise argparse.ArgumentTypeError("write a number of hours, such as 1.5") from None
 
 
 def _port(text: str) -> int:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from run_qarnot import times
 from run_qarnot.commands import show
-from run_qarnot.doors import DoorKind
+from run_qarnot.doors import DoorKind, closed_tunnel
 from run_qarnot.engine.account import Account
 from run_qarnot.engine.session import Session
 from run_qarnot.errors import InputError, NotFoundError, RunQarnotError, SessionError, TransferError
@@ -29,6 +29,7 @@ from run_qarnot.state import State
 from run_qarnot.view import SessionView
 
 _POLL_SECONDS = 5.0
+_SILENT_SECONDS = 0.5  # who pressed Ctrl-C is left without a word at most so long
 _LOG_LINES_ON_FAILURE = 15
 _STANDARD_OUTPUT = Path("-")
 
@@ -49,10 +50,12 @@ async def launch(account: Account, arguments: Namespace) -> int:
         hardware=parse_size(arguments.cores, arguments.memory),
         machine=arguments.machine,
     )
+    if arguments.open and image.effective_app.ends_by_itself:
+        raise _nothing_to_open(spec.name, "Leave --open away.")
     await _warn_of_unsaved(account, arguments.resume)
     session = await account.start(spec, uploads)
     session.use_identity(_identity(arguments.ssh_key))
-    show.err(f"{session.view.name}: {image.name}, stops by itself after {spec.hours:g} hours")
+    show.err(f"{session.view.name}: {image.name}, stops by itself after {show.hours(session.view)}")
     async with _following(session):
         if arguments.open:
             _use_own_key(session, arguments.ssh_key)
@@ -62,7 +65,7 @@ async def launch(account: Account, arguments: Namespace) -> int:
             await _until_ready(session, as_json=arguments.json)
         _print_session(session.view if arguments.open else _without_tunnel(session.view), arguments)
         if arguments.open:
-            await _stay(session, browser=True)
+            await _stay(session, browser=True, as_json=arguments.json)
     return 0
 
 
@@ -104,6 +107,8 @@ async def open_session(account: Account, arguments: Namespace) -> int:
     session = await account.find(arguments.session)
     if session.view.is_over:
         raise SessionError("too-late", name=session.view.name)
+    if session.ends_by_itself:
+        raise _nothing_to_open(session.view.name, "`run-qarnot logs --follow` shows what it prints.")
     _use_own_key(session, arguments.ssh_key)
     async with _following(session):
         await _until_ready(session)
@@ -144,7 +149,8 @@ async def save(account: Account, arguments: Namespace) -> int:
     """Save the results now, and wait until that is done."""
     session = await account.find(arguments.session)
     session.subscribe(show.Phases(actions_only=True))
-    await session.save()
+    with _saying_what_runs(session):
+        await session.save()
     show.err(f"{session.view.name} is saved, in the bucket {session.view.results}.")
     return 0
 
@@ -155,7 +161,8 @@ async def stop(account: Account, arguments: Namespace) -> int:
     session.subscribe(show.Phases(actions_only=True))
     if arguments.hours is not None:
         return await _continue(account, session, arguments.hours)
-    await session.stop(save=not arguments.no_save)
+    with _saying_what_runs(session):
+        await session.stop(save=not arguments.no_save)
     if not session.view.has_run:
         show.err(f"{session.view.name}: {session.view.phase}")
     elif arguments.no_save:
@@ -166,8 +173,9 @@ async def stop(account: Account, arguments: Namespace) -> int:
 
 
 async def _continue(account: Account, session: Session, hours: float) -> int:
-    new = await account.continue_with(session, hours)
-    show.err(f"{session.view.name} has ended. {new.view.name} goes on with its files, for {hours:g} hours.")
+    with _saying_what_runs(session):
+        new = await account.continue_with(session, hours)
+    show.err(f"{session.view.name} has ended. {new.view.name} goes on with its files, for {show.hours(new.view)}.")
     async with _following(new):
         await _until_ready(new)
     show.out(new.view.name)
@@ -269,19 +277,32 @@ async def _following(session: Session, *, quiet: bool = False) -> AsyncIterator[
         if failure:
             work.uncancel()
             raise failure[0] from None
-        await _end(following)  # a submission under way is seen through, so that we know what to say
+        await _end(following, submits=not session.view.id)
         if failure:
             raise failure[0] from None
-        _say_that_it_goes_on(session.view)
+        _say_that_it_goes_on(session)
         raise
     finally:
         await _end(following)
 
 
-async def _end(task: asyncio.Task[None]) -> None:
+async def _end(task: asyncio.Task[None], *, submits: bool = False) -> None:
+    """End it. A submission under way is seen through, so that we know what to say; if that takes long, it is said."""
     task.cancel()
+    if submits and not (await asyncio.wait({task}, timeout=_SILENT_SECONDS))[0]:
+        show.err("\nThe submission is under way; waiting for the cluster's answer…")
     with contextlib.suppress(asyncio.CancelledError):
         await task
+
+
+@contextlib.contextmanager
+def _saying_what_runs(session: Session) -> Iterator[None]:
+    """Whoever presses Ctrl-C during the block is told whether the session goes on."""
+    try:
+        yield
+    except asyncio.CancelledError:
+        _say_that_it_goes_on(session)
+        raise
 
 
 async def _warn_of_unsaved(account: Account, resume: str | None) -> None:
@@ -313,14 +334,20 @@ async def _until_sent(session: Session) -> None:
         raise SessionError("too-late", name=view.name)
 
 
-async def _stay(session: Session, *, browser: bool) -> None:
+def _nothing_to_open(name: str, hint: str) -> SessionError:
+    return SessionError("no-door", name=name, problem="it runs a command, and ends with it", hint=hint)
+
+
+async def _stay(session: Session, *, browser: bool, as_json: bool = False) -> None:
     """Print the address, open it, and keep the way open until the session's end."""
     address = session.app_address()
     if address is None:
         problem = session.way_problem or "this computer has no way in"
         hint = "`run-qarnot show` lists the other ways in."
+        if not session.knows_session_key:
+            hint = f"If yours is another key: `run-qarnot open {session.view.name} --ssh-key FILE`."
         raise SessionError("no-door", name=session.view.name, problem=problem, hint=hint)
-    show.out(address)
+    show.out(address, sys.stderr if as_json else None)
     if browser and not await asyncio.to_thread(webbrowser.open, address):
         show.err("No browser could be opened here: open the address yourself.")
     show.err("Press Ctrl-C to close the way to it; the session goes on.")
@@ -336,7 +363,8 @@ async def _poll_shortly(session: Session) -> None:
 
 def _without_tunnel(view: SessionView) -> SessionView:
     """The view as it will be when this process, and the tunnel that it holds, has ended."""
-    return replace(view, doors=tuple(replace(d, url=None) if d.kind == DoorKind.TUNNEL else d for d in view.doors))
+    doors = (closed_tunnel(d.command, view.app_title) if d.kind == DoorKind.TUNNEL else d for d in view.doors)
+    return replace(view, doors=tuple(doors))
 
 
 def _print_session(view: SessionView, arguments: Namespace) -> None:
@@ -348,11 +376,13 @@ def _print_session(view: SessionView, arguments: Namespace) -> None:
         show.doors(view)
 
 
-def _say_that_it_goes_on(view: SessionView) -> None:
+def _say_that_it_goes_on(session: Session) -> None:
+    view, name = session.view, session.view.name
     if view.is_over:
         return
-    name = view.name
-    if view.id:
+    if session.is_asked_to_stop:
+        show.err(f"\n{name} was asked to stop, and ends. `run-qarnot show {name}` tells when it has.")
+    elif view.id:
         show.err(f"\n{name} goes on. `run-qarnot open {name}` returns to it, `run-qarnot stop {name}` ends it.")
     else:
         show.err(f"\n{name} was given up before it started; nothing runs.")

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 from run_qarnot.catalog.hooks import Panel
 from run_qarnot.files import StoredFile
@@ -22,9 +22,9 @@ _UNITS = {"cost": "{:.2f} €", "carbon": "{:.1f} g CO₂e"}
 _NOT_AN_ACTION = ALIVE - {State.SAVING, State.STOPPING}
 
 
-def out(text: str = "") -> None:
-    """Print a result."""
-    print(text, flush=True)  # noqa: T201
+def out(text: str = "", to: TextIO | None = None) -> None:
+    """Print a result; to standard output, where that is not for something else."""
+    print(text, file=to, flush=True)
 
 
 def out_json(value: Any) -> None:
@@ -40,6 +40,14 @@ def err(text: str) -> None:
 def count(number: int, thing: str) -> str:
     """Return such as `1 image` and `2 images`."""
     return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def hours(view: SessionView) -> str:
+    """Return how long a session may run. Its plan says so: a plugin may have changed what was asked for."""
+    assert view.ends is not None
+    assert view.created is not None
+    hours = (view.ends - view.created).total_seconds() / 3600
+    return f"{hours:g} hour{'' if hours == 1 else 's'}"
 
 
 def confirm(question: str) -> bool:

@@ -36,7 +36,7 @@ class Steps:
     wait: float = 1.0
 
 
-def planned_view(plan: TaskPlan, app_title: str, now: datetime) -> SessionView:
+def planned_view(plan: TaskPlan, app_title: str) -> SessionView:
     """Return the view of a session that is about to be prepared."""
     return SessionView(
         id="",
@@ -46,7 +46,7 @@ def planned_view(plan: TaskPlan, app_title: str, now: datetime) -> SessionView:
         app_title=app_title,
         state=State.PREPARING,
         attempt=0,
-        created=now,
+        created=plan.ends - plan.time_limit,
         ends=plan.ends,
         inputs=plan.inputs,
         results=plan.results,

@@ -72,7 +72,7 @@ class Session:
         """Make a session that `follow` will prepare and submit."""
         image = account.catalog.get(plan.labels[Label.IMAGE])
         app = image.effective_app
-        view = planned_view(plan, app.title, account.now())
+        view = planned_view(plan, app.title)
         session = cls(account, token, view, plan.launch_id, image.ssh_user, app)
         session._planned_keys = plan.labels[Label.KEYS]
         session._saves = Saves(account, plan.snapshot_seconds)

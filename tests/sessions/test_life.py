@@ -2,6 +2,7 @@
 
 import io
 import json
+import signal
 import subprocess
 import sys
 import zipfile
@@ -11,6 +12,8 @@ import pytest
 from support.jupyter import Jupyter
 from support.ssh import make_key, running, words
 from support.waiting import wait_until
+
+from run_qarnot.engine.ports import free_ports
 
 pytestmark = pytest.mark.lifecycle
 LINK = "http://localhost:8888/lab?token="
@@ -77,7 +80,8 @@ def test_from_an_input_folder_through_openssh_to_a_zip(cli, cluster, tmp_path):
 
 
 def test_a_key_is_not_needed_and_a_package_is_back_in_the_session_that_continues(cli):
-    cli("launch", "base", "--name", "first", "--json")
+    launched = cli("launch", "base", "--name", "first", "--json").json
+    assert door(launched, "tunnel")["note"].startswith("Opens JupyterLab"), "that of this program is closed"
     with opened(cli, "first") as jupyter:
         assert "ModuleNotFoundError" in jupyter.run("import moo_of_the_test")
         jupyter.run("!pip install --quiet moo-of-the-test")
@@ -170,9 +174,83 @@ class opened:  # noqa: N801  reads as a statement
         self._process.communicate(timeout=10)
 
 
-def test_json_is_all_that_is_on_standard_output(cli):
-    assert json.loads(cli("sessions", "--json").out) == cli("sessions", "--json").json
-    assert isinstance(cli("images", "--json").json, list)
+CATALOG = """
+schema = 1
+[defaults]
+profile = "docker-network-ssh"
+repo = "library/debian"
+[images.page]
+app = "web"
+port = {port}
+command = "python3 -m http.server --bind 127.0.0.1 {port}"
+[images.work]
+app = "batch"
+command = "sleep 1000"
+"""
+SHORTER = """
+from run_qarnot import hookimpl
+
+@hookimpl
+def rq_prepare(plan):
+    plan.hours = 1.5
+"""
+
+
+@pytest.fixture
+def quick(cli):
+    """Images that start in a blink, and a plugin that knows better how long they may run."""
+    (cli.folder / "images.toml").write_text(CATALOG.format(port=next(iter(free_ports(22000)))))
+    (cli.folder / "plugins").mkdir()
+    (cli.folder / "plugins" / "shorter.py").write_text(SHORTER)
+    return cli
+
+
+def interrupted(command):
+    """Press Ctrl-C; return what else is printed."""
+    command.send_signal(signal.SIGINT)
+    return command.communicate(timeout=20)
+
+
+def test_json_is_all_that_is_on_standard_output(quick):
+    assert json.loads(quick("sessions", "--json").out) == quick("sessions", "--json").json
+    assert isinstance(quick("images", "--json").json, list)
+    launch = quick.start("launch", "page", "--name", "told", "--hours", "2,5", "--open", "--json")
+    lines = []
+    while lines[-1:] != ["}\n"]:
+        lines.append(launch.stdout.readline())
+    wait_until(lambda: "Ctrl-C" in launch.stderr.readline(), "all to be said")
+    rest, told = interrupted(launch)
+    assert (json.loads("".join(lines))["state"], rest) == ("ready", "")
+    assert "told goes on." in told
+    quick("stop", "told", "--no-save")
+
+
+def test_what_ends_by_itself_has_nothing_to_open_and_a_launch_says_what_the_plan_is(quick):
+    assert "it runs a command, and ends with it" in quick("launch", "work", "--open", expect=1).err
+    launched = quick("launch", "work", "--name", "works", "--detach").err
+    assert "stops by itself after 1.5 hours" in launched
+    assert "it runs a command, and ends with it" in quick("open", "works", expect=1, timeout=20).err
+    quick("stop", "works", "--no-save")
+
+
+def test_ctrl_c_says_whether_the_session_goes_on(quick, cluster):
+    control = cluster.control
+    control.delay("/tasks", 2.0, times=1)
+    launch = quick.start("launch", "page", "--name", "lives")
+    wait_until(lambda: "Asking the cluster" in launch.stderr.readline(), "the submission")
+    told = interrupted(launch)[1]
+    assert "The submission is under way; waiting for the cluster's answer…" in told
+    assert "lives goes on." in told
+    wait_until(lambda: state_of(quick, "lives") == "ready", "it to be ready", seconds=30)
+    control.hold("snapshot")
+    saving = quick.start("save", "lives")
+    wait_until(lambda: control.count("POST", "/tasks/*/snapshot"), "the snapshot")
+    assert "lives goes on." in interrupted(saving)[1]
+    control.hold("PendingCancel")
+    stopping = quick.start("stop", "lives", "--no-save")
+    wait_until(lambda: control.count("POST", "/tasks/*/abort"), "the stop")
+    assert "lives was asked to stop, and ends." in interrupted(stopping)[1]
+    control.release()
 
 
 def test_open_works_with_the_users_key_where_the_machine_knows_no_other(cli, tmp_path):
@@ -187,6 +265,7 @@ def test_open_works_with_the_users_key_where_the_machine_knows_no_other(cli, tmp
         launch.communicate(timeout=10)
     refused = cli("open", "own-key", expect=1)
     assert "does not accept the key" in refused.err
+    assert "`run-qarnot open own-key --ssh-key FILE`" in refused.err
     opener = cli.start("open", "own-key", "--ssh-key", key, "--no-browser")
     try:
         wait_until(Jupyter(opener.stdout.readline().strip()).answers, "JupyterLab through the tunnel of `open`")
