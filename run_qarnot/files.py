@@ -53,7 +53,8 @@ def collect_inputs(paths: Sequence[Path]) -> list[Upload]:
     Everything is opened once, so that what cannot be read is known before anything is started.
 
     Raises:
-        InputError: a path that is missing or cannot be read, an unsafe name, or two files for one name.
+        InputError: a path that is missing or cannot be read, an unsafe name, two files for one name, or a file that
+            stands where another needs a folder.
     """
     uploads: dict[str, Upload] = {}
     for path in paths:
@@ -62,7 +63,26 @@ def collect_inputs(paths: Sequence[Path]) -> list[Upload]:
             if upload.key in uploads and uploads[upload.key].path.resolve() != upload.path.resolve():
                 raise InputError("file-twice", name=upload.key)
             uploads[upload.key] = upload
+    check_folders(uploads)
     return list(uploads.values())
+
+
+def check_folders(added: Iterable[str], there: Iterable[str] = ()) -> None:
+    """Check that no file stands where another needs a folder: on the machine, one of them would be lost in silence.
+
+    Arguments:
+        added: keys that are about to come into a bucket.
+        there: keys that are in it.
+
+    Raises:
+        InputError: one of `added` does not go with the others, or with what is there.
+    """
+    added = set(added)
+    keys = added.union(there)
+    for key in sorted(keys):
+        for folder in _parents(key):
+            if folder in keys and not added.isdisjoint({key, folder}):
+                raise InputError("file-and-folder", field="upload", name=folder, other=key)
 
 
 def safe_paths(keys: Iterable[str]) -> dict[str, str]:

@@ -23,7 +23,7 @@ from run_qarnot.cloud.sending import THREADS, Sending, count_what_is_sent
 from run_qarnot.cloud.translate import translated
 from run_qarnot.cloud.work import WAITS, Cancelled, GivenUpError, Progress, Work, error_code, named, problem_of
 from run_qarnot.errors import InputError, RefusedError, RunQarnotError, TransferError
-from run_qarnot.files import StoredFile, Upload, safe_paths
+from run_qarnot.files import StoredFile, Upload, check_folders, safe_paths
 
 OWNER_TAG = "run-qarnot"
 
@@ -144,8 +144,7 @@ class Storage:
             InputError: another file of that name is there, and `replace` is false; said before anything is made.
             TransferError: names the first that could not be made.
         """
-        wanted = {upload.key for upload in uploads}
-        there = {file.key: file for file in self._list(bucket, "") if file.key in wanted}
+        there = self._there(bucket, [upload.key for upload in uploads])
         for upload in uploads:
             if not replace and upload.key in there and there[upload.key].etag != upload.etag:
                 raise InputError("input-exists", field="upload", name=upload.key, bucket=bucket)
@@ -261,10 +260,15 @@ class Storage:
                 yield StoredFile(entry["Key"], entry["Size"], entry["LastModified"], entry["ETag"].strip('"'))
             is_more = bool(page.get("IsTruncated") and page.get("Contents"))
 
+    def _there(self, bucket: str, wanted: Sequence[str]) -> dict[str, StoredFile]:
+        """Return what stands under the names of files to come; raise InputError for one that cannot stand there."""
+        found = {file.key: file for file in self._list(bucket, "")}
+        check_folders(wanted, found)
+        return {key: found[key] for key in wanted if key in found}
+
     def _not_there_yet(self, bucket: str, uploads: Sequence[Upload], work: Work, *, replace: bool) -> Sequence[Upload]:
         """Leave out the uploads that the bucket has already."""
-        wanted = {upload.key for upload in uploads}
-        there = {file.key: file for file in self._list(bucket, "") if file.key in wanted}
+        there = self._there(bucket, [upload.key for upload in uploads])
         if not there:
             return uploads
         missing: list[Upload] = []

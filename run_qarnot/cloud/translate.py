@@ -24,6 +24,7 @@ _UNREACHABLE_STORAGE = (
     botocore.exceptions.HTTPClientError,
 )
 
+_QUOTAS = {"TooManyBuckets": "quota-buckets", "QuotaExceeded": "quota-bytes"}
 _WRONG_CLOCK = "the clock of this machine is wrong; set it right, then try again"
 
 
@@ -136,7 +137,11 @@ def storage_error(response: Any, action: str) -> RunQarnotError:
         return UnreachableError("storage-unreachable", problem=f"it answers {code}")
     if code == "RequestTimeTooSkewed":  # requests are signed with this machine's time, and old ones refused
         return RefusedError("storage-refused", action=action, message=_WRONG_CLOCK)
-    return RefusedError("storage-refused", action=action, message=_clean(f"{code} {error.get('Message', '')}"))
+    if code in _QUOTAS:
+        return RefusedError(_QUOTAS[code])
+    said = str(error.get("Message") or "")
+    message = code if said == code else f"{code} {said}"  # some storages have no other words
+    return RefusedError("storage-refused", action=action, message=_clean(message))
 
 
 def _network_problem(error: Exception) -> str:

@@ -225,6 +225,8 @@ def named(key: str) -> Iterator[None]:
     except (GivenUpError, TransferError):
         raise
     except (RunQarnotError, OSError) as error:
+        if isinstance(error, RunQarnotError) and error.code == "quota-bytes":
+            raise  # it is not the file's fault, and trying again is idle
         raise TransferError("upload", name=key, problem=problem_of(error)) from error
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from run_qarnot.errors import InputError
-from run_qarnot.files import collect_inputs, safe_paths
+from run_qarnot.files import check_folders, collect_inputs, safe_paths
 
 
 def test_of_a_folder_the_content_is_taken_and_a_file_keeps_its_name(tmp_path):
@@ -34,6 +34,17 @@ def test_two_files_for_one_name_are_refused(tmp_path):
         (tmp_path / folder / "same.txt").write_text(folder)
     with pytest.raises(InputError, match=r"same\.txt"):
         collect_inputs([tmp_path / "one", tmp_path / "two"])
+
+
+def test_a_file_where_another_needs_a_folder_is_refused(tmp_path):
+    (tmp_path / "data/a").mkdir(parents=True)
+    (tmp_path / "data/a/b.txt").touch()
+    (tmp_path / "a").touch()
+    with pytest.raises(InputError, match=r"“a” cannot be both a file and the folder of “a/b\.txt”"):
+        collect_inputs([tmp_path / "a", tmp_path / "data"])
+    with pytest.raises(InputError, match="both a file and the folder"):
+        check_folders(["a/b/c"], there=["a/b"])
+    check_folders(["new", "a/d"], there=["b", "b/c", "a/c"])
 
 
 def test_a_broken_link_and_a_pipe_are_refused_before_anything_starts(tmp_path):

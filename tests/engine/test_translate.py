@@ -45,9 +45,12 @@ def test_the_sdks_empty_message_for_a_bad_token_becomes_a_sentence():
 
 
 def test_storage_errors_name_what_the_storage_said():
-    body = {"Error": {"Code": "QuotaExceeded", "Message": "full"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
+    body = {"Error": {"Code": "AccessDenied", "Message": "not yours"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
     error = translate(botocore.exceptions.ClientError(body, "PutObject"), CLUSTER)
-    assert "QuotaExceeded full" in error.what
+    assert "AccessDenied not yours" in error.what
+    body["Error"]["Message"] = "AccessDenied"
+    said = translate(botocore.exceptions.ClientError(body, "PutObject"), CLUSTER).what
+    assert said.endswith(": AccessDenied."), "once is enough"
     body["ResponseMetadata"]["HTTPStatusCode"] = 503
     assert isinstance(translate(botocore.exceptions.ClientError(body, "PutObject"), CLUSTER), UnreachableError)
 

@@ -56,6 +56,13 @@ def test_add_replaces_only_when_asked(cli, session, direct):
     cli("add", session, "data.csv")  # the same once more is no replacing
 
 
+def test_a_file_that_would_be_a_folder_of_the_session_is_refused(cli, session):
+    (cli.folder / "folder/data.csv").mkdir(parents=True)
+    (cli.folder / "folder/data.csv/inside").touch()
+    refused = cli("add", session, "folder", "--replace", expect=1)
+    assert "“data.csv” cannot be both a file and the folder of “data.csv/inside”." in refused.err
+
+
 def test_an_add_that_is_interrupted_by_ctrl_c_ends_at_once_and_goes_on_later(cli, session, proxied, direct, make_file):
     path = make_file(7 * PART, "large.bin")
     proxied.trouble("PUT", "partNumber", how=How(hang=True), times=99, skip=3)
