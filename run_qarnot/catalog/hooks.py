@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -50,8 +51,8 @@ class Hooks(Protocol):
         """
         ...
 
-    def changed(self, before: SessionView, after: SessionView) -> None:
-        """Tell the plugins what happened between two views. Returns at once."""
+    def changed(self, before: SessionView, after: SessionView, now: datetime) -> None:
+        """Tell the plugins what happened between two views, and that it is `now`. Returns at once."""
         ...
 
     def drain(self, seconds: float) -> None:
@@ -71,7 +72,7 @@ class NoHooks:
     def prepare(self, plan: TaskPlan, spec: SessionSpec) -> TaskPlan:
         return plan
 
-    def changed(self, before: SessionView, after: SessionView) -> None:
+    def changed(self, before: SessionView, after: SessionView, now: datetime) -> None:
         return
 
     def drain(self, seconds: float) -> None:

@@ -29,6 +29,7 @@ from run_qarnot.plan import TaskPlan, make_plan
 from run_qarnot.redact import protect
 from run_qarnot.settings import Settings
 from run_qarnot.spec import SessionSpec
+from run_qarnot.view import SessionView
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -89,6 +90,10 @@ class Account:
     def now(self) -> datetime:
         """The time by the cluster's clock: this machine's may be wrong, and the cluster keeps the limits."""
         return datetime.now(UTC) + self.cloud.clock_offset
+
+    def changed(self, before: SessionView, after: SessionView) -> None:
+        """Tell the plugins what happened to a session between two views. Returns at once."""
+        self.catalog.hooks.changed(before, after, self.now())
 
     async def summary(self) -> AccountSummary:
         """Ask who we are, what runs and what is left."""

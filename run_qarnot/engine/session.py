@@ -51,7 +51,7 @@ class Session:
 
     def __init__(self, account: Account, token: str, view: SessionView, launch_id: str, user: str, app: App) -> None:
         self.facts: TaskFacts | None = None
-        self._news = News(view, account.catalog.hooks.changed)
+        self._news = News(view, account.changed)
         self._account = account
         self._cloud = account.cloud
         self._app = app

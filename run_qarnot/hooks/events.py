@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import datetime
 
 from run_qarnot.hooks.objects import SessionEvent
 from run_qarnot.state import State
 from run_qarnot.view import SessionView
 
 
-def events_between(before: SessionView, after: SessionView) -> list[SessionEvent]:
+def events_between(before: SessionView, after: SessionView, now: datetime) -> list[SessionEvent]:
     """Return what a watcher of the session is to be told, in order.
 
     A session that is merely found again is no event: every page and every command finds all of them. So nothing that
     follows from the first look is told, and that it answers only by who has seen it not answer (`ready` is its time).
+
+    Arguments:
+        now: by the cluster's clock, as all times of a session.
     """
     if before.state is State.UNKNOWN or after.state is State.UNKNOWN:
         return []
     events = []
     if after.attempt > max(before.attempt, 1):
-        events.append(SessionEvent("restarted", "It goes on, on another machine.", datetime.now(UTC)))
+        events.append(SessionEvent("restarted", "It goes on, on another machine.", now))
     moved = (before.attempt, before.state) != (after.attempt, after.state)
     if moved and not (after.state is State.READY and after.ready is None):
         time = {State.READY: after.ready, State.ENDED: after.ended, State.FAILED: after.ended}.get(after.state)
-        events.append(SessionEvent(after.state.value, after.phase, time or datetime.now(UTC)))
+        state_alone = replace(after, note="")  # what is being done at this moment is no event
+        events.append(SessionEvent(after.state.value, state_alone.phase, time or now))
     if after.saved is not None and after.saved != before.saved and not after.is_over:
         events.append(SessionEvent("saved", "Its results are in its bucket.", after.saved))
     return events

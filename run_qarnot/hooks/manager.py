@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -87,12 +88,12 @@ class Plugins:
                 log.warning("%s", plugin.problems[-1])
         return plan
 
-    def changed(self, before: SessionView, after: SessionView) -> None:
+    def changed(self, before: SessionView, after: SessionView, now: datetime) -> None:
         """Tell the plugins, in the background and in order."""
         if not any(True for _ in self._calls("rq_event")):
             return
         info = session_info(after)
-        for event in events_between(before, after):
+        for event in events_between(before, after, now):
             self._later(lambda event=event: self._tell(session=info, event=event))  # type: ignore[misc]
 
     def drain(self, seconds: float) -> None:

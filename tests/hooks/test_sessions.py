@@ -145,7 +145,7 @@ VIEW = SessionView(
 
 
 def names(*states: SessionView) -> list[str]:
-    return [event.name for before, after in pairwise(states) for event in events_between(before, after)]
+    return [event.name for before, after in pairwise(states) for event in events_between(before, after, NOW)]
 
 
 def test_a_life_as_its_watcher_hears_of_it() -> None:
@@ -162,6 +162,12 @@ def test_a_life_as_its_watcher_hears_of_it() -> None:
     assert names(*life) == ["waiting", "starting", "ready", "saved", "restarted", "starting", "ended"]
 
 
+def test_an_event_says_the_state_by_the_clusters_clock_and_not_what_is_being_done() -> None:
+    later = replace(VIEW, state=State.WAITING, note="Asking the cluster for a machine…")
+    (event,) = events_between(VIEW, later, NOW)
+    assert (event.text, event.time) == ("Waiting: the cluster looks for a free machine", NOW)
+
+
 def test_a_session_that_is_found_again_is_no_event() -> None:
     unknown = replace(VIEW, state=State.UNKNOWN)
     starting = replace(VIEW, state=State.STARTING, attempt=1)
@@ -176,8 +182,8 @@ def test_plugins_are_told_in_order_and_a_bad_one_hinders_nobody(tmp_path: Path) 
         good="def rq_event(session, event):\n    SEEN.open('a').write(f'{session.name} {event.name}\\n')",
     )
     waiting = replace(VIEW, state=State.WAITING)
-    found.changed(VIEW, waiting)
-    found.changed(waiting, replace(waiting, state=State.STARTING, attempt=1))
+    found.changed(VIEW, waiting, NOW)
+    found.changed(waiting, replace(waiting, state=State.STARTING, attempt=1), NOW)
     found.drain(5)
     assert (tmp_path / "plugins" / "seen").read_text() == "calm-heron-42 waiting\ncalm-heron-42 starting\n"
     assert [problem.code for problem in found.problems] == ["plugin-failed"]
@@ -187,7 +193,7 @@ def test_plugins_are_told_in_order_and_a_bad_one_hinders_nobody(tmp_path: Path) 
 def test_a_slow_plugin_does_not_hold_up_the_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(calling, "SLOW_SECONDS", 0.3)
     found = plugins(tmp_path, slow="def rq_event(session, event):\n    import threading; threading.Event().wait(60)")
-    found.changed(VIEW, replace(VIEW, state=State.WAITING))  # returns at once
+    found.changed(VIEW, replace(VIEW, state=State.WAITING), NOW)  # returns at once
     assert found.problems == []
     found.drain(5)
     assert [problem.code for problem in found.problems] == ["plugin-slow"]

@@ -158,7 +158,8 @@ VIEW = SessionView(
     id="1", name="calm-heron-42", image="base", app="jupyterlab", app_title="JupyterLab", state=State.STARTING,
     attempt=1, results="calm-heron-42-out",
 )  # fmt: skip
-READY = replace(VIEW, state=State.READY, ready=datetime(2026, 3, 1, tzinfo=UTC))
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+READY = replace(VIEW, state=State.READY, ready=NOW)
 
 
 def test_the_webhook_tells_of_ready_and_of_the_end(
@@ -167,10 +168,10 @@ def test_the_webhook_tells_of_ready_and_of_the_end(
     address, told = chat
     monkeypatch.setenv("RUN_QARNOT_WEBHOOK", address)
     plugins = find_plugins(settings(PLUGINS))
-    plugins.changed(VIEW, READY)
-    plugins.changed(READY, replace(READY, saved=datetime(2026, 3, 1, tzinfo=UTC)))  # not worth a message
+    plugins.changed(VIEW, READY, NOW)
+    plugins.changed(READY, replace(READY, saved=NOW), NOW)  # not worth a message
     failed = replace(READY, state=State.FAILED, reason="failed", error="login failed: password=hunter2 token: abc.")
-    plugins.changed(READY, failed)
+    plugins.changed(READY, failed, NOW)
     plugins.drain(10)
     assert plugins.problems == []
     assert [text.split(":")[0] for text in told] == ["calm-heron-42 (base)"] * 2
@@ -185,7 +186,7 @@ def test_a_webhook_that_does_not_answer_is_given_up_and_its_address_is_not_told(
 ) -> None:
     monkeypatch.setenv("RUN_QARNOT_WEBHOOK", "http://127.0.0.1:9/hook/a-secret-address")
     plugins = find_plugins(settings(PLUGINS))
-    plugins.changed(VIEW, READY)
+    plugins.changed(VIEW, READY, NOW)
     plugins.drain(10)
     assert plugins.problems == []
     assert "does not answer" in caplog.text
