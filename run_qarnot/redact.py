@@ -2,7 +2,7 @@
 
 Every log handler, error report and message to the page passes through `redact`. Secrets are made known with `protect`
 as soon as they enter the process (`settings`, the token field), and things that look like secrets are masked even
-when nobody made them known: private keys, `token=` in addresses, `Authorization` headers, presigned signatures.
+when nobody made them known: private keys, `token=` and passwords in addresses, `Authorization` headers, signatures.
 """
 
 from __future__ import annotations
@@ -21,7 +21,15 @@ _PATTERNS = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), MASK),
     (re.compile(r"(PuTTY-User-Key-File-\d:).*", re.DOTALL), rf"\1 {MASK}"),
     (re.compile(r"(?i)(?<![a-z])((?:access_)?token=)[^\s&\"'<>]+"), rf"\1{MASK}"),
-    (re.compile(r"(?i)(authorization['\"]?\s*[:=]\s*['\"]?(?:(?:bearer|token|basic)\s+)?)[^\s,'\"}]+"), rf"\1{MASK}"),
+    (
+        re.compile(
+            r"(?i)(authorization['\"]?\s*[:=]\s*)"
+            r"(?:b?'[^'\n]*'|b?\"[^\"\n]*\"|AWS4-[^'\"\n]*|b?['\"]?(?:(?:bearer|token|basic|aws)\s+)?[^\s,'\"}]+)"
+        ),
+        rf"\1{MASK}",
+    ),
+    (re.compile(r"(?i)(signature[:=]\s*)[0-9a-f]{64}"), rf"\1{MASK}"),  # botocore's debug log has each by itself
+    (re.compile(r"(://[^\s/?#:@'\"]*:)[^\s/?#@'\"]+(?=@)"), rf"\1{MASK}"),
     (re.compile(r"(?i)(x-amz-(?:signature|credential|security-token)=)[^\s&\"'<>]+"), rf"\1{MASK}"),
     (re.compile(r"(?i)([?&](?:signature|awsaccesskeyid)=)[^\s&\"'<>]+"), rf"\1{MASK}"),  # version 2: boto3's for us
 )

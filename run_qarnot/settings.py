@@ -77,12 +77,19 @@ def _address(environment: Mapping[str, str], name: str) -> str | None:
     value = environment.get(name, "").strip()
     if not value:
         return None
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
+    if not _is_address(value):
         raise InputError(
             "settings", name=name, value=value, problem="is no web address", hint="Write it as https://host[:port]."
         )
     return value.rstrip("/")
+
+
+def _is_address(value: str) -> bool:
+    try:
+        parts = urlsplit(value)
+        return parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # such as half an IPv6 address, or a port that is none
+        return False
 
 
 def _images(named: str | None, folder: Path) -> Path:

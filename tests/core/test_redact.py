@@ -34,6 +34,11 @@ def test_it_is_found_in_its_quoted_form_too():
         ("JUPYTER_TOKEN=abcdef-123", "abcdef-123"),
         ("Authorization: 0123456789abcdef", "0123456789abcdef"),
         ("{'Authorization': 'Bearer xyz-123'}", "xyz-123"),
+        ("{'Authorization': b'AWS4-HMAC-SHA256 Credential=me/s3, SignedHeaders=host, Signature=89e7'}", "89e7"),
+        ("Authorization: AWS4-HMAC-SHA256 Credential=me/s3, SignedHeaders=host, Signature=89e7", "89e7"),
+        ("Authorization: AWS me:c2lnbmF0dXJl", "c2lnbmF0dXJl"),
+        ("Signature:\n" + "89e7" * 16, "89e7"),
+        ("nothing answers at http://bob:hunter22@host:8080/x", "hunter22"),
         ("?X-Amz-Credential=me&X-Amz-Signature=deadbeef", "deadbeef"),
         ("https://s3/b/k?AWSAccessKeyId=me&Signature=dead%2Bbeef&Expires=1", "dead%2Bbeef"),
         ("-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXk\n-----END OPENSSH PRIVATE KEY-----", "b3BlbnNzaC1rZXk"),
@@ -46,7 +51,7 @@ def test_what_looks_like_a_secret_is_masked_even_if_nobody_made_it_known(text, s
 
 
 def test_ordinary_text_is_left_alone():
-    text = "The token was refused. Author: me. 3 tokens left."
+    text = "The token was refused. Author: me. 3 tokens left. http://host:8080/a?mail=me@home ssh://root@host:22/job"
     assert redact.redact(text) == text
 
 

@@ -31,7 +31,7 @@ def test_the_token_is_trimmed_and_not_shown(tmp_path):
     assert "a-secret-token" not in repr(settings)
 
 
-@pytest.mark.parametrize("value", ["localhost:8080", "ftp://x", "http://"])
+@pytest.mark.parametrize("value", ["localhost:8080", "ftp://x", "http://", "http://[::1", "http://x:99999"])
 def test_what_is_no_address_is_said_with_the_variables_name(value, tmp_path):
     with pytest.raises(InputError, match="QARNOT_CLUSTER_URL"):
         read_settings({"QARNOT_CLUSTER_URL": value}, tmp_path)
