@@ -23,7 +23,8 @@ def as_reading(plugin: Plugin, answer: Any) -> Reading:
         return Reading()
     if isinstance(answer, Reading):
         return answer
-    items = answer if isinstance(answer, Iterable) and not isinstance(answer, str | bytes) else [answer]
+    several = isinstance(answer, Iterable) and not isinstance(answer, str | bytes | Image)
+    items = answer if several else [answer]
     images = []
     for item in items:
         if isinstance(item, Image):

@@ -33,6 +33,12 @@ def plugins(folder: Path, **files: str) -> Plugins:
     return find_plugins(Settings(images=folder / "images.toml", plugins=home))
 
 
+def test_one_image_needs_no_list_around_it(tmp_path: Path) -> None:
+    found = plugins(tmp_path, one=hook("return Image(id='one')"))
+    assert "one" in found.catalog().images
+    assert found.problems == []
+
+
 TROUBLES: dict[str, tuple[str, str, str]] = {
     "syntax": ("def x(:\n", "plugin-load", "SyntaxError"),
     "import_error": ("import nothing_of_that_name\n", "plugin-load", "ModuleNotFoundError: No module named"),
