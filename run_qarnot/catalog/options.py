@@ -17,6 +17,7 @@ OptionType = Literal["text", "int", "float", "bool", "choice", "multi", "secret"
 OPTION_TYPES: tuple[str, ...] = get_args(OptionType)
 CONSTANT = r"^[A-Za-z_][A-Za-z0-9_.-]*$"
 _TRUE, _FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
+_PLAIN_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 _CHOSEN, _NUMBERS, _TEXTS = {"choice", "multi"}, {"int", "float"}, {"text", "secret"}
 
 
@@ -122,6 +123,8 @@ class Option(Entry):
             return str(text.lower() in _TRUE).lower()
         if self.type == "int":
             return str(int(text))
+        if self.type == "float" and not _PLAIN_NUMBER.fullmatch(text):
+            return repr(float(text))  # only Python reads `1_0`
         return ",".join(_parts(value)) if self.type == "multi" else text
 
     def _problem_of(self, value: object) -> tuple[str, str] | None:

@@ -154,6 +154,12 @@ def test_a_value_is_checked_by_its_option(option: Option, value: object, said: s
 
 def test_a_value_is_put_into_one_form() -> None:
     assert Option(type="int").check("x", " 1_000 ") == "1000"
+    assert [Option(type="float").check("x", text) for text in ("2", "0.50", "1e-3", "1_0")] == [
+        "2",
+        "0.50",
+        "1e-3",
+        "10.0",
+    ]
     assert Option(type="multi", choices=("a", "b")).check("x", "b, a,,b") == "b,a"
     assert Option(type="bool").check("x", True) == "true"
 
