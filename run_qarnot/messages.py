@@ -59,6 +59,7 @@ ERRORS: Mapping[str, Words] = {
     "bucket-taken": Words("The bucket “{bucket}” already holds files.", "Choose another session name, so that nothing there is mixed up or overwritten."),
     "image-unknown": Words("There is no image called “{image}”.", "{hint}", "`run-qarnot images` lists them all."),
     "image-broken": Words("The image “{image}” cannot be used: {problem}", "Ask who keeps the catalog to correct it, or choose another image."),
+    "catalog-unread": Words("There is no image called “{image}”, and something of the catalog could not be read: {problem}.", "Put that right, or name another file in RUN_QARNOT_IMAGES."),
     "option-unknown": Words("The image “{image}” has no option “{option}”.", "{hint}"),
     "option-value": Words("“{value}” will not do for {label}: {problem}.", "{hint}"),
     "option-empty": Words("{label} must be filled in.", "{hint}"),

@@ -45,6 +45,7 @@ ERRORS: Mapping[str, Words] = {
     "bucket-taken": Words("Le bucket « {bucket} » contient déjà des fichiers.", "Choisissez un autre nom de session, pour que rien n’y soit mélangé ni écrasé."),
     "image-unknown": Words("Il n’y a pas d’image « {image} ».", "{hint}", "`run-qarnot images` les liste toutes."),
     "image-broken": Words("L’image « {image} » est inutilisable : {problem}", "Demandez à qui tient le catalogue de la corriger, ou choisissez une autre image."),
+    "catalog-unread": Words("Il n’y a pas d’image « {image} », et une partie du catalogue est illisible : {problem}.", "Corrigez cela, ou nommez un autre fichier dans RUN_QARNOT_IMAGES."),
     "option-unknown": Words("L’image « {image} » n’a pas d’option « {option} ».", "{hint}"),
     "option-value": Words("« {value} » ne convient pas pour {label} : {problem}.", "{hint}"),
     "option-empty": Words("{label} doit être rempli.", "{hint}"),

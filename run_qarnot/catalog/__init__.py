@@ -43,13 +43,16 @@ class Catalog:
 
         Raises:
             NotFoundError: there is none; says the nearest that there is.
-            InputError: its entry has a problem.
+            InputError: its entry has a problem, or no entry could be read.
         """
         if name in self.images:
             return self.images[name]
         for problem in self.problems:
             if problem.entry == name:
                 raise InputError("image-broken", image=name, problem=str(problem))
+        for problem in self.problems:
+            if problem.code.startswith("file-") and not problem.entry:
+                raise InputError("catalog-unread", image=name, problem=str(problem))
         near = nearest(name, self.images)
         raise NotFoundError("image-unknown", image=name, hint=f"Did you mean “{near}”?" if near else "")
 
@@ -99,6 +102,7 @@ def merge(readings: Iterable[Reading], apps: Mapping[str, App] = BUILTIN, hooks:
     lines: dict[str, Lines] = {}
     for reading in readings:
         problems.extend(reading.problems)
+        problems.extend(_unknown_app(e, apps, reading.lines or Lines("")) for e in reading.broken if e.app not in apps)
         for image in reading.images:
             where = reading.lines or Lines("")
             if image.app not in apps:

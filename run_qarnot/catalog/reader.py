@@ -27,10 +27,14 @@ _EXCLUSIVE = {"tag": "digest", "digest": "tag"}
 
 @dataclass(frozen=True)
 class Reading:
-    """What reading a source gave, and the lines of its file, if it is one."""
+    """What reading a source gave, and the lines of its file, if it is one.
+
+    `broken` are the entries that have problems: of each its id, source and app, and nothing else.
+    """
 
     images: tuple[Image, ...] = ()
     problems: tuple[Problem, ...] = ()
+    broken: tuple[Image, ...] = ()
     lines: Lines | None = field(default=None, repr=False, compare=False)
 
 
@@ -49,7 +53,7 @@ def _read_file(path: Path, source: str) -> Reading:
     tables = {key: data[key] if isinstance(data.get(key), dict) else {} for key in ("defaults", "images")}
     defaults, wrong = _checked_defaults(tables["defaults"], source, lines)
     reading = read_entries(tables["images"], source, defaults, lines)
-    return Reading(reading.images, (*problems, *wrong, *reading.problems), lines)
+    return Reading(reading.images, (*problems, *wrong, *reading.problems), reading.broken, lines)
 
 
 def read_entries(
@@ -57,6 +61,7 @@ def read_entries(
 ) -> Reading:
     """Check `entries` (id → keys), each merged over `defaults`. What is wrong has its line, if `lines` knows it."""
     images: list[Image] = []
+    broken: list[Image] = []
     problems: list[Problem] = []
     lines = lines or Lines("")
     for name, entry in entries.items():
@@ -64,15 +69,43 @@ def read_entries(
             line = lines.of("images", str(name))
             problems.append(make_problem("table", source, entry=str(name), line=line, found=show_value(entry)))
             continue
+        keys = merge(defaults or {}, entry)
         try:
-            if not INTERNAL.isdisjoint(entry):
-                raise_as_unknown(entry)
-            merged = merge(defaults or {}, entry)
-            merged["id"], merged["source"] = name, source
-            images.append(Image.model_validate(merged))
+            images.append(_image(keys, name, source))
+        except ValidationError:
+            usable, wrong = _without_wrong_keys(keys, name, source, str(name), lines)
+            problems.extend(wrong)
+            app = usable.get("app", Image.model_fields["app"].default)
+            broken.append(Image.model_construct(id=str(name), source=source, app=app))
+    return Reading(tuple(images), tuple(problems), tuple(broken))
+
+
+def _image(keys: Mapping[str, Any], name: Any, source: str) -> Image:
+    if not INTERNAL.isdisjoint(keys):
+        raise_as_unknown(keys)
+    return Image.model_validate({**keys, "id": name, "source": source})
+
+
+def _without_wrong_keys(
+    keys: Mapping[str, Any], name: Any, source: str, entry: str, lines: Lines, table: tuple[str, ...] = ()
+) -> tuple[Mapping[str, Any], list[Problem]]:
+    """Return the keys that can be used, and what is wrong with the others.
+
+    It is looked at again and again, because what depends on several keys is checked only when each is right by itself.
+    """
+    problems: list[Problem] = []
+    usable = dict(keys)
+    while True:
+        try:
+            _image(usable, name, source)
         except ValidationError as error:
-            problems.extend(problems_of(error, source, str(name), lines))
-    return Reading(tuple(images), tuple(problems))
+            found = problems_of(error, source, entry, lines, table=table or None)
+            problems.extend(problem for problem in found if problem not in problems)
+            wrong = {problem.key.split(".")[len(table)] for problem in found if problem.key} & usable.keys()
+            if wrong:
+                usable = {key: value for key, value in usable.items() if key not in wrong}
+                continue
+        return usable, problems
 
 
 def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,18 +160,5 @@ def _checked_defaults(
     defaults: Mapping[str, Any], source: str, lines: Lines
 ) -> tuple[Mapping[str, Any], tuple[Problem, ...]]:
     """Return the defaults that can be used: a wrong one is told once, not again with every entry."""
-    problems: list[Problem] = []
-    usable = dict(defaults)
-    while True:
-        try:
-            if not INTERNAL.isdisjoint(usable):
-                raise_as_unknown(usable)
-            Image.model_validate({**usable, "id": "defaults"})
-        except ValidationError as error:
-            found = problems_of(error, source, "", lines, table=("defaults",))
-            wrong = {problem.key.split(".")[1] for problem in found} & usable.keys()
-            problems.extend(found)
-            if wrong:
-                usable = {key: value for key, value in usable.items() if key not in wrong}
-                continue
-        return usable, tuple(problems)
+    usable, problems = _without_wrong_keys(defaults, "defaults", source, "", lines, table=("defaults",))
+    return usable, tuple(problems)

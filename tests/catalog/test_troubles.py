@@ -121,6 +121,15 @@ def test_several_mistakes_are_all_told(tmp_path: Path) -> None:
     assert {problem.line for problem in problems} == {5, 6, 7}
 
 
+def test_what_depends_on_several_keys_or_on_plugins_is_told_beside_other_mistakes(tmp_path: Path) -> None:
+    reading = read(tmp_path, HEAD + bad('titel = "x"\nhours = 30\napp = "jupiterlab"'))
+    assert [(problem.code, problem.line) for problem in merge([reading]).problems] == [
+        ("key-unknown", 5),
+        ("hours", 6),
+        ("app", 7),
+    ]
+
+
 def test_a_wrong_default_is_told_once_and_not_used(tmp_path: Path) -> None:
     reading = read(tmp_path, 'schema = 1\n[defaults]\nhours = 99\nsummary = "S"\n[images.a]\n[images.b]\n')
     assert only(reading).key == "defaults.hours"

@@ -50,6 +50,8 @@ def test_an_unknown_image_names_the_nearest(cli):
     answer = cli("launch", "pytroch", expect=1)
     assert "no image called “pytroch”" in sentence(answer)
     assert "Did you mean “pytorch”?" in answer.err
+    answer = cli.with_environment(RUN_QARNOT_IMAGES="/nope")("launch", "base", expect=1)
+    assert "no such file or folder (found /nope)" in sentence(answer)
 
 
 @pytest.mark.parametrize("name", ["Has Spaces", "UPPER", "a" * 80, "-x", "ünï"])
