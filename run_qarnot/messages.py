@@ -86,7 +86,7 @@ ERRORS: Mapping[str, Words] = {
     # what is not there
     "session-unknown": Words("There is no session “{text}” in this account.", "Perhaps it was deleted.", "`run-qarnot sessions` lists those that there are."),
     "session-ambiguous": Words("“{text}” could mean several sessions: {names}.", "Write more of the name, or the id."),
-    "session-whole": Words("There is no session called exactly “{text}”; nothing was deleted.", "{hint}", "To delete, write the whole name or id."),
+    "session-whole": Words("There is no session called exactly “{text}”; nothing was deleted.", "{hint}", "To delete files too, write the whole name, or an id."),
     "no-results": Words("“{name}” has no results{pattern}.", "Save it first if it is running, or check the pattern."),
     "input-changed": Words("The session has changed “{name}” itself, and keeps its version.", "Rename yours, or have it replace the session's.", "Yours waits in the session's input bucket; on the command line, `--replace` puts it in place."),
     "input-exists": Words("There is already another file “{name}” in the bucket “{bucket}”.", "Rename yours, or say that it replaces the other; nothing was sent.", "`--replace` puts yours in its place."),

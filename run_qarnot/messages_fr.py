@@ -72,7 +72,7 @@ ERRORS: Mapping[str, Words] = {
     # ce qui n'est pas là
     "session-unknown": Words("Il n’y a pas de session « {text} » sur ce compte.", "Peut-être a-t-elle été supprimée.", "`run-qarnot sessions` liste celles qui existent."),
     "session-ambiguous": Words("« {text} » peut désigner plusieurs sessions : {names}.", "Écrivez-en plus, ou donnez l’identifiant."),
-    "session-whole": Words("Aucune session ne s’appelle exactement « {text} » ; rien n’a été supprimé.", "{hint}", "Pour supprimer, écrivez le nom ou l’identifiant entier."),
+    "session-whole": Words("Aucune session ne s’appelle exactement « {text} » ; rien n’a été supprimé.", "{hint}", "Pour supprimer aussi les fichiers, écrivez le nom entier, ou un identifiant."),
     "no-results": Words("« {name} » n’a pas de résultats{pattern}.", "Sauvegardez-la d’abord si elle tourne, ou vérifiez le motif."),
     "input-changed": Words("La session a elle-même modifié « {name} », et garde sa version.", "Renommez le vôtre, ou faites-lui remplacer celui de la session.", "Le vôtre attend dans le bucket d’entrée de la session ; en ligne de commande, `--replace` le met à sa place."),
     "input-exists": Words("Il y a déjà un autre fichier « {name} » dans le bucket « {bucket} ».", "Renommez le vôtre, ou dites qu’il remplace l’autre ; rien n’a été envoyé.", "`--replace` met le vôtre à sa place."),

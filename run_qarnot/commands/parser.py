@@ -107,7 +107,7 @@ def _sessions(made: dict[str, argparse.ArgumentParser]) -> None:
     launch.add_argument("--open", action="store_true", help="open it in the browser, and stay until Ctrl-C")
     for name in ("show", "open", "logs", "add", "save", "stop", "results", "delete"):
         number = "?" if name == "delete" else None
-        which = "name or id, whole" if name == "delete" else "name, id, or a unique beginning of either"
+        which = "name, id, or a unique beginning of either"
         made[name].add_argument("session", nargs=number, metavar="SESSION", help=which)
     made["open"].add_argument("--ssh-key", type=Path, metavar="FILE", help="your key, for sessions that know no other")
     made["open"].add_argument("--no-browser", action="store_true", help="only print the address")
@@ -119,7 +119,9 @@ def _sessions(made: dict[str, argparse.ArgumentParser]) -> None:
     ending.add_argument("--continue", dest="hours", type=_hours, metavar="H", help="go on with its files in a new "
                         "session of so many hours; the limit of one that runs cannot be changed")  # fmt: skip
     delete = made["delete"]
-    delete.add_argument("--files", action="store_true", help="with its buckets and all files in them")
+    delete.add_argument(
+        "--files", action="store_true", help="with its buckets and all files in them; by the whole name, or an id"
+    )
     delete.add_argument("--left-over", action="store_true", help="instead of a session: the buckets of those that are "
                         "forgotten; they are listed, and you are asked")  # fmt: skip
     delete.add_argument("--yes", action="store_true", help="do not ask; for programs")

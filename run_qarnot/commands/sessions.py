@@ -215,7 +215,7 @@ async def delete(account: Account, arguments: Namespace) -> int:
     """Forget an ended session; with `--left-over`, delete what forgotten ones have left behind."""
     if arguments.left_over:
         return await _delete_left_over(account, ask=not arguments.yes)
-    session = await account.find(arguments.session, whole=True)
+    session = await account.find(arguments.session, whole=arguments.files)
     await session.delete(files=arguments.files)
     kept = "" if arguments.files else f" Its files are still in {session.view.inputs} and {session.view.results}."
     show.err(f"{session.view.name} is forgotten.{kept}")

@@ -130,7 +130,8 @@ class Account:
 
         Arguments:
             text: what was typed.
-            whole: a beginning will not do: what cannot be undone must not meet the next session with a longer name.
+            whole: the beginning of a name will not do: what cannot be undone must not meet the next session, whose name
+                is a longer one. That of an id will: nobody types it for another.
 
         Raises:
             NotFoundError: there is none, or there are several.
@@ -139,9 +140,13 @@ class Account:
         for exact in tasks:
             if text == exact.name or text.lower() == exact.id:
                 return self._found(exact)
-        near = [task for task in tasks if text and (task.name.startswith(text) or task.id.startswith(text.lower()))]
+        by_name = [task for task in tasks if text and task.name.startswith(text)]
+        near = [
+            *by_name,
+            *(task for task in tasks if text and task.id.startswith(text.lower()) and task not in by_name),
+        ]
         names = sorted({task.name for task in near})
-        if whole and names:
+        if whole and by_name:
             raise NotFoundError("session-whole", text=text, hint=f"Did you mean “{'”, “'.join(names)}”?")
         if len(names) > 1:
             raise NotFoundError("session-ambiguous", text=text, names=", ".join(names))
