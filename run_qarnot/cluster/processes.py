@@ -72,9 +72,9 @@ async def spawn(
     return Child(transport, protocol)
 
 
-def listening_ports(pids: Iterable[int]) -> set[int]:
-    """The TCP ports on which these processes or their descendants listen."""
-    ports = set()
+def listening(pids: Iterable[int]) -> set[tuple[str, int]]:
+    """The TCP addresses, IP and port, on which these processes or their descendants listen."""
+    found = set()
     for pid in pids:
         with contextlib.suppress(psutil.Error):
             root = psutil.Process(pid)
@@ -82,8 +82,8 @@ def listening_ports(pids: Iterable[int]) -> set[int]:
                 with contextlib.suppress(psutil.Error):
                     for connection in process.net_connections("tcp"):
                         if connection.status == psutil.CONN_LISTEN:
-                            ports.add(connection.laddr.port)
-    return ports
+                            found.add((connection.laddr.ip, connection.laddr.port))
+    return found
 
 
 class Process:

@@ -8,10 +8,21 @@ from pathlib import Path
 
 import asyncssh
 
-from run_qarnot.cluster.processes import listening_ports
+from run_qarnot.cluster.processes import listening
 from run_qarnot.cluster.shells import Shells
 
 _HERE = {"localhost", "127.0.0.1", "::1"}
+# Where to connect for a server that listens here, by the address it is bound to. Java's say the fifth. What is bound to
+# another address (127.0.0.3) is not `localhost`: at 127.0.0.1 there may be another task's server, with the same port.
+_LOCAL = {
+    "127.0.0.1": "127.0.0.1",
+    "0.0.0.0": "127.0.0.1",  # noqa: S104 - where others listen
+    "::1": "::1",
+    "::": "::1",
+    "::ffff:127.0.0.1": "127.0.0.1",
+}
+
+_Address = tuple[str, int]
 
 
 def read_keys(text: str) -> tuple[list[str], list[str]]:
@@ -78,14 +89,14 @@ class Gate:
             await self._acceptor.wait_closed()  # from Python 3.12 on, this waits for the connections too
         await self._shells.end()
 
-    async def _destination(self, host: str, port: int) -> int:
-        """The real local port behind `host:port` as the client says it. Raises when it is not this task's own."""
+    async def _destination(self, host: str, port: int) -> _Address:
+        """The real local address behind `host:port` as the client says it. Raises when it is not this task's own."""
         if host in _HERE:
             if port in self._ports:
-                return self._ports[port]
-            pids = [self._main_pid, *self._shells.pids]
-            if port in await asyncio.to_thread(listening_ports, pids):
-                return port
+                return "127.0.0.1", self._ports[port]
+            own = await asyncio.to_thread(listening, [self._main_pid, *self._shells.pids])
+            for ip in (here for bound, here in _LOCAL.items() if (bound, port) in own):
+                return ip, port
         raise asyncssh.ChannelOpenError(
             asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, f"{host}:{port} is not a port of this task"
         )
@@ -94,7 +105,7 @@ class Gate:
 class _Server(asyncssh.SSHServer):
     def __init__(
         self,
-        destination: Callable[[str, int], Awaitable[int]],
+        destination: Callable[[str, int], Awaitable[_Address]],
         connections: set[asyncssh.SSHServerConnection],
         is_silent: Callable[[], bool],
     ) -> None:
@@ -118,8 +129,8 @@ class _Server(asyncssh.SSHServer):
 
     async def _forward(self, host: str, port: int) -> asyncssh.SSHTCPSession[bytes]:
         assert self._connection
-        real = await self._destination(host, port)
+        address = await self._destination(host, port)
         if self._is_silent():
             return asyncssh.SSHTCPSession()
         # An SSHForwarder is what asyncssh wants here, though it is not called a session.
-        return await self._connection.forward_connection("127.0.0.1", real)  # type: ignore[return-value]
+        return await self._connection.forward_connection(*address)  # type: ignore[return-value]
