@@ -1,4 +1,4 @@
-"""The profiles that this cluster offers (`reference/qarnot-platform.md` §3.1): only those that do something here."""
+"""The profiles that this cluster offers (`reference/qarnot-platform.md` §3.1): all whose names are known."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ _JUPYTERLAB = {"DOCKER_REPO": ("qarnotlab/jupyterlab-base", "Docker image reposi
 
 @dataclass(frozen=True)
 class Profile:
-    """`forwards`: port 22 of the task can be reached from outside."""
+    """`forwards`: port 22 of the task can be reached from outside. `stays`: with nothing to run, too."""
 
     name: str
     constants: dict[str, tuple[str, str]]
     forwards: bool = False
+    stays: bool = False
 
     def answer(self) -> dict[str, Any]:
         constants = [
@@ -35,21 +36,30 @@ class Profile:
 
 _CLUSTER = {"DOCKER_CMD_MASTER": ("", "Command of instance 0"), "DOCKER_CMD_WORKER": ("", "Command of the others")}
 
-# Software that is not on this machine: its tasks start and, on `-ssh` profiles, stay for visitors (§3.1, §3.4).
-_SOFTWARE = "blender openfoam openfoam-foundation fds code-aster starccm-qarnot auto-sklearn-cluster"
-_SOFTWARE_SSH = "openfoam-ssh openfoam-foundation-ssh code-aster-ssh starccm-qarnot-ssh"
+_GENERIC = """docker-batch docker-batch-smt docker-network docker-network-ssh docker-nvidia-batch
+docker-nvidia-bi-a6000-batch docker-nvidia-bi-a6000-network-ssh ubuntu"""
+_GENERIC_CLUSTER = """docker-cluster docker-cluster-network docker-cluster-network-ssh docker-cluster-roce
+docker-cluster-roce-network-ssh"""
+# Software that is not on this machine: its tasks start and, where visitors may come, stay for them (§3.1, §3.4).
+_SOFTWARE = """abaqus ansys-mechanical-e-corp auto-sklearn-cluster blender code-aster fds fds-non-cluster guerilla-v2
+houdini meshroom openfoam openfoam-foundation starccm-qarnot"""
+_VISITED_SOFTWARE = """altair-hyperworks-qarnot-vnc-wan ansys-fluent-e-corp ansys-fluent-e-corp-vnc
+ansys-mechanical-e-corp-vnc code-aster-ssh fds-non-cluster-vnc-ssh fds-vnc ls-dyna-multislots-qarnot-vnc
+ls-dyna-qarnot-vnc-wan openfoam-foundation-ssh openfoam-ssh paraview-web python-wan-vnc starccm-qarnot-ssh"""
+
+
+def _docker(name: str, constants: dict[str, tuple[str, str]]) -> Profile:
+    is_visited = name.endswith("-ssh")
+    return Profile(name, constants | _SSH if is_visited else constants, forwards=is_visited)
+
 
 PROFILES = {
     profile.name: profile
     for profile in (
-        Profile("docker-batch", _DOCKER),
-        Profile("docker-network", _DOCKER),
-        Profile("docker-network-ssh", _DOCKER | _SSH, forwards=True),
-        Profile("docker-cluster", _DOCKER | _CLUSTER),
-        Profile("docker-cluster-network", _DOCKER | _CLUSTER),
-        Profile("docker-cluster-network-ssh", _DOCKER | _CLUSTER | _SSH, forwards=True),
+        *(_docker(name, _DOCKER) for name in _GENERIC.split()),
+        *(_docker(name, _DOCKER | _CLUSTER) for name in _GENERIC_CLUSTER.split()),
         Profile("jupyterlab", _DOCKER | _JUPYTERLAB | _SSH, forwards=True),
         *(Profile(name, _DOCKER) for name in _SOFTWARE.split()),
-        *(Profile(name, _DOCKER | _SSH, forwards=True) for name in _SOFTWARE_SSH.split()),
+        *(Profile(name, _DOCKER | _SSH, forwards=True, stays=True) for name in _VISITED_SOFTWARE.split()),
     )
 }

@@ -15,7 +15,7 @@ from qarnot.connection import Connection
 from support.waiting import wait_until
 
 from run_qarnot.cluster import LocalCluster
-from tests.cluster.conftest import ended, keys, ssh
+from tests.cluster.conftest import ended, forward, keys, ssh
 
 LINK = "http://localhost:8888/lab?token="
 
@@ -117,6 +117,28 @@ def test_an_ssh_sample_prints_a_line_that_works(configured: Connection, keys_fol
     assert subprocess.run(line, capture_output=True, text=True, check=True).stdout == "case\n"
     task.abort()
     assert ended(task) == "Cancelled"
+
+
+@pytest.mark.parametrize("profile", ["ansys-fluent-e-corp", "altair-hyperworks-qarnot-vnc-wan", "fds-vnc"])
+def test_software_with_a_shell_or_a_desktop_can_be_visited(configured: Connection, profile: str) -> None:
+    """These samples wait for a forward of port 22, or for one with another host than the gateway's."""
+    task = configured.create_task("visited", profile, 1)
+    task.constants["FLUENT_CMD"] = "-i run.jou"
+    task.submit()
+    door = forward(task)
+    assert door.application_port == 22
+    assert door.forwarder_host != "gateway.qarnotservices.com"
+    task.abort()
+    assert ended(task) == "Cancelled"
+
+
+def test_the_profiles_of_all_samples_are_here(configured: Connection) -> None:
+    known = set(configured.profiles_names())
+    wanted = "docker-nvidia-batch docker-batch-smt docker-cluster-roce-network-ssh ubuntu abaqus meshroom houdini"
+    assert set(wanted.split()) | {"ls-dyna-multislots-qarnot-vnc", "fds-non-cluster-vnc-ssh"} <= known
+    task = configured.create_task("batch", "meshroom", 1)
+    task.submit()
+    assert ended(task) == "Success"
 
 
 def notebook(connection: Connection, keys_folder: Path, profile: str, start: str = "") -> Any:

@@ -8,13 +8,11 @@ from pathlib import Path
 from run_qarnot.cluster.commands import arguments, expand
 from run_qarnot.cluster.environment import instance_variables
 from run_qarnot.cluster.images import Start
+from run_qarnot.cluster.profiles import PROFILES
 from run_qarnot.cluster.tasks import Task
 
 _SSHD = re.compile(r"(^|[\s/'\"])sshd\b")
-
-
 _STAY = ["/bin/sh", "-c", "while :; do sleep 3600; done"]
-_GENERIC = {"docker-network-ssh", "docker-cluster-network-ssh"}
 
 
 def _command(task: Task, instance: int) -> str:
@@ -35,7 +33,7 @@ def adapter(task: Task, instance: int, job: Path) -> Start:
         words = arguments(command, {**constants, **instance_variables(task, instance)}, job)
     except ValueError as error:
         raise ValueError(f"DOCKER_CMD cannot be read: {error}.") from error
-    if not words and task.profile.endswith("-ssh") and task.profile not in _GENERIC:
+    if not words and PROFILES[task.profile].stays:
         return Start(_STAY, notice=notice + "Its software is not here; the task stays for those who come by SSH.\n")
     if not words:
         notice += "DOCKER_CMD is empty, and what the image would run is not known here: nothing to do.\n"
@@ -43,13 +41,13 @@ def adapter(task: Task, instance: int, job: Path) -> Start:
 
 
 def sshd_adapter(task: Task, instance: int, job: Path) -> Start | None:
-    """A command that installs DOCKER_SSH and starts `sshd`, as `*-ssh` profiles ask for (§3.4).
+    """A command that installs DOCKER_SSH and starts `sshd`, as profiles with a forward ask for (§3.4).
 
     It must not run here: it would write this user's own `authorized_keys` and start a server for this machine. The
     cluster's own SSH side does what it is for, so the task only has to stay.
     """
-    command = expand(task.constants.get("DOCKER_CMD", ""), task.constants)
-    if not task.profile.endswith("-ssh") or not _SSHD.search(command):
+    command = expand(_command(task, instance), task.constants)
+    if not PROFILES[task.profile].forwards or not _SSHD.search(command):
         return None
     notice = "Local cluster: no container is used here. The cluster itself answers SSH in place of this image's sshd.\n"
     return Start(_STAY, notice=notice)
