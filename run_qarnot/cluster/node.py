@@ -37,6 +37,7 @@ class Node:
         self.instance = instance
         self.preempted = False  # this attempt's machine was taken away
         self._task = task
+        task.stdout.is_shared = task.stderr.is_shared = len(task.instances) > 1
         self._folder = folder
         self._site = site
         self._space = Workspace(folder, site.storage)
@@ -105,6 +106,8 @@ class Node:
         elif PROFILES[task.profile].forwards:
             self._opening = asyncio.create_task(self._open_gate(start, environment))
         code = await self._process.wait()
+        task.stdout.flush(number)
+        task.stderr.flush(number)
         instance.stopped = now()
         instance.phase = "shutdown"
         await self._close_gate()

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import codecs
+import re
 from collections import deque
 
 _LIMIT = 1_000_000  # characters kept for each stream; older text is rotated out, as on the platform
+_LONGEST_LINE = 1 << 16  # characters: who prints no end of line is not waited for for ever
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r(?!\Z))")  # a \r at the very end may become \r\n
 
 
 class Tail:
@@ -38,13 +41,19 @@ class Tail:
 
 
 class Output:
-    """A task's stdout or stderr. Lines begin with `<instance>> ` in the aggregate, not in an instance's own."""
+    """A task's stdout or stderr. Lines begin with `<instance>> ` in the aggregate, not in an instance's own.
+
+    When several instances write into the aggregate, it gets their lines whole, and the last one when the instance ends.
+    """
 
     def __init__(self) -> None:
         self.aggregate = Tail()
         self.instances: dict[int, Tail] = {}
+        self.is_shared = False
         self._decoders: dict[int, codecs.IncrementalDecoder] = {}
-        self._at_line_start = True
+        self._begun: dict[int, str] = {}  # what an instance has written of a line that the aggregate has not yet
+        self._is_open = False  # the aggregate's last line has no end
+        self._owner: int | None = None  # the instance that may go on with it
 
     def feed(self, data: bytes, instance: int = 0) -> None:
         decoder = self._decoders.setdefault(instance, codecs.getincrementaldecoder("utf-8")("replace"))
@@ -52,6 +61,27 @@ class Output:
 
     def write(self, text: str, instance: int = 0) -> None:
         self.instances.setdefault(instance, Tail()).append(text)
-        for line in text.splitlines(keepends=True):
-            self.aggregate.append(f"{instance}> {line}" if self._at_line_start else line)
-            self._at_line_start = line.endswith(("\n", "\r"))
+        begun = self._begun.pop(instance, "") + text
+        end = 0
+        for line in _LINE.finditer(begun):
+            self._tell(line[0], instance)
+            end = line.end()
+        rest = begun[end:]
+        if rest and (not self.is_shared or len(rest) > _LONGEST_LINE):
+            self._tell(rest.removesuffix("\r"), instance)
+            rest = "\r" if rest.endswith("\r") else ""
+        self._begun[instance] = rest
+
+    def flush(self, instance: int) -> None:
+        """The line that an instance has begun is its last."""
+        self._tell(self._begun.pop(instance, ""), instance)
+        if self._owner == instance:
+            self._owner = None
+
+    def _tell(self, text: str, instance: int) -> None:
+        if not text:
+            return
+        if not (self._is_open and self._owner == instance):
+            text = ("\n" if self._is_open else "") + f"{instance}> {text}"
+        self.aggregate.append(text)
+        self._is_open, self._owner = not text.endswith(("\n", "\r")), instance

@@ -95,5 +95,6 @@ def _rich(value: Any) -> Any:
         output = Output()
         for number, text in content.items():
             output.write(text, int(number))
+            output.flush(int(number))
         return output
     return value

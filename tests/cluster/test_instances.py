@@ -51,6 +51,29 @@ def test_each_instance_knows_its_number_and_has_its_own_output(connection: Conne
         task.stdout(3)
 
 
+def test_lines_of_instances_are_never_mixed(connection: Connection) -> None:
+    """Each begins a line, waits until the other has begun its own, and goes on with it; the last one has no end."""
+    script = "meet() { touch ../../$1-$QRANK; while [ ! -e ../../$1-0 -o ! -e ../../$1-1 ]; do sleep 0.02; done; }; "
+    script += r"printf A$QRANK; meet begun; printf B$QRANK\\\r; meet returned; printf \\\nC$QRANK"
+    task = several(connection, script, 2)
+    task.submit()
+    assert ended(task) == "Success"
+    printed = [line for line in task.stdout().split("\n") if "Local cluster" not in line]
+    assert sorted(printed) == sorted(["0> A0B0\r", "0> C0", "1> A1B1\r", "1> C1"])
+
+
+def test_a_line_of_the_only_instance_is_seen_while_it_is_written(connection: Connection) -> None:
+    script = r"printf half\\\r; while [ ! -e on ]; do sleep 0.02; done; printf \\\nline\\\rlast"
+    task = command(connection, script)
+    task.resources = [bucket := connection.create_bucket("half")]
+    task.submit()
+    wait_until(lambda: task.stdout().endswith("0> half"), "half a line is seen")
+    bucket.add_string("", "on")
+    task.update_resources()
+    assert ended(task) == "Success"
+    assert task.stdout().endswith("\n0> half\r\n0> line\r0> last")
+
+
 def test_a_range_names_its_instances(connection: Connection) -> None:
     task = several(connection, "echo ${INSTANCE_ID}; test $INSTANCE_ID != 7", "2-3,7")
     task.submit()
