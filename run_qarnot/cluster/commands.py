@@ -21,16 +21,18 @@ def expand(text: str, values: Mapping[str, str]) -> str:
     return text
 
 
+def in_place(text: str, job: Path) -> str:
+    """`/job` is a folder of its own on this machine, so the word `/job` is replaced by its place."""
+    return _JOB.sub(lambda _: str(job), text)
+
+
 def arguments(command: str, values: Mapping[str, str], job: Path) -> list[str]:
-    """The program and its arguments in DOCKER_CMD. No shell is implied, but two things differ from a container:
+    """The program and its arguments in DOCKER_CMD.
 
-    - a command line that is one quoted word (`'python3 x.py && y'`, for images with a shell as entry point) goes to a
-      shell;
-    - `/job` is a folder of its own on this machine, so the word `/job` is replaced by its place.
-
-    Raises ValueError when a quotation is not closed.
+    No shell is implied, but a command line that is one quoted word (`'python3 x.py && y'`, for images with a shell as
+    entry point) goes to one. Raises ValueError when a quotation is not closed.
     """
-    words = [_JOB.sub(str(job), word) for word in shlex.split(expand(command, values))]
+    words = [in_place(word, job) for word in shlex.split(expand(command, values))]
     if len(words) == 1 and any(character.isspace() for character in words[0]):
         return ["/bin/sh", "-c", words[0]]
     return words

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import asyncssh
 
+from run_qarnot.cluster.commands import in_place
 from run_qarnot.cluster.processes import GRACE, Child, spawn
 
 _Process = asyncssh.SSHServerProcess[bytes]
@@ -55,7 +56,9 @@ class Shells:
 
     def _command(self, session: _Process) -> list[str]:
         shell = self._environment.get("SHELL", "/bin/sh")
-        return [shell, "-c", session.command] if session.command else [shell, "-i" if session.term_type else "-s"]
+        if session.command:
+            return [shell, "-c", in_place(session.command, self._folder)]
+        return [shell, "-i" if session.term_type else "-s"]
 
     async def _with_terminal(self, session: _Process) -> int:
         ours, theirs = os.openpty()

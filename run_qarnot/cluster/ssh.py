@@ -9,6 +9,7 @@ from pathlib import Path
 import asyncssh
 
 from run_qarnot.cluster.processes import listening
+from run_qarnot.cluster.sftp import JobFiles
 from run_qarnot.cluster.shells import Shells
 
 _HERE = {"localhost", "127.0.0.1", "::1"}
@@ -52,6 +53,7 @@ class Gate:
     ) -> None:
         """`ports` are real local ones by what they are called in the task; while `is_silent`, none answers."""
         self._is_silent = is_silent
+        self._folder = folder
         self._shells = Shells(folder, environment)
         self._ports = dict(ports)
         self._main_pid = main_pid
@@ -71,6 +73,7 @@ class Gate:
             host_based_auth=False,
             gss_host=None,
             process_factory=self._shells.serve,
+            sftp_factory=lambda channel: JobFiles(channel, self._folder),
             encoding=None,
             line_editor=False,
             x11_forwarding=False,

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import socket
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from qarnot.connection import Connection
 
-from tests.cluster.conftest import ended, forward, running, ssh
+from run_qarnot.cluster import LocalCluster
+from tests.cluster.conftest import connect, ended, forward, running, ssh
 
 SERVER = """python3 -c '
 import http.server, socket, sys
@@ -58,3 +63,84 @@ def test_a_forward_leads_to_the_tasks_own_server_not_to_one_of_the_same_port(
     for task in tasks.values():
         task.abort()
     assert {ended(task) for task in tasks.values()} == {"Cancelled"}
+
+
+@pytest.fixture(scope="module")
+def door(cluster: LocalCluster, keys_folder: Path) -> Iterator[Any]:
+    """Port 22 of a task in whose folder there are two links: one to its own folder, one to this machine's `/etc`."""
+    script = (
+        "mkdir in; echo in > in/file; ln -s in own; ln -s /etc out; ln -s /etc/passwd leak; mkfifo pipe; echo started"
+    )
+    task = visited(connect(cluster), keys_folder, f"sh -c '{script}; sleep 60'")
+    yield forward(task)
+    task.abort()
+    ended(task)
+
+
+def visit(door: Any, keys_folder: Path, command: str, *flags: str) -> subprocess.CompletedProcess[str]:
+    line = ssh(door, keys_folder / "own", command, *flags)
+    return subprocess.run(line, capture_output=True, text=True, check=False, timeout=20)
+
+
+def test_job_is_where_commands_expect_it(door: Any, keys_folder: Path) -> None:
+    assert visit(door, keys_folder, "cat /job/in/file").stdout == "in\n"
+    assert visit(door, keys_folder, "cd /tmp; ls -d '/job/in/'").returncode == 0
+
+
+def sftp(door: Any, keys_folder: Path, *lines: str) -> subprocess.CompletedProcess[str]:
+    """OpenSSH's own client, fed with commands; it ends at the first that fails."""
+    own = ["-P" if word == "-p" else word for word in ssh(door, keys_folder / "own")[1:]]
+    words = ["sftp", "-b", "-", *own]
+    return subprocess.run(words, input="\n".join(lines), capture_output=True, text=True, check=False, timeout=20)
+
+
+@pytest.mark.parametrize("flags", [[], ["-O"]], ids=["sftp", "old"])
+@pytest.mark.parametrize("place", ["/job/{}", "{}", "own/{}"])
+def test_files_are_copied_there_and_back(
+    door: Any, keys_folder: Path, tmp_path: Path, place: str, flags: list[str]
+) -> None:
+    there = place.format(f"copy{len(flags)}")
+    (tmp_path / "sent").write_bytes(content := os.urandom(300_000))
+    *options, port, address = ("-P" if word == "-p" else word for word in ssh(door, keys_folder / "own")[1:])
+    words = ["scp", *flags, *options, port]
+    subprocess.run([*words, tmp_path / "sent", f"{address}:{there}"], check=True, timeout=20)
+    subprocess.run([*words, f"{address}:{there}", tmp_path / "back"], check=True, timeout=20)
+    assert (tmp_path / "back").read_bytes() == content
+
+
+def test_a_folder_is_listed_changed_and_left_in_order(door: Any, keys_folder: Path, tmp_path: Path) -> None:
+    done = sftp(
+        door, keys_folder, "pwd", "mkdir new", "rename new newer", "symlink in/file new-link", "ls -l", "rm leak"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Remote working directory: /job" in done.stdout
+    assert {"in", "leak", "newer", "new-link", "out", "own", "pipe"} <= {
+        line.split()[-1] for line in done.stdout.splitlines()
+    }
+    assert sftp(door, keys_folder, f"get new-link {tmp_path}/back", "symlink /etc/passwd leak").returncode == 1
+    assert (tmp_path / "back").read_text() == "in\n"
+    assert visit(door, keys_folder, "ln -s /etc/passwd leak").returncode == 0
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "get leak {}",
+        "get out/passwd {}",
+        "get ../../../../../../etc/passwd {}",
+        "get /etc/passwd {}",
+        "get /job/../etc/passwd {}",
+        "get pipe {}",
+        "ls out/passwd",
+        "put {} out/x",
+        "put {} /tmp/x",
+        "rename in/file /tmp/x",
+        "cd out",
+    ],
+)
+def test_there_is_no_way_out_of_the_job_folder(door: Any, keys_folder: Path, tmp_path: Path, command: str) -> None:
+    target = tmp_path / "file"
+    if command.startswith("put"):
+        target.write_text("sent")
+    assert sftp(door, keys_folder, command.format(shlex.quote(str(target)))).returncode == 1
+    assert not target.exists() or target.read_text() in {"", "sent"}
