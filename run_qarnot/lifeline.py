@@ -1,6 +1,6 @@
 """Run a command for exactly as long as somebody holds our standard input open.
 
-    python -m run_qarnot.lifeline [--grace SECONDS] -- COMMAND [ARGUMENT…]
+    python -m run_qarnot.lifeline [--grace SECONDS] [--report DESCRIPTOR] -- COMMAND [ARGUMENT…]
 
 Whoever starts this program gives it a pipe as standard input and keeps the other end. When that end closes, because
 its owner closed it, ended, crashed or was killed with a signal that nobody can catch, the command ends, with every
@@ -9,6 +9,9 @@ demo, a dashboard or a task of the local cluster.
 
 It is a program and not a library: the local cluster, which imports nothing of ours, runs it too. Only the standard
 library and psutil are used, so that it starts in a blink.
+
+With `--report` it does not end with the command but with the last process that the command left in the background: the
+exit code is written to that descriptor meanwhile. A byte on the standard input then hangs up: the command gets SIGHUP.
 
 Exit code: that of the command; 128 + N when signal N ended it.
 """
@@ -24,7 +27,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import psutil
 
@@ -35,6 +38,7 @@ _POLL_SECONDS = 0.05
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="run_qarnot.lifeline", description="A command that ends with its parent.")
     parser.add_argument("--grace", type=float, default=5.0, metavar="SECONDS", help="between SIGTERM and SIGKILL")
+    parser.add_argument("--report", type=int, metavar="DESCRIPTOR", help="tell the exit code, stay for the background")
     parser.add_argument("command", nargs="+")
     options = parser.parse_args(arguments)
     _adopt_orphans()
@@ -44,10 +48,27 @@ def main(arguments: list[str] | None = None) -> int:
     except OSError as error:
         print(f"{options.command[0]}: {error.strerror}", file=sys.stderr)  # noqa: T201
         return 127
-    _wait_for_child_or_owner(child, wake)
+    reports = options.report is not None
+    _wait(child, wake, lambda: child.poll() is None, hangs_up=reports)
+    if reports and child.poll() is not None:
+        _report(options.report, _exit_code(child))
+        _wait(child, wake, lambda: bool(_living()))
     _end_descendants(child, options.grace)
+    return _exit_code(child)
+
+
+def _exit_code(child: subprocess.Popen[bytes]) -> int:
     code = child.wait()
     return code if code >= 0 else 128 - code
+
+
+def _report(descriptor: int, code: int) -> None:
+    """Let go of the output, whose reader may wait for its end, and tell the exit code."""
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):
+        os.dup2(nothing, stream)
+    os.write(descriptor, str(code).encode())
+    os.close(descriptor)
 
 
 def _adopt_orphans() -> None:
@@ -68,16 +89,25 @@ def _wake_on_signals() -> int:
     return reader
 
 
-def _wait_for_child_or_owner(child: subprocess.Popen[bytes], wake: int) -> None:
-    """Return when the command ended, its owner closed our standard input, or a signal asked us to end."""
+def _wait(child: subprocess.Popen[bytes], wake: int, goes_on: Callable[[], bool], hangs_up: bool = False) -> None:
+    """Return when it does not go on, its owner closed our standard input, or a signal asked us to end."""
     owner = sys.stdin.fileno()
-    while child.poll() is None:
+    while goes_on():
         readable, _, _ = select.select([owner, wake], [], [])
-        if owner in readable and not os.read(owner, 4096):
-            return
+        if owner in readable:
+            if not os.read(owner, 4096):
+                return
+            if hangs_up:
+                _hang_up(child)
         if wake in readable and set(os.read(wake, 4096)) - {signal.SIGCHLD}:
             return
         _reap(child)
+
+
+def _hang_up(child: subprocess.Popen[bytes]) -> None:
+    if child.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGHUP)
 
 
 def _end_descendants(child: subprocess.Popen[bytes], grace: float) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -22,8 +23,9 @@ _MARK = "TASK_PATH"  # a variable of all processes of one instance, and of no ot
 class Child(asyncio.subprocess.Process):
     """A started lifeline program."""
 
-    def __init__(self, transport: asyncio.SubprocessTransport, protocol: _Protocol) -> None:
+    def __init__(self, transport: asyncio.SubprocessTransport, protocol: _Protocol, report: _Report | None) -> None:
         super().__init__(transport, protocol, asyncio.get_running_loop())
+        self._report = report
         self._own_transport = transport
         self._exited = protocol.exited
 
@@ -32,6 +34,16 @@ class Child(asyncio.subprocess.Process):
         await self._exited.wait()
         assert self.returncode is not None
         return self.returncode
+
+    async def command_ended(self) -> int:
+        """Until the command has ended; what it left in the background goes on. Returns the exit code."""
+        code = await self._report.code if self._report else None
+        return await self.wait() if code is None else code
+
+    def hang_up(self) -> None:
+        """Tell the command that nobody is there any more."""
+        if self.stdin:
+            self.stdin.write(b"\n")
 
     def close(self) -> None:
         """Let go of the pipes, whoever holds their other ends."""
@@ -48,28 +60,60 @@ class _Protocol(asyncio.subprocess.SubprocessStreamProtocol):
         self.exited.set()
 
 
+class _Report:
+    """What the lifeline program says when its command ends: the exit code, or nothing when it ends as well."""
+
+    def __init__(self) -> None:
+        self._reader, self.writer = os.pipe()
+        self.code: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().add_reader(self._reader, self._read)
+
+    def _read(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._reader)
+        text = os.read(self._reader, 16)
+        os.close(self._reader)
+        if not self.code.done():
+            self.code.set_result(int(text) if text else None)
+
+
 async def spawn(
-    command: Sequence[str], folder: Path, environment: Mapping[str, str], stdout: int, stderr: int
+    command: Sequence[str],
+    folder: Path,
+    environment: Mapping[str, str],
+    stdout: int,
+    stderr: int,
+    *,
+    has_background: bool = False,
 ) -> Child:
     """Start a command under the lifeline program; its `stdin` is the lifeline, not the command's input.
+
+    What a command that `has_background` leaves there lives on when it ends, for as long as the lifeline is held.
 
     Python makes pipes that children do not inherit, so the writing end of the lifeline is ours alone: the kernel
     closes it whatever kills us.
     """
+    report = _Report() if has_background else None
     # -P: the folder of the lifeline program must not become a place to import from.
-    lifeline = [sys.executable, "-P", str(_LIFELINE), "--grace", str(GRACE), "--"]
-    transport, protocol = await asyncio.get_running_loop().subprocess_exec(
-        _Protocol,
-        *lifeline,
-        *command,
-        cwd=folder,
-        env=dict(environment),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=stdout,
-        stderr=stderr,
-        start_new_session=True,
-    )
-    return Child(transport, protocol)
+    lifeline = [sys.executable, "-P", str(_LIFELINE), "--grace", str(GRACE)]
+    try:
+        transport, protocol = await asyncio.get_running_loop().subprocess_exec(
+            _Protocol,
+            *lifeline,
+            *(["--report", str(report.writer)] if report else []),
+            "--",
+            *command,
+            cwd=folder,
+            env=dict(environment),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
+            pass_fds=[report.writer] if report else [],
+        )
+    finally:
+        if report:
+            os.close(report.writer)
+    return Child(transport, protocol, report)
 
 
 def listening(pids: Iterable[int]) -> set[tuple[str, int]]:

@@ -17,11 +17,13 @@ import asyncssh
 from run_qarnot.cluster.commands import in_place
 from run_qarnot.cluster.processes import GRACE, Child, spawn
 
+_DRAIN_SECONDS = 0.5
 _Process = asyncssh.SSHServerProcess[bytes]
 
 
 class Shells:
-    """The shells of one task. They end with their connection, with the task, and with us.
+    """The shells of one task. They end with their connection; what they left in the background ends with the task. All
+    end with us.
 
     The lifeline gives a command no input of its own, but its own output. So that output is something that can also be
     read from (a terminal, or one end of a socket pair), and the command takes it as its input: `<&1`.
@@ -34,13 +36,14 @@ class Shells:
 
     @property
     def pids(self) -> list[int]:
-        return [process.pid for process in self._running]
+        return [process.pid for process in self._running if process.returncode is None]
 
     async def end(self) -> None:
         """Ask all to end, and wait until they have."""
         running = list(self._running)
         for process in running:
-            _release(process)
+            if process.stdin:
+                process.stdin.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(GRACE + 2):
                 await asyncio.gather(*(process.wait() for process in running))
@@ -66,8 +69,7 @@ class Shells:
             _resize(ours, session.term_size)
             # A session leader that opens a terminal gets it as its own: this is what makes Ctrl-C and job control work.
             command = ["/bin/sh", "-c", 'exec "$@" <>"$0" >&0 2>&1', os.ttyname(theirs), *self._command(session)]
-            environment = {**self._environment, "TERM": session.term_type or "dumb"}
-            process = await spawn(command, self._folder, environment, theirs, theirs)
+            process = await self._spawn(command, theirs, theirs, TERM=session.term_type or "dumb")
         except OSError:
             os.close(ours)
             raise
@@ -90,15 +92,18 @@ class Shells:
         ours, theirs = socket.socketpair()
         with theirs:
             command = ["/bin/sh", "-c", 'exec "$@" <&1', "sh", *self._command(session)]
-            process = await spawn(command, self._folder, self._environment, theirs.fileno(), asyncio.subprocess.PIPE)
+            process = await self._spawn(command, theirs.fileno(), asyncio.subprocess.PIPE)
         reader, writer = await asyncio.open_connection(sock=ours)
-        errors = asyncio.create_task(_copy(process.stderr, session.stderr)) if process.stderr else None
         try:
             return await self._serve(session, process, reader, writer, None)
         finally:
-            if errors:
-                await errors
             writer.close()
+
+    async def _spawn(self, command: list[str], stdout: int, stderr: int, **more: str) -> Child:
+        environment = {**self._environment, **more}
+        process = await spawn(command, self._folder, environment, stdout, stderr, has_background=True)
+        self._running = {each for each in self._running if each.returncode is None} | {process}
+        return process
 
     async def _serve(
         self,
@@ -108,30 +113,29 @@ class Shells:
         writer: asyncio.StreamWriter,
         terminal: int | None,
     ) -> int:
-        self._running.add(process)
+        """Until the command has ended and all it printed is sent; or the client went away."""
+        outputs = [asyncio.create_task(_copy(reader, session.stdout))]
+        if process.stderr:
+            outputs.append(asyncio.create_task(_copy(process.stderr, session.stderr)))
         incoming = asyncio.create_task(_type(session, writer, terminal))
-        outgoing = asyncio.create_task(_copy(reader, session.stdout))
-        closed = asyncio.create_task(_closed(session, process))
+        end = asyncio.create_task(_end(process, outputs, terminal is not None))
+        gone = asyncio.create_task(session.wait_closed())
         try:
-            code = await process.wait()
-            await outgoing
-            return code
+            await asyncio.wait({end, gone}, return_when=asyncio.FIRST_COMPLETED)
+            if end.done():
+                return end.result()
+            process.hang_up()
+            return 255
         finally:
-            self._running.discard(process)
-            incoming.cancel()
-            closed.cancel()
-            _release(process)
+            for each in (*outputs, incoming, end, gone):
+                each.cancel()
 
 
-def _release(process: Child) -> None:
-    if process.stdin:
-        process.stdin.close()
-
-
-async def _closed(session: _Process, process: Child) -> None:
-    """The client went away: what it started ends."""
-    await session.wait_closed()
-    _release(process)
+async def _end(process: Child, outputs: list[asyncio.Task[None]], has_terminal: bool) -> int:
+    """The exit code. As OpenSSH does, wait for those in the background who hold the output, but not a terminal."""
+    code = await process.command_ended()
+    await asyncio.wait(outputs, timeout=_DRAIN_SECONDS if has_terminal else None)
+    return code
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncssh.SSHWriter[bytes]) -> None:

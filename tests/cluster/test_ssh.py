@@ -10,11 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from qarnot.connection import Connection
+from support.waiting import wait_until
 
 from run_qarnot.cluster import LocalCluster
 from tests.cluster.conftest import connect, ended, forward, running, ssh
+from tests.cluster.test_cluster import program
 
 SERVER = """python3 -c '
 import http.server, socket, sys
@@ -144,3 +147,48 @@ def test_there_is_no_way_out_of_the_job_folder(door: Any, keys_folder: Path, tmp
         target.write_text("sent")
     assert sftp(door, keys_folder, command.format(shlex.quote(str(target)))).returncode == 1
     assert not target.exists() or target.read_text() in {"", "sent"}
+
+
+# A shell that ends at once hangs up before `nohup` or `setsid` have become what they start.
+LEFT = "> /dev/null 2>&1 & until grep -q ^sleep /proc/$!/cmdline; do :; done; echo $!; "
+BACKGROUND = f"nohup sleep 77 {LEFT} setsid sleep 78 {LEFT} exit 3"
+
+
+@pytest.mark.parametrize("flags", [(), ("-tt",)], ids=["no terminal", "terminal"])
+def test_what_is_left_in_the_background_lives_until_the_task_ends(
+    connection: Connection, keys_folder: Path, flags: tuple[str, ...]
+) -> None:
+    task = visited(connection, keys_folder, "sh -c 'echo started; sleep 60'")
+    door, port = forward(task), free_port()
+    done = visit(door, keys_folder, BACKGROUND, *flags)
+    assert done.returncode == 3
+    pids = [int(word) for word in done.stdout.split()]
+    server = SERVER.format(ip="127.0.0.1", port=port, whose="background").replace("started", "")
+    visit(door, keys_folder, f"nohup {server} > /dev/null 2>&1 &")
+    wait_until(lambda: asked_through(door, keys_folder, port) == "background", "the server can be reached")
+    assert all(map(psutil.pid_exists, pids))
+    task.abort()
+    assert ended(task) == "Cancelled"
+    wait_until(lambda: not any(map(psutil.pid_exists, pids)), "all have ended", 10)
+
+
+def test_what_is_left_in_the_background_ends_with_a_cluster_that_is_killed(keys_folder: Path) -> None:
+    with program() as cluster:
+        task = visited(connect(cluster), keys_folder, "sh -c 'echo started; sleep 60'")
+        pids = [int(word) for word in visit(forward(task), keys_folder, BACKGROUND).stdout.split()]
+        assert len(pids) == 2
+        assert all(map(psutil.pid_exists, pids))
+        cluster.process.kill()
+        cluster.process.wait()
+        wait_until(lambda: not any(map(psutil.pid_exists, pids)), "all have ended", 10)
+
+
+@pytest.mark.parametrize("flags", [(), ("-tt",)], ids=["no terminal", "terminal"])
+def test_a_command_ends_with_the_client_that_goes_away(door: Any, keys_folder: Path, flags: tuple[str, ...]) -> None:
+    line = ssh(door, keys_folder / "own", "echo $$; exec sleep 79", *flags)
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as client:
+        assert client.stdout
+        pid = int(client.stdout.readline())
+        assert psutil.pid_exists(pid)
+        client.kill()
+    wait_until(lambda: not psutil.pid_exists(pid), "it has ended", 10)
