@@ -12,11 +12,15 @@ from run_qarnot.cluster.commands import expand
 from run_qarnot.cluster.environment import task_environment
 from run_qarnot.cluster.holds import Holds
 from run_qarnot.cluster.images import Start, start_for
+from run_qarnot.cluster.network_rules import inbound
+from run_qarnot.cluster.outside import Outside
+from run_qarnot.cluster.own_ports import OwnPorts
 from run_qarnot.cluster.processes import Process
 from run_qarnot.cluster.profiles import PROFILES
+from run_qarnot.cluster.shells import Shells
 from run_qarnot.cluster.ssh import Gate, read_keys
 from run_qarnot.cluster.storage import Storage
-from run_qarnot.cluster.tasks import Forward, Instance, Task
+from run_qarnot.cluster.tasks import Instance, Task
 from run_qarnot.cluster.wire import now
 from run_qarnot.cluster.workspace import Filters, MissingBucketError, Workspace
 
@@ -42,7 +46,7 @@ class Node:
         self._site = site
         self._space = Workspace(folder, site.storage)
         self._process: Process | None = None
-        self._gate: Gate | None = None
+        self._outside: Outside | None = None
         self._opening: asyncio.Task[None] | None = None
         self._ended = False
 
@@ -103,14 +107,14 @@ class Node:
             self._process.end()
         elif self.preempted:
             self._process.kill()
-        elif PROFILES[task.profile].forwards:
-            self._opening = asyncio.create_task(self._open_gate(start, environment))
+        else:
+            self._opening = asyncio.create_task(self._open(start, environment))
         code = await self._process.wait()
         task.stdout.flush(number)
         task.stderr.flush(number)
         instance.stopped = now()
         instance.phase = "shutdown"
-        await self._close_gate()
+        await self._close()
         return code
 
     def _environment(self) -> dict[str, str]:
@@ -125,32 +129,40 @@ class Node:
         inside = folder.is_dir() and folder.resolve().is_relative_to(self._space.job.resolve())
         return folder if inside else self._space.job
 
-    async def _open_gate(self, start: Start, environment: dict[str, str]) -> None:
-        """Make port 22 reachable: on another port and with another host key at each attempt (§8)."""
-        assert self._process
+    async def _open(self, start: Start, environment: dict[str, str]) -> None:
+        """Make it reachable: at other ports and with another host key at each attempt (§8)."""
+        has_ssh, rules = PROFILES[self._task.profile].forwards, inbound(self._task.definition["forcedNetworkRules"])
+        if not has_ssh and not rules:
+            return
         await self._held("forward")
+        assert self._process
+        holds, uuid, main_pid = self._site.holds, self._task.uuid, self._process.pid
+        shells = Shells(self._space.job, environment)
+        own = OwnPorts(start.ports, lambda: [main_pid, *shells.pids])
+        gate = Gate(shells, own, lambda: holds.holds("app", uuid)) if has_ssh else None
+        self._outside = Outside(gate, own, rules)
+        forwards = await self._outside.open(self._keys())
+        if self.is_executing:
+            self.instance.forwards = forwards
+            self._task.touch()
+
+    def _keys(self) -> list[str]:
         keys, bad = read_keys(expand(self._task.constants.get("DOCKER_SSH", ""), self._task.constants))
         if bad:
             text = f"Local cluster: {len(bad)} line(s) of DOCKER_SSH are no public keys.\n"
             self._task.stderr.write(text, self.instance.number)
-        holds, uuid = self._site.holds, self._task.uuid
-        silent = lambda: holds.holds("app", uuid)  # noqa: E731
-        self._gate = Gate(self._space.job, environment, start.ports, self._process.pid, silent)
-        port = await self._gate.open(keys)
-        if self.is_executing:
-            self.instance.forwards = [Forward(22, "127.0.0.1", port)]
-            self._task.touch()
+        return keys
 
-    async def _close_gate(self) -> None:
+    async def _close(self) -> None:
         self.instance.forwards = []
         if self._opening:
             self._site.holds.pulse.beat()
             self._opening.cancel()
             await asyncio.wait({self._opening})
             self._opening = None
-        if self._gate:
-            gate, self._gate = self._gate, None
-            await gate.close()
+        if self._outside:
+            outside, self._outside = self._outside, None
+            await outside.close()
 
     async def upload(self, filters: Filters, bucket: str, prefix: str, progress: dict[str, Any] | None = None) -> None:
         """Upload what changed. Raises when the machine is taken away meanwhile."""
@@ -191,5 +203,5 @@ class Node:
         if self._process:
             self._process.end()
             await self._process.wait()
-        await self._close_gate()
+        await self._close()
         await asyncio.to_thread(self._space.remove)

@@ -7,7 +7,7 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -114,20 +114,6 @@ async def spawn(
         if report:
             os.close(report.writer)
     return Child(transport, protocol, report)
-
-
-def listening(pids: Iterable[int]) -> set[tuple[str, int]]:
-    """The TCP addresses, IP and port, on which these processes or their descendants listen."""
-    found = set()
-    for pid in pids:
-        with contextlib.suppress(psutil.Error):
-            root = psutil.Process(pid)
-            for process in (root, *root.children(recursive=True)):
-                with contextlib.suppress(psutil.Error):
-                    for connection in process.net_connections("tcp"):
-                        if connection.status == psutil.CONN_LISTEN:
-                            found.add((connection.laddr.ip, connection.laddr.port))
-    return found
 
 
 class Process:

@@ -30,7 +30,7 @@ class Shells:
     """
 
     def __init__(self, folder: Path, environment: Mapping[str, str]) -> None:
-        self._folder = folder
+        self.folder = folder
         self._environment = environment
         self._running: set[Child] = set()
 
@@ -60,7 +60,7 @@ class Shells:
     def _command(self, session: _Process) -> list[str]:
         shell = self._environment.get("SHELL", "/bin/sh")
         if session.command:
-            return [shell, "-c", in_place(session.command, self._folder)]
+            return [shell, "-c", in_place(session.command, self.folder)]
         return [shell, "-i" if session.term_type else "-s"]
 
     async def _with_terminal(self, session: _Process) -> int:
@@ -101,7 +101,7 @@ class Shells:
 
     async def _spawn(self, command: list[str], stdout: int, stderr: int, **more: str) -> Child:
         environment = {**self._environment, **more}
-        process = await spawn(command, self._folder, environment, stdout, stderr, has_background=True)
+        process = await spawn(command, self.folder, environment, stdout, stderr, has_background=True)
         self._running = {each for each in self._running if each.returncode is None} | {process}
         return process
 

@@ -2,28 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
 import asyncssh
 
-from run_qarnot.cluster.processes import listening
+from run_qarnot.cluster.own_ports import HERE, Address, OwnPorts
 from run_qarnot.cluster.sftp import JobFiles
 from run_qarnot.cluster.shells import Shells
 
-_HERE = {"localhost", "127.0.0.1", "::1"}
-# Where to connect for a server that listens here, by the address it is bound to. Java's say the fifth. What is bound to
-# another address (127.0.0.3) is not `localhost`: at 127.0.0.1 there may be another task's server, with the same port.
-_LOCAL = {
-    "127.0.0.1": "127.0.0.1",
-    "0.0.0.0": "127.0.0.1",  # noqa: S104 - where others listen
-    "::1": "::1",
-    "::": "::1",
-    "::ffff:127.0.0.1": "127.0.0.1",
-}
-
-_Address = tuple[str, int]
+_LOCALHOST = {"localhost", "127.0.0.1", "::1"}
 
 
 def read_keys(text: str) -> tuple[list[str], list[str]]:
@@ -41,22 +28,13 @@ def read_keys(text: str) -> tuple[list[str], list[str]]:
 
 
 class Gate:
-    """The listener of one task, open from when it executes until it ends."""
+    """The listener of one task."""
 
-    def __init__(
-        self,
-        folder: Path,
-        environment: Mapping[str, str],
-        ports: Mapping[int, int],
-        main_pid: int,
-        is_silent: Callable[[], bool] = lambda: False,
-    ) -> None:
-        """`ports` are real local ones by what they are called in the task; while `is_silent`, none answers."""
+    def __init__(self, shells: Shells, own: OwnPorts, is_silent: Callable[[], bool] = lambda: False) -> None:
+        """While `is_silent`, none of the ports answers."""
+        self._shells = shells
+        self._own = own
         self._is_silent = is_silent
-        self._folder = folder
-        self._shells = Shells(folder, environment)
-        self._ports = dict(ports)
-        self._main_pid = main_pid
         self._acceptor: asyncssh.SSHAcceptor | None = None
         self._connections: set[asyncssh.SSHServerConnection] = set()
 
@@ -64,7 +42,7 @@ class Gate:
         """Listen for holders of these keys, whatever user name they give; returns the port."""
         self._acceptor = await asyncssh.create_server(
             lambda: _Server(self._destination, self._connections, self._is_silent),
-            "127.0.0.1",
+            HERE,
             0,
             server_host_keys=[asyncssh.generate_private_key("ssh-ed25519")],
             authorized_client_keys=asyncssh.import_authorized_keys("\n".join(keys)) if keys else None,
@@ -73,7 +51,7 @@ class Gate:
             host_based_auth=False,
             gss_host=None,
             process_factory=self._shells.serve,
-            sftp_factory=lambda channel: JobFiles(channel, self._folder),
+            sftp_factory=lambda channel: JobFiles(channel, self._shells.folder),
             encoding=None,
             line_editor=False,
             x11_forwarding=False,
@@ -92,14 +70,10 @@ class Gate:
             await self._acceptor.wait_closed()  # from Python 3.12 on, this waits for the connections too
         await self._shells.end()
 
-    async def _destination(self, host: str, port: int) -> _Address:
+    async def _destination(self, host: str, port: int) -> Address:
         """The real local address behind `host:port` as the client says it. Raises when it is not this task's own."""
-        if host in _HERE:
-            if port in self._ports:
-                return "127.0.0.1", self._ports[port]
-            own = await asyncio.to_thread(listening, [self._main_pid, *self._shells.pids])
-            for ip in (here for bound, here in _LOCAL.items() if (bound, port) in own):
-                return ip, port
+        if host in _LOCALHOST and (address := await self._own.find(port)):
+            return address
         raise asyncssh.ChannelOpenError(
             asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, f"{host}:{port} is not a port of this task"
         )
@@ -108,7 +82,7 @@ class Gate:
 class _Server(asyncssh.SSHServer):
     def __init__(
         self,
-        destination: Callable[[str, int], Awaitable[_Address]],
+        destination: Callable[[str, int], Awaitable[Address]],
         connections: set[asyncssh.SSHServerConnection],
         is_silent: Callable[[], bool],
     ) -> None:

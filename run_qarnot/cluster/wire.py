@@ -30,6 +30,7 @@ _KEYS = {
     minTotalSlots maxTotalSlots minIdleSlots resizePeriod rampResizeFactor minIdleTimeSeconds preparationTask
     commandLine taskDefaultWaitForPoolResourcesSynchronization defaultRetrySettings multiSlotsSettings slotsPerNode
     scaling policies type enabledPeriods slotsCount scalingFactor days startTimeUtc endTimeUtc
+    inbound proto port to publicHost publicPort forwarder priority description toQBox toPayload applicationType
     """.split()
 }
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")

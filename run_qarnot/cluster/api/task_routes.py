@@ -10,6 +10,7 @@ from fastapi.responses import JSONResponse, Response
 from run_qarnot.cluster import tasks
 from run_qarnot.cluster.api import definitions
 from run_qarnot.cluster.api.errors import ApiError, MalformedError
+from run_qarnot.cluster.api.forwards import port_forwards
 from run_qarnot.cluster.api.kinds import check_fields
 from run_qarnot.cluster.api.requests import as_object, find_task, read_json, read_object
 from run_qarnot.cluster.api.submission import TASK_CONSTANTS, change, make_task
@@ -71,9 +72,7 @@ def add_routes(app: FastAPI, world: World) -> None:
 
     @app.get("/network/tasks/{name}/port-forward")
     async def forwards(name: str) -> dict[str, Any]:
-        """Of web forwards only (§2.9); this cluster has none."""
-        find_task(world, name)
-        return {"0": {}}
+        return port_forwards(find_task(world, name))
 
 
 def _one_of_many(world: World, body: dict[str, Any]) -> dict[str, Any]:
