@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from run_qarnot.cluster import clock, jobs, pools, tasks
 from run_qarnot.cluster.clock import Alarm
@@ -13,6 +14,7 @@ from run_qarnot.cluster.definition import constants_in, resources_in
 from run_qarnot.cluster.holds import Holds
 from run_qarnot.cluster.jobs import Job
 from run_qarnot.cluster.node import Site
+from run_qarnot.cluster.pool_machine import PoolMachine
 from run_qarnot.cluster.pools import Pool
 from run_qarnot.cluster.profiles import PROFILES
 from run_qarnot.cluster.queue import Queue
@@ -49,6 +51,7 @@ class Manager:
         self._folder = runs_folder
         self._keeps = state_dir is not None
         self._runs: dict[str, Run] = {}
+        self._pool_machines: dict[str, PoolMachine] = {}
         self._lives: set[asyncio.Task[None]] = set()
         self._alarms: dict[str, Alarm] = {}  # by uuid of a job or of a task
 
@@ -68,6 +71,7 @@ class Manager:
         for pool in self.pools:
             if pool.state == pools.CLOSING:
                 self._closed(pool)
+            self._let_in(pool)
 
     async def stop(self) -> None:
         """End every task, and wait until nothing of it is left."""
@@ -75,6 +79,8 @@ class Manager:
             alarm.cancel()
         for run in list(self._runs.values()):
             run.interrupt(keep_results=self._keeps)
+        for machine in self._pool_machines.values():
+            machine.end()
         await asyncio.gather(*self._lives)
 
     def is_full(self) -> bool:
@@ -123,10 +129,13 @@ class Manager:
         self.tasks.save(task)
         run = Run(task, self._folder / task.uuid, self._site, self.slots, self.tasks.save)
         self._runs[task.uuid] = run
-        life = asyncio.create_task(self._follow(run))
-        self._lives.add(life)
-        life.add_done_callback(self._lives.discard)
+        self._live(self._follow(run))
         self._queue.add(run)
+
+    def _live(self, life: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(life)
+        self._lives.add(task)
+        task.add_done_callback(self._lives.discard)
 
     async def _follow(self, run: Run) -> None:
         await run.live()
@@ -206,10 +215,25 @@ class Manager:
         self.jobs.remove(job)
         self._silence(job.uuid)
 
+    def add_pool(self, pool: Pool) -> None:
+        self.pools.save(pool)
+        self._let_in(pool)
+
+    def _let_in(self, pool: Pool) -> None:
+        """A pool that people visit has a machine for them."""
+        if pool.is_open and PROFILES[pool.definition["profile"]].forwards:
+            machine = self._pool_machines[pool.uuid] = PoolMachine(pool, self._folder / pool.uuid)
+            self._live(machine.live())
+
+    def _let_out(self, pool: Pool) -> None:
+        if machine := self._pool_machines.pop(pool.uuid, None):
+            machine.end()
+
     def close_pool(self, pool: Pool) -> None:
         """No more tasks for it; those it has are aborted."""
         if pool.is_open:
             self._cancel_all(pool)
+            self._let_out(pool)
             pool.move(pools.CLOSING)
             self.pools.save(pool)
             self._ring(pool.uuid, now() + timedelta(seconds=_CLOSING_SECONDS), lambda: self._closed(pool))
@@ -220,6 +244,7 @@ class Manager:
 
     def delete_pool(self, pool: Pool) -> None:
         self._cancel_all(pool)
+        self._let_out(pool)
         self.pools.remove(pool)
         self._silence(pool.uuid)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from run_qarnot.cluster.tasks import Forward
 from run_qarnot.cluster.wire import now
 
 EXECUTING = "FullyExecuting"
@@ -27,6 +28,7 @@ class Pool:
     previously_changed: datetime | None = None
     modified: datetime = field(default_factory=now)
     ended: datetime | None = None
+    forwards: list[Forward] = field(default_factory=list)  # of its first machine
 
     @property
     def shortname(self) -> str:

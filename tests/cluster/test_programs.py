@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import psutil
 import pytest
 import requests
 from botocore.config import Config
@@ -130,6 +131,27 @@ def test_software_with_a_shell_or_a_desktop_can_be_visited(configured: Connectio
     assert door.forwarder_host != "gateway.qarnotservices.com"
     task.abort()
     assert ended(task) == "Cancelled"
+
+
+def test_a_pool_with_a_desktop_can_be_visited(configured: Connection, keys_folder: Path) -> None:
+    """A sample makes the pool, waits for its forward, and starts tasks in it from another program."""
+    pool = configured.create_pool("desks", "ls-dyna-multislots-qarnot-vnc", 2)
+    pool.constants["DOCKER_SSH"] = (keys_folder / "own.pub").read_text()
+    pool.submit()
+
+    def forwards() -> Any:
+        pool.update(True)
+        return pool.status.running_instances_info.per_running_instance_info[0].active_forward
+
+    door = wait_until(forwards, "the pool has a forward")[0]
+    assert door.forwarder_host != "gateway.qarnotservices.com"
+    line = ssh(door, keys_folder / "own", "touch x; ls; nohup sleep 77 > /dev/null 2>&1 & echo $!")
+    name, pid = subprocess.run(line, capture_output=True, text=True, check=True, timeout=20).stdout.split()
+    assert name == "x"
+    pool.close()
+    wait_until(lambda: not psutil.pid_exists(int(pid)), "what ran there has ended", 10)
+    again = subprocess.run(line, capture_output=True, check=False, timeout=20)
+    assert again.returncode == 255
 
 
 def test_the_profiles_of_all_samples_are_here(configured: Connection) -> None:

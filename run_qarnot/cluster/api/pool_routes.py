@@ -39,7 +39,7 @@ def add_routes(app: FastAPI, world: World) -> None:
 
     def submit(body: dict[str, Any]) -> Response:
         pool = make_pool(world, body)
-        manager.pools.save(pool)
+        manager.add_pool(pool)
         return JSONResponse({"uuid": pool.uuid}, headers={"Location": f"/pools/{pool.uuid}"})
 
     @app.post("/pools")

@@ -46,7 +46,7 @@ def status_view(task: Task) -> dict[str, Any]:
 
 
 def pool_status(pool: Pool, count: int) -> dict[str, Any]:
-    """As of a task whose instances wait for work; no machine is really kept, so each is only a number."""
+    """As of a task whose instances wait for work; each is only a number, but the first may be visited."""
     zeros = dict.fromkeys(("downloadProgress", "executionProgress", "uploadProgress"), 0.0)
     times: dict[str, Any] = {}
     for name in ("download", "environment", "execution", "upload", "wall"):
@@ -56,6 +56,8 @@ def pool_status(pool: Pool, count: int) -> dict[str, Any]:
     instances = [
         Instance(number, phase="execution", is_listed=True, started=pool.created) for number in range(min(count, 64))
     ]
+    if instances:
+        instances[0].forwards = pool.forwards
     return {
         "timestamp": date(now()),
         "lastUpdateTimestamp": date(now()),
