@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs
 
 STATUSES = {
     "AccessDenied": 403,
     "AccessForbidden": 403,
     "InternalError": 500,
+    "InvalidArgument": 400,
+    "InvalidBucketName": 400,
+    "MalformedXML": 400,
+    "MethodNotAllowed": 405,
     "NoSuchBucket": 404,
     "NoSuchKey": 404,
+    "NoSuchUpload": 404,
     "QuotaExceeded": 403,  # Ceph's
     "RequestTimeTooSkewed": 403,
     "RequestTimeout": 400,
@@ -45,6 +53,40 @@ _TABLE: dict[tuple[str, str], dict[str, str]] = {
     ("POST", "key"): {"uploads": "CreateMultipartUpload", "uploadId": "CompleteMultipartUpload", "": "PostObject"},
     ("DELETE", "key"): {"uploadId": "AbortMultipartUpload", "": "DeleteObject"},
 }
+
+# Parameters that say who asks, not what for.
+WHO = {"AWSAccessKeyId", "Signature", "Expires", "x-id"}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A request: the operation's name, what it is about, and the parameters."""
+
+    method: str
+    name: str
+    bucket: str
+    key: str
+    query: Mapping[str, list[str]]
+
+    def first(self, parameter: str) -> str:
+        return self.query.get(parameter, [""])[0]
+
+    def has_only(self, parameters: Container[str]) -> bool:
+        """Whether it has no other parameters than these and those that say who asks."""
+        return all(name in parameters or name in WHO or name.startswith("X-Amz-") for name in self.query)
+
+    @property
+    def makes_bucket(self) -> bool:
+        """Whether it is that, and not one of the many settings that a bucket can have."""
+        return self.name == "CreateBucket" and self.has_only(())
+
+
+def read(environ: Mapping[str, Any]) -> Asked:
+    method = environ["REQUEST_METHOD"]
+    bucket, _, key = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace").lstrip("/").partition("/")
+    query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+    name = operation(method, bucket, key, query, "HTTP_X_AMZ_COPY_SOURCE" in environ)
+    return Asked(method, name, bucket, key, query)
 
 
 def operation(method: str, bucket: str, key: str, query: Container[str], is_copy: bool = False) -> str:

@@ -15,12 +15,25 @@ from moto.s3.models import S3Backend, s3_backends
 from run_qarnot.cluster.access import Access
 from run_qarnot.cluster.faults import Faults
 from run_qarnot.cluster.quotas import Quotas
+from run_qarnot.cluster.s3_operations import Asked
 from run_qarnot.cluster.storage_cors import Rule
 from run_qarnot.cluster.storage_disk import Disk
 from run_qarnot.cluster.storage_door import Door
+from run_qarnot.cluster.storage_list import listing
 from run_qarnot.cluster.storage_parts import Parts
 from run_qarnot.cluster.storage_read import pieces
 from run_qarnot.cluster.storage_server import Server
+
+
+class _NoAccounts(dict[str, tuple[str, str]]):
+    """In place of moto's record of whose each bucket is: two clusters in a process may have buckets of one name, and
+    find none of each other's."""
+
+    def __setitem__(self, *_: object) -> None:
+        """Nothing is recorded."""
+
+
+s3_backends.bucket_accounts = _NoAccounts()
 
 
 class QuotaError(Exception):
@@ -42,6 +55,7 @@ class Storage:
         self._account = f"{random.randrange(10**11, 10**12)}"  # noqa: S311 - a name, not a secret
         self._disk = Disk(folder, self._backend) if folder else None
         self._quotas = quotas
+        self._making = threading.Lock()
         self._parts = Parts(work / "parts")
         self._faults = faults
         self._server = Server(Door(self, self._account, access, faults, self._disk, self._parts))
@@ -79,8 +93,7 @@ class Storage:
         self._faults.stopping.set()
         self.refuse()
         backend = self._backend
-        for name, bucket in list(backend.buckets.items()):
-            s3_backends.bucket_accounts.pop(name, None)
+        for bucket in list(backend.buckets.values()):
             for key in bucket.keys.values():
                 with contextlib.suppress(AttributeError):  # a delete marker has nothing to dispose of
                     key.dispose()
@@ -109,17 +122,29 @@ class Storage:
         return len(self._backend.buckets) < self._quotas.buckets
 
     def make_bucket(self, name: str) -> None:
-        if not self.has_bucket(name):
+        with self._making:
+            if self.has_bucket(name):
+                return
             if not self.may_have_another_bucket():
                 raise QuotaError(f"The account has all the buckets that it may: {name} was not made.")
             self._backend.create_bucket(name, "us-east-1")
             if self._disk:
                 self._disk.keep_bucket(name)
 
+    def listing(self, asked: Asked) -> bytes:
+        """One page of what is in a bucket that there is."""
+        return listing(self._backend, asked)
+
+    def usage_of(self, bucket: str) -> tuple[int, int]:
+        """How many objects are in a bucket, and their size."""
+        found = self._backend.buckets.get(bucket)
+        sizes = list(map(_size, found.keys.values())) if found else []
+        return len(sizes), sum(sizes)
+
     def usage(self) -> tuple[int, int]:
         """How many buckets there are, and how many bytes in them, unfinished uploads too."""
         buckets = list(self._backend.buckets.values())
-        size = sum(key.size for bucket in buckets for key in list(bucket.keys.values()))
+        size = sum(_size(key) for bucket in buckets for key in bucket.keys.values())
         uploads = [upload for bucket in buckets for upload in list(bucket.multiparts.values())]
         size += sum(part.size for upload in uploads for part in list(upload.parts.values()))
         return len(buckets), size
@@ -153,3 +178,7 @@ class Storage:
         if self._disk:
             self._disk.keep(bucket, key)
         return size
+
+
+def _size(key: Any) -> int:
+    return getattr(key, "size", 0)  # a delete marker has none

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Protocol
 from urllib.parse import parse_qs
+from xml.parsers.expat import ExpatError
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
 from run_qarnot.cluster import s3_operations
 from run_qarnot.cluster.access import Access
 from run_qarnot.cluster.faults import LOST, RESET, TIMEOUT, Call, Fault, Faults
+from run_qarnot.cluster.s3_operations import Asked
+from run_qarnot.cluster.s3_requests import broken, complaint
 from run_qarnot.cluster.signatures import is_signed, time_of
 from run_qarnot.cluster.storage_cors import Rule, by_rules, preflight
 from run_qarnot.cluster.storage_disk import Disk
+from run_qarnot.cluster.storage_list import is_list
 from run_qarnot.cluster.storage_parts import LARGE, Parts
 from run_qarnot.cluster.storage_read import read_object
 from run_qarnot.cluster.storage_server import CutError
@@ -25,6 +30,9 @@ _Environ = dict[str, Any]
 _StartResponse = Callable[..., Any]
 _REGION = re.compile(r"(Credential=[^,\s]+/\d{8}/)[^/]+(/s3/aws4_request)")
 _WRITES = {"PutObject", "CopyObject", "UploadPart"}
+_UPLOADS = {"UploadPart", "CompleteMultipartUpload", "ListParts", "AbortMultipartUpload"}
+_BREAKS = (ArithmeticError, AssertionError, AttributeError, ExpatError, LookupError, TypeError, ValueError)
+_log = logging.getLogger(__name__)
 _CHUNK = 1 << 16
 
 
@@ -42,6 +50,12 @@ class _Stock(Protocol):
     def has_room(self, size: int) -> bool: ...
 
     def may_have_another_bucket(self) -> bool: ...
+
+    def make_bucket(self, name: str) -> None: ...
+
+    def listing(self, asked: Asked) -> bytes: ...
+
+    def usage_of(self, bucket: str) -> tuple[int, int]: ...
 
 
 class Door:
@@ -63,68 +77,90 @@ class Door:
     def __call__(self, environ: _Environ, start_response: _StartResponse) -> Iterable[bytes]:
         is_known = is_signed(environ, self._access.email, self._access.token) and not self._access.is_expired
         _into_path(environ)
-        method = environ["REQUEST_METHOD"]
-        bucket, _, key = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace").lstrip("/").partition("/")
-        query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
-        name = s3_operations.operation(method, bucket, key, query, "HTTP_X_AMZ_COPY_SOURCE" in environ)
-        call, delay, fault = self._faults.begin(method, f"s3:{name}", f"{bucket}/{key}" if key else bucket)
+        asked = s3_operations.read(environ)
+        what = f"{asked.bucket}/{asked.key}" if asked.key else asked.bucket
+        call, delay, fault = self._faults.begin(asked.method, f"s3:{asked.name}", what)
         if delay:
             self._faults.stopping.wait(delay)
 
-        rules, record = self._stock.cors_of(bucket), _recorder(call, start_response)
+        rules, record = self._stock.cors_of(asked.bucket), _recorder(call, start_response)
 
         def answer(begin: _StartResponse) -> Iterable[bytes]:
-            if method == "OPTIONS":
+            if asked.method == "OPTIONS":
                 return _answer_preflight(rules, environ, record)
             if not is_known:
                 return _refuse(begin, 403, "SignatureDoesNotMatch")
             if self._access.is_skewed(time_of(environ)):
                 return _refuse(begin, 403, "RequestTimeTooSkewed")
-            if refusal := self._full(name, bucket, environ):
+            if refusal := complaint(asked, environ) or self._missing(asked) or self._full(asked, environ):
                 return _refuse(begin, s3_operations.STATUSES[refusal], refusal)
-            return self._serve(environ, begin, bucket, key)
+            return self._serve(environ, begin, asked)
 
         begin = by_rules(rules, environ, record)
         return self._trouble(fault, environ, begin, answer) if fault else answer(begin)
 
-    def _serve(self, environ: _Environ, start_response: _StartResponse, bucket: str, key: str) -> Iterable[bytes]:
-        if bucket == "moto-api":  # moto's own remote control is none of S3
+    def _serve(self, environ: _Environ, start_response: _StartResponse, asked: Asked) -> Iterable[bytes]:
+        """Answer. What moto breaks at is the client's mistake; its own complaints have other forms."""
+        try:
+            return self._own_answer(environ, start_response, asked) or self._by_moto(environ, start_response, asked)
+        except _BREAKS:
+            _log.debug("The storage broke at %s", asked.name, exc_info=True)
+            code = broken(asked)
+            return _refuse(start_response, s3_operations.STATUSES[code], code)
+
+    def _own_answer(self, environ: _Environ, start_response: _StartResponse, asked: Asked) -> Iterable[bytes] | None:
+        """Where moto differs from S3, or needs too much memory. None when moto should answer."""
+        if asked.bucket == "moto-api":  # moto's own remote control is none of S3
             return _refuse(start_response, 404, "NoSuchBucket")
+        if asked.makes_bucket:  # in any region, §4.1; one's own again too
+            self._stock.make_bucket(asked.bucket)
+            start_response("200 OK", [("Location", f"/{asked.bucket}"), ("Content-Length", "0")])
+            return [b""]
+        if is_list(asked) and self._stock.has_bucket(asked.bucket):
+            page = self._stock.listing(asked)
+            start_response("200 OK", [("Content-Type", "application/xml"), ("Content-Length", str(len(page)))])
+            return [page]
+        if asked.key and (stored := self._stock.find(asked.bucket, asked.key)):
+            return read_object(environ, stored, start_response)
+        return None
+
+    def _by_moto(self, environ: _Environ, start_response: _StartResponse, asked: Asked) -> Iterable[bytes]:
         environ["HTTP_X_MOTO_ACCOUNT_ID"] = self._account
         if "HTTP_AUTHORIZATION" in environ:  # any region will do, §0.9
             environ["HTTP_AUTHORIZATION"] = _REGION.sub(r"\1us-east-1\2", environ["HTTP_AUTHORIZATION"])
-        if environ["REQUEST_METHOD"] == "PUT" and not key and not environ["QUERY_STRING"]:
-            _ignore_location(environ)
-        if key and (stored := self._stock.find(bucket, key)):
-            pieces = read_object(environ, stored, start_response)
-            if pieces is not None:
-                return pieces
+        if asked.name == "HeadBucket":
+            start_response = self._with_usage(asked.bucket, start_response)
         if _is_large_object(environ):
-            response = self._in_one_piece(environ, start_response, bucket, key)
+            response = self._in_one_piece(environ, start_response, asked)
         else:
-            response = self._in_parts(environ, start_response, bucket, key)
-        if self._disk and environ["REQUEST_METHOD"] in {"PUT", "POST", "DELETE"}:
-            self._disk.follow(bucket, key)
+            response = self._in_parts(environ, start_response, asked)
+        if self._disk and asked.method in {"PUT", "POST", "DELETE"}:
+            self._disk.follow(asked.bucket, asked.key)
         return response
 
-    def _in_parts(self, environ: _Environ, start_response: _StartResponse, bucket: str, key: str) -> Iterable[bytes]:
+    def _with_usage(self, bucket: str, start_response: _StartResponse) -> _StartResponse:
+        """What Ceph says of a bucket beside, and C# reads (§4.1)."""
+        count, size = self._stock.usage_of(bucket)
+        more = [("X-RGW-Object-Count", str(count)), ("X-RGW-Bytes-Used", str(size))]
+        return lambda status, headers, *rest: start_response(
+            status, [*headers, *(more if status.startswith("200") else [])], *rest
+        )
+
+    def _in_parts(self, environ: _Environ, start_response: _StartResponse, asked: Asked) -> Iterable[bytes]:
         """moto's answer; of an upload in parts, the parts and the whole are kept in files."""
-        query = parse_qs(environ.get("QUERY_STRING", ""))
-        upload = self._stock.upload(bucket, query.get("uploadId", [""])[0])
-        if upload is None or environ["REQUEST_METHOD"] not in {"PUT", "POST"}:
+        upload = self._stock.upload(asked.bucket, asked.first("uploadId"))
+        if upload is None or asked.method not in {"PUT", "POST"}:
             untouched: Iterable[bytes] = self._moto(environ, start_response)
             return untouched
         joined = self._parts.prepare(upload)
         response: Iterable[bytes] = self._moto(environ, start_response)
         if joined:
-            self._parts.finish(self._stock.find(bucket, key), joined, upload)
+            self._parts.finish(self._stock.find(asked.bucket, asked.key), joined, upload)
         else:
-            self._parts.put_away(upload, int(query.get("partNumber", ["0"])[0]))
+            self._parts.put_away(upload, int(asked.first("partNumber") or 0))
         return response
 
-    def _in_one_piece(
-        self, environ: _Environ, start_response: _StartResponse, bucket: str, key: str
-    ) -> Iterable[bytes]:
+    def _in_one_piece(self, environ: _Environ, start_response: _StartResponse, asked: Asked) -> Iterable[bytes]:
         """moto's answer; what was put is kept in a file, and moto gets nothing of it but its length and ETag."""
         content = self._parts.receive(environ["wsgi.input"], int(environ["CONTENT_LENGTH"]))
         if len(content) < int(environ["CONTENT_LENGTH"]):  # the client went away in the middle
@@ -141,19 +177,26 @@ class Door:
 
         response: Iterable[bytes] = self._moto(environ, begin)
         if stored:
-            found = self._stock.find(bucket, key)
+            found = self._stock.find(asked.bucket, asked.key)
             found._etag = content.md5
             content.put_into(found)
         else:
             content.path.unlink()
         return response
 
-    def _full(self, name: str, bucket: str, environ: _Environ) -> str | None:
+    def _missing(self, asked: Asked) -> str | None:
+        """The error's name when an upload in parts is asked about that there is not."""
+        is_about_upload = asked.name in _UPLOADS and self._stock.has_bucket(asked.bucket)
+        missing = is_about_upload and self._stock.upload(asked.bucket, asked.first("uploadId")) is None
+        return "NoSuchUpload" if missing else None
+
+    def _full(self, asked: Asked, environ: _Environ) -> str | None:
         """The error's name when a quota stands against it."""
-        if name == "CreateBucket" and not self._stock.has_bucket(bucket) and not self._stock.may_have_another_bucket():
+        is_new = asked.makes_bucket and not self._stock.has_bucket(asked.bucket)
+        if is_new and not self._stock.may_have_another_bucket():
             return "TooManyBuckets"
-        size = environ.get("HTTP_X_AMZ_DECODED_CONTENT_LENGTH") or environ.get("CONTENT_LENGTH") or 0
-        if name in _WRITES and int(size) + (name == "CopyObject") and not self._stock.has_room(int(size)):
+        size = int(environ.get("HTTP_X_AMZ_DECODED_CONTENT_LENGTH") or environ.get("CONTENT_LENGTH") or 0)
+        if asked.name in _WRITES and size + (asked.name == "CopyObject") and not self._stock.has_room(size):
             return "QuotaExceeded"
         return None
 
@@ -235,12 +278,6 @@ def _cut_after(size: int, content: Iterable[bytes]) -> Iterator[bytes]:
         yield data
         size -= len(data)
     raise CutError
-
-
-def _ignore_location(environ: _Environ) -> None:
-    """Some clients create buckets in a region called `default`, which moto does not know (§4.1)."""
-    environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-    environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(), "0"
 
 
 def _refuse(

@@ -11,18 +11,18 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 from urllib.parse import parse_qsl
 
+from run_qarnot.cluster.s3_operations import WHO
+
 _LARGE = 1 << 20
 _CHUNK = 1 << 20
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _OVERRIDE = "response-"
-# Parameters that say who asks, not what for.
-_WHO = {"AWSAccessKeyId", "Signature", "Expires", "x-id"}
 
 
 def read_object(environ: dict[str, Any], key: Any, start_response: Callable[..., Any]) -> Iterable[bytes] | None:
     """Answer a plain GET of a stored object, or None when moto should."""
     query = dict(parse_qsl(environ.get("QUERY_STRING", "")))
-    asked = [name for name in query if name not in _WHO and not name.startswith(("X-Amz-", _OVERRIDE))]
+    asked = [name for name in query if name not in WHO and not name.startswith(("X-Amz-", _OVERRIDE))]
     if environ["REQUEST_METHOD"] != "GET" or asked or "HTTP_IF_NONE_MATCH" in environ:
         return None
     wanted = _RANGE.fullmatch(environ.get("HTTP_RANGE", ""))

@@ -17,6 +17,8 @@ from typing import Any
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import ThreadedWSGIServer
 
+from run_qarnot.cluster.s3_requests import is_number
+
 _DRAIN = 16 << 20  # an unread body longer than this costs the connection
 _log = logging.getLogger(__name__)
 
@@ -75,6 +77,10 @@ class _Handler(MotoRequestHandler):
     def run_wsgi(self) -> None:
         environ = self.make_environ()
         body = None
+        if not is_number(environ.get("CONTENT_LENGTH") or "0"):  # nobody can say where the next request begins
+            self.close_connection = True
+            self._answer("400 Bad Request", [("Content-Length", "0")], [])
+            return
         if "wsgi.input_terminated" in environ:  # chunked: its end is not ours to find after an error
             self.close_connection = True
         else:

@@ -1,0 +1,158 @@
+"""The storage as S3 clients see it: lists in pages, refusals by S3's own names, addresses signed by boto3."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable, Iterator
+
+import pytest
+import requests
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
+from qarnot.connection import Connection
+
+from run_qarnot.cluster import LocalCluster
+from tests.cluster.conftest import connect
+
+BUCKET = "looked-into"
+Ask = Callable[..., requests.Response]
+
+
+@pytest.fixture
+def bucket(connection: Connection) -> Iterator[str]:
+    """A bucket of its own, empty."""
+    connection.s3client.create_bucket(Bucket=BUCKET)
+    yield BUCKET
+    for each in connection.s3client.list_objects(Bucket=BUCKET).get("Contents", []):
+        connection.s3client.delete_object(Bucket=BUCKET, Key=each["Key"])
+    connection.s3client.delete_bucket(Bucket=BUCKET)
+
+
+@pytest.fixture
+def ask(cluster: LocalCluster) -> Ask:
+    """A signed request, whatever its form."""
+
+    def send(method: str, path: str, body: bytes = b"", **headers: str) -> requests.Response:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        request = AWSRequest(method=method, url=cluster.storage_url + path, data=body, headers=named)
+        S3SigV4Auth(Credentials(cluster.email, cluster.token), "s3", "us-east-1").add_auth(request)
+        signed = request.prepare()
+        return requests.request(method, signed.url, data=body, headers=dict(signed.headers), timeout=10)
+
+    return send
+
+
+PART = b"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>"
+WRONG: list[tuple[str, str, bytes, int, str]] = [
+    ("PUT", "/{}/k?partNumber=1&uploadId=none", b"x", 404, "NoSuchUpload"),
+    ("POST", "/{}/k?uploadId=none", PART, 404, "NoSuchUpload"),
+    ("GET", "/{}/k?uploadId=none", b"", 404, "NoSuchUpload"),
+    ("DELETE", "/{}/k?uploadId=none", b"", 404, "NoSuchUpload"),
+    ("GET", "/{}?max-keys=abc", b"", 400, "InvalidArgument"),
+    ("GET", "/{}?list-type=2&max-keys=-1", b"", 400, "InvalidArgument"),
+    ("GET", "/{}?max-keys=-1&versions=", b"", 400, "InvalidArgument"),
+    ("GET", "/{}?continuation-token=bad&list-type=2", b"", 400, "InvalidArgument"),
+    ("GET", "/{}?continuation-token=bm9uZQ%3D%3D&list-type=2", b"", 400, "InvalidArgument"),
+    ("PUT", "/{}/k?partNumber=abc&uploadId={upload}", b"x", 400, "InvalidArgument"),
+    ("PUT", "/{}/k?partNumber=0&uploadId={upload}", b"x", 400, "InvalidArgument"),
+    ("POST", "/{}/k?uploadId={upload}", b"<bad", 400, "MalformedXML"),
+    ("POST", "/{}?delete=", b"<bad", 400, "MalformedXML"),
+    ("POST", "/{}?delete=", b"<Delete></Delete>", 400, "MalformedXML"),
+    ("PUT", "/{}?tagging=", b"<bad", 400, "MalformedXML"),
+    ("PUT", "/{}?cors=", b"<bad", 400, "MalformedXML"),
+    ("PATCH", "/{}/k", b"", 405, "MethodNotAllowed"),
+    ("DELETE", "/", b"", 405, "MethodNotAllowed"),
+    ("PUT", "/{}/a%0Ab", b"x", 400, "InvalidArgument"),
+    ("PUT", "/Bad_Bucket", b"", 400, "InvalidBucketName"),
+    ("PUT", "/a..b", b"", 400, "InvalidBucketName"),
+    ("PUT", "/192.168.1.1", b"", 400, "InvalidBucketName"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body", "status", "code"), WRONG)
+def test_what_is_malformed_is_refused_by_its_name(
+    ask: Ask,
+    connection: Connection,
+    bucket: str,
+    caplog: pytest.LogCaptureFixture,
+    method: str,
+    path: str,
+    body: bytes,
+    status: int,
+    code: str,
+) -> None:
+    upload = connection.s3client.create_multipart_upload(Bucket=bucket, Key="k")["UploadId"]
+    with caplog.at_level(logging.INFO, "run_qarnot"):
+        answer = ask(method, path.format(bucket, upload=upload), body)
+    assert (answer.status_code, f"<Code>{code}</Code>" in answer.text) == (status, True), answer.text
+    assert not caplog.records
+    connection.s3client.abort_multipart_upload(Bucket=bucket, Key="k", UploadId=upload)
+
+
+@pytest.mark.parametrize("headers", [{"x_amz_copy_source": ""}, {"x_amz_copy_source": "/"}, {"x_amz_acl": "none"}])
+def test_malformed_headers_are_refused(ask: Ask, bucket: str, headers: dict[str, str]) -> None:
+    answer = ask("PUT", f"/{bucket}/k", **headers)
+    assert (answer.status_code, "<Code>InvalidArgument</Code>" in answer.text) == (400, True)
+
+
+@pytest.mark.parametrize("length", ["abc", "-5", "²"])
+def test_a_length_that_is_none_is_refused(cluster: LocalCluster, length: str) -> None:
+    port = int(cluster.storage_url.rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), 10) as client:
+        client.sendall(f"PUT /b/k HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n".encode())
+        assert client.makefile("rb").read().startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_key_with_control_characters_is_listed_and_deleted(connection: Connection, bucket: str) -> None:
+    client, key = connection.s3client, "a\x01b\r\x7fü +%.txt"
+    client.put_object(Bucket=bucket, Key=key, Body=b"x")
+    assert [each["Key"] for each in client.list_objects(Bucket=bucket)["Contents"]] == [key]
+    assert [each["Key"] for each in client.list_objects_v2(Bucket=bucket)["Contents"]] == [key]
+    versions = client.list_object_versions(Bucket=bucket)["Versions"]
+    assert [(each["Key"], each["VersionId"]) for each in versions] == [(key, "null")]
+    client.delete_object(Bucket=bucket, Key=key)
+    assert "Contents" not in client.list_objects(Bucket=bucket)
+
+
+PLACES = ["a", "b/1", "b/2", "c d/1", "e", "f/1"]
+ENTRIES = ["a", "b/", "c d/", "e", "f/"]
+
+
+@pytest.mark.parametrize("listing", ["list_objects", "list_objects_v2"])
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_pages_have_each_folder_once_and_count_it(connection: Connection, bucket: str, listing: str, size: int) -> None:
+    for key in PLACES:
+        connection.s3client.put_object(Bucket=bucket, Key=key, Body=b"x")
+    pages = connection.s3client.get_paginator(listing).paginate(
+        Bucket=bucket, Delimiter="/", PaginationConfig={"PageSize": size}
+    )
+    found = []
+    for page in pages:
+        entries = [each["Key"] for each in page.get("Contents", [])]
+        entries += [each["Prefix"] for each in page.get("CommonPrefixes", [])]
+        assert len(entries) == min(size, len(ENTRIES) - len(found))
+        found += sorted(entries)
+    assert found == ENTRIES
+    below = connection.s3client.list_objects(Bucket=bucket, Prefix="b/", Delimiter="/", MaxKeys=1)
+    assert ([each["Key"] for each in below["Contents"]], below["NextMarker"]) == (["b/1"], "b/1")
+
+
+def test_a_bucket_says_how_much_is_in_it(connection: Connection, bucket: str) -> None:
+    connection.s3client.put_object(Bucket=bucket, Key="k", Body=b"12345")
+    headers = connection.s3client.head_bucket(Bucket=bucket)["ResponseMetadata"]["HTTPHeaders"]
+    assert (headers["x-rgw-object-count"], headers["x-rgw-bytes-used"]) == ("1", "5")
+
+
+def test_two_clusters_have_buckets_of_the_same_name(connection: Connection, bucket: str) -> None:
+    connection.s3client.put_object(Bucket=bucket, Key="k", Body=b"x")
+    with LocalCluster() as other:
+        theirs = connect(other).s3client
+        with pytest.raises(ClientError, match="NoSuchBucket"):
+            theirs.copy_object(Bucket=bucket, Key="stolen", CopySource=f"{bucket}/k")
+        theirs.create_bucket(Bucket=bucket)
+        assert theirs.list_objects(Bucket=bucket).get("Contents", []) == []
+    connection.s3client.create_bucket(Bucket=bucket)  # one's own again changes nothing
+    assert connection.s3client.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
