@@ -16,6 +16,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
+from run_qarnot.cluster.s3_requests import is_number
+
 _Environ = dict[str, Any]
 _Pairs = list[tuple[str, str]]
 
@@ -58,7 +60,8 @@ def is_signed(environ: _Environ, access_key: str, secret: str) -> bool:
     signing_key = f"AWS4{secret}".encode()
     for part in scope:
         signing_key = hmac.digest(signing_key, part.encode(), "sha256")
-    return hmac.compare_digest(hmac.digest(signing_key, text.encode(), "sha256").hex(), signature)
+    own = hmac.digest(signing_key, text.encode(), "sha256").hex()
+    return hmac.compare_digest(own.encode(), signature.encode("utf-8", "replace"))
 
 
 def time_of(environ: _Environ) -> datetime | None:
@@ -72,20 +75,24 @@ def time_of(environ: _Environ) -> datetime | None:
 def _is_signed_v2(environ: _Environ, query: _Pairs, access_key: str, secret: str) -> bool:
     given = dict(query)
     expires = given.get("Expires", "")
-    if given.get("AWSAccessKeyId") != access_key or not expires.isdigit() or int(expires) < time.time():
+    if given.get("AWSAccessKeyId") != access_key or not is_number(expires) or int(expires) < time.time():
         return False
     signed = sorted(pair for pair in query if pair[0] in _SIGNED_BY_V2)
     parameters = "&".join(f"{name}={value}" if value else name for name, value in signed)
-    resource = _path(environ) + (f"?{parameters}" if parameters else "")
     own = sorted(
         f"{name[5:].lower().replace('_', '-')}:{str(value).strip()}"
         for name, value in environ.items()
         if name.startswith("HTTP_X_AMZ_")
     )
     head = [environ["REQUEST_METHOD"], environ.get("HTTP_CONTENT_MD5", ""), environ.get("CONTENT_TYPE", ""), expires]
-    text = "\n".join([*head, *own, resource])
-    signature = base64.b64encode(hmac.digest(secret.encode(), text.encode(), "sha1")).decode()
-    return hmac.compare_digest(signature.encode(), given.get("Signature", "").encode())
+    path = _path(environ)
+    is_bucket = path.count("/") == 1  # boto3 asks for `/bucket` and signs `/bucket/`
+    for resource in (path, f"{path}/") if is_bucket else (path,):
+        text = "\n".join([*head, *own, resource + (f"?{parameters}" if parameters else "")])
+        signature = base64.b64encode(hmac.digest(secret.encode(), text.encode(), "sha1"))
+        if hmac.compare_digest(signature, given.get("Signature", "").encode()):
+            return True
+    return False
 
 
 def _is_fresh(moment: str, expires: str) -> bool:

@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Callable, Iterator
+from typing import Any
 
+import boto3
 import pytest
 import requests
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from qarnot.connection import Connection
@@ -106,6 +109,11 @@ def test_a_length_that_is_none_is_refused(cluster: LocalCluster, length: str) ->
         assert client.makefile("rb").read().startswith(b"HTTP/1.1 400 ")
 
 
+def test_signatures_that_are_none_are_refused(cluster: LocalCluster) -> None:
+    for query in (f"AWSAccessKeyId={cluster.email}&Expires=²&Signature=x", "X-Amz-Signature=é"):
+        assert requests.get(f"{cluster.storage_url}/b/k?{query}", timeout=10).status_code == 403
+
+
 def test_a_key_with_control_characters_is_listed_and_deleted(connection: Connection, bucket: str) -> None:
     client, key = connection.s3client, "a\x01b\r\x7fü +%.txt"
     client.put_object(Bucket=bucket, Key=key, Body=b"x")
@@ -144,6 +152,18 @@ def test_a_bucket_says_how_much_is_in_it(connection: Connection, bucket: str) ->
     connection.s3client.put_object(Bucket=bucket, Key="k", Body=b"12345")
     headers = connection.s3client.head_bucket(Bucket=bucket)["ResponseMetadata"]["HTTPHeaders"]
     assert (headers["x-rgw-object-count"], headers["x-rgw-bytes-used"]) == ("1", "5")
+
+
+@pytest.mark.parametrize("version", ["s3", "s3v4"])
+@pytest.mark.parametrize("call", ["list_objects", "list_objects_v2", "head_bucket", "get_bucket_location"])
+def test_addresses_of_buckets_can_be_signed(cluster: LocalCluster, bucket: str, call: str, version: str) -> None:
+    who = {"aws_access_key_id": cluster.email, "aws_secret_access_key": cluster.token, "region_name": "us-east-1"}
+    config = Config(signature_version=version, s3={"addressing_style": "path"})
+    client: Any = boto3.client("s3", endpoint_url=cluster.storage_url, config=config, **who)
+    url = client.generate_presigned_url(call, Params={"Bucket": bucket})
+    method = "HEAD" if call == "head_bucket" else "GET"
+    assert requests.request(method, url, timeout=10).status_code == 200
+    assert requests.request(method, url.replace(bucket, "another"), timeout=10).status_code == 403
 
 
 def test_two_clusters_have_buckets_of_the_same_name(connection: Connection, bucket: str) -> None:
