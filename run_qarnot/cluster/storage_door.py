@@ -102,11 +102,15 @@ class Door:
     def _serve(self, environ: _Environ, start_response: _StartResponse, asked: Asked) -> Iterable[bytes]:
         """Answer. What moto breaks at is the client's mistake; its own complaints have other forms."""
         try:
-            return self._own_answer(environ, start_response, asked) or self._by_moto(environ, start_response, asked)
+            own = self._own_answer(environ, start_response, asked)
+            response = own or self._by_moto(environ, start_response, asked)
         except _BREAKS:
             _log.debug("The storage broke at %s", asked.name, exc_info=True)
             code = broken(asked)
             return _refuse(start_response, s3_operations.STATUSES[code], code)
+        if self._disk and asked.method in {"PUT", "POST", "DELETE"}:
+            self._disk.follow(asked.bucket, asked.key)
+        return response
 
     def _own_answer(self, environ: _Environ, start_response: _StartResponse, asked: Asked) -> Iterable[bytes] | None:
         """Where moto differs from S3, or needs too much memory. None when moto should answer."""
@@ -131,12 +135,8 @@ class Door:
         if asked.name == "HeadBucket":
             start_response = self._with_usage(asked.bucket, start_response)
         if _is_large_object(environ):
-            response = self._in_one_piece(environ, start_response, asked)
-        else:
-            response = self._in_parts(environ, start_response, asked)
-        if self._disk and asked.method in {"PUT", "POST", "DELETE"}:
-            self._disk.follow(asked.bucket, asked.key)
-        return response
+            return self._in_one_piece(environ, start_response, asked)
+        return self._in_parts(environ, start_response, asked)
 
     def _with_usage(self, bucket: str, start_response: _StartResponse) -> _StartResponse:
         """What Ceph says of a bucket beside, and C# reads (§4.1)."""
@@ -175,13 +175,15 @@ class Door:
             kept = [(name, value) for name, value in headers if not stored or name.lower() != "etag"]
             return start_response(status, [*kept, *([("ETag", f'"{content.md5}"')] if stored else [])], *more)
 
-        response: Iterable[bytes] = self._moto(environ, begin)
+        try:
+            response: Iterable[bytes] = self._moto(environ, begin)
+        finally:
+            if not stored:
+                content.path.unlink()
         if stored:
             found = self._stock.find(asked.bucket, asked.key)
             found._etag = content.md5
             content.put_into(found)
-        else:
-            content.path.unlink()
         return response
 
     def _missing(self, asked: Asked) -> str | None:
