@@ -29,8 +29,9 @@ help:
 demo: .venv/installed-demo
 	@exec $(BIN)/python -m run_qarnot demo $(ARGS)
 
-# The tests look for the browser in CHROMIUM. Two at once, a file by one: often they wait for something.
-PYTEST = $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile
+# The tests look for the browser in CHROMIUM. Several at once, a file by one: often they wait for something.
+WORKERS ?= 4
+PYTEST = $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile
 # Parts that have long tests of their own, which who works on them runs, and CI always.
 # The longest come first, so that none is left alone at the end.
 PARTS = $(patsubst %,tests/sessions/test_%.py,failures machines killed faults_of_the_original left_over more_hours cost) \
