@@ -245,7 +245,7 @@ def test_a_name_that_the_bucket_has_is_asked_about(card: Locator, storage: Any, 
     add(card, path)
     expect(row(card, "large.bin")).to_contain_text("is here", timeout=60_000)
     card.get_by_test_id("add-send").click()
-    expect(card.get_by_test_id("error")).to_contain_text("large.bin")
+    expect(card.get_by_test_id("add-error")).to_contain_text("large.bin")
     assert held(storage, "large.bin") == b"older"
     card.get_by_label("Replace").check()
     send(card)
