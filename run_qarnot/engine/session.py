@@ -386,7 +386,7 @@ class Session:
         if steps.tunnel_to is not None:
             await self._keep_way(steps)
         elif self._way.is_open:
-            await self._way.close()
+            await self._way.let_go()
             self._tell_doors()
         await self._probe(steps)
         while steps.probe and self._way.is_open and self.view.state is State.STARTING and loop.time() < deadline:

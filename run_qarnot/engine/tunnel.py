@@ -19,6 +19,10 @@ from run_qarnot.engine.ports import LOOPBACK, free_ports
 _CONNECT_SECONDS = 10.0
 _PROBE_SECONDS = 3.0
 _KEEPALIVE_SECONDS = 15.0
+_CHUNK_BYTES = 1 << 16
+
+_Reader = asyncio.StreamReader | asyncssh.SSHReader[bytes]
+_Writer = asyncio.StreamWriter | asyncssh.SSHWriter[bytes]
 
 log = logging.getLogger(__name__)
 asyncssh.set_log_level(logging.WARNING)
@@ -35,8 +39,8 @@ class TunnelError(Exception):
 class Tunnel:
     """A port on loopback that leads to a port of the session's machine.
 
-    `port` stays the same for the life of the object: after a preemption, `open` with the new forward serves the same
-    address again.
+    `port` is taken with the first `open`, and kept until `close`: while the machine is away nobody else gets it, or
+    what is open in the user's browser would lead to another session.
     """
 
     def __init__(self, user: str, keys: Iterable[str] | None) -> None:
@@ -55,6 +59,9 @@ class Tunnel:
         self._connection: asyncssh.SSHClientConnection | None = None
         self._forward: Forward | None = None
         self._watch: asyncio.Task[None] | None = None
+        self._server: asyncio.Server | None = None
+        self._visits: set[asyncio.Task[None]] = set()
+        self._app_port = 0
         self.port: int | None = None
 
     @property
@@ -74,19 +81,19 @@ class Tunnel:
         Raises:
             TunnelError: nobody answers, or the key is not accepted.
         """
-        await self.close()
+        await self.disconnect()
         try:
             self._connection = await asyncio.wait_for(self._connect(forward), _CONNECT_SECONDS)
         except asyncssh.PermissionDenied as error:
             raise TunnelError("the machine does not accept the key", denied=True) from error
         except (OSError, asyncssh.Error, TimeoutError) as error:
             raise TunnelError(_problem(error)) from error
+        self._forward, self._app_port = forward, app_port
         try:
-            self.port = await self._listen(self._connection, app_port)
+            await self._listen()
         except OSError as error:
             await self.close()
             raise TunnelError(f"no port is free on this computer ({error})") from error
-        self._forward = forward
 
     def when_lost(self, callback: Callable[[], None]) -> None:
         """Call `callback` once, when the connection ends for whatever reason."""
@@ -99,6 +106,16 @@ class Tunnel:
             self._watch = asyncio.get_running_loop().create_task(watch(self._connection))
 
     async def close(self) -> None:
+        """Give up the port, too."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.close()
+        for visit in self._visits:
+            visit.cancel()
+        await self.disconnect()
+
+    async def disconnect(self) -> None:
+        """Let go of the machine; the port stays ours."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
@@ -118,18 +135,40 @@ class Tunnel:
             **own_keys,
         )
 
-    async def _listen(self, connection: asyncssh.SSHClientConnection, app_port: int) -> int:
+    async def _listen(self) -> None:
         """Listen on the port of before, else on the first free one."""
-        candidates = chain([self.port] if self.port else [], islice(free_ports(), 50))
-        problem: OSError = OSError("none was tried")
-        for port in candidates:
+        if self._server is not None:
+            return
+        problem = OSError("none was tried")
+        for port in chain([self.port] if self.port else [], islice(free_ports(), 50)):
             try:
-                await connection.forward_local_port(LOOPBACK, port, "localhost", app_port)
+                self._server = await asyncio.start_server(self._welcome, LOOPBACK, port)
             except OSError as error:
                 problem = error
             else:
-                return port
+                self.port = port
+                return
         raise problem
+
+    def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        visit = asyncio.get_running_loop().create_task(self._lead(reader, writer))
+        self._visits.add(visit)
+        visit.add_done_callback(self._visits.discard)
+
+    async def _lead(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Lead somebody who came to our port to the app; while there is no machine, he is sent away."""
+        with contextlib.suppress(OSError, asyncssh.Error), contextlib.closing(writer):
+            if self._connection is not None:
+                from_app, to_app = await self._connection.open_connection("localhost", self._app_port)
+                with contextlib.closing(to_app):
+                    await asyncio.gather(_copy(reader, to_app), _copy(from_app, writer))
+
+
+async def _copy(reader: _Reader, writer: _Writer) -> None:
+    while data := await reader.read(_CHUNK_BYTES):
+        writer.write(data)
+        await writer.drain()
+    writer.write_eof()
 
 
 async def answers(port: int, path: str) -> bool:

@@ -79,6 +79,10 @@ class WayIn:
             self._tunnel.when_lost(self._lost)
             self._place, self.problem = None, ""
 
+    async def let_go(self) -> None:
+        """The machine is away; another may come, and be reached at the same address."""
+        await self._tunnel.disconnect()
+
     async def close(self) -> None:
         await self._tunnel.close()
         self._place = None

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import time
+import urllib.parse
 import urllib.request
 
 import asyncssh
@@ -15,7 +16,7 @@ from support.waiting import wait_until
 from run_qarnot import keys
 from run_qarnot.catalog.image import Ready
 from run_qarnot.engine import session as sessions
-from run_qarnot.engine.ports import free_ports
+from run_qarnot.engine.ports import free_ports, is_free
 from run_qarnot.errors import InputError, SessionError
 from run_qarnot.files import Upload
 from run_qarnot.spec import SessionSpec
@@ -179,6 +180,30 @@ def test_it_is_preempted_and_the_doors_are_renewed_by_themselves(cluster, contro
     assert view.doors
     assert State.FAILED not in states
     assert State.ENDED not in states[:-3]
+
+
+def test_its_port_is_kept_while_its_machine_is_away(cluster, control):
+    """Taken by another session meanwhile, what is open in the user's browser would be the other one's."""
+
+    async def scenario(desk):
+        async with desk.ready(page_on(next(iter(free_ports(23000))))) as session:
+            address = session.app_address()
+            port = urllib.parse.urlsplit(address).port
+            control.hold("FullyDispatched")
+            control.preempt(session.view.id, state="Submitted")
+            session._wake.set()
+            await until(session, lambda view: view.state is State.WAITING, "the loss of its machine to be seen")
+            assert not is_free(port)
+            with pytest.raises(OSError, match=r"closed|reset|Remote end"):
+                await asyncio.to_thread(get, address)
+            control.release()
+            session._wake.set()
+            await until(session, lambda view: view.state is State.READY, "it to be back")
+            assert session.app_address() == address
+            assert await asyncio.to_thread(get, address)
+        assert is_free(port)
+
+    at_a_desk(cluster, scenario)
 
 
 def test_preempted_into_the_queue_it_is_said_to_wait_and_not_to_have_a_machine(cluster, control):
