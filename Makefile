@@ -29,8 +29,8 @@ help:
 demo: .venv/installed-demo
 	@exec $(BIN)/python -m run_qarnot demo $(ARGS)
 
-# The tests look for the browser in CHROMIUM. Several at once, a file by one: often they wait for something.
-WORKERS ?= 4
+# The tests look for the browser in CHROMIUM. Some at once, a file by one: often they wait for something.
+WORKERS ?= 3
 PYTEST = $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile
 # Parts that have long tests of their own, which who works on them runs, and CI always.
 # The longest come first, so that none is left alone at the end.
