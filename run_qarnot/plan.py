@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -92,7 +93,7 @@ def make_plan(
     session_key = keys.derive_session_key(token, launch_id)
     lines = keys.authorized_keys(image.ssh_keys, session_key.public, spec.user_key)
     kinds = [USER_KEY] * (spec.user_key is not None) + [SESSION_KEY] * (session_key.public in lines)
-    limit = timedelta(seconds=round(spec.hours * 3600))
+    limit = timedelta(seconds=math.ceil(round(spec.hours * 3600, 3)))  # whole ones, and none less than was asked for
     inputs, results = TaskPlan.bucket_names(spec.name)
     return TaskPlan(
         name=spec.name,

@@ -66,6 +66,12 @@ def test_the_qarnot_token_is_in_no_part_of_the_plan():
     assert plan.constants["JUPYTER_TOKEN"] not in repr(plan)
 
 
+@pytest.mark.parametrize(("hours", "seconds"), [(1.1, 3960), (0.3, 1080), (1.9965, 7188), (0.001, 4), (24, 86400)])
+def test_a_limit_is_in_whole_seconds_and_none_less_than_was_asked_for(hours, seconds):
+    """A session that was to stop at 19:24 stopped at 19:23:59."""
+    assert plan_of(spec_of(hours=hours)).time_limit == timedelta(seconds=seconds)
+
+
 @pytest.mark.parametrize("hours", [0, -1, 25, float("nan"), float("inf")])
 def test_hours_that_the_image_does_not_allow(hours):
     with pytest.raises(InputError, match="not possible"):
