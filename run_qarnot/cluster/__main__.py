@@ -24,6 +24,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with LocalCluster(options.port, options.state_dir) as cluster:
             cluster.control.pace(options.realistic)
+            for note in cluster.notes:
+                print(note, file=sys.stderr)  # noqa: T201
             for name, value in (
                 ("QARNOT_CLUSTER_URL", cluster.cluster_url),
                 ("QARNOT_STORAGE_URL", cluster.storage_url),

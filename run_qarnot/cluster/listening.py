@@ -10,21 +10,17 @@ from typing import Any
 import uvicorn
 from starlette.types import ASGIApp
 
+from run_qarnot.cluster.ports import listen
 from run_qarnot.cluster.storage import Storage
 
 _KEEP_ALIVE_SECONDS = 3600  # the SDK raises raw errors when a kept connection is closed under it (§0.13)
-
-
-def tcp_socket() -> socket.socket:
-    """Said to be TCP, so that asyncio sends at once what it is given: else each answer waits 40 ms for an ACK."""
-    return socket.socket(proto=socket.IPPROTO_TCP)
 
 
 class Listening:
     """Uvicorn without its main loop, which wakes ten times a second only to look at its watch."""
 
     def __init__(self, listener: socket.socket, storage: Storage) -> None:
-        self._address = listener.getsockname()
+        self._port = listener.getsockname()[1]
         self._listener = listener
         self._storage = storage
         self._is_open = True
@@ -81,9 +77,7 @@ class Listening:
                 self._is_open = True
 
     async def _listen(self) -> None:
-        listener = tcp_socket()
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(self._address)
+        listener = listen(self._port)
         kind: Any = self._config.http_protocol_class
         protocol = functools.partial(
             kind,

@@ -8,7 +8,8 @@ from collections import deque
 
 _LIMIT = 1_000_000  # characters kept for each stream; older text is rotated out, as on the platform
 _LONGEST_LINE = 1 << 16  # characters: who prints no end of line is not waited for for ever
-_LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r(?!\Z))")  # a \r at the very end may become \r\n
+# Of ends alone: to look for whole lines takes the square of the time where there is none. The last \r may become \r\n.
+_END = re.compile(r"\r\n|\n|\r(?!\Z)")
 
 
 class Tail:
@@ -61,11 +62,12 @@ class Output:
 
     def write(self, text: str, instance: int = 0) -> None:
         self.instances.setdefault(instance, Tail()).append(text)
-        begun = self._begun.pop(instance, "") + text
+        known = self._begun.pop(instance, "")
+        begun = known + text
         end = 0
-        for line in _LINE.finditer(begun):
-            self._tell(line[0], instance)
-            end = line.end()
+        for found in _END.finditer(begun, max(0, len(known) - 1)):  # what was there had no end but maybe a last \r
+            self._tell(begun[end : found.end()], instance)
+            end = found.end()
         rest = begun[end:]
         if rest and (not self.is_shared or len(rest) > _LONGEST_LINE):
             self._tell(rest.removesuffix("\r"), instance)

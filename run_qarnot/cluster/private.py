@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
+
+_Record = TypeVar("_Record")
+_log = logging.getLogger(__name__)
 
 
 def write(file: Path, text: str) -> None:
@@ -13,6 +19,18 @@ def write(file: Path, text: str) -> None:
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as opened:
         opened.write(text)
     temporary.replace(file)
+
+
+def read(file: Path, make: Callable[[str], _Record]) -> _Record | None:
+    """What `make` makes of the text in a file. When it cannot, the file is set aside, and that is said: one damaged
+    file, after a power cut for one, must not cost the others."""
+    try:
+        return make(file.read_text("utf-8"))
+    except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
+        aside = file.with_name(f"{file.name}.broken")
+        file.replace(aside)
+        _log.warning("%s could not be read (%s). It was set aside as %s; all else is there.", file, error, aside.name)
+        return None
 
 
 def token(file: Path) -> str:

@@ -9,6 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from run_qarnot.cluster import private
 from run_qarnot.cluster.jobs import Job
 from run_qarnot.cluster.output import Output
 from run_qarnot.cluster.pools import Pool
@@ -26,8 +27,9 @@ class Shelf(Generic[_Record]):
         if folder:
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o700)  # whatever the folder around it allows: they hold the tasks' secrets
-            loaded = [_load(kind, file) for file in folder.glob("*.json")]
-            self._records = {record.uuid: record for record in sorted(loaded, key=lambda record: record.created)}
+            loaded = [private.read(file, lambda text: _load(kind, text)) for file in folder.glob("*.json")]
+            records = sorted(filter(None, loaded), key=lambda record: record.created)
+            self._records = {record.uuid: record for record in records}
 
     def __iter__(self) -> Iterator[_Record]:
         return iter(list(self._records.values()))
@@ -73,9 +75,9 @@ def _plain(record: Task | Job | Pool | Instance) -> dict[str, Any]:
     return plain
 
 
-def _load(kind: type[_Record], file: Path) -> _Record:
+def _load(kind: type[_Record], text: str) -> _Record:
     known = {field.name for field in dataclasses.fields(kind)}
-    plain = json.loads(file.read_text("utf-8"))
+    plain = json.loads(text)
     return kind(**{name: _rich(value) for name, value in plain.items() if name in known})
 
 

@@ -10,9 +10,14 @@ from urllib.parse import parse_qs
 STATUSES = {
     "AccessDenied": 403,
     "AccessForbidden": 403,
+    "BadDigest": 400,
+    "EntityTooLarge": 400,
+    "EntityTooSmall": 400,
     "InternalError": 500,
     "InvalidArgument": 400,
     "InvalidBucketName": 400,
+    "InvalidPolicyDocument": 400,
+    "MalformedPOSTRequest": 400,
     "MalformedXML": 400,
     "MethodNotAllowed": 405,
     "NoSuchBucket": 404,
@@ -25,6 +30,7 @@ STATUSES = {
     "SignatureDoesNotMatch": 403,
     "SlowDown": 503,
     "TooManyBuckets": 400,
+    "XAmzContentSHA256Mismatch": 400,
 }
 
 # (method, where) → (a query parameter, or "" for none of the others) → operation
@@ -50,7 +56,7 @@ _TABLE: dict[tuple[str, str], dict[str, str]] = {
     ("HEAD", "key"): {"": "HeadObject"},
     ("GET", "key"): {"uploadId": "ListParts", "acl": "GetObjectAcl", "": "GetObject"},
     ("PUT", "key"): {"partNumber": "UploadPart", "": "PutObject"},
-    ("POST", "key"): {"uploads": "CreateMultipartUpload", "uploadId": "CompleteMultipartUpload", "": "PostObject"},
+    ("POST", "key"): {"uploads": "CreateMultipartUpload", "uploadId": "CompleteMultipartUpload"},
     ("DELETE", "key"): {"uploadId": "AbortMultipartUpload", "": "DeleteObject"},
 }
 
@@ -81,6 +87,12 @@ class Asked:
         return self.name == "CreateBucket" and self.has_only(())
 
 
+def bucket_of_host(environ: Mapping[str, Any]) -> str:
+    """The bucket in the host's name, as in `bucket.localhost` (§4.1); empty when there is none."""
+    host = str(environ.get("HTTP_HOST", "")).partition(":")[0]
+    return host.removesuffix(".localhost") if host.endswith(".localhost") else ""
+
+
 def read(environ: Mapping[str, Any]) -> Asked:
     method = environ["REQUEST_METHOD"]
     bucket, _, key = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace").lstrip("/").partition("/")
@@ -92,7 +104,7 @@ def read(environ: Mapping[str, Any]) -> Asked:
 def operation(method: str, bucket: str, key: str, query: Container[str], is_copy: bool = False) -> str:
     """The operation's name; `Other` for what no client of Qarnot sends."""
     names = _TABLE.get((method, "key" if key else "bucket" if bucket else "root"), {"": "Other"})
-    name = next((name for parameter, name in names.items() if parameter and parameter in query), names[""])
+    name = next((name for parameter, name in names.items() if parameter and parameter in query), names.get("", "Other"))
     return "CopyObject" if is_copy and name == "PutObject" else name
 
 

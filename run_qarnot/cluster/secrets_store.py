@@ -19,7 +19,7 @@ class Secrets:
         self._file = file
         self._values: dict[str, str] = {}
         if file and file.exists():
-            self._values = json.loads(file.read_text("utf-8"))
+            self._values = private.read(file, lambda text: dict(json.loads(text))) or {}
 
     def has(self, key: str) -> bool:
         return key.strip("/") in self._values

@@ -23,9 +23,10 @@ from run_qarnot.cluster.api.world import World
 from run_qarnot.cluster.clock import Clock, use
 from run_qarnot.cluster.control import Control
 from run_qarnot.cluster.faults import ControlError, Faults
-from run_qarnot.cluster.listening import Listening, tcp_socket
+from run_qarnot.cluster.listening import Listening
 from run_qarnot.cluster.lock import StateLock
 from run_qarnot.cluster.manager import Manager
+from run_qarnot.cluster.ports import Ports
 from run_qarnot.cluster.quotas import Quotas
 from run_qarnot.cluster.secrets_store import Secrets
 from run_qarnot.cluster.storage import Storage
@@ -36,14 +37,18 @@ _PREFIX = "local-cluster-"
 
 
 class ClusterError(Exception):
-    """The cluster cannot start; the message says why and what to do."""
+    """The cluster cannot start. Two lines: why, and what to do."""
+
+    def __init__(self, what: str, todo: str) -> None:
+        super().__init__(f"{what}\n{todo}")
 
 
 class LocalCluster:
     """A Qarnot cluster on 127.0.0.1, in threads of this process.
 
-    `port` 0 takes any free one. With `state_dir`, tasks, jobs and objects survive, and so does a `token` that was not
-    given; without, everything lives in a private temporary folder. Inside the `with` block, it accepts calls.
+    `port` 0 takes any free one. With `state_dir`, tasks, jobs and objects survive, and so do the ports and a `token`
+    that were not given; without, everything lives in a private temporary folder. Inside the `with` block, it accepts
+    calls.
     """
 
     def __init__(self, port: int = 0, state_dir: Path | None = None, token: str | None = None) -> None:
@@ -53,6 +58,7 @@ class LocalCluster:
         self.control: Control  # inside the `with` block; see run_qarnot/cluster/control.py
         self.cluster_url = ""
         self.storage_url = ""
+        self.notes: list[str] = []  # what whoever starts it should know
         self._port = port
         self._state_dir = state_dir
 
@@ -63,12 +69,17 @@ class LocalCluster:
         with contextlib.ExitStack() as stack:
             if self._state_dir:
                 stack.enter_context(self._locked(self._state_dir))
-            listener = stack.enter_context(self._listen())
+            ports = Ports(self._state_dir)
+            listener = stack.enter_context(self._listen(ports, "API", self._port))
+            self.cluster_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            storage_listener = stack.enter_context(self._listen(ports, "storage"))
+            self.notes = [_moved(*each) for each in ports.lost]
             _sweep()
             folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-"))  # mkdtemp makes it private
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
             access, faults, quotas = Access(self.email, self.token), Faults(), Quotas()
-            storage = Storage(access, faults, quotas, folder, self._state_dir / "objects" if self._state_dir else None)
+            kept = self._state_dir / "objects" if self._state_dir else None
+            storage = Storage(access, faults, quotas, storage_listener, folder, kept)
             storage.start()
             stack.callback(storage.stop)
             self.storage_url = storage.url
@@ -92,27 +103,27 @@ class LocalCluster:
                 self.token = private.token(folder / "token")
         except BlockingIOError:
             raise ClusterError(
-                f"Another local cluster uses {folder}. Stop it, or choose another --state-dir."
+                f"Another local cluster uses {folder}.", "Stop it, or choose another --state-dir."
             ) from None
         except OSError as error:
-            raise ClusterError(f"{folder} cannot be used: {error.strerror}. Choose another --state-dir.") from error
+            raise ClusterError(f"{folder} cannot be used: {error.strerror}.", "Choose another --state-dir.") from error
         return lock
 
-    def _listen(self) -> socket.socket:
-        listener = tcp_socket()
-        # A port in TIME_WAIT may be taken again at once; one that somebody listens on may not.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    def _listen(self, ports: Ports, name: str, port: int = 0) -> socket.socket:
         try:
-            listener.bind(("127.0.0.1", self._port))
-            listener.listen(128)
+            return ports.listen(name, port)
         except (OSError, OverflowError) as error:
-            listener.close()
             reason = getattr(error, "strerror", None) or error
             raise ClusterError(
-                f"Port {self._port} cannot be used ({reason}). Choose another with --port, or leave it out."
+                f"Port {port} cannot be used: {reason}.", "Choose another with --port, or leave it out."
             ) from error
-        self.cluster_url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        return listener
+
+
+def _moved(name: str, before: int, port: int) -> str:
+    return (
+        f"Port {before} is in use by another program: the {name} listens at {port} now.\n"
+        "Give programs that kept the old address the new one."
+    )
 
 
 def _sweep() -> None:
@@ -167,7 +178,9 @@ class _Service:
         self._ready.wait()
         if self._error or not self._control:
             self._thread.join()
-            raise self._error or ClusterError("The cluster did not start.")
+            raise self._error or ClusterError(
+                "The cluster did not start.", "This is a fault of Run Qarnot; please report it."
+            )
         return self._control
 
     def stop(self) -> None:

@@ -1,7 +1,7 @@
 """Does a request to the storage know the token? (`reference/qarnot-platform.md` §4.1)
 
-Three ways of saying so: AWS signature version 4 in a header, the same in a presigned address, and version 2 in a
-presigned address, which is what boto3 makes for a custom endpoint unless told otherwise.
+AWS signature version 4 or 2, each in a header or in a presigned address. Version 2 is what boto3 puts into an address
+for a custom endpoint unless told otherwise, and what older clients send to a storage that is not Amazon's.
 """
 
 from __future__ import annotations
@@ -12,16 +12,19 @@ import hashlib
 import hmac
 import re
 import time
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qsl, quote, unquote_to_bytes
 
+from run_qarnot.cluster.s3_operations import bucket_of_host
 from run_qarnot.cluster.s3_requests import is_number
 
 _Environ = dict[str, Any]
 _Pairs = list[tuple[str, str]]
 
 _HEADER = re.compile(r"AWS4-HMAC-SHA256\s+Credential=(.+?),\s*SignedHeaders=(.+?),\s*Signature=([0-9a-f]{64})\s*$")
+_HEADER_V2 = re.compile(r"AWS (.+):([A-Za-z0-9+/=]+)")
 _UNSIGNED = "UNSIGNED-PAYLOAD"
 
 # The parameters that version 2 signs.
@@ -57,10 +60,27 @@ def is_signed(environ: _Environ, access_key: str, secret: str) -> bool:
     )
     digest = hashlib.sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
     text = f"AWS4-HMAC-SHA256\n{moment}\n{'/'.join(scope)}\n{digest}"
-    signing_key = f"AWS4{secret}".encode()
+    return _is_by_v4(text, scope, secret, signature)
+
+
+def is_policy_signed(fields: Mapping[str, str], access_key: str, secret: str) -> bool:
+    """Whether the policy among a form's fields was signed with this key and secret, by version 4 or 2."""
+    policy = fields.get("policy", "")
+    if "x-amz-signature" in fields:
+        key, *scope = fields.get("x-amz-credential", "").rsplit("/", 4)
+        is_ours = key == access_key and len(scope) == 4
+        return is_ours and _is_by_v4(policy, scope, secret, fields["x-amz-signature"])
+    own = base64.b64encode(hmac.digest(secret.encode(), policy.encode("utf-8", "replace"), "sha1"))
+    given = fields.get("signature", "").encode("utf-8", "replace")
+    return fields.get("awsaccesskeyid") == access_key and hmac.compare_digest(own, given)
+
+
+def _is_by_v4(text: str, scope: list[str], secret: str, signature: str) -> bool:
+    """Whether this is version 4's signature of a text."""
+    key = f"AWS4{secret}".encode()
     for part in scope:
-        signing_key = hmac.digest(signing_key, part.encode(), "sha256")
-    own = hmac.digest(signing_key, text.encode(), "sha256").hex()
+        key = hmac.digest(key, part.encode("utf-8", "replace"), "sha256")
+    own = hmac.digest(key, text.encode("utf-8", "replace"), "sha256").hex()
     return hmac.compare_digest(own.encode(), signature.encode("utf-8", "replace"))
 
 
@@ -74,8 +94,14 @@ def time_of(environ: _Environ) -> datetime | None:
 
 def _is_signed_v2(environ: _Environ, query: _Pairs, access_key: str, secret: str) -> bool:
     given = dict(query)
-    expires = given.get("Expires", "")
-    if given.get("AWSAccessKeyId") != access_key or not is_number(expires) or int(expires) < time.time():
+    if found := _HEADER_V2.fullmatch(environ.get("HTTP_AUTHORIZATION", "")):
+        key, signature = found.groups()
+        moment = "" if "HTTP_X_AMZ_DATE" in environ else environ.get("HTTP_DATE", "")
+    else:
+        key, signature, moment = (given.get(name, "") for name in ("AWSAccessKeyId", "Signature", "Expires"))
+        if not is_number(moment) or int(moment) < time.time():
+            return False
+    if key != access_key:
         return False
     signed = sorted(pair for pair in query if pair[0] in _SIGNED_BY_V2)
     parameters = "&".join(f"{name}={value}" if value else name for name, value in signed)
@@ -84,13 +110,14 @@ def _is_signed_v2(environ: _Environ, query: _Pairs, access_key: str, secret: str
         for name, value in environ.items()
         if name.startswith("HTTP_X_AMZ_")
     )
-    head = [environ["REQUEST_METHOD"], environ.get("HTTP_CONTENT_MD5", ""), environ.get("CONTENT_TYPE", ""), expires]
-    path = _path(environ)
+    head = [environ["REQUEST_METHOD"], environ.get("HTTP_CONTENT_MD5", ""), environ.get("CONTENT_TYPE", ""), moment]
+    host_bucket = bucket_of_host(environ)
+    path = (f"/{host_bucket}" if host_bucket else "") + _path(environ)
     is_bucket = path.count("/") == 1  # boto3 asks for `/bucket` and signs `/bucket/`
     for resource in (path, f"{path}/") if is_bucket else (path,):
         text = "\n".join([*head, *own, resource + (f"?{parameters}" if parameters else "")])
-        signature = base64.b64encode(hmac.digest(secret.encode(), text.encode(), "sha1"))
-        if hmac.compare_digest(signature, given.get("Signature", "").encode()):
+        right = base64.b64encode(hmac.digest(secret.encode(), text.encode("utf-8", "replace"), "sha1"))
+        if hmac.compare_digest(right, signature.encode("utf-8", "replace")):
             return True
     return False
 

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import random
+import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from moto.s3.models import S3Backend, s3_backends
+from moto.s3.models import FakeDeleteMarker, S3Backend, s3_backends
 
 from run_qarnot.cluster.access import Access
 from run_qarnot.cluster.faults import Faults
 from run_qarnot.cluster.quotas import Quotas
 from run_qarnot.cluster.s3_operations import Asked
 from run_qarnot.cluster.storage_cors import Rule
+from run_qarnot.cluster.storage_delete import delete_objects
 from run_qarnot.cluster.storage_disk import Disk
 from run_qarnot.cluster.storage_door import Door
-from run_qarnot.cluster.storage_list import listing
+from run_qarnot.cluster.storage_list import begun_at, listing
 from run_qarnot.cluster.storage_parts import Parts
 from run_qarnot.cluster.storage_read import pieces
 from run_qarnot.cluster.storage_server import Server
@@ -51,14 +54,24 @@ class StoredObject:
 class Storage:
     """Buckets and objects. Each instance has its own account inside moto, whose state is global to the process."""
 
-    def __init__(self, access: Access, faults: Faults, quotas: Quotas, work: Path, folder: Path | None = None) -> None:
+    def __init__(
+        self,
+        access: Access,
+        faults: Faults,
+        quotas: Quotas,
+        listener: socket.socket,
+        work: Path,
+        folder: Path | None = None,
+    ) -> None:
         self._account = f"{random.randrange(10**11, 10**12)}"  # noqa: S311 - a name, not a secret
         self._disk = Disk(folder, self._backend) if folder else None
         self._quotas = quotas
         self._making = threading.Lock()
+        self._counting = threading.Lock()
+        self._at_most = math.inf  # bytes that are stored
         self._parts = Parts(work / "parts")
         self._faults = faults
-        self._server = Server(Door(self, self._account, access, faults, self._disk, self._parts))
+        self._server = Server(Door(self, self._account, access, faults, self._disk, self._parts), listener)
         self._thread: threading.Thread | None = None
         self.url = f"http://127.0.0.1:{self._server.port}"
 
@@ -103,7 +116,8 @@ class Storage:
     def find(self, bucket: str, key: str) -> Any:
         """moto's own record of an object, or None."""
         found = self._backend.buckets.get(bucket)
-        return found.keys.get(key) if found else None
+        stored = found.keys.get(key) if found else None
+        return None if isinstance(stored, FakeDeleteMarker) else stored
 
     def cors_of(self, bucket: str) -> list[Rule]:
         """The bucket's rules for pages of other origins; none for a bucket that does not exist."""
@@ -115,8 +129,18 @@ class Storage:
         found = self._backend.buckets.get(bucket)
         return found.multiparts.get(name) if found else None
 
+    def note_uploads(self, bucket: str) -> None:
+        """Have each unfinished upload know when it began."""
+        if found := self._backend.buckets.get(bucket):
+            for upload in list(found.multiparts.values()):
+                begun_at(upload)
+
     def has_bucket(self, name: str) -> bool:
         return name in self._backend.buckets
+
+    def has_versions(self, bucket: str) -> bool:
+        found = self._backend.buckets.get(bucket)
+        return bool(found and found.versioning_status)
 
     def may_have_another_bucket(self) -> bool:
         return len(self._backend.buckets) < self._quotas.buckets
@@ -135,6 +159,10 @@ class Storage:
         """One page of what is in a bucket that there is."""
         return listing(self._backend, asked)
 
+    def delete(self, bucket: str, body: bytes) -> bytes | None:
+        """Delete what is listed, and answer; None when the list cannot be read."""
+        return delete_objects(self._backend, bucket, body)
+
     def usage_of(self, bucket: str) -> tuple[int, int]:
         """How many objects are in a bucket, and their size."""
         found = self._backend.buckets.get(bucket)
@@ -150,7 +178,16 @@ class Storage:
         return len(buckets), size
 
     def has_room(self, size: int) -> bool:
-        return self.usage()[1] + size <= self._quotas.bytes
+        """Whether so many more bytes may be stored; if so, they are taken for stored.
+
+        To count takes long where there are many objects: it is done when what was let in since could be too much.
+        """
+        with self._counting:
+            if self._at_most + size > self._quotas.bytes:
+                self._at_most = self.usage()[1]
+            may = self._at_most + size <= self._quotas.bytes
+            self._at_most += size if may else 0
+            return may
 
     def objects(self, bucket: str, prefix: str = "") -> Iterator[StoredObject]:
         for name, key in sorted(self._backend.buckets[bucket].keys.items()):

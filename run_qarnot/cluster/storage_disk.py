@@ -7,6 +7,7 @@ something, what moto holds is compared with what is kept: no call has to be unde
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import shutil
@@ -15,6 +16,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from run_qarnot.cluster import private
 from run_qarnot.cluster.storage_cors import Rule
 
 
@@ -32,16 +34,20 @@ class Disk:
         for place in sorted(self._folder.iterdir()):
             if not (place / "bucket").exists():
                 continue
-            about = json.loads((place / "bucket").read_text("utf-8"))
-            bucket = self._backend.create_bucket(about["name"], "us-east-1")
-            bucket.creation_date = datetime.fromisoformat(about["created"])
-            self._backend.put_bucket_tagging(about["name"], about["tags"])
-            self._backend.put_bucket_cors(about["name"], about.get("cors", []))
-            for note in sorted(place.glob("*.json")):
-                self._load_object(about["name"], note)
+            if bucket := private.read(place / "bucket", self._load_bucket):
+                for note in sorted(place.glob("*.json")):
+                    private.read(note, functools.partial(self._load_object, bucket, note))
 
-    def _load_object(self, bucket: str, note: Path) -> None:
-        about = json.loads(note.read_text("utf-8"))
+    def _load_bucket(self, text: str) -> str:
+        about = json.loads(text)
+        name, created = str(about["name"]), datetime.fromisoformat(about["created"])
+        self._backend.create_bucket(name, "us-east-1").creation_date = created
+        self._backend.put_bucket_tagging(name, about["tags"])
+        self._backend.put_bucket_cors(name, about.get("cors", []))
+        return name
+
+    def _load_object(self, bucket: str, note: Path, text: str) -> None:
+        about = json.loads(text)
         content = note.with_suffix(".data").read_bytes()
         key = self._backend.put_object(bucket, about["key"], content, etag=about["etag"], disable_notification=True)
         key.set_metadata(about["metadata"])

@@ -7,11 +7,13 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator
+from html import escape
 from typing import Any, Protocol
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote, unquote
 from xml.parsers.expat import ExpatError
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.s3.models import get_canned_acl
 
 from run_qarnot.cluster import s3_operations
 from run_qarnot.cluster.access import Access
@@ -21,16 +23,24 @@ from run_qarnot.cluster.s3_requests import broken, complaint
 from run_qarnot.cluster.signatures import is_signed, time_of
 from run_qarnot.cluster.storage_cors import Rule, by_rules, preflight
 from run_qarnot.cluster.storage_disk import Disk
+from run_qarnot.cluster.storage_forms import FormError, read_form
 from run_qarnot.cluster.storage_list import is_list
 from run_qarnot.cluster.storage_parts import LARGE, Parts
+from run_qarnot.cluster.storage_payload import CutShortError, DigestError, Payload
 from run_qarnot.cluster.storage_read import read_object
 from run_qarnot.cluster.storage_server import CutError
+from run_qarnot.cluster.storage_xml import legible_bytes
 
 _Environ = dict[str, Any]
 _StartResponse = Callable[..., Any]
-_REGION = re.compile(r"(Credential=[^,\s]+/\d{8}/)[^/]+(/s3/aws4_request)")
+# What moto is told: who asks was looked at here, in any form and for any region (§0.9), and moto has other ideas of it.
+_LET_IN = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
 _WRITES = {"PutObject", "CopyObject", "UploadPart"}
 _UPLOADS = {"UploadPart", "CompleteMultipartUpload", "ListParts", "AbortMultipartUpload"}
+_REPEAT_NAMES = {"CreateMultipartUpload", "CompleteMultipartUpload", "ListParts"}
+_LOCATION = re.compile(rb"<Location>[^<]*</Location>")
+_NULL_VERSION = re.compile(r"(^|[?&])versionId=null(?:&|$)")
+_SPAN = re.compile(r"bytes=(\d+)-(\d+)")
 _BREAKS = (ArithmeticError, AssertionError, AttributeError, ExpatError, LookupError, TypeError, ValueError)
 _log = logging.getLogger(__name__)
 _CHUNK = 1 << 16
@@ -49,11 +59,17 @@ class _Stock(Protocol):
 
     def has_room(self, size: int) -> bool: ...
 
+    def has_versions(self, bucket: str) -> bool: ...
+
     def may_have_another_bucket(self) -> bool: ...
 
     def make_bucket(self, name: str) -> None: ...
 
     def listing(self, asked: Asked) -> bytes: ...
+
+    def delete(self, bucket: str, body: bytes) -> bytes | None: ...
+
+    def note_uploads(self, bucket: str) -> None: ...
 
     def usage_of(self, bucket: str) -> tuple[int, int]: ...
 
@@ -88,6 +104,8 @@ class Door:
         def answer(begin: _StartResponse) -> Iterable[bytes]:
             if asked.method == "OPTIONS":
                 return _answer_preflight(rules, environ, record)
+            if asked.name == "PostObject":  # signed in another way
+                return self._posted(environ, begin, asked.bucket)
             if not is_known:
                 return _refuse(begin, 403, "SignatureDoesNotMatch")
             if self._access.is_skewed(time_of(environ)):
@@ -99,11 +117,42 @@ class Door:
         begin = by_rules(rules, environ, record)
         return self._trouble(fault, environ, begin, answer) if fault else answer(begin)
 
+    def _posted(self, environ: _Environ, start_response: _StartResponse, bucket: str) -> Iterable[bytes]:
+        """Serve what a form stands for: an object is put."""
+        begun: list[tuple[str, list[tuple[str, str]]]] = []
+        with self._parts.scratch() as file:
+            try:
+                form = read_form(environ, bucket, file)
+                if self._access.is_expired or not form.is_signed(self._access.email, self._access.token):
+                    return _refuse(start_response, 403, "SignatureDoesNotMatch")
+                form.check()
+            except FormError as error:
+                return _refuse(start_response, s3_operations.STATUSES[error.code], error.code, message=str(error))
+            put = form.as_put(environ, file)
+            asked = s3_operations.read(put)
+            if refusal := complaint(asked, put) or self._full(asked, put):
+                return _refuse(start_response, s3_operations.STATUSES[refusal], refusal)
+            response = self._serve(put, lambda status, headers, *_: begun.append((status, headers)), asked)
+        status, headers = begun[-1]
+        if not status.startswith("200"):
+            start_response(status, headers)
+            return response
+        etag = next(value for name, value in headers if name.lower() == "etag")
+        status, headers, body = form.answer(etag, _place(environ))
+        start_response(status, [*headers, ("Content-Length", str(len(body)))])
+        return [body]
+
     def _serve(self, environ: _Environ, start_response: _StartResponse, asked: Asked) -> Iterable[bytes]:
         """Answer. What moto breaks at is the client's mistake; its own complaints have other forms."""
+        if not self._stock.has_versions(asked.bucket):
+            start_response = _only_version(environ, start_response)
         try:
             own = self._own_answer(environ, start_response, asked)
             response = own or self._by_moto(environ, start_response, asked)
+        except CutShortError:
+            raise CutError from None
+        except DigestError as error:
+            return _refuse(start_response, s3_operations.STATUSES[error.code], error.code)
         except _BREAKS:
             _log.debug("The storage broke at %s", asked.name, exc_info=True)
             code = broken(asked)
@@ -121,22 +170,42 @@ class Door:
             start_response("200 OK", [("Location", f"/{asked.bucket}"), ("Content-Length", "0")])
             return [b""]
         if is_list(asked) and self._stock.has_bucket(asked.bucket):
-            page = self._stock.listing(asked)
-            start_response("200 OK", [("Content-Type", "application/xml"), ("Content-Length", str(len(page)))])
-            return [page]
+            return _tell(start_response, self._stock.listing(asked))
+        if asked.name == "DeleteObjects" and self._stock.has_bucket(asked.bucket):
+            deleted = self._stock.delete(asked.bucket, Payload(environ).whole())
+            return _tell(start_response, deleted) if deleted else _refuse(start_response, 400, "MalformedXML")
         if asked.key and (stored := self._stock.find(asked.bucket, asked.key)):
+            if stored.acl is None:  # moto sets none for what was made of parts or by a task, and breaks at it
+                stored.set_acl(get_canned_acl("private"))
             return read_object(environ, stored, start_response)
         return None
 
     def _by_moto(self, environ: _Environ, start_response: _StartResponse, asked: Asked) -> Iterable[bytes]:
         environ["HTTP_X_MOTO_ACCOUNT_ID"] = self._account
-        if "HTTP_AUTHORIZATION" in environ:  # any region will do, §0.9
-            environ["HTTP_AUTHORIZATION"] = _REGION.sub(r"\1us-east-1\2", environ["HTTP_AUTHORIZATION"])
+        environ["HTTP_AUTHORIZATION"] = _LET_IN
         if asked.name == "HeadBucket":
             start_response = self._with_usage(asked.bucket, start_response)
+        payload = Payload(environ)
         if _is_large_object(environ):
-            return self._in_one_piece(environ, start_response, asked)
+            return self._in_one_piece(environ, payload, start_response, asked)
+        if payload.must_be_read:
+            environ["wsgi.input"] = io.BytesIO(payload.whole())
+        if asked.name in _REPEAT_NAMES:
+            return self._legibly(environ, start_response, asked)
         return self._in_parts(environ, start_response, asked)
+
+    def _legibly(self, environ: _Environ, start_response: _StartResponse, asked: Asked) -> Iterable[bytes]:
+        """moto's answer about an upload, where names are such as XML can hold, and the place is here."""
+        begun: list[tuple[str, list[tuple[str, str]]]] = []
+        response = self._in_parts(environ, lambda status, headers, *_: begun.append((status, headers)), asked)
+        body = legible_bytes(b"".join(response))
+        place = f"<Location>{escape(_place(environ))}/{quote(f'{asked.bucket}/{asked.key}')}</Location>"
+        body = _LOCATION.sub(place.encode(), body)
+        status, headers = begun[-1]
+        others = [(name, value) for name, value in headers if name.lower() != "content-length"]
+        start_response(status, [*others, ("Content-Length", str(len(body)))])
+        self._stock.note_uploads(asked.bucket)
+        return [body]
 
     def _with_usage(self, bucket: str, start_response: _StartResponse) -> _StartResponse:
         """What Ceph says of a bucket beside, and C# reads (§4.1)."""
@@ -160,13 +229,11 @@ class Door:
             self._parts.put_away(upload, int(asked.first("partNumber") or 0))
         return response
 
-    def _in_one_piece(self, environ: _Environ, start_response: _StartResponse, asked: Asked) -> Iterable[bytes]:
+    def _in_one_piece(
+        self, environ: _Environ, payload: Payload, start_response: _StartResponse, asked: Asked
+    ) -> Iterable[bytes]:
         """moto's answer; what was put is kept in a file, and moto gets nothing of it but its length and ETag."""
-        content = self._parts.receive(environ["wsgi.input"], int(environ["CONTENT_LENGTH"]))
-        if len(content) < int(environ["CONTENT_LENGTH"]):  # the client went away in the middle
-            content.path.unlink()
-            raise CutError
-        environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(), "0"
+        content = self._parts.receive(payload, payload.length)
         stored = False
 
         def begin(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
@@ -176,6 +243,8 @@ class Door:
             return start_response(status, [*kept, *([("ETag", f'"{content.md5}"')] if stored else [])], *more)
 
         try:
+            payload.check()
+            environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(), "0"
             response: Iterable[bytes] = self._moto(environ, begin)
         finally:
             if not stored:
@@ -198,9 +267,16 @@ class Door:
         if is_new and not self._stock.may_have_another_bucket():
             return "TooManyBuckets"
         size = int(environ.get("HTTP_X_AMZ_DECODED_CONTENT_LENGTH") or environ.get("CONTENT_LENGTH") or 0)
-        if asked.name in _WRITES and size + (asked.name == "CopyObject") and not self._stock.has_room(size):
-            return "QuotaExceeded"
-        return None
+        size += self._copied(environ)
+        return "QuotaExceeded" if asked.name in _WRITES and size and not self._stock.has_room(size) else None
+
+    def _copied(self, environ: _Environ) -> int:
+        """How many bytes are to be copied from another object."""
+        source = unquote(environ.get("HTTP_X_AMZ_COPY_SOURCE", "").partition("?")[0]).lstrip("/")
+        bucket, _, key = source.partition("/")
+        stored = self._stock.find(bucket, key)
+        span = _SPAN.fullmatch(environ.get("HTTP_X_AMZ_COPY_SOURCE_RANGE", ""))
+        return int(span[2]) - int(span[1]) + 1 if span else stored.size if stored else 0
 
     def _trouble(
         self,
@@ -233,29 +309,51 @@ def _answer_preflight(rules: list[Rule], environ: _Environ, start_response: _Sta
     return [b""]
 
 
+def _place(environ: _Environ) -> str:
+    """Where the client found us."""
+    return f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST')}"
+
+
+def _tell(start_response: _StartResponse, body: bytes) -> list[bytes]:
+    start_response("200 OK", [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
+    return [body]
+
+
 def _is_large_object(environ: _Environ) -> bool:
-    """Whether this puts a large object in one piece, as it is: without signatures between its chunks."""
+    """Whether this puts a large object in one piece."""
     query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
     return (
         environ["REQUEST_METHOD"] == "PUT"
         and int(environ.get("CONTENT_LENGTH") or 0) > LARGE
         and not {"partNumber", "uploadId"} & query.keys()
         and "HTTP_X_AMZ_COPY_SOURCE" not in environ
-        and "HTTP_X_AMZ_DECODED_CONTENT_LENGTH" not in environ
     )
 
 
 def _into_path(environ: _Environ) -> None:
     """`bucket.localhost/key` becomes `/bucket/key`: some clients have the bucket in the host's name (§4.1)."""
-    host, colon, port = environ.get("HTTP_HOST", "").partition(":")
-    if not host.endswith(".localhost"):
+    bucket = s3_operations.bucket_of_host(environ)
+    if not bucket:
         return
-    bucket = host.removesuffix(".localhost")
+    _, colon, port = environ["HTTP_HOST"].partition(":")
     environ["HTTP_HOST"] = f"127.0.0.1{colon}{port}"
     environ["PATH_INFO"] = f"/{bucket}{environ['PATH_INFO']}"
     for name in ("RAW_URI", "REQUEST_URI"):
         if environ.get(name, "").startswith("/"):
             environ[name] = f"/{bucket}{environ[name]}"
+
+
+def _only_version(environ: _Environ, start_response: _StartResponse) -> _StartResponse:
+    """In a bucket that keeps no versions, `null` is what there is; nobody is told of it, but may ask for it."""
+    for name in ("QUERY_STRING", "RAW_URI", "REQUEST_URI"):
+        if "versionId=null" in environ.get(name, ""):
+            environ[name] = _NULL_VERSION.sub(r"\1", environ[name]).rstrip("?&")
+
+    def begin(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+        others = [(name, value) for name, value in headers if (name.lower(), value) != ("x-amz-version-id", "null")]
+        return start_response(status, others, *more)
+
+    return begin
 
 
 def _recorder(call: Call, start_response: _StartResponse) -> _StartResponse:
@@ -283,9 +381,15 @@ def _cut_after(size: int, content: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _refuse(
-    start_response: _StartResponse, status: int, code: str, headers: dict[str, str] | None = None, text: Any = None
+    start_response: _StartResponse,
+    status: int,
+    code: str,
+    headers: dict[str, str] | None = None,
+    text: Any = None,
+    message: str = "",
 ) -> list[bytes]:
-    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{code}</Message></Error>".encode()
+    said = escape(message or code)
+    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{said}</Message></Error>".encode()
     body = str(text).encode() if text is not None else body
     own = [("Content-Type", "application/xml"), ("Content-Length", str(len(body))), *(headers or {}).items()]
     start_response(f"{status} {code}", own)

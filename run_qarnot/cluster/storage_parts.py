@@ -16,9 +16,9 @@ import tempfile
 import threading
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from moto.s3.exceptions import EntityTooSmall, InvalidPart, MalformedXML
+from moto.s3.exceptions import EntityTooSmall, InvalidPart, InvalidPartOrder, MalformedXML
 
 LARGE = 1 << 20
 _SMALLEST_PART = 5 << 20
@@ -107,6 +107,10 @@ class Parts:
         content.size, content.md5 = length - left, digest.hexdigest()
         return content
 
+    def scratch(self) -> IO[bytes]:
+        """A file that is gone when it is closed; a small one is in memory."""
+        return tempfile.SpooledTemporaryFile(LARGE, dir=str(self._folder))
+
     def prepare(self, upload: Any) -> list[Content]:
         """Before an upload gets a part or is completed: make moto do it our way. The list gets the joined content."""
         with self._lock:
@@ -126,6 +130,9 @@ class Parts:
         """moto's own checks and ETag: the MD5 of the parts' MD5s, and their number."""
         if not wanted:
             raise MalformedXML
+        numbers = [number for number, _ in wanted]
+        if numbers != sorted(set(numbers)):
+            raise InvalidPartOrder
         parts = [upload.parts.get(number) for number, _ in wanted]
         for part, (_, etag) in zip(parts, wanted, strict=True):
             if part is None or part.etag.strip('"') != etag.strip('"'):

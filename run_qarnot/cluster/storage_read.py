@@ -21,7 +21,7 @@ _OVERRIDE = "response-"
 
 def read_object(environ: dict[str, Any], key: Any, start_response: Callable[..., Any]) -> Iterable[bytes] | None:
     """Answer a plain GET of a stored object, or None when moto should."""
-    query = dict(parse_qsl(environ.get("QUERY_STRING", "")))
+    query = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
     asked = [name for name in query if name not in WHO and not name.startswith(("X-Amz-", _OVERRIDE))]
     if environ["REQUEST_METHOD"] != "GET" or asked or "HTTP_IF_NONE_MATCH" in environ:
         return None

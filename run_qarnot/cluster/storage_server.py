@@ -12,11 +12,12 @@ import logging
 import socket
 import struct
 from collections.abc import Iterable
-from typing import Any
+from typing import IO, Any, cast
 
 from moto.moto_server.werkzeug_app import MotoRequestHandler
-from werkzeug.serving import ThreadedWSGIServer
+from werkzeug.serving import DechunkedInput, ThreadedWSGIServer
 
+from run_qarnot.cluster.ports import listen
 from run_qarnot.cluster.s3_requests import is_number
 
 _DRAIN = 16 << 20  # an unread body longer than this costs the connection
@@ -33,17 +34,15 @@ class Server(ThreadedWSGIServer):
     daemon_threads = False
     block_on_close = True
 
-    def __init__(self, application: Any) -> None:
+    def __init__(self, application: Any, listener: socket.socket) -> None:
         self._connections: set[socket.socket] = set()
-        super().__init__("127.0.0.1", 0, application, handler=_Handler)
+        with listener:  # werkzeug takes a copy; left to bind by itself, it exits when somebody has the port
+            super().__init__("127.0.0.1", 0, application, handler=_Handler, fd=listener.fileno())
 
     def bind_again(self) -> None:
         """After a stop: listen on the same port. Does nothing while it listens."""
         if self.socket.fileno() == -1:
-            self.socket = socket.socket()
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            self.socket.bind(self.server_address)
-            self.socket.listen(128)
+            self.socket = listen(self.port)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         self._connections.add(request)
@@ -76,13 +75,13 @@ class _Handler(MotoRequestHandler):
 
     def run_wsgi(self) -> None:
         environ = self.make_environ()
-        body = None
         if not is_number(environ.get("CONTENT_LENGTH") or "0"):  # nobody can say where the next request begins
             self.close_connection = True
             self._answer("400 Bad Request", [("Content-Length", "0")], [])
             return
-        if "wsgi.input_terminated" in environ:  # chunked: its end is not ours to find after an error
-            self.close_connection = True
+        body: _Body | _Chunked
+        if "wsgi.input_terminated" in environ:
+            body = environ["wsgi.input"] = _Chunked(cast(IO[bytes], self.rfile))
         else:
             body = environ["wsgi.input"] = _Body(self.rfile, int(environ.get("CONTENT_LENGTH") or 0))
         status, headers = "500 Internal Server Error", [("Content-Length", "0")]
@@ -100,9 +99,9 @@ class _Handler(MotoRequestHandler):
             _log.exception("The storage failed on a %s request", self.command)
             content = [b""]
         try:
+            self.close_connection = self.close_connection or body.is_too_long
             self._answer(status, headers, content)
-            if body and not body.drain():
-                self.close_connection = True
+            self.close_connection = self.close_connection or not body.drain()
         except CutError:
             self._cut()
         except (ConnectionError, TimeoutError):
@@ -127,6 +126,8 @@ class _Handler(MotoRequestHandler):
         is_chunked = has_body and "content-length" not in names
         if is_chunked:
             self.send_header("Transfer-Encoding", "chunked")
+        if self.close_connection:  # else the client sends its next request into a closing connection
+            self.send_header("Connection", "close")
         self.end_headers()
         for data in content if has_body else ():
             if is_chunked and data:
@@ -154,10 +155,34 @@ class _Body(io.RawIOBase):
         self._left = self._left - len(data) if data else 0
         return len(data)
 
+    @property
+    def is_too_long(self) -> bool:
+        """Whether the rest is not worth reading: the connection must go instead."""
+        return self._left > _DRAIN
+
     def drain(self) -> bool:
-        """Read what the application left; False when that is too much, and the connection must go instead."""
-        if self._left > _DRAIN:
-            return False
-        while self.read(1 << 16):
+        """Read what the application left; False when there is too much of it."""
+        while not self.is_too_long and self.read(1 << 16):
             pass
-        return True
+        return not self.is_too_long
+
+
+class _Chunked(DechunkedInput):
+    """The same for a body whose end is only found by reading it."""
+
+    is_too_long = False
+
+    def readinto(self, buffer: Any) -> int:
+        try:
+            return super().readinto(buffer)
+        except ConnectionError:
+            raise
+        except OSError as error:  # werkzeug's word for malformed chunks: the client's mistake
+            raise ValueError(str(error)) from error
+
+    def drain(self) -> bool:
+        left = _DRAIN
+        with contextlib.suppress(ValueError):  # malformed, so nobody knows where the next request begins
+            while left > 0 and (data := self.read(1 << 16)):
+                left -= len(data)
+        return self._done

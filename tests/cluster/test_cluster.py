@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import hashlib
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +23,7 @@ import pytest
 import requests
 from botocore.exceptions import ClientError
 from qarnot.connection import Connection
+from qarnot.secrets import Secrets
 from support.waiting import wait_until
 
 import run_qarnot.cluster
@@ -109,14 +112,20 @@ def test_it_is_as_slow_as_the_cloud_only_if_asked(options: tuple[str, ...], seco
         assert state["pace"].get("FullyDispatched") == seconds
 
 
-def test_a_port_in_use_is_said_in_one_sentence(cluster: LocalCluster) -> None:
+def test_what_it_needs_and_another_has_is_said_in_two_lines(cluster: LocalCluster, tmp_path: Path) -> None:
     port = cluster.cluster_url.rpartition(":")[2]
+    with pytest.raises(ClusterError) as caught:
+        LocalCluster(int(port)).__enter__()
+    what, todo = str(caught.value).splitlines()
+    assert (what, "--port" in todo) == (f"Port {port} cannot be used: Address already in use.", True)
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent.parent)}
-    words = [sys.executable, "-m", "run_qarnot.cluster", "--port", port]
-    done = subprocess.run(words, capture_output=True, text=True, env=environment, check=False, timeout=30)
+    words = [sys.executable, "-m", "run_qarnot.cluster", "--state-dir", str(tmp_path)]
+    with LocalCluster(state_dir=tmp_path):
+        done = subprocess.run(words, capture_output=True, text=True, env=environment, check=False, timeout=30)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.count("\n") == 1
-    assert "--port" in done.stderr
+    what, todo = done.stderr.splitlines()
+    assert what == f"Another local cluster uses {tmp_path}."
+    assert todo == "Stop it, or choose another --state-dir."
 
 
 def test_killing_the_cluster_kills_its_tasks(tmp_path: Path) -> None:
@@ -191,6 +200,58 @@ def test_state_survives_a_restart(tmp_path: Path) -> None:
         assert task.state == "Failure"
         assert "stopped while this task was running" in task.errors[0].message
         assert connection.retrieve_job(job.uuid).state == "Active"
+
+
+def test_one_damaged_file_of_the_state_costs_nothing_else(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with LocalCluster(state_dir=tmp_path) as cluster:
+        connection = connect(cluster)
+        tasks = [command(connection, "true") for _ in range(2)]
+        for task in tasks:
+            task.submit()
+            assert ended(task) == "Success"
+        buckets = [connection.create_bucket(name) for name in ("whole", "damaged")]
+        for name in ("a", "b", "c"):
+            buckets[0].add_string("x", name)
+        Secrets(connection).create_secret("key", "value")
+
+    def place(*names: str) -> Path:
+        return tmp_path.joinpath("objects", *(hashlib.sha256(name.encode()).hexdigest()[:40] for name in names))
+
+    damaged = [tmp_path / "tasks" / f"{tasks[0].uuid}.json", tmp_path / "secrets.json", place("damaged") / "bucket"]
+    damaged.append(place("whole", "a").with_suffix(".json"))
+    for file in damaged:
+        file.write_text(file.read_text()[:10])
+    place("whole", "b").with_suffix(".data").unlink()
+    with LocalCluster(state_dir=tmp_path) as cluster:
+        connection = connect(cluster)
+        assert [task.uuid for task in connection.all_tasks()] == [tasks[1].uuid]
+        assert [bucket.uuid for bucket in connection.buckets()] == ["whole"]
+        assert keys(connection.retrieve_bucket("whole")) == {"c"}
+    for file in damaged:
+        assert f"{file} could not be read" in caplog.text
+        assert file.with_name(f"{file.name}.broken").exists()
+
+
+def test_both_ports_are_kept_with_the_state_unless_another_has_them(tmp_path: Path) -> None:
+    """Also the storage's: clients may be configured with it, as `QARNOT_STORAGE_URL`."""
+
+    def addresses(**options: Any) -> tuple[list[str], list[str]]:
+        with LocalCluster(state_dir=tmp_path, **options) as cluster:
+            assert connect(cluster).buckets() == []
+            return [cluster.cluster_url, cluster.storage_url], cluster.notes
+
+    (tmp_path / "ports.json").write_text('{"storage": "x", "API": 70000}')
+    first, _ = addresses()
+    port = int(first[1].rpartition(":")[2])
+    with socket.create_server(("127.0.0.1", port)):
+        second, (note,) = addresses()
+    assert note.startswith(f"Port {port} is in use by another program: the storage listens at ")
+    assert (second[0], second[1] != first[1]) == (first[0], True)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        asked = other.getsockname()[1]
+    third = [f"http://127.0.0.1:{asked}", second[1]]
+    assert addresses(port=asked) == (third, [])
+    assert addresses() == (third, [])
 
 
 def test_the_token_is_kept_with_the_state_and_nowhere_else(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +12,7 @@ from qarnot.connection import Connection
 from support.waiting import wait_until
 
 from run_qarnot.cluster import LocalCluster
+from run_qarnot.cluster.output import Output
 from tests.cluster.conftest import command, ended, keys, running
 
 
@@ -72,6 +74,21 @@ def test_a_line_of_the_only_instance_is_seen_while_it_is_written(connection: Con
     task.update_resources()
     assert ended(task) == "Success"
     assert task.stdout().endswith("\n0> half\r\n0> line\r0> last")
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+def test_a_line_without_an_end_costs_no_more_than_others(is_shared: bool) -> None:
+    """All of the cluster waits while it is taken apart: minutes, when each character was looked at from all before."""
+    output = Output()
+    output.is_shared = is_shared
+    begun = time.process_time()
+    for _ in range(8):
+        output.feed(b"x" * (1 << 16))
+    for _ in range(1 << 16):
+        output.feed(b".")
+    output.flush(0)
+    assert time.process_time() - begun < 3
+    assert output.aggregate.everything() == "0> " + "x" * (1 << 19) + "." * (1 << 16)
 
 
 def test_a_range_names_its_instances(connection: Connection) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import logging
+import os
 import socket
+import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -18,7 +22,12 @@ from botocore.exceptions import ClientError
 from qarnot.connection import Connection
 
 from run_qarnot.cluster import LocalCluster
-from tests.cluster.conftest import connect
+from run_qarnot.cluster.access import Access
+from run_qarnot.cluster.faults import Faults
+from run_qarnot.cluster.ports import listen
+from run_qarnot.cluster.quotas import Quotas
+from run_qarnot.cluster.storage import Storage
+from tests.cluster.conftest import command, connect, ended
 
 BUCKET = "looked-into"
 Ask = Callable[..., requests.Response]
@@ -49,6 +58,7 @@ def ask(cluster: LocalCluster) -> Ask:
 
 
 PART = b"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag></Part></CompleteMultipartUpload>"
+PARTS = PART.replace(b"<Part>", b"<Part><PartNumber>2</PartNumber><ETag>x</ETag></Part><Part>")
 WRONG: list[tuple[str, str, bytes, int, str]] = [
     ("PUT", "/{}/k?partNumber=1&uploadId=none", b"x", 404, "NoSuchUpload"),
     ("POST", "/{}/k?uploadId=none", PART, 404, "NoSuchUpload"),
@@ -64,6 +74,7 @@ WRONG: list[tuple[str, str, bytes, int, str]] = [
     ("POST", "/{}/k?uploadId={upload}", b"<bad", 400, "MalformedXML"),
     ("POST", "/{}?delete=", b"<bad", 400, "MalformedXML"),
     ("POST", "/{}?delete=", b"<Delete></Delete>", 400, "MalformedXML"),
+    ("POST", "/{}/k?uploadId={upload}", PARTS, 400, "InvalidPartOrder"),
     ("PUT", "/{}?tagging=", b"<bad", 400, "MalformedXML"),
     ("PUT", "/{}?cors=", b"<bad", 400, "MalformedXML"),
     ("PATCH", "/{}/k", b"", 405, "MethodNotAllowed"),
@@ -125,6 +136,41 @@ def test_a_key_with_control_characters_is_listed_and_deleted(connection: Connect
     assert "Contents" not in client.list_objects(Bucket=bucket)
 
 
+def test_names_that_xml_cannot_hold_stop_nobody(connection: Connection, bucket: str, ask: Ask) -> None:
+    client, key = connection.s3client, "a\x01b&<\x1f"
+    for name in (key, "quiet", "\x02", "left"):
+        client.put_object(Bucket=bucket, Key=name, Body=b"x")
+    names = {"Bucket": bucket, "Key": key}
+    names["UploadId"] = client.create_multipart_upload(**names)["UploadId"]
+    etag = client.upload_part(**names, PartNumber=1, Body=b"part")["ETag"]
+    assert [part["ETag"] for part in client.list_parts(**names)["Parts"]] == [etag]
+    parts = {"Parts": [{"PartNumber": 1, "ETag": etag}]}
+    place = client.complete_multipart_upload(**names, MultipartUpload=parts)["Location"]
+    assert place == f"{client.meta.endpoint_url}/{bucket}/a%01b%26%3C%1F"
+    assert client.get_object(Bucket=bucket, Key=key)["Body"].read() == b"part"
+    many = {"Objects": [{"Key": key}, {"Key": "none"}]}
+    answer = client.delete_objects(Bucket=bucket, Delete=many)
+    assert [each["Key"] for each in answer["Deleted"]] == ["a\ufffdb&<\ufffd", "none"]
+    assert "Deleted" not in client.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "quiet"}], "Quiet": True})
+    assert ask("POST", f"/{bucket}?delete=", b"<Delete><Object><Key>&#x2;</Key></Object></Delete>").status_code == 200
+    assert [each["Key"] for each in client.list_objects(Bucket=bucket)["Contents"]] == ["left"]
+
+
+def test_unfinished_uploads_come_in_pages_and_say_when_they_began(connection: Connection, bucket: str) -> None:
+    client, begun = connection.s3client, datetime.now(UTC) - timedelta(seconds=1)
+    uploads = [(key, client.create_multipart_upload(Bucket=bucket, Key=key)["UploadId"]) for key in "cbbad"]
+    wanted = sorted(uploads, key=lambda upload: upload[0])
+    pages = client.get_paginator("list_multipart_uploads")
+    for size in (1, 2, 10):
+        found = list(pages.paginate(Bucket=bucket, PaginationConfig={"PageSize": size}).search("Uploads"))
+        assert [(each["Key"], each["UploadId"]) for each in found] == wanted
+        assert all(begun < each["Initiated"] <= datetime.now(UTC) for each in found)
+    assert len(client.list_multipart_uploads(Bucket=bucket, Prefix="b")["Uploads"]) == 2
+    for key, upload in uploads:
+        client.abort_multipart_upload(Bucket=bucket, Key=key, UploadId=upload)
+    assert "Uploads" not in client.list_multipart_uploads(Bucket=bucket)
+
+
 PLACES = ["a", "b/1", "b/2", "c d/1", "e", "f/1"]
 ENTRIES = ["a", "b/", "c d/", "e", "f/"]
 
@@ -148,6 +194,58 @@ def test_pages_have_each_folder_once_and_count_it(connection: Connection, bucket
     assert ([each["Key"] for each in below["Contents"]], below["NextMarker"]) == (["b/1"], "b/1")
 
 
+@pytest.mark.parametrize("size", [1, 2, 100])
+def test_versions_come_in_pages_the_newest_of_a_name_first(connection: Connection, bucket: str, size: int) -> None:
+    client = connection.s3client
+    client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    for key in ("a", "b", "b", "c/1", "c/2", "d"):
+        client.put_object(Bucket=bucket, Key=key, Body=b"x")
+    client.delete_object(Bucket=bucket, Key="b")
+    pages = client.get_paginator("list_object_versions")
+    found: list[tuple[str, bool | None]] = []
+    for page in pages.paginate(Bucket=bucket, Delimiter="/", PaginationConfig={"PageSize": size}):
+        versions = page.get("DeleteMarkers", []) + page.get("Versions", [])
+        entries = [(each["Key"], each["IsLatest"]) for each in versions]
+        entries += [(each["Prefix"], None) for each in page.get("CommonPrefixes", [])]
+        assert len(entries) <= size
+        found += sorted(entries, key=lambda entry: entry[0])
+    assert found == [("a", True), ("b", True), ("b", False), ("b", False), ("c/", None), ("d", True)]
+    for page in pages.paginate(Bucket=bucket):
+        for each in page.get("Versions", []) + page.get("DeleteMarkers", []):
+            client.delete_object(Bucket=bucket, Key=each["Key"], VersionId=each["VersionId"])
+
+
+def test_a_bucket_with_a_large_object_is_deleted_by_the_sdk(connection: Connection, tmp_path: Path) -> None:
+    """It lists all versions before; the parts that an object was made of are gone by then."""
+    (tmp_path / "large").write_bytes(bytes(9 << 20))
+    bucket = connection.create_bucket("large-and-gone")
+    bucket.add_file(str(tmp_path / "large"), "large")
+    bucket.delete()
+    assert "large-and-gone" not in {each.uuid for each in connection.buckets()}
+
+
+def test_every_object_has_an_acl_and_one_version(connection: Connection, bucket: str, tmp_path: Path) -> None:
+    """C# asks for the first to see whether an object exists (reference §4.1), rclone for the second after an upload."""
+    client = connection.s3client
+    (tmp_path / "large").write_bytes(os.urandom(9 << 20))
+    client.upload_file(str(tmp_path / "large"), bucket, "of parts")
+    client.put_object(Bucket=bucket, Key="large", Body=bytes(2 << 20))
+    task = command(connection, "echo result > of-a-task")
+    task.results = connection.retrieve_bucket(bucket)
+    task.submit()
+    assert ended(task) == "Success"
+    for key in ("of parts", "large", "of-a-task"):
+        grants = client.get_object_acl(Bucket=bucket, Key=key)["Grants"]
+        assert [grant["Permission"] for grant in grants] == ["FULL_CONTROL"]
+        head = client.head_object(Bucket=bucket, Key=key, VersionId="null")
+        assert "VersionId" not in head
+        found = client.get_object(Bucket=bucket, Key=key, VersionId="null", Range="bytes=0-1")
+        assert len(found["Body"].read()) == 2
+        client.delete_object(Bucket=bucket, Key=key, VersionId="null")
+        with pytest.raises(ClientError, match="NoSuchKey"):
+            client.get_object_acl(Bucket=bucket, Key=key)
+
+
 def test_a_bucket_says_how_much_is_in_it(connection: Connection, bucket: str) -> None:
     connection.s3client.put_object(Bucket=bucket, Key="k", Body=b"12345")
     headers = connection.s3client.head_bucket(Bucket=bucket)["ResponseMetadata"]["HTTPHeaders"]
@@ -166,6 +264,35 @@ def test_addresses_of_buckets_can_be_signed(cluster: LocalCluster, bucket: str, 
     assert requests.request(method, url.replace(bucket, "another"), timeout=10).status_code == 403
 
 
+@pytest.mark.parametrize("version", ["s3", "s3v4"])
+def test_a_bucket_may_be_in_the_name_of_the_host(cluster: LocalCluster, bucket: str, version: str) -> None:
+    who = {"aws_access_key_id": cluster.email, "aws_secret_access_key": cluster.token, "region_name": "us-east-1"}
+    config = Config(signature_version=version, s3={"addressing_style": "virtual"})
+    url = cluster.storage_url.replace("127.0.0.1", "localhost")
+    client: Any = boto3.client("s3", endpoint_url=url, config=config, **who)
+    for call, method in (("put_object", "PUT"), ("get_object", "GET"), ("delete_object", "DELETE")):
+        signed = client.generate_presigned_url(call, Params={"Bucket": bucket, "Key": "a b/ü"})
+        host = signed.split("/")[2]
+        assert host.startswith(f"{bucket}.localhost:")
+        here = signed.replace(host, url.split("/")[2])  # not every machine knows such names
+        assert requests.request(method, here, headers={"Host": host}, timeout=10).ok
+        assert requests.request(method, here, headers={"Host": f"other.{host}"}, timeout=10).status_code == 403
+
+
+def test_headers_may_be_signed_by_the_older_version(cluster: LocalCluster, bucket: str) -> None:
+    def client(secret: str) -> Any:
+        who = {"aws_access_key_id": cluster.email, "aws_secret_access_key": secret, "region_name": "us-east-1"}
+        return boto3.client("s3", endpoint_url=cluster.storage_url, config=Config(signature_version="s3"), **who)
+
+    own = client(cluster.token)
+    own.put_object(Bucket=bucket, Key="a b/ü", Body=b"x", Metadata={"who": "ada"}, ContentType="text/plain")
+    assert own.head_object(Bucket=bucket, Key="a b/ü")["Metadata"] == {"who": "ada"}
+    assert own.list_objects_v2(Bucket=bucket)["KeyCount"] == 1
+    own.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "a b/ü"}]})
+    with pytest.raises(ClientError, match="SignatureDoesNotMatch"):
+        client("wrong").list_buckets()
+
+
 def test_two_clusters_have_buckets_of_the_same_name(connection: Connection, bucket: str) -> None:
     connection.s3client.put_object(Bucket=bucket, Key="k", Body=b"x")
     with LocalCluster() as other:
@@ -176,3 +303,31 @@ def test_two_clusters_have_buckets_of_the_same_name(connection: Connection, buck
         assert theirs.list_objects(Bucket=bucket).get("Contents", []) == []
     connection.s3client.create_bucket(Bucket=bucket)  # one's own again changes nothing
     assert connection.s3client.get_object(Bucket=bucket, Key="k")["Body"].read() == b"x"
+
+
+def test_copies_count_against_the_quota_too(cluster: LocalCluster, connection: Connection, bucket: str) -> None:
+    connection.s3client.put_object(Bucket=bucket, Key="a", Body=bytes(100))
+    cluster.control.full_quota("bytes")
+    with pytest.raises(ClientError, match="QuotaExceeded"):
+        connection.s3client.copy_object(Bucket=bucket, Key="b", CopySource=f"{bucket}/a")
+    connection.s3client.delete_object(Bucket=bucket, Key="a")
+    connection.s3client.put_object(Bucket=bucket, Key="a", Body=bytes(100))  # there is room again
+    with pytest.raises(ClientError, match="QuotaExceeded"):
+        connection.s3client.put_object(Bucket=bucket, Key="b", Body=b"x")
+    cluster.control.reset()
+    connection.s3client.copy_object(Bucket=bucket, Key="b", CopySource=f"{bucket}/a")
+
+
+def test_what_is_stored_is_not_counted_anew_for_each_object(tmp_path: Path) -> None:
+    storage = Storage(Access("you", "token"), Faults(), Quotas(), listen(), tmp_path)
+    storage.start()
+    try:
+        storage.make_bucket("many")
+        (tmp_path / "one").write_text("x")
+        for number in range(400):
+            storage.write("many", str(number), tmp_path / "one")
+        begun = time.process_time()
+        assert all(storage.has_room(1) for _ in range(1000))
+        assert time.process_time() - begun < 0.1
+    finally:
+        storage.stop()
