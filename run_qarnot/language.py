@@ -22,8 +22,17 @@ def spoken() -> str:
 
 def number(value: float, places: int | None = None) -> str:
     """Write a number for people: with so many decimal places, or as many as it has."""
-    text = f"{value:g}" if places is None else f"{value:.{places}f}"
-    return text.replace(".", ",") if _spoken == "fr" else text
+    return written(f"{value:g}" if places is None else f"{value:.{places}f}")
+
+
+def written(number: str) -> str:
+    """Return a number as people write it, given as programs do."""
+    return number.replace(".", ",") if _spoken == "fr" else number
+
+
+def read(number: str) -> str:
+    """Return a number as programs write it, given as people do."""
+    return number.replace(",", ".") if _spoken == "fr" else number
 
 
 def preferred(accept_language: str) -> str:

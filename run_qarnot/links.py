@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from itertools import islice
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
+from run_qarnot import times
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.image import Image
 from run_qarnot.catalog.options import Option
@@ -67,13 +68,17 @@ def make_link(base: str, image: Image, *, hours: float | None = None, options: M
         InputError: a value does not pass its field's check, or is a secret.
     """
     check_names(image, options)
+    shared = dict(options)
     for name, value in options.items():
-        _refuse_secret(name, image.options[name])
-        image.options[name].check(name, value)
+        option = image.options[name]
+        _refuse_secret(name, option)
+        checked = option.check(name, value)
+        if option.type == "float":  # perhaps typed with a comma, which is read in some languages only
+            shared[name] = checked
     if hours is not None:
         check_hours(hours, image)
-    pairs = [(IMAGE, image.id), *([] if hours is None else [(HOURS, f"{hours:g}")])]
-    pairs += [(PREFIX + name, text) for name, value in options.items() for text in _texts(value)]
+    pairs = [(IMAGE, image.id), *([] if hours is None else [(HOURS, times.write_hours(hours))])]
+    pairs += [(PREFIX + name, text) for name, value in shared.items() for text in _texts(value)]
     return _with_query(base, urlencode(pairs, quote_via=quote))
 
 

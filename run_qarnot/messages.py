@@ -57,6 +57,9 @@ ERRORS: Mapping[str, Words] = {
     "name": Words("The name “{name}” {problem}.", "Use small letters, digits and hyphens, for example “{suggestion}”."),
     "name-taken": Words("There is already a session called “{name}”.", "Choose another name, or continue from it.", "`--resume {name}` does that."),
     "bucket-taken": Words("The bucket “{bucket}” already holds files.", "Choose another session name, so that nothing there is mixed up or overwritten."),
+    "bucket-differs": Words("The bucket “{bucket}” holds another file “{name}” than yours: a start by the same name broke off, or is under way.", "Choose another session name; nothing was started, and nothing there was replaced."),
+    "bucket-shared": Words("While your files travelled, others came into the same bucket “{bucket}”, such as “{name}”: somebody else starts a session by this name.", "Choose another session name, and your files are sent again; nothing was started, and nothing there was replaced."),
+    "name-overtaken": Words("Another start by the name “{name}” was submitted while yours was being prepared; yours was not started.", "Choose another name, and your files are sent again. What was sent lies beside the other's files in “{bucket}”, where nothing was replaced."),
     "image-unknown": Words("There is no image called “{image}”.", "{hint}", "`run-qarnot images` lists them all."),
     "image-broken": Words("The image “{image}” cannot be used: {problem}", "Ask who keeps the catalog to correct it, or choose another image."),
     "catalog-unread": Words("There is no image called “{image}”, and something of the catalog could not be read: {problem}.", "Put that right, or name another file in RUN_QARNOT_IMAGES."),
@@ -68,6 +71,7 @@ ERRORS: Mapping[str, Words] = {
     "link-image": Words("Without its image nothing of this could be filled in: {keys}.", "Choose an image, and fill it in by hand."),
     "link-clock": Words("“{time}” is a time of the day, which may be over when somebody opens the link.", "Write a number of hours into it, such as 4."),
     "hours": Words("{hours} hours is not possible.", "Choose between {least} and {most} hours."),
+    "hours-or-clock": Words("“{typed}” could be a time of the day, or a number of hours.", "Write {clock} for the time, or {hours} for the hours."),
     "key-private": Words("That is a private key. It was not used, kept or sent.", "Give the public one, which ends in .pub and begins with ssh-. PuTTYgen shows that of a .ppk file."),
     "key-format": Words("That is not an OpenSSH public key: {problem}.", "Paste one line such as “ssh-ed25519 AAAA… you@home”; `ssh-keygen -t ed25519` makes a pair."),
     "file-missing": Words("There is no file or folder “{path}”.", "Check the path; nothing was changed."),
@@ -89,7 +93,7 @@ ERRORS: Mapping[str, Words] = {
     "session-whole": Words("There is no session called exactly “{text}”; nothing was deleted.", "{hint}", "To delete files too, write the whole name, or an id."),
     "no-results": Words("“{name}” has no results{pattern}.", "Save it first if it is running, or check the pattern."),
     "input-changed": Words("The session has changed “{name}” itself, and keeps its version.", "Rename yours, or have it replace the session's.", "Yours waits in the session's input bucket; on the command line, `--replace` puts it in place."),
-    "input-exists": Words("There is already another file “{name}” in the bucket “{bucket}”.", "Rename yours, or say that it replaces the other; nothing was sent.", "`--replace` puts yours in its place."),
+    "input-exists": Words("There is already another file “{name}” in the bucket “{bucket}”.", "Rename yours, or say that it replaces the other; nothing was replaced.", "`--replace` puts yours in its place."),
     "output-exists": Words("“{path}” already exists.", "Choose another place, so that nothing is overwritten."),
     # what the cluster refuses
     "team-token-refused": Words("The cluster at {cluster} does not accept the team's token any more.", "Tell whoever runs this page: it needs a new one."),
@@ -106,8 +110,10 @@ ERRORS: Mapping[str, Words] = {
     "plugin-name": Words("A plugin cannot be called “{name}”: {problem}.", "Use small letters, digits and underscores, and begin with a letter, for example “{suggestion}”."),
     "in-use": Words("The files of “{name}” are in use: “{other}” was continued from it and runs.", "Stop that one first; nothing was deleted."),
     "still-running": Words("“{name}” is still running.", "Stop it first.", "`run-qarnot stop {name}` saves and stops it."),
+    "still-needed": Words("This page still works for {names}: it sends files, or stops it.", "Wait until that is done, then change the account. A reload forgets the token at once, and gives that up."),
     "limit-fixed": Words("The time limit of “{name}” cannot be changed: the cluster keeps the one it was started with.", "{hint}"),
     "options-unknown": Words("“{name}” cannot be started again as it was: what was entered for {options} is not known any more.", "Save it and stop it, then continue from it with that filled in; nothing was stopped.", "`run-qarnot launch {image} --resume {name} --set …` does that."),
+    "options-lost": Words("“{name}” cannot be started again as it was: what was entered for {options} is not known any more.", "Press “Edit and start again”, and fill that in; nothing was started."),
     # what failed
     "session-failed": Words("“{name}” failed: {reason}", "Read the last lines of its output, then start again; your files are still in {inputs}."),
     "session-ended": Words("“{name}” ended before it was ready. {reason}", "Look at its output.", "`run-qarnot logs {name}` shows it."),
@@ -247,10 +253,14 @@ def end(state: str, reason: str | None, *, has_run: bool = True) -> str:
 def say(text: str) -> str:
     """Return a phrase of ours in the language in use; whatever else it is stays as it is."""
     other = _translation()
-    for pattern, translated in _phrases(other) if other is not None and len(text) < _LONGEST_PHRASE else ():
+    for pattern, gaps, translated in _phrases(other) if other is not None and len(text) < _LONGEST_PHRASE else ():
         if (match := pattern.fullmatch(text)) is not None:
-            return translated(*(say(part) for part in match.groups()))
+            return translated(*map(_say_gap, gaps, match.groups()))
     return text
+
+
+def _say_gap(gap: str, text: str) -> str:
+    return say(text) if gap == "{}" else language.written(text)
 
 
 _LONGEST_PHRASE = 1000
@@ -267,9 +277,17 @@ def _translation() -> ModuleType | None:
 
 
 @functools.cache
-def _phrases(other: ModuleType) -> list[tuple[re.Pattern[str], Callable[..., str]]]:
-    """What a phrase looks like in English, and how to say it."""
+def _phrases(other: ModuleType) -> list[tuple[re.Pattern[str], list[str], Callable[..., str]]]:
+    """What a phrase looks like in English, its gaps, and how to say it."""
     return [
-        (re.compile(r"(.+?)".join(map(re.escape, phrase.split("{}"))), re.DOTALL), translated.format)
+        (
+            re.compile("".join(_GAPS.get(part) or re.escape(part) for part in _GAP.split(phrase)), re.DOTALL),
+            _GAP.findall(phrase),
+            translated.replace("{n}", "{}").format,
+        )
         for phrase, translated in other.PHRASES.items()
     ]
+
+
+_GAP = re.compile(r"(\{n?\})")
+_GAPS = {"{}": r"(.+?)", "{n}": r"(-?[\d.]+(?:e[+-]\d+)?)"}

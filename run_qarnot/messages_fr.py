@@ -1,6 +1,7 @@
 """The sentences of `messages` in French. Tests hold both complete and their facts equal.
 
-`PHRASES` are what stands inside of other sentences, or beside a state: English as in the code, `{}` for what varies.
+`PHRASES` are what stands inside of other sentences, or beside a state: English as in the code, `{}` for what varies,
+`{n}` for a number, which is written with a comma.
 """
 
 from __future__ import annotations
@@ -43,6 +44,9 @@ ERRORS: Mapping[str, Words] = {
     "name": Words("Le nom « {name} » {problem}.", "Employez des minuscules, des chiffres et des traits d’union, par exemple « {suggestion} »."),
     "name-taken": Words("Il existe déjà une session « {name} ».", "Choisissez un autre nom, ou continuez à partir d’elle.", "`--resume {name}` le fait."),
     "bucket-taken": Words("Le bucket « {bucket} » contient déjà des fichiers.", "Choisissez un autre nom de session, pour que rien n’y soit mélangé ni écrasé."),
+    "bucket-differs": Words("Le bucket « {bucket} » contient un autre fichier « {name} » que le vôtre : un démarrage du même nom s’est interrompu, ou est en cours.", "Choisissez un autre nom de session ; rien n’a démarré, et rien n’y a été remplacé."),
+    "bucket-shared": Words("Pendant l’envoi de vos fichiers, d’autres sont arrivés dans le même bucket « {bucket} », dont « {name} » : quelqu’un démarre une session du même nom.", "Choisissez un autre nom de session, et vos fichiers seront renvoyés ; rien n’a démarré, et rien n’y a été remplacé."),
+    "name-overtaken": Words("Un autre démarrage du nom « {name} » a été soumis pendant la préparation du vôtre, qui n’a pas eu lieu.", "Choisissez un autre nom, et vos fichiers seront renvoyés. Ce qui a été envoyé est à côté des fichiers de l’autre dans « {bucket} », où rien n’a été remplacé."),
     "image-unknown": Words("Il n’y a pas d’image « {image} ».", "{hint}", "`run-qarnot images` les liste toutes."),
     "image-broken": Words("L’image « {image} » est inutilisable : {problem}", "Demandez à qui tient le catalogue de la corriger, ou choisissez une autre image."),
     "catalog-unread": Words("Il n’y a pas d’image « {image} », et une partie du catalogue est illisible : {problem}.", "Corrigez cela, ou nommez un autre fichier dans RUN_QARNOT_IMAGES."),
@@ -54,6 +58,7 @@ ERRORS: Mapping[str, Words] = {
     "link-image": Words("Sans son image, rien de ceci n’a pu être rempli : {keys}.", "Choisissez une image, et remplissez-le à la main."),
     "link-clock": Words("« {time} » est une heure de la journée, qui peut être passée quand quelqu’un ouvre le lien.", "Écrivez-y un nombre d’heures, par exemple 4."),
     "hours": Words("{hours} heures : ce n’est pas possible.", "Choisissez entre {least} et {most} heures."),
+    "hours-or-clock": Words("« {typed} » peut être une heure du jour, ou un nombre d’heures.", "Écrivez {clock} pour l’heure, ou {hours} pour la durée."),
     "key-private": Words("C’est une clé privée. Elle n’a été ni utilisée, ni gardée, ni envoyée.", "Donnez la clé publique, qui finit en .pub et commence par ssh-. PuTTYgen montre celle d’un fichier .ppk."),
     "key-format": Words("Ce n’est pas une clé publique OpenSSH : {problem}.", "Collez une ligne telle que « ssh-ed25519 AAAA… vous@maison » ; `ssh-keygen -t ed25519` crée une paire."),
     "file-missing": Words("Il n’y a ni fichier ni dossier « {path} ».", "Vérifiez le chemin ; rien n’a été changé."),
@@ -75,7 +80,7 @@ ERRORS: Mapping[str, Words] = {
     "session-whole": Words("Aucune session ne s’appelle exactement « {text} » ; rien n’a été supprimé.", "{hint}", "Pour supprimer aussi les fichiers, écrivez le nom entier, ou un identifiant."),
     "no-results": Words("« {name} » n’a pas de résultats{pattern}.", "Sauvegardez-la d’abord si elle tourne, ou vérifiez le motif."),
     "input-changed": Words("La session a elle-même modifié « {name} », et garde sa version.", "Renommez le vôtre, ou faites-lui remplacer celui de la session.", "Le vôtre attend dans le bucket d’entrée de la session ; en ligne de commande, `--replace` le met à sa place."),
-    "input-exists": Words("Il y a déjà un autre fichier « {name} » dans le bucket « {bucket} ».", "Renommez le vôtre, ou dites qu’il remplace l’autre ; rien n’a été envoyé.", "`--replace` met le vôtre à sa place."),
+    "input-exists": Words("Il y a déjà un autre fichier « {name} » dans le bucket « {bucket} ».", "Renommez le vôtre, ou dites qu’il remplace l’autre ; rien n’a été remplacé.", "`--replace` met le vôtre à sa place."),
     "output-exists": Words("« {path} » existe déjà.", "Choisissez un autre endroit, pour que rien ne soit écrasé."),
     # ce que le cluster refuse
     "team-token-refused": Words("Le cluster {cluster} n’accepte plus le jeton de l’équipe.", "Dites-le à qui tient cette page : il lui en faut un nouveau."),
@@ -92,8 +97,10 @@ ERRORS: Mapping[str, Words] = {
     "plugin-name": Words("Un plugin ne peut pas s’appeler « {name} » : {problem}.", "Employez des minuscules, des chiffres et des soulignés, une lettre d’abord, par exemple « {suggestion} »."),
     "in-use": Words("Les fichiers de « {name} » sont utilisés : « {other} » en est la suite et tourne.", "Arrêtez d'abord celle-là ; rien n'a été supprimé."),
     "still-running": Words("« {name} » tourne encore.", "Arrêtez-la d’abord.", "`run-qarnot stop {name}` la sauvegarde et l’arrête."),
+    "still-needed": Words("Cette page travaille encore pour {names} : elle envoie des fichiers, ou l’arrête.", "Attendez que ce soit fait, puis changez de compte. Recharger oublie le jeton tout de suite, et abandonne cela."),
     "limit-fixed": Words("La durée limite de « {name} » ne peut pas changer : le cluster garde celle du démarrage.", "{hint}"),
     "options-unknown": Words("« {name} » ne peut pas être relancée à l’identique : ce qui avait été saisi pour {options} n’est plus connu.", "Sauvegardez-la et arrêtez-la, puis continuez à partir d’elle en le remplissant ; rien n’a été arrêté.", "`run-qarnot launch {image} --resume {name} --set …` le fait."),
+    "options-lost": Words("« {name} » ne peut pas être relancée à l’identique : ce qui avait été saisi pour {options} n’est plus connu.", "Appuyez sur « Modifier et redémarrer », et remplissez-le ; rien n’a démarré."),
     # ce qui a échoué
     "session-failed": Words("« {name} » a échoué : {reason}", "Lisez les dernières lignes de sa sortie, puis recommencez ; vos fichiers sont toujours dans {inputs}."),
     "session-ended": Words("« {name} » s’est terminée avant d’être prête. {reason}", "Regardez sa sortie.", "`run-qarnot logs {name}` la montre."),
@@ -232,6 +239,11 @@ PHRASES: Mapping[str, str] = {
     "{} has not answered for long: its log may say why, and you can stop": "{} ne répond pas depuis longtemps : son journal dit peut-être pourquoi, et vous pouvez arrêter",
     "Uploading {} files: {} of {}": "Envoi de {} fichiers : {} sur {}",
     "Uploading one file: {} of {}": "Envoi d’un fichier : {} sur {}",
+    "{n} bytes": "{n} octets",
+    "{n} kB": "{n} ko",
+    "{n} MB": "{n} Mo",
+    "{n} GB": "{n} Go",
+    "{n} TB": "{n} To",
     "Preparing…": "Préparation…",
     "Making the buckets…": "Création des buckets…",
     "Asking the cluster for a machine…": "Demande d’une machine au cluster…",
@@ -245,6 +257,8 @@ PHRASES: Mapping[str, str] = {
     "the clock of this machine is wrong; set it right, then try again": "l’horloge de cette machine est fausse ; réglez-la, puis réessayez",
     "its machine went away meanwhile": "sa machine est partie entre-temps",
     "it was changed while it was uploaded": "il a été modifié pendant son envoi",
+    "somebody else completed it, or gave it up, meanwhile": "quelqu’un d’autre l’a achevé, ou abandonné, entre-temps",
+    "somebody deleted it from the bucket meanwhile": "quelqu’un l’a supprimé du bucket entre-temps",
     # what runs in a session
     "the machine": "la machine",
     "the application": "l’application",
@@ -279,14 +293,14 @@ PHRASES: Mapping[str, str] = {
     "it has another form": "la forme est différente",
     "it is no number": "ce n’est pas un nombre",
     "it is no whole number": "ce n’est pas un nombre entier",
-    "{} is the least": "{} est le minimum",
-    "{} is the most": "{} est le maximum",
+    "{n} is the least": "{n} est le minimum",
+    "{n} is the most": "{n} est le maximum",
     "Write text.": "Écrivez du texte.",
     "Write yes or no.": "Écrivez yes ou no.",
     "Write digits.": "Écrivez des chiffres.",
     "Choose from: {}.": "Choisissez parmi : {}.",
-    "Write {} or more.": "Écrivez {} ou plus.",
-    "Write {} or less.": "Écrivez {} ou moins.",
+    "Write {n} or more.": "Écrivez {n} ou plus.",
+    "Write {n} or less.": "Écrivez {n} ou moins.",
     "Did you mean “{}”?": "Vouliez-vous dire « {} » ?",
     "There are: {}.": "Il y a : {}.",
     "It has none.": "Il n’y en a pas.",

@@ -12,7 +12,9 @@ from run_qarnot import keys, start, times
 from run_qarnot.spec import SessionSpec, option_constants
 
 TAG = "run-qarnot"
-UNSAVED_TAG = "run-qarnot-unsaved"  # no regular saves, whatever its image says: a plugin may have wanted it so
+# Behind it stand the seconds between regular saves, 0 for none. Whoever finds the task again has no other way to know:
+# the cluster says what was arranged, not what was meant to be, and the catalog what the image has now.
+SAVES_TAG = "run-qarnot-saves-"
 
 
 class Label(StrEnum):

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
+from run_qarnot import times
 from run_qarnot.catalog.image import Image, Option
 from run_qarnot.errors import InputError, RunQarnotError
 from run_qarnot.keys import check_public_keys
@@ -73,8 +74,9 @@ def parse_hours(text: str, image: Image) -> float:
     """Read a number of hours as people write it, `1.5` or `1,5`.
 
     Raises:
-        InputError: it is no number.
+        InputError: it is no number, or could be a time of the day as well.
     """
+    times.check_is_no_clock(text)
     try:
         hours = float(text.strip().replace(",", "."))
     except ValueError:

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from run_qarnot import language
 from run_qarnot.errors import InputError
 from run_qarnot.redact import protect
 
@@ -123,8 +124,9 @@ class Option(Entry):
             return str(text.lower() in _TRUE).lower()
         if self.type == "int":
             return str(int(text))
-        if self.type == "float" and not _PLAIN_NUMBER.fullmatch(text):
-            return repr(float(text))  # only Python reads `1_0`
+        if self.type == "float":
+            text = language.read(text)
+            return text if _PLAIN_NUMBER.fullmatch(text) else repr(float(text))  # only Python reads `1_0`
         return ",".join(_parts(value)) if self.type == "multi" else text
 
     def _problem_of(self, value: object) -> tuple[str, str] | None:
@@ -145,7 +147,7 @@ class Option(Entry):
 
     def _number_problem(self, text: str) -> tuple[str, str] | None:
         try:
-            number = int(text) if self.type == "int" else float(text)
+            number = int(text) if self.type == "int" else float(language.read(text))
         except (ValueError, OverflowError):
             return "it is no number" if self.type == "float" else "it is no whole number", "Write digits."
         if not math.isfinite(number):

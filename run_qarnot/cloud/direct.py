@@ -1,5 +1,5 @@
 """Uploads whose bytes a browser sends to the bucket itself: we begin them, sign an address for each part, look at what
-has arrived, and complete them. Not a byte of theirs passes here.
+has arrived, and complete them. Not a byte of theirs passes here, unless the browser cannot send them: then we do.
 
 An address is good for one part of one upload, for minutes, and for nothing else. It is a secret all the same: `redact`
 masks its signature.
@@ -9,11 +9,12 @@ Nothing is believed: of each part the browser says the MD5, and the storage, ask
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import base64
+from collections.abc import Sequence
 from typing import Any
 
 from run_qarnot.cloud.multipart import Multipart
-from run_qarnot.cloud.parts import etag_of_parts, part_size, parts_of
+from run_qarnot.cloud.parts import etag_of_parts, md5, part_size, parts_of
 from run_qarnot.cloud.work import Work, error_code, named
 from run_qarnot.errors import RefusedError, TransferError
 
@@ -24,7 +25,8 @@ _PUT = "PUT"
 class DirectUpload:
     """One file on its way from a browser. All methods block; they may be called from any thread.
 
-    `stored` is what had arrived when it was begun: MD5 by number of the part, for parts of the right size.
+    `stored` is what had arrived when it was begun, and what was put since: MD5 by number of the part, for parts of the
+    right size.
     """
 
     def __init__(self, client: Any, bucket: str, key: str, size: int, begun: Sequence[str], work: Work) -> None:
@@ -36,9 +38,14 @@ class DirectUpload:
         self._sizes = {part.number: part.size for part in parts_of(size)}
         self._etags: list[str] = []
         self._multipart, parts = Multipart.begin(client, bucket, key, begun, work)
-        self.stored: Mapping[int, str] = {
+        self.stored: dict[int, str] = {
             number: part.etag for number, part in parts.items() if part.size == self._sizes.get(number)
         }
+
+    @property
+    def count(self) -> int:
+        """How many parts the file has; all but the last have `part_size` bytes."""
+        return len(self._sizes)
 
     @property
     def etag(self) -> str:
@@ -56,6 +63,21 @@ class DirectUpload:
         parameters = {**self._multipart.names, "PartNumber": number}
         return str(self._client.generate_presigned_url("upload_part", Params=parameters, ExpiresIn=ADDRESS_SECONDS))
 
+    def put(self, number: int, data: bytes) -> str:
+        """Send a part from here, unless it is `stored`; return its MD5, in hexadecimal.
+
+        Raises:
+            RunQarnotError: the storage does not take it.
+        """
+        digest = md5(data)
+        if self.stored.get(number) != digest.hexdigest():
+            body = {"Body": data, "ContentMD5": base64.b64encode(digest.digest()).decode()}
+            request = {**self._multipart.names, "PartNumber": number, **body}
+            with named(self.key):
+                self._work.attempt(lambda: self._client.upload_part(**request))
+            self.stored[number] = digest.hexdigest()
+        return digest.hexdigest()
+
     def check(self, digests: Sequence[str]) -> bool:
         """Ask the storage whether all parts are there.
 
@@ -72,11 +94,11 @@ class DirectUpload:
         self._etags = list(digests) if found == wanted and len(wanted) == len(self._sizes) else []
         return bool(self._etags)
 
-    def complete(self) -> None:
+    def complete(self, *, replace: bool) -> None:
         """Make it a file of the bucket; `check` must have said yes."""
         if not self._etags:
             raise TransferError("upload", name=self.key, problem="not all of it is there")
-        self._multipart.complete(self._etags)
+        self._multipart.complete(self._etags, replace=replace)
 
     def abort(self) -> None:
         """Give it up, and free what has arrived."""

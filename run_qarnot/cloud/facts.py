@@ -13,7 +13,7 @@ from typing import Any
 
 from run_qarnot import times
 from run_qarnot.doors import Forward
-from run_qarnot.plan import Label
+from run_qarnot.plan import SAVES_TAG, Label
 
 _NO_DATE_YEAR = 1  # "0001-01-01T00:00:00Z" stands for "not yet"
 
@@ -34,12 +34,12 @@ class TaskFacts:
     until_started: float | None  # seconds from its creation until its machine ran; None where that cannot be told
     job: str | None
     labels: Mapping[str, str]
-    tags: tuple[str, ...]
     constants: Mapping[str, str] = field(repr=False)  # the app's token, and secret options
     resources: tuple[str, ...]  # but for its own results, which are there for the case of a preemption
     results: str | None
     results_count: int
     snapshot_seconds: int | None  # between two saves; 0 for none, None where the cluster does not say
+    wanted_snapshot_seconds: int  # what was asked for when it was submitted; 0 for none
     hardware: Mapping[str, str | int | bool]  # constraints, as a catalog names them
     scheduling: str  # as `spec.SCHEDULING` has it; empty where the cluster uses another word
     forwards: tuple[Forward, ...]
@@ -115,12 +115,12 @@ def read_task(body: Mapping[str, Any]) -> TaskFacts:
         until_started=_until_started(body),
         job=str(body["jobUuid"]) if body.get("jobUuid") else None,
         labels={str(key): str(value) for key, value in _mapping(body.get("labels")).items()},
-        tags=tuple(map(str, body.get("tags") or [])),
         constants={str(item.get("key")): str(item.get("value")) for item in body.get("constants") or []},
         resources=tuple(bucket for bucket in _resources(body) if bucket != body.get("resultBucket")),
         results=body.get("resultBucket") or None,
         results_count=_integer(body.get("resultsCount")),
         snapshot_seconds=None if body.get("snapshotInterval") is None else _integer(body["snapshotInterval"]),
+        wanted_snapshot_seconds=_wanted_saves(map(str, body.get("tags") or [])),
         hardware=dict(_read_constraints(body.get("hardwareConstraints") or [])),
         scheduling=_SCHEDULING.get(str(body.get("schedulingType") or "").casefold(), ""),
         forwards=tuple(_forwards(instances)),
@@ -157,6 +157,11 @@ def _until_started(body: Mapping[str, Any]) -> float | None:
     if ended is None or not executed:
         return None
     return max((ended - created).total_seconds() - executed - uploaded, 0.0)
+
+
+def _wanted_saves(tags: Iterable[str]) -> int:
+    found = (tag.removeprefix(SAVES_TAG) for tag in tags if tag.startswith(SAVES_TAG))
+    return next((int(seconds) for seconds in found if seconds.isascii() and seconds.isdigit()), 0)
 
 
 def _instances(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:

@@ -8,10 +8,12 @@ from functools import partial
 from typing import Any
 
 from run_qarnot.cloud.parts import etag_of_parts
-from run_qarnot.cloud.work import Work, error_code
-from run_qarnot.errors import RefusedError, TransferError
+from run_qarnot.cloud.work import WRONG_CHECKSUM, Work, error_code
+from run_qarnot.errors import InputError, RefusedError, TransferError
 
-WRONG_CHECKSUM = "its checksum in the storage is not that of the file"
+IF_NEW = {"IfNoneMatch": "*"}  # have the storage itself guard a name: whoever comes second is refused, with
+TAKEN = "PreconditionFailed"  # this code; a storage that does not know the condition ignores it
+_NO_UPLOAD = "NoSuchUpload"  # completed or aborted, by whomever
 
 
 @dataclass(frozen=True)
@@ -71,25 +73,28 @@ class Multipart:
 
         return self._work.attempt(listed)
 
-    def complete(self, etags: Sequence[str]) -> None:
+    def complete(self, etags: Sequence[str], *, replace: bool = True) -> None:
         """Make the parts with these ETags, from number 1 on, one object under its key.
 
         Raises:
+            InputError: another object is there, and it is not to be replaced.
             TransferError: the object has another checksum than these parts.
         """
         expected = etag_of_parts([bytes.fromhex(etag) for etag in etags]) if all(map(_is_md5, etags)) else ""
         listed = [{"PartNumber": number, "ETag": f'"{etag}"'} for number, etag in enumerate(etags, start=1)]
 
         def complete() -> str:
-            answer = self._client.complete_multipart_upload(**self.names, MultipartUpload={"Parts": listed})
+            condition = {} if replace else IF_NEW
+            answer = self._client.complete_multipart_upload(
+                **self.names, **condition, MultipartUpload={"Parts": listed}
+            )
             return str(answer["ETag"]).strip('"')
 
         try:
             etag = self._work.attempt(complete)
         except RefusedError as error:
             etag = self._work.attempt(self._etag)
-            if error_code(error) != "NoSuchUpload" or not expected or etag != expected:
-                raise  # else the storage had completed it, and only its answer was lost
+            check_refusal(error, etag, expected, self.bucket, self.key, replace=replace)
         if "-" in etag and expected and etag != expected:
             raise TransferError("upload", name=self.key, problem=WRONG_CHECKSUM)
 
@@ -98,14 +103,40 @@ class Multipart:
         try:
             self._work.attempt(partial(self._client.abort_multipart_upload, **self.names))
         except RefusedError as error:
-            if error_code(error) != "NoSuchUpload":
+            if error_code(error) != _NO_UPLOAD:
                 raise
 
     def _etag(self) -> str:
-        try:
-            return str(self._client.head_object(Bucket=self.bucket, Key=self.key)["ETag"]).strip('"')
-        except self._client.exceptions.ClientError:
-            return ""
+        return stored_etag(self._client, self.bucket, self.key)
+
+
+def stored_etag(client: Any, bucket: str, key: str) -> str:
+    """Ask for the ETag of an object; empty if there is none."""
+    try:
+        return str(client.head_object(Bucket=bucket, Key=key)["ETag"]).strip('"')
+    except client.exceptions.ClientError:
+        return ""
+
+
+def check_refusal(error: RefusedError, there: str, sent: str, bucket: str, key: str, *, replace: bool) -> None:
+    """Find out why the storage refused to make an object; it is fine if it has made it, and only its answer was lost.
+
+    Arguments:
+        error: the storage's.
+        there: the ETag of the object that is there now; empty if there is none.
+        sent: the ETag that ours has; empty if nobody can tell.
+        replace: an object that was there was to be replaced.
+
+    Raises:
+        InputError: another one is there.
+        RefusedError: `error`, if it was for another reason.
+    """
+    code = error_code(error)
+    if code in {TAKEN, _NO_UPLOAD} and sent and there == sent:
+        return
+    if code == TAKEN or (code == _NO_UPLOAD and sent and there and not replace):
+        raise InputError("input-exists", field="upload", name=key, bucket=bucket) from error
+    raise error
 
 
 def _is_md5(etag: str) -> bool:

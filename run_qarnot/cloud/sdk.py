@@ -28,7 +28,7 @@ from run_qarnot.cloud.facts import AccountFacts, Machine, TaskFacts, read_bucket
 from run_qarnot.cloud.storage import Storage
 from run_qarnot.cloud.translate import check_answer, error_message, translated
 from run_qarnot.errors import NotFoundError, RunQarnotError
-from run_qarnot.plan import TAG, UNSAVED_TAG, TaskPlan
+from run_qarnot.plan import SAVES_TAG, TAG, TaskPlan
 from run_qarnot.settings import Settings
 
 _PAGE = 100
@@ -250,7 +250,7 @@ class Cloud:
         task.results = self._bucket(plan.results)
         task.constants = dict(plan.constants)
         task.labels = dict(plan.labels)
-        task.tags = [*plan.tags, *([] if plan.snapshot_seconds else [UNSAVED_TAG])]
+        task.tags = [*plan.tags, f"{SAVES_TAG}{plan.snapshot_seconds}"]
         task.upload_results_on_cancellation = True
         task.hardware_constraints = list(_hardware_constraints(plan.hardware))
         if plan.scheduling:

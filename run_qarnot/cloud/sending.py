@@ -14,9 +14,16 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any
 
-from run_qarnot.cloud.multipart import WRONG_CHECKSUM, Multipart, StoredPart, Unfinished
+from run_qarnot.cloud.multipart import (
+    IF_NEW,
+    Multipart,
+    StoredPart,
+    Unfinished,
+    check_refusal,
+    stored_etag,
+)
 from run_qarnot.cloud.parts import BLOCK_BYTES, Part, has_parts, is_encrypted, md5, parts_of
-from run_qarnot.cloud.work import BrokenError, Job, Work, named
+from run_qarnot.cloud.work import WRONG_CHECKSUM, BrokenError, Job, Work, named
 from run_qarnot.errors import RefusedError, TransferError
 from run_qarnot.files import Upload
 
@@ -74,13 +81,16 @@ def count_what_is_sent(client: Any) -> None:
 
 
 class Sending:
-    """One file on its way."""
+    """One file on its way. `replace`: what stands under its name by the time it arrives may go."""
 
-    def __init__(self, client: Any, bucket: str, upload: Upload, unfinished: Unfinished, work: Work) -> None:
+    def __init__(
+        self, client: Any, bucket: str, upload: Upload, unfinished: Unfinished, work: Work, *, replace: bool
+    ) -> None:
         self._client = client
         self._bucket = bucket
         self._upload = upload
         self._work = work
+        self._replace = replace
         self._begun = unfinished.of(upload.key)
         self._stored: dict[int, StoredPart] = {}
         self._digests: dict[int, bytes] = {}
@@ -111,13 +121,24 @@ class Sending:
         return [self._job(partial(self._send, multipart, part)) for part in self._parts]
 
     def _put(self, part: Part) -> None:
+        sent, is_ours = b"", False  # whether what stands there is ours: perhaps changed on the way, so sent again
+
         def put(body: Any, digest: bytes) -> str:
+            nonlocal sent, is_ours
+            sent, condition = digest, {} if self._replace or is_ours else IF_NEW
+            checksum = base64.b64encode(digest).decode()
             answer = self._client.put_object(
-                Bucket=self._bucket, Key=self._upload.key, Body=body, ContentMD5=base64.b64encode(digest).decode()
+                Bucket=self._bucket, Key=self._upload.key, Body=body, ContentMD5=checksum, **condition
             )
+            is_ours = True
             return _comparable(answer)
 
-        self._deliver(part, put)
+        try:
+            self._deliver(part, put)
+        except RefusedError as error:
+            there = self._work.attempt(lambda: stored_etag(self._client, **self._names))
+            check_refusal(error, there, sent.hex(), **self._names, replace=self._replace)
+            self._work.moved(part.size)
 
     def _send(self, multipart: Multipart, part: Part) -> Iterable[Job]:
         def send(body: Any, digest: bytes) -> str:
@@ -166,7 +187,7 @@ class Sending:
 
     def _complete(self, multipart: Multipart) -> Iterable[Job]:
         self._check_unchanged()
-        multipart.complete([self._digests[part.number].hex() for part in self._parts])
+        multipart.complete([self._digests[part.number].hex() for part in self._parts], replace=self._replace)
         self._abort_others(multipart)
         return []
 

@@ -118,14 +118,15 @@ class Storage:
             replace: what stands there under the name of an upload, with other content, is replaced.
 
         Raises:
-            InputError: another file of that name is there, and `replace` is false; said before anything is sent.
-                Between that look and the end of the upload nothing guards the name.
+            InputError: another file of that name is there, and `replace` is false; said before anything is sent. One
+                that comes later stays, too: it is found by the storage itself, when ours arrives.
             TransferError: names the first file that could not be moved; what was moved stays, parts too.
         """
         work = Work(self._cluster, progress, cancelled, self._waits)
         missing = self._not_there_yet(bucket, uploads, work, replace=replace)
         unfinished = self._unfinished(bucket, work) if any(_is_large(upload) for upload in missing) else Unfinished({})
-        work.run([Sending(self._client, bucket, upload, unfinished, work).begin for upload in missing], THREADS)
+        begin = [Sending(self._client, bucket, upload, unfinished, work, replace=replace).begin for upload in missing]
+        work.run(begin, THREADS)
 
     def direct(self, bucket: str, key: str, size: int) -> DirectUpload:
         """Begin an upload whose parts a browser sends itself, or go on with one that was broken off.
@@ -150,7 +151,7 @@ class Storage:
                 raise InputError("input-exists", field="upload", name=upload.key, bucket=bucket)
         for upload in uploads:
             with named(upload.key):
-                upload.complete()
+                upload.complete(replace=replace)
 
     def unfinished(self, bucket: str) -> list[str]:
         """Return the names of files whose upload in parts was begun and not completed."""

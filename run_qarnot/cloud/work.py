@@ -17,7 +17,7 @@ from typing import TypeVar
 from botocore.exceptions import ClientError, IncompleteReadError, ResponseStreamingError
 
 from run_qarnot.cloud.translate import translate
-from run_qarnot.errors import RunQarnotError, TransferError
+from run_qarnot.errors import InputError, RunQarnotError, TransferError
 
 Progress = Callable[[int], None]  # told the bytes that were moved since the last call; below zero: some are sent again
 Cancelled = Callable[[], bool]
@@ -29,7 +29,11 @@ _TELL_SECONDS = 0.1  # how often progress is told
 # Refused, and yet worth another attempt: something happened to the bytes on their way.
 _BROKEN_ON_THE_WAY = {
     "RequestTimeout", "BadDigest", "IncompleteBody", "XAmzContentSHA256Mismatch", "InternalError", "SlowDown",
+    "ConditionalRequestConflict",
 }  # fmt: skip
+
+WRONG_CHECKSUM = "its checksum in the storage is not that of the file"
+_DAMAGED = {"BadDigest", "XAmzContentSHA256Mismatch"}  # the storage compares it itself
 
 Result = TypeVar("Result")
 
@@ -222,7 +226,7 @@ def named(key: str) -> Iterator[None]:
     """What goes wrong with the upload of a file names the file."""
     try:
         yield
-    except (GivenUpError, TransferError):
+    except (GivenUpError, TransferError, InputError):
         raise
     except (RunQarnotError, OSError) as error:
         if isinstance(error, RunQarnotError) and error.code == "quota-bytes":
@@ -236,6 +240,10 @@ def problem_of(error: BaseException) -> str:
         cause = error.__cause__
         if isinstance(cause, BrokenError):
             return str(cause)
+        if error_code(error) in _DAMAGED:
+            return WRONG_CHECKSUM
+        if error_code(error) == "NoSuchUpload":
+            return "somebody else completed it, or gave it up, meanwhile"
         return problem_of(cause) if isinstance(cause, OSError) else error.what.rstrip(".")
     if isinstance(error, OSError):
         return error.strerror or str(error) or "the disk does not answer"

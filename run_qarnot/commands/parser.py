@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
-from run_qarnot import __version__
+from run_qarnot import __version__, times
+from run_qarnot.errors import InputError
 
 COMMANDS: dict[str, str] = {
     "demo": "the local cluster and the dashboard, on this machine; no account needed",
@@ -43,7 +45,7 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"run-qarnot {__version__}")
     logging = Parser(add_help=False)
     logging.add_argument("--log-level", default=None, choices=["debug", "info", "warning", "error"])
-    logging.add_argument("--log-file", type=Path, metavar="FILE", help="rotates at 10 MB; ten are kept")
+    logging.add_argument("--log-file", type=_path, metavar="FILE", help="rotates at 10 MB; ten are kept")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     made: dict[str, argparse.ArgumentParser] = {
         name: commands.add_parser(name, help=text, description=f"{name}: {text}.", parents=[logging])
@@ -76,21 +78,21 @@ def _servers(made: dict[str, argparse.ArgumentParser]) -> None:
         made[name].add_argument("--no-browser", action="store_true", help="do not open a browser")
     made["dashboard"].add_argument("--ip", default="127.0.0.1", metavar="A", help="address to listen on")
     made["cluster"].add_argument("--port", type=_port, metavar="N", help="default: any free one")
-    made["cluster"].add_argument("--state-dir", type=Path, metavar="D", help="keep tasks and files there")
+    made["cluster"].add_argument("--state-dir", type=_path, metavar="D", help="keep tasks and files there")
     made["cluster"].add_argument("--realistic", action="store_true", help="be as slow as the cloud: minutes to a start")
     new = made["new-plugin"]
     new.add_argument("name", metavar="NAME", help="small letters, digits and underscores")
     new.add_argument("--package", action="store_true", help="a package to install with pip, instead of one file")
-    new.add_argument("--folder", type=Path, metavar="DIR", help="where; default: plugins/ for a file, else here")
-    made["check"].add_argument("path", nargs="?", type=Path, metavar="PATH", help="default: the catalog in use")
+    new.add_argument("--folder", type=_path, metavar="DIR", help="where; default: plugins/ for a file, else here")
+    made["check"].add_argument("path", nargs="?", type=_path, metavar="PATH", help="default: the catalog in use")
 
 
 def _sessions(made: dict[str, argparse.ArgumentParser]) -> None:
     launch = made["launch"]
     launch.add_argument("image", metavar="IMAGE")
     launch.add_argument("--name", help="of the session and its buckets; default: a friendly one")
-    launch.add_argument("--input", action="append", type=Path, default=[], metavar="PATH", help="file, or folder whose "
-                        "content is uploaded; may be repeated")  # fmt: skip
+    launch.add_argument("--input", action="append", type=_path, default=[], metavar="PATH", help="file, or folder "
+                        "whose content is uploaded; may be repeated")  # fmt: skip
     launch.add_argument("--resume", metavar="SESSION", help="continue with the files of an earlier session")
     launch.add_argument("--bucket", action="append", default=[], metavar="NAME", help="whose files come along "
                         "too; may be repeated")  # fmt: skip
@@ -100,24 +102,25 @@ def _sessions(made: dict[str, argparse.ArgumentParser]) -> None:
                         "by its key, a processor, gpu, ssd; a wrong one lists them")  # fmt: skip
     launch.add_argument("--scheduling", choices=("flex", "on-demand", "reserved"), default="", help="how a machine is "
                         "found; default: as the image has it")  # fmt: skip
-    launch.add_argument("--ssh-key", type=Path, metavar="FILE", help="your public key, for ssh and VS Code")
+    launch.add_argument("--ssh-key", type=_path, metavar="FILE", help="your public key, for ssh and VS Code")
     launch.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="an option of the image")
-    launch.add_argument("--hours", type=_hours, metavar="H", help="stop by itself after so many")
+    launch.add_argument("--hours", type=_hours_or_clock, metavar="H", help="stop by itself after so many, or at a "
+                        "time of the day such as 18:30")  # fmt: skip
     launch.add_argument("--detach", action="store_true", help="do not wait until it is ready")
     launch.add_argument("--open", action="store_true", help="open it in the browser, and stay until Ctrl-C")
     for name in ("show", "open", "logs", "add", "save", "stop", "results", "delete"):
         number = "?" if name == "delete" else None
         which = "name, id, or a unique beginning of either"
         made[name].add_argument("session", nargs=number, metavar="SESSION", help=which)
-    made["open"].add_argument("--ssh-key", type=Path, metavar="FILE", help="your key, for sessions that know no other")
+    made["open"].add_argument("--ssh-key", type=_path, metavar="FILE", help="your key, for sessions that know no other")
     made["open"].add_argument("--no-browser", action="store_true", help="only print the address")
     made["logs"].add_argument("--follow", action="store_true", help="go on until the session's end")
-    made["add"].add_argument("paths", nargs="+", type=Path, metavar="PATH")
+    made["add"].add_argument("paths", nargs="+", type=_path, metavar="PATH")
     made["add"].add_argument("--replace", action="store_true", help="also files that are there with other content")
     ending = made["stop"].add_mutually_exclusive_group()
     ending.add_argument("--no-save", action="store_true", help="do not save first")
-    ending.add_argument("--continue", dest="hours", type=_hours, metavar="H", help="go on with its files in a new "
-                        "session of so many hours; the limit of one that runs cannot be changed")  # fmt: skip
+    ending.add_argument("--continue", dest="hours", type=_hours_or_clock, metavar="H", help="go on with its files "
+                        "in a new session of so many hours; the limit of one that runs cannot be changed")  # fmt: skip
     delete = made["delete"]
     delete.add_argument(
         "--files", action="store_true", help="with its buckets and all files in them; by the whole name, or an id"
@@ -127,8 +130,8 @@ def _sessions(made: dict[str, argparse.ArgumentParser]) -> None:
     delete.add_argument("--yes", action="store_true", help="do not ask; for programs")
     results = made["results"]
     where = results.add_mutually_exclusive_group()
-    where.add_argument("--output", type=Path, metavar="DIR", help="default: a new folder named after the session")
-    where.add_argument("--zip", type=Path, metavar="FILE", help="one zip instead of a folder; - for standard output")
+    where.add_argument("--output", type=_path, metavar="DIR", help="default: a new folder named after the session")
+    where.add_argument("--zip", type=_path, metavar="FILE", help="one zip instead of a folder; - for standard output")
     results.add_argument("patterns", nargs="*", metavar="PATTERN", help="only files that match, such as '*.png'")
 
 
@@ -145,6 +148,25 @@ def _hours(text: str) -> float:
         return float(text.replace(",", "."))  # as on the page
     except ValueError:
         raise argparse.ArgumentTypeError("write a number of hours, such as 1.5") from None
+
+
+def _hours_or_clock(text: str) -> float:
+    until = times.hours_until(text, datetime.now())  # noqa: DTZ005  of this machine's zone, as the person who types
+    if until is not None:
+        return until
+    try:
+        times.check_is_no_clock(text)
+        return _hours(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(f"{error.what} {error.todo}".rstrip(".")) from None
+    except argparse.ArgumentTypeError as error:
+        raise argparse.ArgumentTypeError(f"{error}, or a time of the day, such as 18:30") from None
+
+
+def _path(text: str) -> Path:
+    if not text:  # of a variable of the shell that is not set; to Python, the present folder with all that is in it
+        raise argparse.ArgumentTypeError("a path cannot be empty; a dot is the folder where you are")
+    return Path(text)
 
 
 def _port(text: str) -> int:

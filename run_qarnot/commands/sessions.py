@@ -122,8 +122,9 @@ async def logs(account: Account, arguments: Namespace) -> int:
     if not arguments.follow:
         show.out((await session.logs()).rstrip("\n"))
         return 0
-    session.subscribe(show.Phases(actions_only=True))  # such as that the cluster does not answer
-    unsubscribe = session.subscribe_log(lambda lines: show.out("\n".join(lines)))
+    phases = show.Phases(actions_only=True)  # such as that the cluster does not answer
+    session.subscribe(phases)
+    unsubscribe = session.subscribe_log(lambda lines: show.out("\n".join(lines)), phases.say)
     try:
         async with _following(session, quiet=True):
             await session.until(lambda view: view.is_over)

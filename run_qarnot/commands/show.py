@@ -47,7 +47,7 @@ def hours(view: SessionView) -> str:
     assert view.ends is not None
     assert view.created is not None
     hours = (view.ends - view.created).total_seconds() / 3600
-    return f"{hours:g} hour{'' if hours == 1 else 's'}"
+    return f"{hours:.4g} hour{'' if hours == 1 else 's'}"
 
 
 def confirm(question: str) -> bool:
@@ -81,10 +81,14 @@ class Phases:
         self._actions_only = actions_only
 
     def __call__(self, view: SessionView) -> None:
-        if view.phase == self._last or (self._actions_only and not view.note and view.state in _NOT_AN_ACTION):
-            return
-        self._last = view.phase
-        err(f"{time.monotonic() - self._start:6.1f} s  {view.phase}")
+        if not self._actions_only or view.note or view.state not in _NOT_AN_ACTION:
+            self.say(view.phase)
+
+    def say(self, phase: str) -> None:
+        """Print it, unless it was the last that was printed."""
+        if phase != self._last:
+            self._last = phase
+            err(f"{time.monotonic() - self._start:6.1f} s  {phase}")
 
 
 class Bytes:
@@ -99,7 +103,8 @@ class Bytes:
         self._moved += count
         if time.monotonic() - self._told >= _BYTES_SECONDS:
             self._told = time.monotonic()
-            err(f"{self._moved / 1e6:.0f} of {self._total / 1e6:.0f} MB")
+            moved = min(self._moved, self._total)  # a zip has names in it, too
+            err(f"{moved / 1e6:.0f} of {self._total / 1e6:.0f} MB")
 
 
 def doors(view: SessionView) -> None:

@@ -56,6 +56,7 @@ class Account:
         self.catalog = catalog
         self.cloud = cloud
         self.email = cloud.email
+        self.is_refused = False  # the cluster accepted the token, and does not any more
         self._token = token
         self._workers = workers
         self.watch = Watch(lambda task, name: self.call(cloud.task, task, name), lambda: self.call(cloud.tasks))
@@ -85,7 +86,13 @@ class Account:
 
     async def call(self, function: Callable[..., T], *arguments: object) -> T:
         """Run a blocking method of `cloud` in a thread, so that one that hangs does not keep the others."""
-        return await asyncio.get_running_loop().run_in_executor(self._workers, function, *arguments)
+        try:
+            answer = await asyncio.get_running_loop().run_in_executor(self._workers, function, *arguments)
+        except RefusedError as error:
+            self.is_refused = error.code == "token-refused"
+            raise
+        self.is_refused = False
+        return answer
 
     def now(self) -> datetime:
         """The time by the cluster's clock: this machine's may be wrong, and the cluster keeps the limits."""

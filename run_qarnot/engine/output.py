@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from run_qarnot import start
 from run_qarnot.cloud.facts import TaskFacts
+from run_qarnot.engine.patience import GOES_ON
 from run_qarnot.engine.results import Results
 from run_qarnot.errors import NotFoundError, RunQarnotError
 from run_qarnot.state import State, observed_state
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from run_qarnot.engine.account import Account
 
 Listener = Callable[[list[str]], None]
+Trouble = Callable[[str], None]
 _FETCH_SECONDS = 1.0
 _LOG_FILE = "logs/qarnot.log"  # where the original images write their link (§3.5)
 
@@ -106,18 +108,20 @@ class Follower:
     def __init__(self, fetch: Callable[[], Awaitable[tuple[str, str]]], is_over: Callable[[], bool]) -> None:
         self._fetch = fetch
         self._is_over = is_over
-        self._listeners: list[Listener] = []
+        self._listeners: list[tuple[Listener, Trouble]] = []
+        self._failure: RunQarnotError | None = None
         self._work: asyncio.Task[None] | None = None
 
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Have `listener` told new lines; returns the way to end that."""
-        self._listeners.append(listener)
+    def subscribe(self, listener: Listener, trouble: Trouble = lambda _: None) -> Callable[[], None]:
+        """Have `listener` told new lines, and `trouble` why none come; returns the way to end that."""
+        subscription = listener, trouble
+        self._listeners.append(subscription)
         if self._work is None or self._work.done():
             self._work = asyncio.get_running_loop().create_task(self._follow())
 
         def unsubscribe() -> None:
             with contextlib.suppress(ValueError):
-                self._listeners.remove(listener)
+                self._listeners.remove(subscription)
             if not self._listeners and self._work is not None:
                 self._work.cancel()
                 self._work = None
@@ -125,29 +129,43 @@ class Follower:
         return unsubscribe
 
     async def finished(self) -> None:
-        """Wait until there is no more to tell."""
+        """Wait until there is no more to tell.
+
+        Raises:
+            RunQarnotError: it is over, and the cluster refuses to say what was printed.
+        """
         if self._work is not None:
             await self._work
+            if self._failure is not None:
+                raise self._failure
 
     async def _follow(self) -> None:
-        seen, rests, over = ["", ""], ["", ""], False
-        while self._listeners and not over:
+        seen, rests, is_complete = ["", ""], ["", ""], False
+        while self._listeners and not is_complete:
             over = self._is_over()  # asked first: what was printed before the end is fetched after it
             try:
                 texts = await self._fetch()
             except NotFoundError:
                 return
-            except RunQarnotError as error:  # said by the session itself; a token that is refused may be good again
-                over = over and not error.transient
+            except RunQarnotError as error:
+                if over and not error.transient:  # before the end, a token that is refused may be good again
+                    self._failure = error
+                    return
+                self._tell_trouble(f"{error.what} {'Trying again.' if over else GOES_ON}")
             else:
+                is_complete = over
                 for stream, text in enumerate(texts):  # each by itself: put together, one would grow in the middle
                     lines, rest = complete_lines(rests[stream] + new_text(seen[stream], text))
                     seen[stream], rests[stream] = text, rest
                     self._tell([*lines, rest] if over and rest else lines)
-            if not over:
+            if not is_complete:
                 await asyncio.sleep(_FETCH_SECONDS)
 
     def _tell(self, lines: list[str]) -> None:
         if lines:
-            for listener in list(self._listeners):
+            for listener, _ in list(self._listeners):
                 listener(lines)
+
+    def _tell_trouble(self, what: str) -> None:
+        for _, trouble in list(self._listeners):
+            trouble(what)

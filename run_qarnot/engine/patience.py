@@ -11,6 +11,7 @@ from run_qarnot.errors import UnreachableError
 T = TypeVar("T")
 
 TRIES = 6
+GOES_ON = "Trying again; the session goes on."
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 15.0
 

@@ -18,7 +18,7 @@ from run_qarnot import start
 from run_qarnot.cloud.facts import TaskFacts
 from run_qarnot.cloud.storage import Storage
 from run_qarnot.engine.patience import patiently
-from run_qarnot.errors import InputError, RunQarnotError, SessionError, UnreachableError
+from run_qarnot.errors import InputError, RunQarnotError, SessionError, TransferError, UnreachableError
 from run_qarnot.files import Upload
 from run_qarnot.plan import TaskPlan
 
@@ -73,7 +73,12 @@ class Preparation:
         storage, inputs = self._cloud.storage, self._plan.inputs
         # Of a start that broke off, the script of an older version of ours may be there.
         await upload(storage, inputs, scripts, self._tell, self._given_up, replace=True)
-        await upload(storage, inputs, files, self._tell, self._given_up)
+        try:
+            await upload(storage, inputs, files, self._tell, self._given_up)
+        except InputError as error:
+            if error.code != "input-exists":
+                raise
+            raise InputError("bucket-differs", field="name", name=error.facts["name"], bucket=inputs) from error
         if self.given_up:
             raise SessionError("given-up", name=self._plan.name)
 
@@ -87,8 +92,14 @@ class Preparation:
         call, plan = self._account.call, self._plan.starting(self._account.now())
         job = await patiently(lambda: call(self._cloud.make_job, plan), self._tell)
         try:
-            await self._check_still_unused()
+            if await self._others():
+                raise self._overtaken()
+            await self._check_files()
             facts = await patiently(lambda: call(self._cloud.make_task, plan, job), self._tell)
+            if not await self._is_first(facts):
+                await patiently(lambda: call(self._cloud.abort, facts), self._tell)
+                await patiently(lambda: call(self._cloud.delete, facts), self._tell)
+                raise self._overtaken()
         except UnreachableError:
             raise  # perhaps it runs: its job must stay, because it limits its time
         except RunQarnotError:
@@ -97,11 +108,41 @@ class Preparation:
         await self._save_regularly(facts)
         return facts
 
-    async def _check_still_unused(self) -> None:
-        """Look again: while the files travelled, another may have been submitted by this name, to the same buckets."""
-        for task in await patiently(lambda: self._account.call(self._cloud.tasks), self._tell):
-            if task.name == self._plan.name and task.launch_id != self._plan.launch_id:
-                raise InputError("name-taken", field="name", name=self._plan.name)
+    # — of several starts by one name, to the same buckets: while the files travel, the cluster knows of none —
+
+    async def _others(self) -> list[TaskFacts]:
+        """Return what others have submitted by this name."""
+        tasks = await patiently(lambda: self._account.call(self._cloud.tasks), self._tell)
+        return [task for task in tasks if task.name == self._plan.name and task.launch_id != self._plan.launch_id]
+
+    async def _is_first(self, facts: TaskFacts) -> bool:
+        """Whether nobody submitted before, in the moment between our look and our submission."""
+        try:
+            others = await self._others()
+        except RunQarnotError:
+            return True  # it is on the cluster, and must not look as if it were not
+        created = facts.created
+        return all(created is not None and other.created is not None and other.created > created for other in others)
+
+    async def _check_files(self) -> None:
+        """Look whether the bucket holds what was sent, and nothing else.
+
+        Raises:
+            InputError: others have sent files there too.
+            TransferError: one of ours is gone.
+        """
+        inputs, ours = self._plan.inputs, {each.key for each in self._uploads}
+        if inputs not in TaskPlan.bucket_names(self._plan.name):
+            return  # a plugin wants it so, and knows what else is there
+        find = partial(asyncio.to_thread, self._cloud.storage.files, inputs)
+        found = {file.key for file in await patiently(find, self._tell)}
+        if others := sorted(found - ours - set(start.FILES)):
+            raise InputError("bucket-shared", field="name", name=others[0], bucket=inputs)
+        if gone := sorted(ours - found):
+            raise TransferError("upload", name=gone[0], problem="somebody deleted it from the bucket meanwhile")
+
+    def _overtaken(self) -> InputError:
+        return InputError("name-overtaken", field="name", name=self._plan.name, bucket=self._plan.inputs)
 
     async def _save_regularly(self, facts: TaskFacts) -> None:
         """Arrange the saves. It is on the cluster by now: that this is refused must not look as if it were not."""

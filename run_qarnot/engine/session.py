@@ -20,7 +20,7 @@ from run_qarnot.engine.details import details
 from run_qarnot.engine.inputs import Inputs
 from run_qarnot.engine.leftovers import deletable_buckets
 from run_qarnot.engine.news import News
-from run_qarnot.engine.patience import patiently, pauses
+from run_qarnot.engine.patience import GOES_ON, patiently, pauses
 from run_qarnot.engine.preparation import Preparation
 from run_qarnot.engine.results import Results
 from run_qarnot.engine.saves import Saves
@@ -29,7 +29,7 @@ from run_qarnot.engine.watch import until_tick
 from run_qarnot.engine.way import WayIn
 from run_qarnot.errors import NotFoundError, RunQarnotError, SessionError, UnreachableError
 from run_qarnot.files import StoredFile, Upload
-from run_qarnot.plan import SESSION_KEY, UNSAVED_TAG, Label, TaskPlan
+from run_qarnot.plan import SESSION_KEY, Label, TaskPlan
 from run_qarnot.state import FINAL, EndReason, State, observed_state
 from run_qarnot.view import SessionView
 
@@ -43,7 +43,6 @@ _ABORT_AGAIN_SECONDS = 10.0  # a task that was still queued may have refused the
 _RUNNING = frozenset({State.STARTING, State.READY})
 _TOO_LATE = frozenset({State.SAVING, State.STOPPING, *FINAL})  # what is added now reaches no machine
 _LONG_SECONDS = 180.0  # to start an app; JupyterLab needs some, with packages to restore a minute
-_TRYING_AGAIN = "Trying again; the session goes on."
 
 
 class Session:
@@ -88,8 +87,7 @@ class Session:
         session = cls(
             account, token, first_view(facts, app.title), facts.launch_id, image.ssh_user if image else "root", app
         )
-        minutes = image.snapshot_minutes if image and UNSAVED_TAG not in facts.tags else 0
-        session._saves = Saves(account, round(minutes * 60))
+        session._saves = Saves(account, facts.wanted_snapshot_seconds)
         session._observe(facts)
         return session
 
@@ -104,12 +102,14 @@ class Session:
         """Have `listener` told each new view; returns the way to end that."""
         return self._news.subscribe(listener)
 
-    def subscribe_log(self, listener: Callable[[list[str]], None]) -> Callable[[], None]:
-        """Have `listener` told new lines of output; it is fetched only while somebody listens."""
-        return self._log.subscribe(listener)
+    def subscribe_log(
+        self, listener: Callable[[list[str]], None], trouble: Callable[[str], None] = lambda _: None
+    ) -> Callable[[], None]:
+        """Have `listener` told new lines of output, and `trouble` why none come; fetched only for who listens."""
+        return self._log.subscribe(listener, trouble)
 
     async def log_is_complete(self) -> None:
-        """Wait until the log's listeners have been told everything, once the session is over."""
+        """Wait until the log's listeners have been told everything, once it is over; raise what keeps them from it."""
         await self._log.finished()
 
     async def until(self, condition: Callable[[SessionView], bool]) -> SessionView:
@@ -168,7 +168,7 @@ class Session:
                 try:
                     steps = await self._poll()
                 except RunQarnotError as error:
-                    self._news.tell_trouble(f"{error.what} {_TRYING_AGAIN}")
+                    self._news.tell_trouble(f"{error.what} {GOES_ON}")
                     await self._sleep(next(pause))
                 else:
                     pause = pauses()
@@ -399,7 +399,7 @@ class Session:
             return
         await self._saves.keep(self.facts)
         if problem := self._saves.problem:
-            self._news.tell_trouble(f"It is not saved by itself: {problem} {_TRYING_AGAIN}")
+            self._news.tell_trouble(f"It is not saved by itself: {problem} {GOES_ON}")
 
     async def _send_added(self) -> None:
         """Send what was added while the machine was loading."""
@@ -410,13 +410,13 @@ class Session:
                 await self._account.call(self._cloud.refresh_resources, self.facts)
                 self._owes_files = False
         except RunQarnotError as error:
-            self._news.tell_trouble(f"What was added is not sent: {error.what} {_TRYING_AGAIN}")
+            self._news.tell_trouble(f"What was added is not sent: {error.what} {GOES_ON}")
 
     async def _keep_way(self, steps: Steps) -> None:
         assert steps.tunnel_to is not None
         await self._way.keep(steps.tunnel_to)
         if problem := self._way.problem:
-            self._news.tell_trouble(f"The way to it is not open: {problem}. {_TRYING_AGAIN}")
+            self._news.tell_trouble(f"The way to it is not open: {problem}. {GOES_ON}")
         self._tell_doors()
 
     async def _probe(self, steps: Steps) -> None:

@@ -39,7 +39,7 @@ def successor(facts: TaskFacts, image: Image, name: str, hours: float) -> Sessio
         hint = "Its command would begin again: let it run, or start it anew with more hours."
         raise SessionError("limit-fixed", name=facts.name, hint=hint)
     options = entered_options(facts, image)
-    if unknown := [name for name, option in image.options.items() if _is_unknown(facts, option)]:
+    if unknown := unknown_options(facts, image):
         raise SessionError("options-unknown", name=facts.name, options=", ".join(unknown), image=image.id)
     return SessionSpec(
         image,
@@ -81,6 +81,11 @@ def entered_options(facts: TaskFacts, image: Image) -> dict[str, str | bool | fl
             case _:
                 found[name] = text
     return found
+
+
+def unknown_options(facts: TaskFacts, image: Image) -> list[str]:
+    """Return the options whose value the task does not tell: a plugin used it, or the cluster hides it."""
+    return [name for name, option in image.options.items() if _is_unknown(facts, option)]
 
 
 def _is_unknown(facts: TaskFacts, option: Option) -> bool:

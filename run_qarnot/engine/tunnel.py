@@ -46,16 +46,10 @@ class Tunnel:
     def __init__(self, user: str, keys: Iterable[str] | None) -> None:
         """Arguments:
         user: who logs in on the machine.
-        keys: private keys in OpenSSH's format; None for the user's own (agent, `~/.ssh`).
-
-        Raises:
-            TunnelError: a key cannot be read, or has a passphrase.
+        keys: see `use_keys`.
         """
         self._user = user
-        try:
-            self._keys = None if keys is None else [asyncssh.import_private_key(key) for key in keys]
-        except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
-            raise TunnelError("the private key cannot be read, or has a passphrase", denied=True) from error
+        self.use_keys(keys)
         self._connection: asyncssh.SSHClientConnection | None = None
         self._forward: Forward | None = None
         self._watch: asyncio.Task[None] | None = None
@@ -63,6 +57,20 @@ class Tunnel:
         self._visits: set[asyncio.Task[None]] = set()
         self._app_port = 0
         self.port: int | None = None
+
+    def use_keys(self, keys: Iterable[str] | None) -> None:
+        """Log in with these keys from the next `open` on; port and connection stay as they are.
+
+        Arguments:
+            keys: private ones in OpenSSH's format; None for the user's own (agent, `~/.ssh`).
+
+        Raises:
+            TunnelError: a key cannot be read, or has a passphrase.
+        """
+        try:
+            self._keys = None if keys is None else [asyncssh.import_private_key(key) for key in keys]
+        except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
+            raise TunnelError("the private key cannot be read, or has a passphrase", denied=True) from error
 
     @property
     def is_open(self) -> bool:

@@ -49,7 +49,7 @@ class WayIn:
             SessionError: the key cannot be used.
         """
         try:
-            self._tunnel = Tunnel(self._user, None if private_key is None else [private_key])
+            self._tunnel.use_keys(None if private_key is None else [private_key])
         except TunnelError as error:
             raise SessionError("tunnel", name=self._name, problem=error) from error
         self._own_keys, self._denied_by = True, None

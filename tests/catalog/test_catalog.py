@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from run_qarnot import language
 from run_qarnot.catalog import Catalog, merge
 from run_qarnot.catalog.apps import App
 from run_qarnot.catalog.image import HARDWARE, Image, Option
@@ -150,6 +151,20 @@ def test_a_value_is_checked_by_its_option(option: Option, value: object, said: s
     with pytest.raises(InputError) as caught:
         option.check("x", value)
     assert said in str(caught.value)
+
+
+def test_a_comma_is_read_and_limits_are_written_with_one_where_people_do() -> None:
+    option = Option(type="float", min=0.5)
+    with pytest.raises(InputError):
+        option.check("x", "1,5")  # perhaps a thousand and a half, in thousands
+    language.speak("fr")
+    try:
+        assert option.check("x", "1,5") == "1.5"
+        with pytest.raises(InputError) as caught:
+            option.check("x", "0,25")
+    finally:
+        language.speak("en")
+    assert str(caught.value) == "« 0,25 » ne convient pas pour x : 0,5 est le minimum. Écrivez 0,5 ou plus."
 
 
 def test_a_value_is_put_into_one_form() -> None:

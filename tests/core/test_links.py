@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from run_qarnot import language
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.image import Image, Option
 from run_qarnot.errors import InputError, NotFoundError
@@ -51,6 +52,15 @@ values = st.fixed_dictionaries(
 
 def read(link: str) -> Any:
     return read_link(urlsplit(link).query, CATALOG)
+
+
+def test_a_number_that_was_typed_with_a_comma_can_be_read_by_everybody() -> None:
+    language.speak("fr")
+    try:
+        link = make_link(BASE, IMAGE, options={"rate": "1,5"})
+    finally:
+        language.speak("en")
+    assert link == f"{BASE}?opt-image=torch&opt-rate=1.5"
 
 
 @given(values, st.one_of(st.none(), st.integers(1, 24)))

@@ -84,11 +84,14 @@ def test_a_call_that_is_refused_for_a_while_does_not_end_the_output(monkeypatch)
 
     async def listen():
         follower, heard = output.Follower(fetch, lambda: next(over)), []
-        follower.subscribe(heard.extend)
-        await asyncio.wait_for(follower.finished(), 5)
+        follower.subscribe(heard.extend, troubles.append)
+        with pytest.raises(RefusedError):  # it is over, and refused all the same
+            await asyncio.wait_for(follower.finished(), 5)
         return heard
 
+    troubles = []
     assert asyncio.run(listen()) == ["a", "b"]
+    assert troubles == [f"{refusal.what} Trying again; the session goes on."] * 2
 
 
 def test_who_listens_again_at_once_is_told_all_the_same():

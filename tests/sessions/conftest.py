@@ -9,6 +9,7 @@ import pytest
 from support.command import CommandLine
 
 from run_qarnot.cluster import LocalCluster
+from run_qarnot.cluster.control import Control
 from run_qarnot.engine import patience
 
 
@@ -19,6 +20,12 @@ def cluster(wheels: Path) -> Iterator[LocalCluster]:
         patch.setenv("PIP_NO_INDEX", "1")
         with LocalCluster() as cluster:
             yield cluster
+
+
+@pytest.fixture
+def control(cluster: LocalCluster) -> Control:
+    """Scripts trouble of the test's cluster, and knows its calls."""
+    return cluster.control
 
 
 @pytest.fixture

@@ -67,8 +67,17 @@ def test_files_that_are_not_there_or_cannot_be_read(cli):
     assert "not a regular file" in sentence(cli("launch", "base", "--input", "data", expect=1))
 
 
+@pytest.mark.parametrize("words", [("launch", "base", "--input"), ("add", "base"), ("results", "base", "--output")])
+def test_an_empty_path_is_not_the_folder_where_one_is(cli, words):
+    """Of a variable of the shell that is not set: all that lies here would travel, or be written here."""
+    assert "a path cannot be empty" in sentence(cli(*words, "", expect=2))
+
+
 def test_hours_and_options_that_are_not_possible(cli):
     assert "99 hours is not possible" in sentence(cli("launch", "base", "--hours", "99", expect=1))
+    asked = cli("launch", "base", "--hours", "18.30", expect=2).err
+    assert "“18.30” could be a time of the day, or a number of hours. Write 18:30 for the time, or 18.3" in asked
+    assert "or a time of the day, such as 18:30." in cli("launch", "base", "--hours", "25:00", expect=2).err
     assert "no option “colour”" in sentence(cli("launch", "base", "--set", "colour=red", expect=1))
 
 

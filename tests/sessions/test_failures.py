@@ -7,6 +7,7 @@ import asyncio
 import re
 import time
 import urllib.request
+from datetime import datetime
 
 import pytest
 from support.desk import MACHINE, SECONDS, at_a_desk, until
@@ -16,6 +17,8 @@ from run_qarnot.cloud import connection
 from run_qarnot.engine import patience
 from run_qarnot.errors import InputError, RefusedError, SessionError, UnreachableError
 from run_qarnot.files import Upload
+from run_qarnot.hooks.manager import find_plugins
+from run_qarnot.settings import Settings
 from run_qarnot.state import ALIVE, State
 
 pytestmark = pytest.mark.lifecycle
@@ -24,11 +27,6 @@ pytestmark = pytest.mark.lifecycle
 @pytest.fixture
 def cluster(calm):
     return calm
-
-
-@pytest.fixture
-def control(cluster):
-    return cluster.control
 
 
 def tasks_of(cluster, name):
@@ -393,13 +391,16 @@ def test_a_session_that_is_found_again_without_regular_saves_gets_them(cluster, 
     control.fail_next("POST", PERIODIC, status=403, body={"message": "Not yet"})
 
     async def scenario(desk):
-        session = await desk.start()
+        session = await desk.start(MACHINE.model_copy(update={"id": "often", "snapshot_minutes": 2}))
         async with desk.following(session):
             await until(session, lambda view: bool(view.id), "the submission")
+        desk.account.catalog.images["often"] = MACHINE  # the catalog has changed: that session is as it was meant
         found = await desk.account.find(session.view.name)
         assert found.facts.snapshot_seconds == 0
         async with desk.following(found):
             await asyncio.to_thread(wait_until, lambda: control.count("POST", PERIODIC) == 2, "them to be asked for")
+            task = desk.account.cloud.task
+            await asyncio.to_thread(wait_until, lambda: task(found.view.id).snapshot_seconds == 120, "the own interval")
             await found.stop(save=False)
 
     at_a_desk(cluster, scenario)
@@ -507,8 +508,17 @@ def test_a_clock_that_is_wrong_by_an_hour_changes_no_limit_and_loses_no_file(clu
     control.advance(3600)
     control.refuse_skew()
     (tmp_path / "data.txt").write_text("mine")
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins/diary.py").write_text(
+        "import pathlib\nfrom run_qarnot import hookimpl\n\n@hookimpl\ndef rq_event(session, event):\n"
+        "    pathlib.Path(__file__).with_name('diary').open('a').write(f'{event.time.isoformat()}\\n')\n"
+    )
+    images = tmp_path / "images.toml"
+    images.write_text("schema = 1\n")
+    catalog = find_plugins(Settings(images=images, plugins=tmp_path / "plugins")).catalog()
 
     async def scenario(desk):
+        desk.account.catalog = catalog
         session = await desk.start(uploads=[Upload(tmp_path / "data.txt", "data.txt")])
         async with desk.following(session):
             await until(session, lambda view: view.state is State.READY, "the session to be ready")
@@ -525,6 +535,10 @@ def test_a_clock_that_is_wrong_by_an_hour_changes_no_limit_and_loses_no_file(clu
     followed, found = at_a_desk(cluster, scenario)
     assert abs((found.ends - found.created).total_seconds() - 3600) < 60, "what we wrote, against the cluster's time"
     assert followed.ends == found.ends
+    told = [datetime.fromisoformat(line) for line in (tmp_path / "plugins/diary").read_text().split()]
+    assert max(abs((time - followed.created).total_seconds()) for time in told) < 600, (
+        "plugins hear of it by the cluster's clock"
+    )
     assert abs((followed.created - found.created).total_seconds()) < 60
     assert followed.ready >= followed.created
 
@@ -539,21 +553,6 @@ def test_a_name_in_use_is_refused_whoever_uses_it(cluster):
                 await desk.start(name=session.view.name)
 
     at_a_desk(cluster, scenario)
-
-
-def test_of_two_starts_by_one_name_at_once_only_the_first_is_submitted(cluster, control):
-    async def scenario(desk):
-        first, second = await desk.start(name="at-once"), await desk.start(name="at-once")
-        async with desk.following(first):
-            await until(first, lambda view: bool(view.id), "the first to be submitted")
-            with pytest.raises(InputError, match="already a session called"):
-                await asyncio.wait_for(second.follow(), 20)
-            await first.stop(save=False)
-        assert second.view.state is State.FAILED
-
-    at_a_desk(cluster, scenario)
-    assert len(tasks_of(cluster, "at-once")) == 1
-    assert control.count("DELETE", "/jobs/*") == 1, "the job that would have limited the second"
 
 
 def test_whatever_went_wrong_nothing_is_left_running(cluster):

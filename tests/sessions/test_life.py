@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -138,6 +139,13 @@ def test_a_detached_launch_is_found_again_and_its_log_can_be_followed_through_tr
         follower.kill()
     assert LINK in printed
     assert "does not accept this token. Trying again; the session goes on." in told
+
+    control.fail_next("GET", "/tasks/*/stdout", status=503, times=2)
+    afterwards = cli("logs", name, "--follow")
+    assert LINK in afterwards.out
+    assert re.fullmatch(r" +\d\.\d s  The cluster at .* does not answer: .*\. Trying again\.\n", afterwards.err)
+    control.fail_next("GET", "/tasks/*/stdout", status=403, body={"message": "Not for you"})
+    assert "does not allow this: Not for you" in cli("logs", name, "--follow", expect=1).err
 
 
 def test_the_token_is_in_no_output_and_in_no_file(cli, cluster):

@@ -30,11 +30,6 @@ def cluster(calm):
     return calm
 
 
-@pytest.fixture
-def control(cluster):
-    return cluster.control
-
-
 def get(address: str, path: str = "") -> str:
     address = re.sub(r"\?.*", "", address)
     with urllib.request.urlopen(f"{address}{path}", timeout=10) as answer:
@@ -202,6 +197,21 @@ def test_its_port_is_kept_while_its_machine_is_away(cluster, control):
             assert session.app_address() == address
             assert await asyncio.to_thread(get, address)
         assert is_free(port)
+
+    at_a_desk(cluster, scenario)
+
+
+def test_other_keys_open_no_second_tunnel(cluster):
+    async def scenario(desk):
+        async with desk.ready(page_on(next(iter(free_ports(24000))))) as session:
+            address = session.app_address()
+            session.use_own_keys(keys.derive_session_key(cluster.token, session.facts.launch_id).private)
+            await session.poll()  # lets go of the tunnel, and opens it again at the next look
+            session._wake.set()
+            await until(session, lambda _: bool(session.app_address()), "the tunnel to be open again")
+            assert session.app_address() == address
+            assert await asyncio.to_thread(get, address)
+        assert is_free(urllib.parse.urlsplit(address).port)
 
     at_a_desk(cluster, scenario)
 

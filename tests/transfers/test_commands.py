@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import time
@@ -14,7 +15,9 @@ from support.command import CommandLine, clean_environment
 from support.hostile import HostileProxy, How, answer
 from support.waiting import wait_until
 
+from run_qarnot.cloud import work
 from run_qarnot.cluster import LocalCluster
+from run_qarnot.commands import entry, show
 
 PART = 8 << 20
 
@@ -97,6 +100,24 @@ def test_results_that_are_interrupted_by_ctrl_c_end_at_once_and_leave_no_name(
     os.umask(umask)
     written = cli.folder / how[1]
     assert written.is_dir() or written.stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+@pytest.mark.parametrize("how", ["--output", "--zip"])
+def test_results_tell_now_and_then_how_far_they_are(cli, session, direct, how, make_file, monkeypatch, capsys):
+    direct.upload_file(str(make_file(3 * PART + 330_000)), "moving-out", "told/large.bin")  # nearly 25.5 MB
+    for number in range(20):  # of so small files, a zip has more names than content
+        direct.put_object(Bucket="moving-out", Key=f"told/{number}-{'x' * 900}", Body=b"x")
+    monkeypatch.setattr(show, "_BYTES_SECONDS", 0)
+    monkeypatch.setattr(work, "_TELL_SECONDS", 0)  # else a fast machine has it all before it is told a fourth time
+    monkeypatch.chdir(cli.folder)
+    for name, value in cli.environment.items():
+        monkeypatch.setenv(name, value)
+    assert entry.run(["results", session, how, f"told{how}", "told/*"]) == 0
+    said = re.findall(r"^(\d+) of (\d+) MB$", capsys.readouterr().err, re.MULTILINE)
+    moved = [int(count) for count, _ in said]
+    assert {total for _, total in said} == {"25"}
+    assert moved == sorted(moved)
+    assert (len(set(moved)) > 3, moved[-1]) == (True, 25)
 
 
 def test_a_zip_does_not_overwrite_what_appeared_while_it_was_read(cli, session, proxied, direct):

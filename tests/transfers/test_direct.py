@@ -8,9 +8,13 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from support.hostile import How
 
 from run_qarnot.cloud.direct import ADDRESS_SECONDS
 from run_qarnot.cloud.parts import parts_of
+from run_qarnot.engine.relay import Relay
 from run_qarnot.errors import InputError, TransferError
 from run_qarnot.files import Upload
 from run_qarnot.redact import redact
@@ -150,6 +154,18 @@ def test_a_file_of_that_name_is_replaced_only_when_asked(storage, direct, bucket
     assert held(direct, bucket, "file") == path.read_bytes()
 
 
+def test_a_file_that_came_after_the_look_is_not_replaced(storage, proxy, direct, bucket, make_file):
+    path = make_file(SIZE)
+    upload = storage.direct(bucket, "file", SIZE)
+    send(upload, path)
+    assert upload.check(digests(path))
+    theirs = How(before=lambda: direct.put_object(Bucket=bucket, Key="file", Body=b"theirs"))
+    proxy.trouble("POST", "/file.*uploadId", how=theirs)
+    with pytest.raises(InputError, match="already another file “file”"):
+        storage.complete(bucket, [upload])
+    assert held(direct, bucket, "file") == b"theirs"
+
+
 def test_the_same_file_again_is_no_question_and_completing_twice_neither(storage, direct, bucket, make_file):
     path = make_file(SIZE)
     storage.upload(bucket, [Upload(path, "file")])
@@ -190,3 +206,71 @@ def test_a_storage_without_such_rules_is_no_trouble_and_none_is_replaced_unseen(
     cluster.control.reset()
     with pytest.raises(direct.exceptions.ClientError, match="NoSuchCORSConfiguration"):
         direct.get_bucket_cors(Bucket=bucket)
+
+
+PIECE = 4 << 20
+
+
+def pieces(path):
+    """As they come from a browser: each with its offset."""
+    content = path.read_bytes()
+    return [(offset, content[offset : offset + PIECE]) for offset in range(0, len(content), PIECE)]
+
+
+@pytest.fixture
+def begun(storage, bucket, make_file):
+    return storage.direct(bucket, "file", SIZE), make_file(SIZE)
+
+
+def relay_all(relay, path):
+    for offset, piece in pieces(path):
+        for part in relay.take(offset, piece):
+            relay.put(part)
+
+
+def test_a_file_that_is_relayed_is_that_which_came(storage, direct, bucket, make_file):
+    path = make_file(SIZE)
+    relay = Relay(storage.direct(bucket, "file", SIZE))
+    relay_all(relay, path)
+    assert relay.is_sent
+    assert relay.check()
+    storage.complete(bucket, [relay.upload])
+    assert held(direct, bucket, "file") == path.read_bytes()
+
+
+@given(order=st.lists(st.integers(0, 4), max_size=20))
+@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_pieces_that_come_twice_or_too_early_change_nothing(begun, order):
+    upload, path = begun
+    relay = Relay(upload)
+    there = pieces(path)
+    parts = [part for index in [*order, *range(5)] for part in relay.take(*there[index])]
+    assert b"".join(part.data for part in parts) == path.read_bytes()
+    assert [part.number for part in parts] == [1, 2, 3]
+    assert relay.waiting == 3
+    assert relay.take(SIZE, b"more") == []
+
+
+@pytest.mark.parametrize("numbers", [(), (1,), (2,), (1, 2), (1, 2, 3)])
+def test_a_relay_that_failed_goes_on_where_the_first_part_is_missing(begun, proxy, numbers):
+    upload, path = begun
+    relay = Relay(upload)
+    parts = [part for offset, piece in pieces(path) for part in relay.take(offset, piece)]
+    for number in numbers:
+        relay.put(parts[number - 1])
+    again = relay.again()
+    assert again.received == {(): 0, (1,): PART, (2,): 0}.get(numbers, 2 * PART)
+    relay_all(again, path)
+    assert proxy.received("PUT") == SIZE, "nothing is sent twice"
+    assert again.check()
+
+
+def test_what_an_earlier_page_had_sent_is_relayed_only_where_it_differs(storage, begun, proxy, bucket):
+    upload, path = begun
+    send(upload, path, {1, 2})
+    path.write_bytes(b"another" + path.read_bytes()[7:])
+    relay = Relay(storage.direct(bucket, "file", SIZE))
+    asked = proxy.received("PUT")
+    relay_all(relay, path)
+    assert proxy.received("PUT") - asked == PART + 5, "the first part, which is another one, and the last, which lacked"
+    assert relay.check()

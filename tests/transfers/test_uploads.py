@@ -256,6 +256,15 @@ def test_another_file_of_the_same_name_is_not_replaced_unless_that_is_wanted(sto
     assert held(direct, bucket, "data") == new.read_bytes()
 
 
+@pytest.mark.parametrize(("size", "last"), [(10, ("PUT", "/data")), (PART, ("POST", "/data.*uploadId"))])
+def test_a_file_that_came_while_ours_travelled_stays(storage, proxy, direct, bucket, make_file, size, last):
+    theirs = lambda: direct.put_object(Bucket=bucket, Key="data", Body=b"theirs")  # noqa: E731
+    proxy.trouble(*last, how=How(before=theirs))
+    with pytest.raises(InputError, match="already another file “data”"):
+        storage.upload(bucket, [Upload(make_file(size), "data")])
+    assert held(direct, bucket, "data") == b"theirs"
+
+
 def test_a_storage_that_does_not_tell_of_unfinished_uploads_gets_the_whole_file(
     storage, proxy, direct, bucket, make_file
 ):
