@@ -21,7 +21,7 @@ from ipyvuetify.Themes import theme
 from run_qarnot import language
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.image import Image
-from run_qarnot.errors import RefusedError, RunQarnotError
+from run_qarnot.errors import RefusedError, RunQarnotError, SessionError
 from run_qarnot.files import Upload
 from run_qarnot.hooks.manager import find_plugins
 from run_qarnot.keys import KeyPolicy
@@ -106,7 +106,7 @@ class Page:
         )  # fmt: skip
         self.sessions = Sessions(
             self.shell, self.tasks, catalog, downloads, self._session_changed, self.again, self.restart, self.share,
-            self.go_on, self.show_problems,
+            self.go_on, self.token_hint, self.show_problems,
         )  # fmt: skip
         self.choices = Choices(self.start_card, self.sessions)
 
@@ -210,8 +210,20 @@ class Page:
                 raise RefusedError("team-token-refused", cluster=error.facts["cluster"]) from error
             raise
 
+    def token_hint(self) -> str:
+        """What to do about a token that was accepted and is not any more: a word of the cards; empty if it is."""
+        if self.account is None or not self.account.is_refused:
+            return ""
+        return "token_team" if self.account_card.preset else "token_change"
+
     def forget(self) -> None:
-        """Forget everything of this account: token, sessions, files, what was typed."""
+        """Forget everything of this account: token, sessions, files, what was typed.
+
+        Raises:
+            SessionError: a session would stay half done; nothing is forgotten.
+        """
+        if names := self.sessions.needing_us():
+            raise SessionError("still-needed", names=", ".join(names))
         account, self.account = self.account, None
         if account is not None:
             self.tasks.spawn(account.close(), self.shell.failed)
@@ -368,8 +380,26 @@ class Page:
             RunQarnotError: why it cannot be started; nothing is.
         """
         if self.account is not None:
-            await self._begin(self.account, *self._form_of(card))
+            form = self._form_of(card)
+            self._check_all_known(card)
+            await self._begin(self.account, *form)
             self.show_problems()  # plugins were asked
+
+    def _check_all_known(self, card: SessionCard) -> None:
+        """The same again is possible only if all is known that was entered; else somebody must look at it.
+
+        Raises:
+            SessionError: of an option it is not.
+        """
+        from run_qarnot.engine.successor import unknown_options
+
+        view, facts = card.session.view, card.session.facts
+        if view.name in self._starts or facts is None:
+            return
+        options = self.catalog.get(view.image).options
+        if unknown := unknown_options(facts, self.catalog.get(view.image)):
+            names = ", ".join(options[name].label or name for name in unknown)
+            raise SessionError("options-lost", name=view.name, options=names)
 
     def _form_of(self, card: SessionCard) -> tuple[Form, tuple[Incoming, ...]]:
         """What a session was started with, but with a new name: the form, and the files that it was given.
@@ -391,6 +421,7 @@ class Page:
             form = replace(form, hours=f"{hours:g}")
         if facts is not None:
             form = replace(form, key=user_key(facts) or "", options=entered_options(facts, image))
+            form = form.with_machine(facts.hardware, facts.scheduling, image)
         return form, ()
 
     async def go_on(self, card: SessionCard, hours: str) -> None:

@@ -23,4 +23,5 @@ class Around:
     share: Callable[[SessionCard, str], Shared]
     go_on: Callable[[SessionCard, str], Awaitable[None]]  # for so many more hours
     deleted: Callable[[SessionCard], None]
+    token_hint: Callable[[], str]  # a word: what to do about a token that is not accepted any more; empty if it is
     plugins_asked: Callable[[], None]  # one may have failed

@@ -35,10 +35,10 @@ def template(source: Path) -> Template:
 
 
 def parts(source: Path) -> tuple[str, str, str]:
-    """Return a `.vue` file, the script that all components share, and what the component has in one of its own."""
-    own, shared = SOURCES / f"{source.stem}.js", SOURCES / "shared.js"
-    own_text = own.read_text(encoding="utf-8") if own.exists() else ""
-    return source.read_text(encoding="utf-8"), shared.read_text(encoding="utf-8"), own_text
+    """Return a `.vue` file, the script that all components share, and what the component has in scripts of its own."""
+    own = sorted(path for path in SOURCES.glob("*.js") if path.name.split(".")[0] == source.stem)
+    shared = (SOURCES / "shared.js").read_text(encoding="utf-8")
+    return source.read_text(encoding="utf-8"), shared, "".join(path.read_text(encoding="utf-8") for path in own)
 
 
 def digest(source: Path) -> str:

@@ -12,7 +12,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
 
+from run_qarnot.page.words import section
+
 _KNOWN_HOSTS = "UserKnownHostsFile="
+_LISTENERS = "[Net.NetworkInformation.IPGlobalProperties]::GetIPGlobalProperties().GetActiveTcpListeners()"
+_TAKEN = 7  # what the check of the port ends with; not what cmd.exe says when there is no PowerShell
 _SAFE = re.compile(r"[\w@=:,./+-]+", re.ASCII)  # means nothing but itself to cmd.exe
 _SAFE_URL = re.compile(r"[\w@=:,./+?&%~-]+", re.ASCII)
 
@@ -64,30 +68,43 @@ def _words(system: System, command: str) -> list[str]:
 
 def _script(name: str, words: list[str], opener: str, url: str) -> str:
     """ssh itself opens the browser: once it is connected it runs `LocalCommand`, in which `%` is written twice."""
+    say = section("launcher")
     then = f"{opener} {shlex.quote(url)} >/dev/null 2>&1 &".replace("%", "%%")
     program, *rest = words
     command = shlex.join([program, "-o", "PermitLocalCommand=yes", "-o", f"LocalCommand={then}", *rest])
     return f"""#!/bin/sh
-# Opens the session {name}: the tunnel here, its page in your browser. It holds the key to the session.
-echo 'Close this window, or press Ctrl-C, to close the way to it; the session goes on.'
-{command} || {{ echo 'The tunnel has ended. Press Enter.'; read -r _; }}
+# {name}: {say["about"]}
+echo {shlex.quote(say["closes"])}
+{command} || {{ echo {shlex.quote(say["ended"])}; read -r _; }}
 """
 
 
 def _batch(name: str, words: list[str], url: str) -> str:
-    """cmd.exe takes `%` for a variable unless it is written twice. A second window waits for the tunnel's port."""
+    """ssh cannot open the browser there: a second window does, when the tunnel's port is there. It must not be before.
+
+    cmd.exe takes `%` for a variable unless it is written twice, and reads the file in the code page of the moment.
+    """
+    say = {key: _echoed(text) for key, text in section("launcher").items()}
     port = urlsplit(url).port or 80
-    wait = (
-        f"for ($i = 0; $i -lt 60; $i++) {{ try {{ (New-Object Net.Sockets.TcpClient).Connect('localhost', {port}); "
-        "break } catch { Start-Sleep 1 } }"
-    )
+    there = f"{_LISTENERS}.Port -contains {port}"
+    then = f"Start-Process '{url.replace('%', '%%')}'; break"
     lines = (
         "@echo off",
-        f"rem Opens the session {name}: the tunnel here, its page in your browser. It holds the key to the session.",
-        "echo Close this window, or press Ctrl-C, to close the way to it; the session goes on.",
-        f"""start "" /min powershell -NoProfile -Command "{wait}; Start-Process '{url.replace("%", "%%")}'\"""",
+        "chcp 65001 >nul",
+        f"rem {name}: {say['about']}",
+        f"echo {say['closes']}",
+        f'powershell -NoProfile -Command "if ({there}) {{ exit {_TAKEN} }}"',
+        f"if %errorlevel% equ {_TAKEN} (echo {say['taken'].format(port=port)}& pause& exit /b 1)",
+        'start "" /min powershell -NoProfile -Command '
+        f'"for ($i = 0; $i -lt 60; $i++) {{ if ({there}) {{ {then} }}; Start-Sleep 1 }}"',
         subprocess.list2cmdline(words),
-        "pause",
+        f"echo {say['ended']}",
+        "pause >nul",
         "",
     )
     return "\r\n".join(lines)
+
+
+def _echoed(text: str) -> str:
+    """What cmd.exe is to print, without meaning anything to it."""
+    return re.sub(r"([&|<>^()])", r"^\1", text).replace("%", "%%")

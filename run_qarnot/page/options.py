@@ -16,7 +16,8 @@ def content_security_policy(storage: str | None = None) -> str:
     return "; ".join(
         (
             "default-src 'self'",
-            "script-src 'self' 'unsafe-inline' blob:",  # Voila's inline scripts; ipyvue compiles into blobs
+            # Voila's inline scripts; ipyvue compiles into blobs; MD5 is WebAssembly (files.md5.js), and no script
+            "script-src 'self' 'unsafe-inline' blob: 'wasm-unsafe-eval'",
             "style-src 'self' 'unsafe-inline'",
             "img-src 'self' data: blob:",
             "font-src 'self' data:",

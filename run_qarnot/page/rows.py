@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -155,17 +156,18 @@ def link_row(link: Filling, image: Image | None) -> Row | None:
     }
 
 
-def session_row(view: SessionView, image_title: str, now: datetime) -> Row:
+def session_row(view: SessionView, image_title: str, now: datetime, *, batch: bool = False) -> Row:
     """Everything that a session's card shows; times as ISO 8601, and `now`, so that a wrong clock does no harm."""
+    word = partial(words.state_word, batch=batch)
     doors = [] if view.is_over else view.doors
     return {
         "name": view.name,
         "image": image_title,
         "app": say(view.app_title),
         "state": view.state.value,
-        "state_word": words.state_word(view.state.value),
+        "state_word": word(view.state.value),
         "phase": view.phase,
-        "steps": [{"state": step.value, "word": words.state_word(step.value)} for step in _STEPS],
+        "steps": [{"state": step.value, "word": word(step.value)} for step in _STEPS],
         "attempt": view.attempt,
         "over": view.is_over,
         "now": _iso(now),

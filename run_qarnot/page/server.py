@@ -30,7 +30,7 @@ from voila.app import Voila
 from voila.tornado.handler import TornadoVoilaHandler
 
 from run_qarnot.errors import InputError, RunQarnotError
-from run_qarnot.page import download_route
+from run_qarnot.page import download_route, kernels
 from run_qarnot.page.options import TEMPLATE, content_security_policy, kernel_options, voila_options
 from run_qarnot.redact import RedactingFormatter
 from run_qarnot.settings import Settings, packaged_file, read_settings
@@ -57,7 +57,7 @@ def serve(
         ip: where to listen.
         port: none for 8866 or the next free one.
         open_browser: whether to show the page once it answers.
-        preheat: how many kernels wait for visitors, each with the page built; a page then opens a second sooner.
+        preheat: how many kernels wait for visitors, each with the page built; a page then opens sooner.
         notebook: another than ours, for tests.
 
     Raises:
@@ -66,7 +66,7 @@ def serve(
     if not settings.login_token and not is_loopback(ip):
         raise InputError("address-open", ip=ip)
     sockets = _bind(ip, port)
-    with _environment(settings) as downloads:
+    with _environment(settings) as downloads, _zygote():
         app = _make_app(settings, ip, sockets, notebook or packaged_file(NOTEBOOK), downloads, preheat)
         app.page_opened_by = webbrowser.open if open_browser else None
         app.start()
@@ -180,6 +180,7 @@ def _make_app(
     pool = {"preheat_kernel": preheat > 0, "default_pool_size": preheat}
     config.VoilaConfiguration = Config({**voila_options(), **pool, "template": TEMPLATE})
     config.MappingKernelManager = Config(kernel_options())
+    config.KernelProvisionerFactory.default_provisioner_name = kernels.PROVISIONER
     if sys.platform != "win32" and len(tempfile.gettempdir()) <= _LONGEST_IPC_FOLDER:
         config.KernelManager.transport = "ipc"  # sockets in a private folder, not open ports
     config.Voila.config_file_paths = []  # this server is the product's: a stray voila.json changes nothing
@@ -242,6 +243,20 @@ def _environment(settings: Settings) -> Iterator[Path]:
         os.environ.clear()
         os.environ |= before
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _zygote() -> Iterator[None]:
+    """Let kernels be copies of a process that has loaded everything, for as long as we serve."""
+    if not kernels.can_fork():
+        yield
+        return
+    zygote = kernels.ForkedKernel.zygote = kernels.Zygote()
+    try:
+        yield
+    finally:
+        kernels.ForkedKernel.zygote = None
+        zygote.close()
 
 
 def _kernel_variables(settings: Settings) -> dict[str, str]:

@@ -42,11 +42,12 @@ class Sessions:
         restart: Callable[[SessionCard], Awaitable[None]],
         share: Callable[[SessionCard, str], Shared],
         go_on: Callable[[SessionCard, str], Awaitable[None]],
+        token_hint: Callable[[], str],
         plugins_asked: Callable[[], None],
     ) -> None:
         self._shell, self._tasks, self._catalog, self._downloads = shell, tasks, catalog, downloads
         self._changed = changed
-        self._around = Around(self._told, again, restart, share, go_on, self._remove, plugins_asked)
+        self._around = Around(self._told, again, restart, share, go_on, self._remove, token_hint, plugins_asked)
         self.usual: dict[str, float] = {}  # seconds until a machine runs, by image
         self.sizes: dict[str, int] = {}  # bytes of the buckets with results of sessions that are over
         self._cards: list[SessionCard] = []
@@ -96,6 +97,10 @@ class Sessions:
         self._show()
         for card in cards:
             card.leave()
+
+    def needing_us(self) -> list[str]:
+        """Return the names of sessions that are given files or stopped by this page, and not yet done."""
+        return [card.session.view.name for card in self._cards if card.needs_us]
 
     def respeak(self) -> None:
         """Say everything again: the language is another one."""
@@ -163,8 +168,8 @@ class Sessions:
         self._show_ready()
 
     def _show_ready(self) -> None:
-        views = [card.session.view for card in self._cards]
-        self._shell.ready = [view.name for view in views if view.state is State.READY]
+        sessions = [card.session for card in self._cards if not card.session.ends_by_itself]
+        self._shell.ready = [session.view.name for session in sessions if session.view.state is State.READY]
 
 
 def _is_old(view: SessionView) -> bool:

@@ -5,6 +5,7 @@ begins where the file ends, and answer with how much we have; whatever was lost 
 constant, and a cut of the connection costs nothing. Every value comes from the browser and is checked here.
 
 A file that goes straight to the bucket is in the same list, but its bytes are not here: `Incoming.direct` knows them.
+Nor do those stay here that only pass on their way to the bucket: `Incoming.relay` has the few that wait.
 
 What lies on the disk is named by number, never by the visitor; the folder is private and goes with the kernel.
 """
@@ -27,6 +28,7 @@ from run_qarnot.names import check_key
 
 if TYPE_CHECKING:
     from run_qarnot.engine.inputs import DirectUpload
+    from run_qarnot.engine.relay import Relay
 
 PART_BYTES = 4 * 1024 * 1024
 WINDOW = 4
@@ -66,6 +68,7 @@ class Incoming:
     trouble: Trouble = Trouble.NONE
     stream: BinaryIO | None = field(default=None, repr=False)
     direct: DirectUpload | None = None
+    relay: Relay | None = None
 
     def close(self) -> None:
         if self.stream is not None:
@@ -147,7 +150,7 @@ class Uploads:
             TransferError: the disk has no room for it.
         """
         self._check_room(incoming.key, incoming.size)
-        incoming.received, incoming.direct = 0, None
+        incoming.received, incoming.direct, incoming.relay = 0, None, None
 
     def _check_room(self, name: str, size: int) -> None:
         if shutil.disk_usage(self.folder).free < size + _SPARE_BYTES:
@@ -195,9 +198,11 @@ class Uploads:
             self.arrived(incoming)
 
     def received(self, number: int) -> int:
-        """How many bytes of a file are here; -1 when no more of it is expected."""
+        """How many bytes of a file have come here; -1 when no more of it is expected."""
         incoming = self._files.get(number)
-        return -1 if incoming is None or incoming.arrival is Arrival.BROKEN else incoming.received
+        if incoming is None or incoming.arrival is Arrival.BROKEN:
+            return -1
+        return incoming.relay.received if incoming.relay and incoming.arrival is Arrival.COMING else incoming.received
 
     def arrived(self, incoming: Incoming) -> None:
         """All of a file is here, or in the bucket."""

@@ -5,12 +5,14 @@ Start is enabled exactly when `Form.blockers` is empty, and the list of blockers
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
 
+from run_qarnot import times
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.image import Image
 from run_qarnot.errors import InputError, RunQarnotError
@@ -22,6 +24,7 @@ from run_qarnot.page.uploads import Arrival, Incoming
 from run_qarnot.spec import SCHEDULING, SessionSpec, faults, parse_count, parse_hours, parse_size
 
 FORM_FIELDS = ("name", "hours", "resume", "key", "buckets", "scheduling", "cores", "memory", "machine")
+_MACHINES = ("specification", "cpu_model", "gpu", "ssd")  # the constraints that name one, or something of one
 OptionValue = str | bool | float | list[str]
 
 
@@ -68,7 +71,7 @@ class Form:
         """Choose an image; what depends on the image starts afresh."""
         if image.id == self.image:
             return self
-        return replace(self, image=image.id, hours=f"{image.hours:g}", options={})
+        return replace(self, image=image.id, hours=times.write_hours(image.hours), options={})
 
     def texts(self) -> dict[str, str]:
         """What is typed."""
@@ -82,6 +85,25 @@ class Form:
         """Take over what a link says; only `links.read_link` makes it, so that every value has been checked."""
         chosen = self.with_image(image)
         return replace(chosen, hours=link.hours or chosen.hours, options={**chosen.options, **link.options})
+
+    def with_machine(self, hardware: Mapping[str, object], scheduling: str, image: Image) -> Form:
+        """Take over what the machine of a session had to be, as far as its image does not want it anyway.
+
+        Arguments:
+            hardware: constraints, as `SessionSpec` has them.
+            scheduling: likewise.
+            image: of the session.
+        """
+        wanted = {name: value for name, value in hardware.items() if image.hardware.get(name) != value}
+        cores, memory = (int(str(wanted.get(name, 0))) for name in ("minimum_cores", "minimum_ram_mb"))
+        machines = [name if value is True else str(value) for name, value in wanted.items() if name in _MACHINES]
+        return replace(
+            self,
+            scheduling="" if scheduling == image.scheduling else scheduling,
+            cores=str(cores or ""),
+            memory=str(math.ceil(memory / 1000) or ""),
+            machine=machines[0] if machines else "",
+        )
 
     def given_options(self) -> dict[str, OptionValue]:
         """The image's options that were touched, and not emptied again."""

@@ -184,6 +184,8 @@ WORDS: Table = {
         "more_field": "Hours of the new one",
         "more_yes": "Save, stop and go on",
         "more_no": "Leave it as it is",
+        "token_change": "Press “Change” in step 1 (Account), and give a new token.",
+        "token_team": "Tell whoever runs this page: it needs a new token.",
         "usual": "its machine is usually up in about",
         "attempt": "machine no.",
         "cost": "Cost:",
@@ -226,6 +228,12 @@ WORDS: Table = {
         "copy_report": "Copy report",
         "copied": "Copied",
     },
+    "launcher": {  # the files that it writes (`launchers.py`)
+        "about": "Opens the way to this session, and its page in your browser. It holds the key to the session.",
+        "closes": "Close this window, or press Ctrl-C, to close the way to it; the session goes on.",
+        "ended": "The way to the session is closed. Press Enter.",
+        "taken": "Something else uses port {port} of this computer, such as a Jupyter of your own. Close that first.",
+    },
     "panels": {
         "by": "by",
         "show": "Show the table",
@@ -259,6 +267,9 @@ STATE_WORDS: Mapping[str, str] = {
     "unknown": "Watching",
 }
 
+# Of what ends by itself, such as a command: there is nothing to open.
+BATCH_WORDS: Mapping[str, str] = {"ready": "Running"}
+
 BLOCKERS: Mapping[str, str] = {
     "no-account": "Give your Qarnot token (1).",
     "no-team-account": "The team account could not be opened. Try again (1).",
@@ -278,8 +289,11 @@ def section(name: str) -> dict[str, str]:
     return dict(_tables().WORDS.get(name, {}))
 
 
-def state_word(state: str) -> str:
-    return str(_tables().STATE_WORDS[state])
+def state_word(state: str, *, batch: bool = False) -> str:
+    """Return a state in a word; of what ends by itself, if it is a `batch`."""
+    tables = _tables()
+    instead = tables.BATCH_WORDS if batch else {}
+    return str({**tables.STATE_WORDS, **instead}[state])
 
 
 def blocker(code: str, **facts: str) -> str:

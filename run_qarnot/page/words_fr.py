@@ -179,6 +179,8 @@ WORDS: Table = {
         "more_field": "Heures de la nouvelle",
         "more_yes": "Sauvegarder, arrêter et continuer",
         "more_no": "La laisser comme elle est",
+        "token_change": "Appuyez sur « Changer » à l’étape 1 (Compte), et donnez un nouveau jeton.",
+        "token_team": "Dites-le à qui tient cette page : il lui faut un nouveau jeton.",
         "usual": "sa machine est prête d’habitude en environ",
         "attempt": "machine n°",
         "cost": "Coût :",
@@ -222,6 +224,12 @@ WORDS: Table = {
         "copy_report": "Copier le rapport",
         "copied": "Copié",
     },
+    "launcher": {
+        "about": "Ouvre le chemin vers cette session, et sa page dans votre navigateur. Contient la clé de la session.",
+        "closes": "Fermez cette fenêtre, ou appuyez sur Ctrl-C, pour fermer ce chemin ; la session continue.",
+        "ended": "Le chemin vers la session est fermé. Appuyez sur Entrée.",
+        "taken": "Le port {port} de cet ordinateur est pris, par exemple par votre propre Jupyter. Fermez-le d’abord.",
+    },
     "panels": {
         "by": "par",
         "show": "Montrer le tableau",
@@ -254,6 +262,8 @@ STATE_WORDS: Mapping[str, str] = {
     "failed": "Échec",
     "unknown": "À suivre",
 }
+
+BATCH_WORDS: Mapping[str, str] = {"ready": "En cours"}
 
 BLOCKERS: Mapping[str, str] = {
     "no-account": "Donnez votre jeton Qarnot (1).",

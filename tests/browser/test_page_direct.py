@@ -40,6 +40,13 @@ WebSocket.prototype.send = function (data) {
   return send.call(this, data)
 }"""
 
+FORBID = """content => {
+const policy = document.createElement('meta')
+policy.httpEquiv = 'Content-Security-Policy'
+policy.content = content
+document.head.append(policy)
+}"""
+
 
 @pytest.fixture(scope="module")
 def storage(cluster: LocalCluster) -> Any:
@@ -76,7 +83,7 @@ def card(page: Page, dashboard: Server, cluster: LocalCluster, storage: Any) -> 
 def open_card(page: Page, dashboard: Server) -> Locator:
     page.goto(dashboard.address())
     card = page.get_by_test_id(f"session-{NAME}")
-    expect(card.get_by_test_id("state")).to_contain_text("Ready", timeout=60_000)
+    expect(card.get_by_test_id("state")).to_contain_text("Running", timeout=60_000)
     return card
 
 
@@ -163,10 +170,79 @@ def test_where_the_bucket_refuses_pages_files_come_through_the_kernel_and_nobody
     assert page.evaluate("sent") > 2 * SIZE
     expect(card.get_by_role("alert")).to_have_count(0)
     assert preflights(cluster) == [403], "tried once, and not for each file"
-    assert arrived(storage) == 0
+    assert arrived(storage) == 12, "they did not wait in the kernel"
     send(card)
     for path in paths:
         assert held(storage, path.name) == path.read_bytes()
+
+
+def test_a_file_that_comes_through_the_kernel_goes_on_where_the_bucket_failed(
+    card: Locator, cluster: LocalCluster, storage: Any, tmp_path: Path
+) -> None:
+    cluster.control.fail_next("PUT", "s3:PutBucketCors", code="AccessDenied", times=None)
+    cluster.control.fail_next("PUT", "s3:UploadPart", status=503, code="SlowDown", times=None, skip=3)
+    path = make(tmp_path / "large.bin")
+    add(card, path)
+    again = row(card, "large.bin").get_by_role("button", name="Try again large.bin")
+    expect(again).to_be_visible(timeout=60_000)
+    cluster.control.reset()
+    cluster.control.fail_next("PUT", "s3:PutBucketCors", code="AccessDenied", times=None)
+    cluster.control.clear_calls()
+    again.click()
+    expect(row(card, "large.bin")).to_contain_text("is here", timeout=60_000)
+    assert parts_sent(cluster) == 3, "what the bucket had is not sent again"
+    send(card)
+    assert held(storage, "large.bin") == path.read_bytes()
+
+
+def test_when_the_bucket_is_slow_the_browser_waits(
+    page: Page, card: Locator, cluster: LocalCluster, storage: Any, tmp_path: Path
+) -> None:
+    """Else all of a large file would lie in the kernel's memory."""
+    cluster.control.fail_next("PUT", "s3:PutBucketCors", code="AccessDenied", times=None)
+    cluster.control.delay("s3:UploadPart", 0.5)
+    waiting = []
+
+    def is_all_there() -> bool:
+        stored = arrived(storage)
+        waiting.append(page.evaluate("sent") - stored * PART)
+        return stored == 6
+
+    add(card, make(tmp_path / "large.bin"))
+    wait_until(is_all_there, "all parts to arrive")
+    assert 2 * PART < max(waiting) < 4 * PART
+
+
+def test_a_file_whose_parts_the_bucket_has_otherwise_waits_in_the_kernel(
+    card: Locator, cluster: LocalCluster, storage: Any, tmp_path: Path
+) -> None:
+    cluster.control.fail_next("PUT", "s3:PutBucketCors", code="AccessDenied", times=None)
+    cluster.control.delay("s3:UploadPart", 0.5)
+    path = make(tmp_path / "large.bin")
+    add(card, path)
+    wait_until(lambda: arrived(storage) > 0, "a part to arrive")
+    (upload,) = unfinished(storage)
+    storage.upload_part(Bucket=BUCKET, Key="large.bin", UploadId=upload["UploadId"], PartNumber=1, Body=bytes(PART))
+    expect(row(card, "large.bin")).to_contain_text("is here", timeout=60_000)
+    assert arrived(storage) == 0
+    send(card)
+    assert held(storage, "large.bin") == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    "policy", ["script-src 'self' 'unsafe-inline' blob:", "worker-src 'none'"], ids=["no-webassembly", "no-worker"]
+)
+def test_where_a_page_cannot_hash_files_come_through_the_kernel(
+    page: Page, card: Locator, storage: Any, tmp_path: Path, policy: str
+) -> None:
+    page.evaluate(FORBID, policy)
+    path = make(tmp_path / "large.bin")
+    add(card, path)
+    expect(row(card, "large.bin")).to_contain_text("is here", timeout=60_000)
+    assert page.evaluate("sent") > SIZE
+    expect(card.get_by_role("alert")).to_have_count(0)
+    send(card)
+    assert held(storage, "large.bin") == path.read_bytes()
 
 
 def test_a_lost_connection_costs_nothing_and_what_arrived_is_not_sent_again(

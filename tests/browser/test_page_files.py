@@ -64,7 +64,7 @@ def test_files_are_added_while_the_session_runs(page: Page, demo: Server, tmp_pa
     page.get_by_test_id("name").fill("waits-for-more")
     page.get_by_test_id("start").click()
     card = page.get_by_test_id("session-waits-for-more")
-    expect(card.get_by_test_id("state")).to_contain_text("Ready", timeout=60_000)
+    expect(card.get_by_test_id("state")).to_contain_text("Running", timeout=60_000)
     (tmp_path / "extra.txt").write_text("came later")
     card.get_by_test_id("add").click()
     card.get_by_test_id("add-upload").set_input_files(tmp_path / "extra.txt")

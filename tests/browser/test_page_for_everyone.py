@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 from support.accessibility import assert_accessible, assert_fits
 from support.servers import Server
 
@@ -19,7 +19,8 @@ BESIDE = """box => {
 
 @pytest.fixture
 def phone(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(locale="en-GB", viewport={"width": 360, "height": 740}, has_touch=True)
+    viewport: ViewportSize = {"width": 360, "height": 740}
+    context = browser.new_context(locale="en-GB", viewport=viewport, has_touch=True, reduced_motion="reduce")
     page = context.new_page()
     yield page
     context.close()
@@ -43,7 +44,7 @@ def test_every_state_is_accessible_and_fits_on_a_phone(phone: Page, demo: Server
     page.get_by_test_id("name").fill("for-everyone")
     page.get_by_test_id("start").click()
     card = page.get_by_test_id("session-for-everyone")
-    expect(card.get_by_test_id("state")).to_contain_text("Ready", timeout=60_000)
+    expect(card.get_by_test_id("state")).to_contain_text("Running", timeout=60_000)
     card.get_by_test_id("log").get_by_role("button").click()
     expect(card.get_by_test_id("log-lines")).to_contain_text("hello")
     card.get_by_test_id("stop").click()

@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 from qarnot.connection import Connection
 from support import servers
 from support.attack import assert_guarded
 from support.command import CommandLine
 from support.servers import Server, kernels
-from support.traffic import Traffic
 from support.waiting import wait_until
 from support.wire import Wire
 
@@ -149,36 +148,6 @@ def test_a_visitor_cannot_set_what_the_page_shows(wire: Wire, page: Page) -> Non
         }
         wire.answers("comm_msg", {"comm_id": widget, "data": data}, "comm_msg")
     expect(page.get_by_text("forged")).to_have_count(0)
-
-
-def test_two_visitors_are_strangers(
-    browser: Browser, page: Page, dashboard: Server, cluster: LocalCluster, tmp_path: Path
-) -> None:
-    sign_in(page, dashboard, cluster.token)
-    (tmp_path / "secret-file.txt").write_text(SECRET_LINE)
-    page.get_by_test_id("upload").set_input_files(tmp_path / "secret-file.txt")
-    page.get_by_test_id("image-evil").click()
-    page.get_by_test_id("option-line").fill(SECRET_LINE)
-    page.get_by_test_id("more").click()
-    page.get_by_test_id("name").fill("mine-alone")
-    page.get_by_test_id("start").click()
-    expect(page.get_by_test_id("session-mine-alone").get_by_test_id("log-lines")).to_contain_text(SECRET_LINE)
-
-    context = browser.new_context(locale="en-GB")
-    try:
-        other = context.new_page()
-        traffic = Traffic(context)
-        other.goto(dashboard.address())
-        expect(other.get_by_test_id("token")).to_have_value("")
-        expect(other.get_by_test_id("sessions")).to_have_count(0)
-        expect(other.get_by_test_id("upload-list")).to_have_count(0)
-        other.get_by_test_id("token").fill("somebody-elses-token")
-        other.get_by_test_id("token").press("Enter")
-        expect(other.get_by_test_id("account-error")).to_be_visible()
-        for secret in (cluster.token, "secret-file", SECRET_LINE, "mine-alone", cluster.email):
-            assert not traffic.holds(secret), secret
-    finally:
-        context.close()
 
 
 def test_uploaded_files_lie_in_a_private_folder_that_goes_with_the_page(

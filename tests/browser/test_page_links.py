@@ -72,7 +72,7 @@ def test_an_ended_session_is_deleted_with_its_files_after_a_question(page: Page,
 
 
 def test_the_browser_chooses_the_language_and_the_switch_another(browser: Browser, demo: Server) -> None:
-    context = browser.new_context(locale="fr-FR", color_scheme="dark")
+    context = browser.new_context(locale="fr-FR", color_scheme="dark", reduced_motion="reduce")
     page = context.new_page()
     page.set_default_timeout(30_000)
     try:

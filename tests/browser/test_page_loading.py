@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, WebSocketRoute, expect
+from support import servers
 from support.command import CommandLine, clean_environment
 from support.servers import Server, running
+
+from run_qarnot.cluster import LocalCluster
 
 pytestmark = pytest.mark.browser
 
@@ -17,6 +21,13 @@ pytestmark = pytest.mark.browser
 def demo(tmp_path: Path) -> Iterator[Server]:
     """One of its own: sessions of other tests would come in above the cards, and move them."""
     with running(CommandLine(tmp_path, clean_environment(HOME=str(tmp_path))), "demo", "--no-browser") as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def dashboard(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """One that knows no account."""
+    with servers.dashboard(CommandLine.at(cluster, tmp_path_factory.mktemp("loading"))) as server:
         yield server
 
 
@@ -54,11 +65,30 @@ def test_nothing_jumps_when_sessions_come_in(page: Page, demo: Server) -> None:
     page.get_by_test_id("name").fill("calm-heron")
     page.get_by_test_id("start").click()
     state = page.get_by_test_id("session-calm-heron").get_by_test_id("state")
-    expect(state).to_contain_text("Ready")
+    expect(state).to_contain_text("Running")
     page.add_init_script(WATCH)
     page.reload()
-    expect(state).to_contain_text("Ready")
+    expect(state).to_contain_text("Running")
     assert jumps(page) < 0.1
+
+
+def test_nothing_jumps_when_a_token_is_accepted(page: Page, dashboard: Server, cluster: LocalCluster) -> None:
+    page.add_init_script(WATCH)
+    page.goto(dashboard.address())
+    below, token = page.get_by_test_id("image-base"), page.get_by_test_id("token")
+    for language, width in itertools.product(("en", "fr"), (1280, 360)):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.get_by_test_id("language").select_option(language)
+        expect(page.locator("html")).to_have_attribute("lang", language)
+        expect(token).to_have_value("")
+        before = below.bounding_box()
+        page.evaluate("window.jumps = 0")
+        token.fill(f" {cluster.token}")  # of which more is said than of one without spaces
+        token.press("Enter")
+        expect(page.get_by_test_id("account")).to_be_visible()
+        assert below.bounding_box() == before
+        assert page.evaluate("window.jumps") < 0.01
+        page.get_by_test_id("change").click()
 
 
 def test_the_page_comes_compiled_and_its_scripts_come_while_the_kernel_starts(page: Page, demo: Server) -> None:
@@ -72,3 +102,34 @@ def test_the_page_comes_compiled_and_its_scripts_come_while_the_kernel_starts(pa
     assert answer is not None
     html = answer.text()
     assert 0 < html.index("/voila.js") < html.index("dataset.kernelId")
+
+
+def test_a_page_that_does_not_open_says_so_and_can_be_loaded_again(page: Page, demo: Server) -> None:
+    """A proxy lets no websocket through: without one, no page."""
+    proxy = {"is_open": False}
+
+    def connect(socket: WebSocketRoute) -> None:
+        if proxy["is_open"]:
+            socket.connect_to_server()
+
+    page.route_web_socket("**/channels**", connect)
+    page.clock.install()
+    page.goto(demo.address())
+    expect(page.get_by_text("Loading widget")).to_be_attached()
+    stuck = page.get_by_test_id("stuck")
+    expect(stuck).to_be_hidden()
+    page.clock.fast_forward(60_000)
+    expect(stuck).to_contain_text("The page has not opened. Load it again; what runs on the cluster goes on.")
+    proxy["is_open"] = True
+    stuck.get_by_role("button").click()
+    expect(page.get_by_test_id("start")).to_be_visible()
+    page.clock.fast_forward(60_000)
+    expect(stuck).to_be_hidden()
+
+
+def test_an_error_in_place_of_the_page_is_said_at_once(page: Page, demo: Server) -> None:
+    page.route("**/jupyter-vuetify/**", lambda route: route.abort())
+    page.clock.set_fixed_time(0)  # it is not said because it takes long
+    page.goto(demo.address())
+    expect(page.get_by_test_id("stuck")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("javascript error")).to_be_hidden()

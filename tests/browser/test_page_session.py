@@ -69,6 +69,7 @@ def tools(folder: Path, private: Path) -> str:
     programs = {
         "ssh": f'exec {real} -i "{private}" -o IdentitiesOnly=yes "$@"',
         "xdg-open": f'printf %s "$1" > "{folder}/opened"',
+        "open": f'printf %s "$1" > "{folder}/opened"',
     }
     for name, text in programs.items():
         (folder / name).write_text(f"#!/bin/sh\n{text}\n")
@@ -91,22 +92,22 @@ def test_the_launcher_opens_the_tunnel_and_the_browser(page: Page, dashboard: Se
     with page.expect_download() as batch:
         card.get_by_test_id("launcher").click()
     assert batch.value.suggested_filename == "launched.bat"
-    card.get_by_test_id("system").select_option("linux")
-    with page.expect_download() as download:
-        card.get_by_test_id("launcher").click()
-    assert download.value.suggested_filename == "launched.sh"
-    script = tmp_path / "launched.sh"
-    download.value.save_as(script)
-
     environment = {**os.environ, "PATH": tools(tmp_path, public.with_suffix(""))}
-    process = subprocess.Popen(["sh", script], env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
-    try:
-        opened = tmp_path / "opened"
-        wait_until(lambda: opened.exists() and opened.read_text(), "the browser to be opened", 30)
-        wait_until(Jupyter(opened.read_text()).answers, "JupyterLab behind the launcher's tunnel", 30)
-    finally:
-        os.killpg(process.pid, 15)
-        process.wait(10)
+    for system, shell, suffix in (("linux", "sh", "sh"), ("macos", "bash", "command")):
+        card.get_by_test_id("system").select_option(system)
+        with page.expect_download() as download:
+            card.get_by_test_id("launcher").click()
+        assert download.value.suggested_filename == f"launched.{suffix}"
+        script, opened = tmp_path / f"launched.{suffix}", tmp_path / "opened"
+        download.value.save_as(script)
+        opened.unlink(missing_ok=True)
+        process = subprocess.Popen([shell, script], env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
+        try:
+            wait_until(lambda: opened.exists() and opened.read_text(), "the browser to be opened", 30)  # noqa: B023
+            wait_until(Jupyter(opened.read_text()).answers, "JupyterLab behind the launcher's tunnel", 30)
+        finally:
+            os.killpg(process.pid, 15)
+            process.wait(10)
     expect(card.get_by_test_id("open"), "the page and its kernel are still there").to_be_visible()
     end(card)
 
@@ -170,7 +171,7 @@ def test_while_it_is_being_stopped_the_browser_asks_before_it_leaves(
     page: Page, dashboard: Server, cluster: LocalCluster
 ) -> None:
     card = start(page, dashboard, "command&opt-command=sleep 600", "closing")
-    expect(card.get_by_test_id("state")).to_contain_text("Ready")
+    expect(card.get_by_test_id("state")).to_contain_text("Running")
     expect(card.get_by_test_id("may-close")).to_contain_text("You can close this page")
     cluster.control.hold("snapshot")
     card.get_by_test_id("stop").click()
@@ -187,7 +188,7 @@ def test_while_it_is_being_stopped_the_browser_asks_before_it_leaves(
 
 def test_who_leaves_all_the_same_leaves_no_kernel(page: Page, dashboard: Server, cluster: LocalCluster) -> None:
     card = start(page, dashboard, "command&opt-command=sleep 600", "left")
-    expect(card.get_by_test_id("state")).to_contain_text("Ready")
+    expect(card.get_by_test_id("state")).to_contain_text("Running")
     cluster.control.hold("snapshot")
     card.get_by_test_id("stop").click()
     card.get_by_test_id("stop-confirm").click()
@@ -201,7 +202,7 @@ def test_who_leaves_all_the_same_leaves_no_kernel(page: Page, dashboard: Server,
 
 def test_a_question_gives_the_focus_back_to_what_asked_it(page: Page, dashboard: Server) -> None:
     card = start(page, dashboard, "command&opt-command=sleep 600", "asked")
-    expect(card.get_by_test_id("state")).to_contain_text("Ready")
+    expect(card.get_by_test_id("state")).to_contain_text("Running")
     stop = card.get_by_test_id("stop")
     stop.click(trial=True)  # the card is there: while it arrives it is laid out unseen, and cannot have the focus
     stop.press("Enter")
@@ -242,7 +243,7 @@ def test_the_output_stays_at_its_end_unless_somebody_reads_further_up(
     go_on = tmp_path / "go_on"
     command = f"seq 2000; until [ -e {go_on} ]; do sleep 0.1; done; echo came later; sleep 600"
     card = start(page, dashboard, f"command&opt-command={command}", "prints")
-    expect(card.get_by_test_id("state")).to_contain_text("Ready")
+    expect(card.get_by_test_id("state")).to_contain_text("Running")
     card.get_by_test_id("log").get_by_role("button").click()
     lines = card.get_by_test_id("log-lines")
     expect(lines.get_by_text("2000", exact=True)).to_be_visible()

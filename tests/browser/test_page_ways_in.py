@@ -18,6 +18,7 @@ from playwright.sync_api import Page, expect
 from support.attack import assert_guarded
 from support.command import clean_environment
 from support.repository import ROOT
+from support.servers import kernels_below
 from support.waiting import wait_until
 from support.wire import Wire
 
@@ -72,8 +73,7 @@ def test_a_kernel_heated_up_ahead_shows_the_page_of_its_visitor(page: Page, fold
             QARNOT_CLIENT_TOKEN=cluster.token,
         ) as (server, port),
     ):  # fmt: skip
-        wait_until(server.children, "a kernel that nobody has asked for")
-        heated = server.children()
+        heated = wait_until(lambda: kernels_below(server), "a kernel that nobody has asked for")
         assert cluster.control.calls == []
         page.goto(f"http://localhost:{port}/{LINK}")
         expect(page.get_by_test_id("account")).to_be_visible()
@@ -106,7 +106,7 @@ def test_the_page_in_a_jupyter_server(page: Page, folder: Path) -> None:
         expect(page.get_by_test_id("start")).to_be_visible()
         expect(page.get_by_test_id("link-note")).to_contain_text("PyTorch")
         assert "enter" not in page.url
-        kernels = server.children()
+        kernels = kernels_below(server)
         wire = Wire(page, base="/user/me/")
         assert_guarded(wire)
         wire.close()

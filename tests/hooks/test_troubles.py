@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -64,7 +66,10 @@ TROUBLES: dict[str, tuple[str, str, str]] = {
     "interrupts": (hook("raise KeyboardInterrupt"), "plugin-failed", "KeyboardInterrupt"),
     "recurses": (hook("return rq_images(settings)"), "plugin-failed", "RecursionError"),
     "sleeps": (hook("import threading; threading.Event().wait(60)"), "plugin-slow", "`rq_images` took over"),
-    "endless": (hook("while True: pass"), "plugin-slow", "`rq_images` took over"),
+    "endless": (
+        hook("import os\n    while os.path.exists(__file__):\n        for _ in range(10**6): pass"),
+        "plugin-slow", "`rq_images` took over",
+    ),
     "prints": (hook("print('{\"json\": 1}')"), "plugin-printed", "`rq_images` printed"),
     "rubbish": (hook("return 42"), "hook-answer", "must return images"),
     "rubbish_in_a_list": (hook("return ['base']"), "hook-answer", "(found str)"),
@@ -94,6 +99,14 @@ TROUBLES: dict[str, tuple[str, str, str]] = {
 }  # fmt: skip
 
 
+@pytest.fixture
+def removed(tmp_path: Path) -> Iterator[None]:
+    """By this the endless plugin ends: else it would take half of the processor from all tests after it."""
+    yield
+    shutil.rmtree(tmp_path / "plugins")
+
+
+@pytest.mark.usefixtures("removed")
 @pytest.mark.parametrize("name", TROUBLES)
 def test_a_bad_plugin_costs_one_row_and_nothing_else(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

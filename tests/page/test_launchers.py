@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 
 import pytest
 
+from run_qarnot import language
 from run_qarnot.page.launchers import System, command_for, make_launcher
+from run_qarnot.page.words import section
 
 COMMAND = (
     "ssh -N -L 8888:localhost:8888 -o ExitOnForwardFailure=yes -o StrictHostKeyChecking=no "
@@ -54,11 +57,31 @@ def test_nothing_in_it_is_run_but_what_is_meant(hostile: str) -> None:
     assert make_launcher(System.WINDOWS, "lab", COMMAND, f"{URL}{hostile}") is None
 
 
-def test_the_batch_file_waits_for_the_port_and_doubles_the_percent() -> None:
+def test_the_batch_file_looks_whether_the_port_is_free_and_opens_the_address_once_the_tunnel_has_it() -> None:
     launcher = make_launcher(System.WINDOWS, "lab", COMMAND, URL)
     assert launcher is not None
     lines = launcher.text.split("\r\n")
-    assert command_for(System.WINDOWS, COMMAND) in lines
-    (start,) = [line for line in lines if line.startswith("start ")]
-    assert "Connect('localhost', 8888)" in start
-    assert start.endswith("""Start-Process 'http://localhost:8888/lab?token=a%%2Fb&x=1'\"""")
+    check, refuse, wait, ssh = lines[4:8]
+    assert check.endswith("""GetActiveTcpListeners().Port -contains 8888) { exit 7 }\"""")
+    assert refuse.startswith("if %errorlevel% equ 7 (echo Something else uses port 8888")
+    assert "GetActiveTcpListeners().Port -contains 8888) { Start-Process 'http://localhost:8888/lab?" in wait
+    assert "?token=a%%2Fb&x=1'; break };" in wait, "cmd.exe takes one % for a variable"
+    assert ssh == command_for(System.WINDOWS, COMMAND)
+
+
+@pytest.mark.parametrize("spoken", list(language.LANGUAGES))
+def test_what_it_says_means_nothing_to_the_shell_that_says_it(spoken: str) -> None:
+    language.speak(spoken)
+    try:
+        batch, script = (make_launcher(system, "lab", COMMAND, URL) for system in (System.WINDOWS, System.LINUX))
+        said = section("launcher")
+    finally:
+        language.speak("en")
+    assert batch is not None
+    assert script is not None
+    subprocess.run(["sh", "-n"], input=script.text, text=True, check=True)
+    for text in (said["closes"], said["ended"]):
+        assert f"echo {shlex.quote(text)}" in script.text
+        assert f"echo {text}\r\n" in batch.text
+    assert not re.findall(r"[&|<>^()%]", "".join(said.values()))
+    assert batch.text.startswith("@echo off\r\nchcp 65001 >nul\r\n"), "what follows is UTF-8"

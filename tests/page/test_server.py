@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 from support.repository import ROOT
+from support.servers import gone, kernels_below
 from support.waiting import wait_until
 
 from run_qarnot.cluster import LocalCluster
@@ -58,7 +59,7 @@ class Site:
             connection.close()
 
     def kernels(self) -> list[psutil.Process]:
-        return psutil.Process(self.process.pid).children(recursive=True)
+        return kernels_below(psutil.Process(self.process.pid))
 
     def end(self, number: int = signal.SIGTERM) -> tuple[int, str, str]:
         """End it, once; return its code and what it said."""
@@ -181,6 +182,35 @@ def test_it_ends_with_its_kernels_and_leaves_nothing(make_site: Callable[..., Si
     assert "secret-qarnot-token" not in body + err
     assert not [kernel for kernel in kernels if kernel.is_running() and kernel.status() != psutil.STATUS_ZOMBIE]
     assert site.left == []
+
+
+def test_kernels_are_copies_that_end_with_a_server_that_is_killed(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    for _ in range(2):
+        assert site.get()[0] == 200
+    first, second = site.kernels()
+    zygote = first.parent()
+    assert zygote is not None
+    assert zygote == second.parent() != psutil.Process(site.process.pid)
+    assert first.environ()["RUN_QARNOT_DOWNLOADS"], "what `ps` says of a kernel leaves its environment legible"
+    site.end(signal.SIGKILL)
+    wait_until(lambda: gone([zygote, first, second]), "all of its processes to end")
+
+
+def test_without_the_process_that_is_copied_kernels_are_started_anew(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    assert site.get()[0] == 200
+    (kernel,) = site.kernels()
+    zygote = kernel.parent()
+    assert zygote is not None
+    zygote.kill()
+    wait_until(lambda: gone([kernel]), "its kernel to end with it")
+    for _ in range(2):
+        assert "rq-" in site.get()[2]
+    assert {kernel.ppid() for kernel in site.kernels()} == {site.process.pid}
+    _, _, err = site.end()
+    assert err.count("they take longer to start now") == 1
+    assert "Traceback" not in err
 
 
 def test_a_login_token_guards_page_and_downloads(make_site: Callable[..., Site]) -> None:

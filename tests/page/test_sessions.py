@@ -135,6 +135,39 @@ def test_a_change_of_state_is_read_out(cluster: LocalCluster) -> None:
     play_with_account(scene, cluster)
 
 
+@pytest.mark.parametrize("preset", [False, True])
+def test_of_a_token_that_is_not_accepted_any_more_it_is_said_what_to_do(cluster: LocalCluster, preset: bool) -> None:
+    async def scene(page: Page) -> None:
+        page.account_card.preset = preset
+        card = await start(page, "sleep 60")
+        await shows(card, State.READY)
+        assert card.view["hint"] == ""
+        cluster.control.expire_token()
+        # Any call may be the refused one that brings the hint; the phase comes with the next look at the task.
+        await until(lambda: "does not accept this token" in card.view["phase"], "the reason")
+        assert card.view["hint"] == ("token_team" if preset else "token_change")
+        cluster.control.restore_token()
+        await until(lambda: not card.view["hint"], "the hint to go")
+
+    play_with_account(scene, cluster)
+
+
+def test_a_command_is_never_ready_it_runs(cluster: LocalCluster) -> None:
+    """Nothing of it can be opened, so that the tab does not call anybody either."""
+
+    async def scene(page: Page) -> None:
+        card = await start(page, "sleep 60")
+        await shows(card, State.READY)
+        assert [card.view["state_word"], card.view["steps"][-1]["word"]] == ["Running", "Running"]
+        assert page.shell.announcement == f"{NAME}: Running: the command is at work"
+        assert page.shell.ready == []
+        page.speak("fr")
+        assert card.view["state_word"] == "En cours"
+        page.speak("en")
+
+    play_with_account(scene, cluster)
+
+
 def test_save_and_stop_reach_the_session_and_their_failure_the_card(cluster: LocalCluster) -> None:
     async def scene(page: Page) -> None:
         control = cluster.control
@@ -246,6 +279,27 @@ def test_everything_is_said_again_in_the_other_language(cluster: LocalCluster) -
             tell(page.shell, "speak", {"language": hostile})
         assert page.shell.words["code"] == "fr"
         assert page.shell.problem is None
+
+    play_with_account(scene, cluster)
+
+
+def test_the_account_is_not_changed_while_a_session_needs_the_page(cluster: LocalCluster) -> None:
+    """It would never be stopped, and cost money until its limit."""
+
+    async def scene(page: Page) -> None:
+        card = await start(page, "sleep 60")
+        await shows(card, State.READY)
+        cluster.control.hold("snapshot")
+        tell(card, "stop", {"save": True})
+        await until(lambda: card.busy, "the stop to begin")
+        tell(page.account_card, "change")
+        assert page.account_card.state == "known"
+        assert f"still works for {NAME}" in page.account_card.problem["what"]
+        cluster.control.release("snapshot")
+        await shows(card, State.ENDED)
+        await until(lambda: not card.busy, "the stop to be done")
+        tell(page.account_card, "change")
+        assert (page.account_card.state, page.account_card.problem) == ("asking", None)
 
     play_with_account(scene, cluster)
 

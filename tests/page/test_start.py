@@ -22,6 +22,7 @@ from page.support.pages import (
     until,
     upload,
 )
+from run_qarnot.catalog.image import Option
 from run_qarnot.cluster import LocalCluster
 from run_qarnot.engine.account import Account
 from run_qarnot.page.app import Page
@@ -178,6 +179,50 @@ def test_a_session_of_an_earlier_page_is_started_as_it_was(cluster: LocalCluster
             assert "no image called “base”" in card.problem["what"]
         assert page.form.image == "torch"
         assert list(cards(page)) == [NAME]
+
+    play_with_account(scene, cluster)
+
+
+def test_what_was_entered_and_is_not_known_any_more_is_asked_for_again(cluster: LocalCluster) -> None:
+    """A plugin has used it, or the cluster hides it. To start without it would be something else."""
+
+    async def scene(page: Page) -> None:
+        base = page.catalog.images["base"]
+        parts = {**base.options, "parts": Option(label="Parts", type="int", default=1)}
+        page.catalog.images["base"] = base.model_copy(update={"options": parts})
+        await shows(await start(page, "true"), State.ENDED)
+        tell(page.account_card, "change")
+        await sign_in(page, cluster.token)
+        card = cards(page)[NAME]
+        tell(card, "restart")
+        await until(lambda: card.problem, "the sentence")
+        assert "what was entered for Parts is not known any more" in card.problem["what"]
+        assert list(cards(page)) == [NAME]
+        tell(card, "again")
+        assert page.form.options == {"command": "true"}
+
+    play_with_account(scene, cluster)
+
+
+def test_a_session_of_an_earlier_page_gets_such_a_machine_again(cluster: LocalCluster) -> None:
+    wishes = {"cores": "2", "memory": "3", "scheduling": "on-demand"}
+
+    async def scene(page: Page) -> None:
+        tell(page.environment_card, "option", {"name": "command", "value": "true"})
+        tell(page.start_card, "start", {**FORM, **wishes})
+        await until(lambda: cards(page), "the card")
+        await shows(cards(page)[NAME], State.ENDED)
+        tell(page.account_card, "change")
+        await sign_in(page, cluster.token)
+        tell(cards(page)[NAME], "restart")
+        await until(lambda: len(cards(page)) == 2, "the second card")
+        (again,) = (each for name, each in cards(page).items() if name != NAME)
+        await shows(again, State.ENDED)
+        facts = again.session.facts
+        assert facts is not None
+        assert (facts.hardware, facts.scheduling) == ({"minimum_cores": 2, "minimum_ram_mb": 3000}, "on-demand")
+        tell(again, "again")
+        assert {name: page.form.texts()[name] for name in wishes} == wishes
 
     play_with_account(scene, cluster)
 

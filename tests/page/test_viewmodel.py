@@ -113,3 +113,12 @@ def test_private_keys_are_recognized() -> None:
 
 def test_a_form_does_not_print_its_key() -> None:
     assert "ssh-ed25519" not in repr(Form(key="ssh-ed25519 AAAA"))
+
+
+@pytest.mark.parametrize(
+    ("hardware", "machine"),
+    [({"specification": "28c-128g"}, "28c-128g"), ({"gpu": True}, "gpu"), ({"ssd": True}, ""), ({}, "")],
+)
+def test_a_machine_that_was_chosen_is_chosen_again(hardware: dict[str, str | bool], machine: str) -> None:
+    wants_a_fast_disk = catalog().images["base"].model_copy(update={"hardware": {"ssd": True}})
+    assert Form().with_machine(hardware, "", wants_a_fast_disk).machine == machine

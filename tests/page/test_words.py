@@ -29,7 +29,7 @@ def test_french_has_every_word() -> None:
     assert {name: set(section) for name, section in words_fr.WORDS.items()} == {
         name: set(section) for name, section in words.WORDS.items()
     }
-    for table in ("STATE_WORDS", "BLOCKERS", "FIELDS"):
+    for table in ("STATE_WORDS", "BATCH_WORDS", "BLOCKERS", "FIELDS"):
         french, english = getattr(words_fr, table), getattr(words, table)
         assert {name: FACTS.findall(text) for name, text in french.items()} == {
             name: FACTS.findall(text) for name, text in english.items()

@@ -3,9 +3,9 @@ const MOST_SHOWN = 100, MOST_ANNOUNCED = 500, MOST_FLIGHTS = 8
 // How often progress is shown: painting it takes the processor from the sending where there is no graphics card.
 const SHOWN_EVERY_MS = 250
 
-// A file straight to the bucket, in parts, several at a time: each is hashed in a worker, and sent unless the bucket has
+// A file straight to the bucket, in parts, several at a time: each is hashed (files.md5.js), and sent unless the bucket has
 // it already. Memory stays constant: the browser reads the parts from the disk as it hashes and sends them.
-const LANES = 4, TRIES = 8, STALL_MS = 60e3, LONGEST_PAUSE_MS = 30e3
+const LANES = 4, HASHED_TOGETHER = 4, TRIES = 8, STALL_MS = 60e3, LONGEST_PAUSE_MS = 30e3
 
 class DirectSending {
   // stored: MD5 of parts that have arrived, by number; address(number) asks for a presigned one; moved(bytes) is told the
@@ -15,13 +15,14 @@ class DirectSending {
     this.count = Math.ceil(file.size / step)
     this.next = 1
     this.digests = []
+    this.hashing = []
     this.done = 0
     this.underway = new Map()
     this.requests = new Set()
     this.outcome = ''
   }
-  // 'done', 'refused': the bucket takes nothing from a page, 'lost': it did before, or 'stopped'; throws if the file
-  // cannot be read any more
+  // 'done', 'refused': the bucket takes nothing from a page, or the page cannot hash, 'lost': it did before, or 'stopped';
+  // throws if the file cannot be read any more
   async run() {
     try {
       if (!this.proven) await this.send(this.next++)  // one alone is enough to be refused
@@ -38,8 +39,8 @@ class DirectSending {
   }
   async lane() { while (!this.outcome && this.next <= this.count) await this.send(this.next++) }
   async send(number) {
-    const start = (number - 1) * this.step, part = this.file.slice(start, Math.min(start + this.step, this.file.size))
-    const digest = this.digests[number - 1] = await md5(part)
+    const part = this.part(number), digest = this.digests[number - 1] = await this.digest(number)
+    if (!digest) return this.stop('refused')
     for (let tries = 1; this.stored[number] !== digest && !this.outcome; tries++) {
       const address = await this.address(number)
       const status = address && !this.outcome ? await this.put(number, part, address) : 0
@@ -56,6 +57,19 @@ class DirectSending {
     if (this.outcome) return
     this.done += part.size
     this.tell()
+  }
+  part(number) { return this.file.slice((number - 1) * this.step, Math.min(number * this.step, this.file.size)) }
+  // some are hashed together, and the next ones while these are sent
+  async digest(number) {
+    const group = Math.floor((number - 1) / HASHED_TOGETHER)
+    const ahead = this.hash(group + 1)
+    ahead.catch(() => {})  // who wants one of them hears of it
+    const digests = await this.hash(group)
+    return digests && digests[(number - 1) % HASHED_TOGETHER]
+  }
+  hash(group) {
+    const first = group * HASHED_TOGETHER + 1, those = Math.min(HASHED_TOGETHER, this.count - first + 1)
+    return this.hashing[group] = this.hashing[group] || md5(Array.from({ length: Math.max(those, 0) }, (_, n) => this.part(first + n)))
   }
   put(number, part, address) {
     return new Promise(done => {
@@ -120,68 +134,4 @@ class KernelSending {
   }
   have(bytes) { this.acked = bytes; this.answered && this.answered() }
   stop() { this.stopped = true; this.answered && this.answered() }
-}
-
-// The MD5 of a part, in hexadecimal: storages name parts by it, and no browser computes it by itself.
-let hasher = null
-const hashes = new Map()
-function md5(blob) {
-  if (!hasher) {
-    hasher = new Worker(URL.createObjectURL(new Blob([writeHasher()], { type: 'text/javascript' })))
-    hasher.onmessage = ({ data }) => {
-      const { done, failed } = hashes.get(data.id)
-      hashes.delete(data.id)
-      data.digest ? done(data.digest) : failed(new Error(data.problem))
-    }
-  }
-  return new Promise((done, failed) => {
-    const id = md5.serial = (md5.serial || 0) + 1
-    hashes.set(id, { done, failed })
-    hasher.postMessage({ id, blob })
-  })
-}
-// The worker's script: RFC 1321 with its 64 steps written out, which is several times faster than a loop.
-function writeHasher() {
-  const shifts = [[7, 12, 17, 22], [5, 9, 14, 20], [4, 11, 16, 23], [6, 10, 15, 21]]
-  const steps = Array.from({ length: 64 }, (_, i) => {
-    const round = i >> 4, [a, b, c, d] = [0, 1, 2, 3].map(n => 'abcd'[(n - i % 4 + 4) % 4]), shift = shifts[round][i % 4]
-    const mix = [`${d} ^ ${b} & (${c} ^ ${d})`, `${c} ^ ${d} & (${b} ^ ${c})`, `${b} ^ ${c} ^ ${d}`, `${c} ^ (${b} | ~${d})`][round]
-    const word = [i, 5 * i + 1, 3 * i + 5, 7 * i][round] % 16, sine = Math.floor(Math.abs(Math.sin(i + 1)) * 2 ** 32) | 0
-    // what waits for the step before it, which is `mix`, is added last: a third faster
-    return `${a} = ${a} + words[at + ${word}] + (${sine}) + (${mix}) | 0; ${a} = (${a} << ${shift} | ${a} >>> ${32 - shift}) + ${b} | 0;`
-  })
-  return `
-function mix(state, words) {
-  let [A, B, C, D] = state
-  for (let at = 0; at < words.length; at += 16) {
-    let a = A, b = B, c = C, d = D
-    ${steps.join('\n    ')}
-    A = A + a | 0; B = B + b | 0; C = C + c | 0; D = D + d | 0
-  }
-  state.set([A, B, C, D])
-}
-function join(some, more) {
-  const both = new Uint8Array(some.length + more.length)
-  both.set(some)
-  both.set(more, some.length)
-  return both
-}
-async function digest(blob) {
-  const state = Int32Array.of(0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476), pieces = blob.stream().getReader()
-  let rest = new Uint8Array(0)
-  for (let piece = await pieces.read(); !piece.done; piece = await pieces.read()) {
-    const bytes = rest.length || piece.value.byteOffset % 4 ? join(rest, piece.value) : piece.value
-    const whole = bytes.length - bytes.length % 64
-    mix(state, new Int32Array(bytes.buffer, bytes.byteOffset, whole / 4))
-    rest = bytes.slice(whole)
-  }
-  const last = join(rest, new Uint8Array((rest.length < 56 ? 64 : 128) - rest.length))
-  last[rest.length] = 0x80
-  new DataView(last.buffer).setBigUint64(last.length - 8, BigInt(blob.size) * 8n, true)
-  mix(state, new Int32Array(last.buffer))
-  return Array.from(new Uint8Array(state.buffer), byte => byte.toString(16).padStart(2, '0')).join('')
-}
-self.onmessage = async ({ data: { id, blob } }) => {
-  try { self.postMessage({ id, digest: await digest(blob) }) } catch (error) { self.postMessage({ id, problem: String(error) }) }
-}`
 }

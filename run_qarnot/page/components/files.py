@@ -2,6 +2,7 @@
 
 Two ways: through the kernel (`uploads`), or, where there is a bucket already and the file is large, straight to it in
 parts that the browser sends to presigned addresses (`engine.inputs`). Which one works is the browser's to find out.
+Where only the first one does, the bytes of a large file go on to the bucket as they come (`engine.relay`).
 """
 
 from __future__ import annotations
@@ -14,12 +15,13 @@ from typing import TYPE_CHECKING
 
 import traitlets
 
+from run_qarnot.engine.relay import PartData, Relay
 from run_qarnot.errors import InputError, RunQarnotError, TransferError
 from run_qarnot.files import LARGE_BYTES, MOST_PARTS
 from run_qarnot.page.component import Buffers, Component, Fields, HostileInput, event
 from run_qarnot.page.rows import Row, file_row
 from run_qarnot.page.tasks import Tasks, Throttle
-from run_qarnot.page.uploads import PART_BYTES, WINDOW, Arrival, Incoming, Trouble, Uploads
+from run_qarnot.page.uploads import LONGEST_PART, PART_BYTES, WINDOW, Arrival, Incoming, Trouble, Uploads
 
 if TYPE_CHECKING:
     from run_qarnot.engine.inputs import Inputs
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 MOST_NAMED = 5  # of files that are refused
 MOST_AT_ONCE = 500  # files in one message
 _SHOW_SECONDS = 0.25
+_MOST_WAITING = 0  # parts on their way from here to the bucket before the browser has to wait; its window lets two come
+_LARGEST_RELAYED = 16 << 20  # parts of files above 160 GB are larger: those wait on the disk, not in memory
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?|https?://\[[0-9a-f:]+\](:\d+)?")
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 
@@ -58,6 +62,7 @@ class Files(Component):
         self._changed = changed
         self._inputs = inputs or (lambda: None)
         self._beginning: set[int] = set()
+        self._is_believed = True  # the storage says of parts what we say of them
         self._told: dict[int, Row] | None = None  # what the browser shows; None before it does
         self.show = Throttle(self._show, _SHOW_SECONDS)  # the list as it is, and what follows from it
         super().__init__("files", tasks, compact=compact, direct_bytes=LARGE_BYTES if inputs else 0)
@@ -123,20 +128,56 @@ class Files(Component):
     def vue_part(self, fields: Fields, buffers: Buffers) -> None:
         """A part of a file; answered with how much of it is here, whatever happened to the part."""
         number, offset = fields.whole("id"), fields.whole("offset")
+        incoming = self._uploads.find(number)
         try:
-            if len(buffers) == 1:
+            if len(buffers) == 1 and incoming is not None and incoming.relay is not None:
+                self._pass_on(incoming, incoming.relay, offset, buffers[0])
+            elif len(buffers) == 1:
                 self._uploads.part(number, offset, buffers[0])
         finally:
-            self.call("have", number, self._uploads.received(number))
-            incoming = self._uploads.find(number)
+            self._have(number)
             if incoming is not None and incoming.arrival is not Arrival.COMING:
                 self.show()
 
     @event
     def vue_query(self, fields: Fields) -> None:
         """The browser has not heard from us for a while."""
-        number = fields.whole("id")
+        self._have(fields.whole("id"))
+
+    def _have(self, number: int) -> None:
+        """Say how much of a file is here, so that the browser sends more: not while the bucket has to catch up."""
+        incoming = self._uploads.find(number)
+        if incoming is not None and incoming.arrival is Arrival.COMING and incoming.relay is not None:
+            is_last = incoming.relay.received == incoming.size  # said when the bucket has all of it
+            if is_last or incoming.relay.waiting > _MOST_WAITING:
+                return
         self.call("have", number, self._uploads.received(number))
+
+    def _pass_on(self, incoming: Incoming, relay: Relay, offset: int, data: memoryview) -> None:
+        if incoming.arrival is Arrival.COMING and memoryview(data).nbytes <= LONGEST_PART:
+            for part in relay.take(offset, data):
+                self.tasks.spawn(self._put(incoming, relay, part), self.failed)
+
+    async def _put(self, incoming: Incoming, relay: Relay, part: PartData) -> None:
+        """Send a part to the bucket; with the last one, ask whether all is there."""
+        try:
+            await asyncio.to_thread(relay.put, part)
+            is_there = relay.is_sent and await asyncio.to_thread(relay.check)
+        except RunQarnotError:
+            if incoming.relay is relay:  # else another part of it has failed before, or it is not wanted any more
+                incoming.relay = relay.again()
+                self._lose(incoming.id)
+            return
+        if incoming.relay is not relay or self._uploads.find(incoming.id) is not incoming:
+            return
+        if is_there:
+            self._uploads.arrived(incoming)
+            self.show()
+        elif relay.is_sent:
+            self._is_believed = False
+            self._take_here(incoming)
+            await asyncio.to_thread(relay.upload.abort)
+        self._have(incoming.id)
 
     # straight to the bucket; each question may come twice, because the connection may have been away
 
@@ -149,7 +190,7 @@ class Files(Component):
             raise HostileInput("origin")
         self._beginning.add(number)
         try:
-            if inputs is not None:
+            if inputs is not None and self._is_believed:
                 incoming.direct = await inputs.begin(incoming.key, incoming.size, origin)
         except RunQarnotError:
             incoming.direct = None  # the storage does not do it: through us, then
@@ -191,6 +232,7 @@ class Files(Component):
         if is_there:
             self._uploads.arrived(incoming)
             self.show()
+        self._is_believed = is_there
         self._answer(number, "arrived", is_there)
 
     @event
@@ -204,17 +246,23 @@ class Files(Component):
         number = fields.whole("id")
         incoming = self._coming(number)
         direct = incoming.direct
-        if direct is not None or not incoming.received:  # else it is asked again
-            try:
-                self._uploads.take_here(incoming)
-            except TransferError:
-                self._uploads.fail(number, Trouble.DISK)
-                self.call("have", number, -1)
-                self.show()
-                raise
+        if incoming.relay is None and (direct is not None or not incoming.received):  # else it is asked again
+            if direct is not None and self._is_believed and direct.part_size <= _LARGEST_RELAYED:
+                incoming.relay = Relay(direct)
+            else:
+                self._take_here(incoming)
         self._answer(number, "through", True)
-        if direct is not None:
+        if direct is not None and incoming.relay is None:
             await asyncio.to_thread(direct.abort)
+
+    def _take_here(self, incoming: Incoming) -> None:
+        try:
+            self._uploads.take_here(incoming)
+        except TransferError:
+            self._uploads.fail(incoming.id, Trouble.DISK)
+            self.call("have", incoming.id, -1)
+            self.show()
+            raise
 
     async def find_unfinished(self) -> bool:
         """List what an earlier page began to send to the bucket; return whether there is any.

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 MOST_LOG_LINES = 5000  # kept by the browser
 _LINES_AT_ONCE = 500
 _GIVE_WAY = {"save", "add", "save_and_stop", "stop"}  # to stopping
+_NEEDS_US = {"add", "save_and_stop", "stop", "go_on"}
 _DETAILS_SECONDS = 300.0  # cost and carbon are added up by the platform now and then only
 
 
@@ -123,6 +124,11 @@ class SessionCard(Component):
         self._uploads.close()
         for part in (self.share, self.results, self.files, self.panels, self):
             part.close()
+
+    @property
+    def needs_us(self) -> bool:
+        """Whether what goes on would stay half done without this page."""
+        return self.busy in _NEEDS_US
 
     def respeak(self) -> None:
         super().respeak()
@@ -244,7 +250,8 @@ class SessionCard(Component):
 
     def _show(self) -> None:
         view, before = self.session.view, self._seen
-        self.view = session_row(view, self._image_title, datetime.now(UTC))
+        row = session_row(view, self._image_title, datetime.now(UTC), batch=self.session.ends_by_itself)
+        self.view = {**row, "hint": self._around.token_hint()}
         self._seen = view
         if before is not None and before.state != view.state:
             self._react(view)

@@ -9,6 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ipywidgets.widgets import widget
+
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.hooks import Hooks, NoHooks
 from run_qarnot.catalog.reader import read_entries
@@ -66,12 +68,18 @@ def make_page(settings: Settings = NOWHERE, *, downloads: Path | None = None, ho
 
 
 async def end(page: Page) -> None:
-    """End a page as its kernel's end would."""
+    """End a page as its kernel's end would.
+
+    What is not closed stays among the widgets of the process for ever, and with it an account and all that it holds.
+    """
     page.sessions.clear()
     page.tasks.cancel()
     page.uploads.close()
     if page.account is not None:
         await page.account.close()
+    for made in list(widget._instances.values()):
+        if isinstance(made, Component):
+            made.close()
 
 
 def play(scene: Scene, settings: Settings = NOWHERE, hooks: Hooks | None = None) -> None:
