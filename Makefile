@@ -5,11 +5,17 @@
 
 PYTHON ?= python3
 BIN = .venv/bin
-# Binder gets exactly these versions (binder/), and so does who runs the tests or the demo here.
-INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --constraint binder/constraints.txt
+# Binder gets exactly these versions (binder/), and so does who runs the tests or the demo here. What is imported is compiled
+# then: to compile all of it first takes as long as the rest of the installation.
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-compile \
+	--constraint binder/constraints.txt
 BROWSERS = chromium chromium-browser google-chrome google-chrome-stable \
 	'/Applications/Chromium.app/Contents/MacOS/Chromium' \
 	'/Applications/Google Chrome.app/Contents/MacOS/Google Chrome'
+
+# Where Python is told to keep nothing compiled (images for containers often are), each of hundreds of programs would
+# compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo test test-parts lint format bench docs screenshots clean
 
@@ -31,7 +37,7 @@ demo: .venv/installed-demo
 
 # The tests look for the browser in CHROMIUM. Some at once, a file by one: often they wait for something.
 WORKERS ?= 3
-PYTEST = $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile
+PYTEST = $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 # Parts that have long tests of their own, which who works on them runs, and CI always.
 # The longest come first, so that none is left alone at the end.
 PARTS = $(patsubst %,tests/sessions/test_%.py,failures machines killed faults_of_the_original left_over more_hours cost) \
@@ -51,7 +57,7 @@ test: .venv/installed-dev
 	unset CHROMIUM; exec $(PYTEST) -m 'not browser' $(addprefix --ignore=,$(PARTS)) $(ARGS)
 
 test-parts: .venv/installed-dev
-	@exec $(PYTEST) --no-loadscope-reorder $(PARTS) $(ARGS)
+	@exec $(PYTEST) $(PARTS) $(ARGS)
 
 lint: .venv/installed-dev
 	$(BIN)/python -m ruff check .

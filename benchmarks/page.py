@@ -34,6 +34,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "benchmarks")]
 from launch import _write  # noqa: E402
 from support.chromium import ARGUMENTS, chromium  # noqa: E402
 from support.command import clean_environment  # noqa: E402
+from support.servers import kernels_below  # noqa: E402
 from support.waiting import wait_until  # noqa: E402
 
 AIM = 1.15
@@ -104,7 +105,7 @@ def served(module: str, home: Path, *arguments: object) -> Iterator[Server]:
 def visit(browser: Browser, server: Server, wanted: str) -> tuple[float, int]:
     """Open the page as somebody new; return seconds until `wanted` is visible, and bytes of the kernel."""
     wait_until(lambda: is_ready(server), "kernels to be ready", seconds=60)
-    heated = server.process.children()
+    heated = kernels_below(server.process)
     context = browser.new_context(locale="en-GB")
     page = context.new_page()
     started = time.perf_counter()
@@ -112,7 +113,7 @@ def visit(browser: Browser, server: Server, wanted: str) -> tuple[float, int]:
     page.locator(wanted).first.wait_for(state="visible", timeout=60_000)
     seconds = time.perf_counter() - started
     page.wait_for_load_state("networkidle")
-    kernel = heated[0] if heated else server.process.children()[0]
+    kernel = heated[0] if heated else kernels_below(server.process)[0]
     weight = int(kernel.memory_full_info().uss)
     identity = re.search(r"kernelId\W+([\w-]{36})", page.content())
     assert identity is not None
@@ -126,8 +127,8 @@ def visit(browser: Browser, server: Server, wanted: str) -> tuple[float, int]:
 
 def is_ready(server: Server) -> bool:
     """Whether nothing but the kernels ahead runs there, and these have come to rest."""
-    kernels = server.process.children()
-    return len(kernels) == server.pool and all(kernel.cpu_percent(0.5) < 5 for kernel in kernels)
+    ahead = kernels_below(server.process)
+    return len(ahead) == server.pool and all(kernel.cpu_percent(0.5) < 5 for kernel in ahead)
 
 
 def notebook(home: Path, name: str, code: str) -> Path:

@@ -56,6 +56,10 @@ def _lines() -> Iterator[str]:
         "before, on such a machine; that one is saved and stopped: `run-qarnot stop NAME --continue H`,",
         "`Account.continue_with`. What was only in memory is lost.",
         "",
+        "Two starts by one name at the same moment share buckets until one of them is on the cluster. The storage is",
+        "asked to make a file only if there is none of that name (`If-None-Match: *`), so none replaces another's. Who",
+        "finds foreign files there, or another task of that name, before or right after the submission, gives way.",
+        "",
         "`run_qarnot/engine/decide.py` turns what is seen into what is shown and done, as pure functions;",
         "`run_qarnot/engine/session.py` carries it out: observe, decide, act, tell.",
     )

@@ -30,7 +30,7 @@ def clean_environment(**more: str) -> dict[str, str]:
 # a second of loading is saved, hundreds of times.
 _FORKSERVER = multiprocessing.get_context("forkserver")
 _FORKSERVER.set_forkserver_preload(
-    ["run_qarnot.commands.sessions", "run_qarnot.engine.account", "run_qarnot.hooks.manager"]
+    ["run_qarnot.commands.sessions", "run_qarnot.engine.account", "run_qarnot.hooks.manager", "support.frozen"]
 )
 
 

@@ -84,15 +84,23 @@ async def until(session: Session, condition: Callable[[SessionView], bool], what
         raise AssertionError(f"waited {SECONDS:g} s in vain for {what}; it is {session.view}") from None
 
 
+@contextlib.asynccontextmanager
+async def desk_of(cluster: LocalCluster, storage_url: str = "") -> AsyncIterator[Desk]:
+    """A desk with an account of the cluster; `storage_url` may lead to its storage through something else."""
+    storage_url = storage_url or cluster.storage_url
+    settings = Settings(cluster_url=cluster.cluster_url, storage_url=storage_url, token=cluster.token)
+    account = await Account.open(settings, cluster.token, Catalog())
+    try:
+        yield Desk(account)
+    finally:
+        await account.close()
+
+
 def at_a_desk(cluster: LocalCluster, scenario: Callable[[Desk], Awaitable[T]]) -> T:
     """Run a scenario with an account of the cluster."""
 
     async def run() -> T:
-        settings = Settings(cluster_url=cluster.cluster_url, storage_url=cluster.storage_url, token=cluster.token)
-        account = await Account.open(settings, cluster.token, Catalog())
-        try:
-            return await scenario(Desk(account))
-        finally:
-            await account.close()
+        async with desk_of(cluster) as desk:
+            return await scenario(desk)
 
     return asyncio.run(run())

@@ -79,8 +79,15 @@ def gone(processes: list[psutil.Process]) -> bool:
 
 def kernels(server: Server) -> list[psutil.Process]:
     """The kernels of its visitors."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return kernels_below(psutil.Process(server.process.pid))
+    return []
+
+
+def kernels_below(ancestor: psutil.Process) -> list[psutil.Process]:
+    """The kernels that a process started, or the process that its kernels are copies of."""
     found = []
-    for process in server.family():
+    for process in ancestor.children(recursive=True):
         with contextlib.suppress(psutil.Error):  # it ends just now
             if "ipykernel_launcher" in " ".join(process.cmdline()):
                 found.append(process)

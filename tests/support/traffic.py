@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,7 +14,8 @@ class Traffic:
 
     def __init__(self, context: BrowserContext) -> None:
         self.hosts: set[str] = set()
-        self._responses: list[Any] = []
+        self._responses: list[Any] = []  # that were not looked into yet: each look costs
+        self._read: list[bytes] = []
         self._frames: list[bytes] = []
         context.on("response", lambda response: self._responses.append(response))
         context.on("request", lambda request: self.hosts.add(urlsplit(request.url).hostname or ""))
@@ -36,13 +38,10 @@ class Traffic:
         socket.on("framereceived", lambda frame: self._frames.append(_as_bytes(frame)))
 
     def _bodies(self) -> list[bytes]:
-        bodies = []
-        for response in self._responses:
-            try:
-                bodies.append(response.body())
-            except Exception:  # redirects, downloads and pages that are gone have none
-                continue
-        return bodies
+        while self._responses:
+            with contextlib.suppress(Exception):  # redirects, downloads and pages that are gone have none
+                self._read.append(self._responses.pop().body())
+        return self._read
 
 
 def _as_bytes(frame: str | bytes) -> bytes:
