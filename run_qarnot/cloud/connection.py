@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import functools
 import logging
 import os
 import threading
@@ -28,8 +29,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
+import botocore.session
 import requests
 from botocore.config import Config
+from botocore.loaders import create_loader
 from qarnot.connection import Connection
 
 from run_qarnot.cloud.signing import sign_by
@@ -124,8 +127,16 @@ def storage_clients(connection: Connection, email: str, token: str, clock_offset
         return client
 
     with _closed_environment():
-        session = boto3.session.Session()
+        core = botocore.session.get_session()
+        core.register_component("data_loader", _models())
+        session = boto3.session.Session(botocore_session=core)
         return make(*STORAGE_TIMEOUT), make(*TRANSFER_TIMEOUT)
+
+
+@functools.cache
+def _models() -> Any:
+    """What botocore knows of S3, read once in a process instead of once an account: 50 ms, and 30 000 objects."""
+    return create_loader()
 
 
 @contextlib.contextmanager

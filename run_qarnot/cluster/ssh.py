@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import asyncssh
@@ -109,5 +110,24 @@ class _Server(asyncssh.SSHServer):
         address = await self._destination(host, port)
         if self._is_silent():
             return asyncssh.SSHTCPSession()
-        # An SSHForwarder is what asyncssh wants here, though it is not called a session.
-        return await self._connection.forward_connection(*address)  # type: ignore[return-value]
+        try:
+            _, server = await asyncio.get_running_loop().create_connection(asyncssh.SSHForwarder, *address)
+        except OSError as error:
+            raise asyncssh.ChannelOpenError(asyncssh.OPEN_CONNECT_FAILED, str(error)) from None
+        # A forwarder is what asyncssh wants here, though it is not called a session.
+        return _Visitor(server)  # type: ignore[return-value]
+
+
+class _Visitor(asyncssh.SSHForwarder):
+    """The visitor's end of what is forwarded.
+
+    When the visitor has no more to say after the server has ended, asyncssh's own waits for him to hang up; OpenSSH's
+    client (`-W`) waits for the same of its server, which does it.
+    """
+
+    def eof_received(self) -> bool:
+        """Hang up, once what is on its way has arrived, when both have ended."""
+        goes_on = super().eof_received()
+        if not goes_on:
+            self.close()
+        return goes_on

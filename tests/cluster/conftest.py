@@ -37,7 +37,7 @@ def connect(cluster: Any, token: str | None = None) -> Connection:
     )
 
 
-@functools.cache
+@functools.lru_cache(maxsize=1)  # of more, clusters that have ended would stay in memory
 def _connection(cluster: LocalCluster) -> Connection:
     """Made once for each cluster: boto3 needs a third of a second for its two clients."""
     return connect(cluster)

@@ -172,6 +172,26 @@ def test_what_is_left_in_the_background_lives_until_the_task_ends(
     wait_until(lambda: not any(map(psutil.pid_exists, pids)), "all have ended", 10)
 
 
+def test_a_forward_ends_when_the_server_has_hung_up_before_the_visitor(
+    connection: Connection, keys_folder: Path
+) -> None:
+    port = free_port()
+    task = visited(connection, keys_folder, SERVER.format(ip="127.0.0.1", port=port, whose="hung up"))
+    line = ssh(forward(task), keys_folder / "own", None, "-W", f"localhost:{port}")
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as client:
+        assert client.stdin
+        assert client.stdout
+        client.stdin.write(b"GET /whose HTTP/1.0\r\n\r\n")
+        client.stdin.flush()
+        assert client.stdout.read().endswith(b"hung up")
+        client.stdin.close()
+        try:
+            assert client.wait(10) == 0
+        finally:
+            client.kill()
+    task.abort()
+
+
 def test_what_is_left_in_the_background_ends_with_a_cluster_that_is_killed(keys_folder: Path) -> None:
     with program() as cluster:
         task = visited(connect(cluster), keys_folder, "sh -c 'echo started; sleep 60'")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import multiprocessing
 import os
@@ -11,8 +12,12 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from multiprocessing import forkserver
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from run_qarnot.cluster import LocalCluster
 
@@ -26,12 +31,20 @@ def clean_environment(**more: str) -> dict[str, str]:
     return kept | {"PYTHONPATH": str(REPOSITORY), "PYTHONUNBUFFERED": "1", "BROWSER": "true"} | more
 
 
-# Most commands are run in processes that are forked from one that has loaded everything: each is as real as any, and
-# a second of loading is saved, hundreds of times.
-_FORKSERVER = multiprocessing.get_context("forkserver")
-_FORKSERVER.set_forkserver_preload(
-    ["run_qarnot.commands.sessions", "run_qarnot.engine.account", "run_qarnot.hooks.manager", "support.frozen"]
-)
+@functools.cache
+def _forkserver() -> ForkServerContext:
+    """Most commands are run in processes that are forked from one that has loaded everything.
+
+    Each is as real as any, and a second of loading is saved, hundreds of times.
+    """
+    context = multiprocessing.get_context("forkserver")
+    commands = ("commands.entry", "commands.sessions", "engine.account", "hooks.manager")
+    loaded = [f"run_qarnot.{module}" for module in commands]
+    context.set_forkserver_preload([*loaded, "support.command", "support.frozen"])
+    with pytest.MonkeyPatch.context() as patch:  # Python 3.11 does not tell it what we can import
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        forkserver.ensure_running()
+    return context
 
 
 def _run(arguments: list[str], folder: str, environment: dict[str, str], out: str, err: str) -> None:
@@ -71,7 +84,7 @@ class CommandLine:
         with tempfile.TemporaryDirectory() as folder:
             printed = (Path(folder, "out"), Path(folder, "err"))
             words = list(map(str, arguments))
-            process = _FORKSERVER.Process(
+            process = _forkserver().Process(
                 target=_run, args=(words, str(self.folder), dict(self.environment), *map(str, printed))
             )
             process.start()
