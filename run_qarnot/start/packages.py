@@ -375,7 +375,7 @@ def show_link(log: Log, port: int, path: str, token: str) -> None:
 
 
 def keep(options: argparse.Namespace, log: Log) -> None:
-    """Until SIGTERM; then the lists once more."""
+    """Until SIGTERM, or the file `end` where its state is; then the lists once more."""
     # Waited for, not handled: a handler may come while a lock is held that it needs itself.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     lists = Lists(options.job, options.state)
@@ -383,7 +383,7 @@ def keep(options: argparse.Namespace, log: Log) -> None:
     waiting = options.port > 0
     token = os.environ.pop("RUN_QARNOT_APP_TOKEN", "")
     next_look = 0.0
-    while True:
+    while not (options.state / "end").exists():
         if waiting and answers(options.port, options.probe):
             show_link(log, options.port, options.path, token)
             waiting = False

@@ -376,6 +376,7 @@ end_gently() {
 
 end_keeper() {
     [ -n "$KEEPER" ] || return 0
+    printf '' >"$STATE/end" # where an app ends at once: a signal is lost that comes before a new process is its program
     kill -TERM "$KEEPER" 2>/dev/null
     wait_for "$KEEPER"
     KEEPER=''

@@ -92,7 +92,7 @@ def test_the_browser_chooses_the_language_and_the_switch_another(browser: Browse
         assert page.evaluate("document.documentElement.dataset.rqTheme") == "light"
         page.reload(wait_until="commit")
         words = page.locator("#loading .in-en")
-        assert words.evaluate("words => getComputedStyle(words).color") == "rgb(85, 99, 107)", "dark on light"
+        expect(words, "dark on light").to_have_css("color", "rgb(85, 99, 107)")
         expect(page.get_by_test_id("account")).to_be_visible()
         expect(page.get_by_test_id("start"), "the choice is kept").to_contain_text("Start")
         expect(page.locator(".v-theme--light").first).to_be_visible()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import json
 import shutil
@@ -63,6 +64,12 @@ def accepts(port: int) -> bool:
     return False
 
 
+def is_asked(kernel: psutil.Process) -> bool:
+    """Whether a client has opened its channels: before, it is not offered to a visitor, who gets another."""
+    channels = collections.Counter(c.laddr for c in kernel.net_connections("unix") if c.laddr)
+    return sum(count > 1 for count in channels.values()) > 1  # one is what the server itself watches
+
+
 def test_a_kernel_heated_up_ahead_shows_the_page_of_its_visitor(page: Page, folder: Path) -> None:
     """The operator's account is opened, and the link read, when the visitor comes: not before, and by that kernel."""
     with (
@@ -74,6 +81,7 @@ def test_a_kernel_heated_up_ahead_shows_the_page_of_its_visitor(page: Page, fold
         ) as (server, port),
     ):  # fmt: skip
         heated = wait_until(lambda: kernels_below(server), "a kernel that nobody has asked for")
+        wait_until(lambda: all(map(is_asked, heated)), "the page to be asked of it")
         assert cluster.control.calls == []
         page.goto(f"http://localhost:{port}/{LINK}")
         expect(page.get_by_test_id("account")).to_be_visible()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -85,3 +87,12 @@ def test_a_list_of_powershell_and_bytes_that_are_no_text(tmp_path: Path) -> None
     file.write_bytes(b"# caf\xe9\nnumpy==1\n")
     write(file, merge(read(file), {}, {}, set()))
     assert file.read_bytes() == b"# caf\xe9\nnumpy==1\n"
+
+
+def test_the_lists_are_written_and_no_more_where_the_signal_came_too_early_to_be_heard(tmp_path: Path) -> None:
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "end").touch()
+    places = ["--job", tmp_path, "--state", tmp_path, "--log", tmp_path / "logs" / "qarnot.log"]
+    line = [sys.executable, PROGRAM, "keep", *places]
+    assert subprocess.run(line, check=False, timeout=20).returncode == 0
+    assert (tmp_path / "requirements.txt").exists()
