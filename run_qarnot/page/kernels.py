@@ -7,6 +7,7 @@ import contextlib
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -104,3 +105,11 @@ class ForkedKernel(LocalProvisioner):  # type: ignore[misc,unused-ignore]
             return await super().launch_kernel(cmd, **kwargs)
         self.process, self.pid, self.pgid = cast("subprocess.Popen[bytes]", kernel), kernel.pid, kernel.pid
         return self.connection_info
+
+    async def send_signal(self, signum: int) -> None:
+        """Send it, unless it would interrupt: nobody stops a cell here, and Jupyter does it before it asks to end.
+
+        What the page does just then, or loads, would end with a traceback in the server's terminal.
+        """
+        if signum != signal.SIGINT:
+            await super().send_signal(signum)

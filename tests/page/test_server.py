@@ -213,6 +213,20 @@ def test_without_the_process_that_is_copied_kernels_are_started_anew(make_site: 
     assert "Traceback" not in err
 
 
+def test_it_ends_without_a_word_while_a_kernel_is_starting(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    assert site.get()[0] == 200
+    (zygote,) = {kernel.parent() for kernel in site.kernels()}
+    assert zygote is not None
+    zygote.kill()  # a kernel that is no copy takes a second to start
+    with socket.create_connection(("localhost", site.port or 0)) as visitor:
+        visitor.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        wait_until(lambda: [kernel for kernel in site.kernels() if kernel.ppid() == site.process.pid], "a kernel")
+        code, _, err = site.end()
+    assert code == 0
+    assert "Traceback" not in err
+
+
 def test_a_login_token_guards_page_and_downloads(make_site: Callable[..., Site]) -> None:
     site = make_site(RUN_QARNOT_LOGIN_TOKEN="a-long-login-token")
     assert site.get("/")[0] == 302
