@@ -5,6 +5,8 @@ import signal
 
 import pytest
 
+_LONG = ("start", "browser", "sessions", "transfers", "cluster", "page")
+
 # Who starts the tests in the background (`make test &` in a script) has Ctrl-C ignored, and so would all programs that
 # they start: those whose end by Ctrl-C is tested would go on for ever.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -12,8 +14,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files of whole lives come first: by the number of its tests one of minutes would begin last, and run alone."""
-    items.sort(key=lambda item: item.get_closest_marker("lifecycle") is None)
+    """Folders of long files come first: a file of minutes that began last would run alone."""
+    items.sort(key=_place)
+
+
+def _place(item: pytest.Item) -> int:
+    """Where the folder of a test stands among the long ones, or behind them."""
+    return next((place for place, name in enumerate(_LONG) if name in item.path.parts), len(_LONG))
 
 
 def pytest_collection_finish() -> None:
