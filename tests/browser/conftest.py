@@ -11,6 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Error, Page, expect, sync_playwright
 from support.chromium import ARGUMENTS, chromium
 from support.command import REPOSITORY, CommandLine, clean_environment
+from support.ports import free_port
 from support.servers import Server, running
 from support.traffic import Traffic
 
@@ -36,7 +37,8 @@ def demo(home: Path) -> Iterator[Server]:
     environment = clean_environment(
         HOME=str(home), TMPDIR=str(home / "tmp"), RUN_QARNOT_PLUGINS=str(REPOSITORY / "plugins")
     )
-    with running(CommandLine(home, environment), "demo", "--no-browser", "--log-file", home / "demo.log") as server:
+    more = ("--no-browser", "--port", free_port(), "--log-file", home / "demo.log")
+    with running(CommandLine(home, environment), "demo", *more) as server:
         server.address()
         yield server
 

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, WebSocketRoute, expect
 from support import servers
 from support.command import CommandLine, clean_environment
+from support.ports import free_port
 from support.servers import Server, running
 
 from run_qarnot.cluster import LocalCluster
@@ -20,7 +21,8 @@ pytestmark = pytest.mark.browser
 @pytest.fixture
 def demo(tmp_path: Path) -> Iterator[Server]:
     """One of its own: sessions of other tests would come in above the cards, and move them."""
-    with running(CommandLine(tmp_path, clean_environment(HOME=str(tmp_path))), "demo", "--no-browser") as server:
+    cli = CommandLine(tmp_path, clean_environment(HOME=str(tmp_path)))
+    with running(cli, "demo", "--no-browser", "--port", free_port()) as server:
         yield server
 
 

@@ -18,6 +18,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from support.attack import assert_guarded
 from support.command import clean_environment
+from support.ports import free_port
 from support.repository import ROOT
 from support.servers import kernels_below
 from support.waiting import wait_until
@@ -40,9 +41,7 @@ def folder() -> Iterator[Path]:
 @contextlib.contextmanager
 def program(folder: Path, *command: str, **variables: str) -> Iterator[tuple[psutil.Process, int]]:
     """Run a server of which `command` says how, with `PORT` in the place of its port; yield it once it accepts."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = int(free.getsockname()[1])
+    port = free_port()
     environment = clean_environment(HOME=str(folder), TMPDIR=str(folder), **variables)
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(

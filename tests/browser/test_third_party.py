@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
+from support import servers
 from support.command import CommandLine, clean_environment
 from support.packages import Environment, build_wheel
-from support.servers import running
 
 pytestmark = pytest.mark.browser
 
@@ -22,7 +22,7 @@ def test_the_image_of_an_installed_package_is_on_the_page(page: Page, tmp_path: 
     environment = Environment.make(tmp_path / "environment")
     environment.install(build_wheel(tmp_path / "third-party", tmp_path / "dist"))
 
-    with running(CommandLine(tmp_path, cli.environment, environment.python), "dashboard", "--no-browser") as dashboard:
+    with servers.dashboard(CommandLine(tmp_path, cli.environment, environment.python)) as dashboard:
         page.goto(dashboard.address())
         card = page.get_by_test_id("image-third-party")
         expect(card).to_be_visible()

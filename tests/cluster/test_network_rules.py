@@ -9,11 +9,11 @@ import pytest
 import requests
 from qarnot.connection import Connection
 from qarnot.forced_network_rule import ForcedNetworkRule
+from support.ports import free_port
 from support.waiting import wait_until
 
 from run_qarnot.cluster import LocalCluster
 from tests.cluster.conftest import ended, running
-from tests.cluster.test_ssh import free_port
 
 # Two instances with servers of the same port on one machine: at two of its addresses.
 SERVER = """python3 -c '

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 from qarnot.connection import Connection
+from support.ports import free_port
 from support.waiting import wait_until
 
 from run_qarnot.cluster import LocalCluster
@@ -37,12 +37,6 @@ def visited(connection: Connection, keys_folder: Path, script: str, profile: str
     task.submit()
     running(task)
     return task
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def asked_through(door: Any, keys_folder: Path, port: int) -> str:

@@ -9,8 +9,9 @@ import urllib.request
 
 import pytest
 from support.command import CommandLine, clean_environment
+from support.ports import take_port
 from support.servers import gone, ports_of, running
-from support.waiting import take_port, wait_until
+from support.waiting import wait_until
 
 pytestmark = pytest.mark.lifecycle
 

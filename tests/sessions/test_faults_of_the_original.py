@@ -12,7 +12,8 @@ import pytest
 import qarnot
 from support.command import REPOSITORY
 from support.jupyter import Jupyter
-from support.waiting import take_port, wait_until
+from support.ports import take_port
+from support.waiting import wait_until
 
 pytestmark = pytest.mark.lifecycle
 

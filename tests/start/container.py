@@ -10,7 +10,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import sysconfig
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from support.ports import free_port
 from support.waiting import wait_until
 
 from run_qarnot.start import COMMAND, FILES
@@ -158,9 +158,3 @@ def ssh_line(container: Container, private: Path, user: str, *more: str) -> list
     options += ["IdentitiesOnly=yes", "IdentityAgent=none", "ExitOnForwardFailure=yes"]
     flags = [word for option in options for word in ("-o", option)]
     return ["ssh", "-F", "none", *flags, "-i", str(private), "-p", str(container.ssh_port), f"{user}@127.0.0.1", *more]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -13,8 +13,9 @@ from pathlib import Path
 
 import pytest
 import requests
-from start.container import USER, Container, free_port, ssh_line
+from start.container import USER, Container, ssh_line
 from support.jupyter import Jupyter
+from support.ports import free_port
 from support.ssh import make_key, running
 from support.waiting import wait_until
 

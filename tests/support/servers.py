@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 from support.command import CommandLine
+from support.ports import free_port
 from support.waiting import wait_until
 
 _ADDRESS = re.compile(r"https?://\S+")
@@ -112,7 +113,7 @@ def running(cli: CommandLine, *arguments: object) -> Iterator[Server]:
 @contextlib.contextmanager
 def dashboard(cli: CommandLine) -> Iterator[Server]:
     """Run a dashboard for the block, from when it can be opened."""
-    with running(cli, "dashboard", "--no-browser") as server:
+    with running(cli, "dashboard", "--no-browser", "--port", free_port()) as server:
         server.address()
         yield server
 

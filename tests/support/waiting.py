@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -22,15 +20,3 @@ def wait_until(condition: Callable[[], Value], what: str, seconds: float = 20) -
         assert time.monotonic() < deadline, f"waited {seconds:g} seconds in vain for {what}"
         pause.wait(_INTERVAL_SECONDS)
     return value
-
-
-def take_port(own: socket.socket, port: int) -> None:
-    """Bind to a port that a test beside this one may have for a moment."""
-
-    def binds() -> bool:
-        with contextlib.suppress(OSError):
-            own.bind(("127.0.0.1", port))
-            return True
-        return False
-
-    wait_until(binds, f"port {port} to be free", 60)
