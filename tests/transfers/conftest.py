@@ -9,7 +9,9 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
+from botocore.config import Config
 from qarnot.connection import Connection
 from support.hostile import HostileProxy
 
@@ -41,18 +43,30 @@ def proxy(cluster: LocalCluster) -> Iterator[HostileProxy]:
         yield proxy
 
 
-@pytest.fixture
-def client(cluster: LocalCluster, proxy: HostileProxy) -> Any:
-    """boto3's client as the SDK makes it, through the proxy."""
-    return Connection(
-        cluster_url=cluster.cluster_url, client_token=cluster.token, storage_url=proxy.url, show_bucket_warnings=False
-    ).s3client
+@pytest.fixture(scope="session")
+def connection(cluster: LocalCluster) -> Connection:
+    return Connection(cluster_url=cluster.cluster_url, client_token=cluster.token, show_bucket_warnings=False)
 
 
 @pytest.fixture(scope="session")
-def direct(cluster: LocalCluster) -> Any:
+def session(clean_environ: pytest.MonkeyPatch) -> boto3.session.Session:
+    """One for all clients: what boto3 knows of S3 is read once."""
+    return boto3.session.Session()
+
+
+@pytest.fixture
+def client(cluster: LocalCluster, connection: Connection, session: boto3.session.Session, proxy: HostileProxy) -> Any:
+    """boto3's client as the SDK makes it, through the proxy."""
+    return session.client(
+        "s3", endpoint_url=proxy.url, config=Config(request_checksum_calculation="when_required"),
+        aws_access_key_id=connection.user_info.email, aws_secret_access_key=cluster.token,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def direct(connection: Connection) -> Any:
     """A client that nothing stands in the way of: what does the storage hold?"""
-    return Connection(cluster_url=cluster.cluster_url, client_token=cluster.token, show_bucket_warnings=False).s3client
+    return connection.s3client
 
 
 @pytest.fixture
