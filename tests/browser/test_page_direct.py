@@ -220,7 +220,7 @@ def test_a_file_whose_parts_the_bucket_has_otherwise_waits_in_the_kernel(
     card: Locator, cluster: LocalCluster, storage: Any, tmp_path: Path
 ) -> None:
     cluster.control.fail_next("PUT", "s3:PutBucketCors", code="AccessDenied", times=None)
-    cluster.control.delay("s3:UploadPart", 2, times=6)  # all of the file, and not what comes between
+    cluster.control.delay("s3:UploadPart", 1, times=6)  # all of the file, and not what comes between
     path = make(tmp_path / "large.bin")
     add(card, path)
     wait_until(lambda: arrived(storage) > 0, "a part to arrive")
