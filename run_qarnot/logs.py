@@ -35,6 +35,7 @@ def configure(level: str | None = None, file: Path | None = None, config: Path |
         console.setLevel((level or "warning").upper())
         root.addHandler(console)
         root.setLevel(min(console.level, logging.INFO))
+        logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns of connections that others have closed
     if file is not None:
         root.addHandler(_file_handler(file))
     for handler in _all_handlers():

@@ -7,9 +7,12 @@ when nobody made them known: private keys, `token=` and passwords in addresses, 
 
 from __future__ import annotations
 
+import io
 import logging
 import re
+import threading
 from collections.abc import Iterable
+from typing import TextIO
 from urllib.parse import quote
 
 MASK = "[hidden]"
@@ -63,3 +66,24 @@ class RedactingFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         return redact(self._inner.format(record))
+
+
+class RedactingStream(io.TextIOBase):
+    """What is written to it goes on to another stream by whole lines, redacted: a secret may come in two pieces."""
+
+    def __init__(self, inner: TextIO) -> None:
+        super().__init__()
+        self._inner = inner
+        self._begun = ""
+        self._writing = threading.Lock()
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        with self._writing:
+            done, end, self._begun = (self._begun + text).rpartition("\n")
+            if end:
+                self._inner.write(redact(done) + end)
+                self._inner.flush()
+        return len(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import signal
 import sys
 import threading
@@ -18,6 +19,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--state-dir", type=Path, help="keep tasks and buckets in this folder")
     parser.add_argument("--realistic", action="store_true", help="be as slow as the cloud")
     options = parser.parse_args(arguments)
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns of connections that others have closed
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())

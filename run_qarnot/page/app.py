@@ -27,7 +27,7 @@ from run_qarnot.hooks.manager import find_plugins
 from run_qarnot.keys import KeyPolicy
 from run_qarnot.links import Filling, binder_base, make_badge, make_link, read_link
 from run_qarnot.names import make_name
-from run_qarnot.page import guard
+from run_qarnot.page import guard, terminal
 from run_qarnot.page.choices import Choices
 from run_qarnot.page.components.account import AccountCard
 from run_qarnot.page.components.environment import EnvironmentCard
@@ -60,6 +60,7 @@ async def open_account(settings: Settings, token: str, catalog: Catalog) -> Acco
 
 def build(opener: Opener = open_account) -> Shell:
     """Build the page from the environment and the current folder; must run in a kernel (on its loop)."""
+    terminal.divert()
     guard.install()  # before the first component exists
     _paint()
     settings = read_settings(os.environ, Path.cwd())

@@ -16,6 +16,8 @@ from typing import Any, ClassVar, cast
 import psutil
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
+from run_qarnot.page.terminal import NO_CAPTURE
+
 PROVISIONER = "run-qarnot"  # its name as an entry point, in pyproject.toml
 _LAUNCHER = [sys.executable, "-m", "ipykernel_launcher"]
 _log = logging.getLogger(__name__)
@@ -94,8 +96,10 @@ class ForkedKernel(LocalProvisioner):  # type: ignore[misc,unused-ignore]
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
         """Start the kernel of a visitor; `cmd` and `kwargs` are those of `LocalProvisioner`."""
-        zygote = type(self).zygote
-        if zygote is None or cmd[:3] != _LAUNCHER:
+        if cmd[:3] != _LAUNCHER:
+            return await super().launch_kernel(cmd, **kwargs)
+        cmd, zygote = [*cmd, NO_CAPTURE], type(self).zygote
+        if zygote is None:
             return await super().launch_kernel(cmd, **kwargs)
         try:
             kernel = await asyncio.to_thread(zygote.fork, cmd[3:], dict(kwargs["env"]), kwargs.get("cwd"))

@@ -29,6 +29,7 @@ from traitlets.config import Config
 from voila.app import Voila
 from voila.tornado.handler import TornadoVoilaHandler
 
+from run_qarnot import logs
 from run_qarnot.errors import InputError, RunQarnotError
 from run_qarnot.page import download_route, kernels
 from run_qarnot.page.options import TEMPLATE, content_security_policy, kernel_options, voila_options
@@ -36,6 +37,7 @@ from run_qarnot.redact import RedactingFormatter
 from run_qarnot.settings import Settings, packaged_file, read_settings
 
 FIRST_PORT = 8866
+_ENDINGS_TRIED = 50  # ten a second
 _PORTS_TRIED = 100
 _LONGEST_IPC_FOLDER = 36  # plus Voila's folder and the kernel's id: socket paths end at 104 characters on some systems
 NOTEBOOK = "dashboard.ipynb"
@@ -118,9 +120,21 @@ class Dashboard(Voila):  # type: ignore[misc,unused-ignore]
         finally:
             allowing.cancel()
             server.stop()
-            await self.kernel_manager.shutdown_all(now=False)
+            await self._end_kernels()
             await server.close_all_connections()
             shutil.rmtree(self.connection_dir, ignore_errors=True)
+
+    async def _end_kernels(self) -> None:
+        """End them in peace. Pages that are being made right now fail of it, of which there is nothing to say."""
+        for name in (self.log.name, "traitlets", "tornado", "asyncio"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
+        for _ in range(_ENDINGS_TRIED):
+            try:
+                await self.kernel_manager.shutdown_all(now=False)
+            except (tornado.web.HTTPError, asyncio.InvalidStateError):  # one is starting, or has ended by itself
+                await asyncio.sleep(0.1)
+            else:
+                break
 
     async def _allow_storage(self) -> None:
         """Let pages that are opened from now on send files straight to the storage; before, they go through a kernel.
@@ -292,4 +306,5 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    logs.configure()
     sys.exit(main())

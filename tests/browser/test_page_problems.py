@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -13,6 +14,7 @@ from support.command import CommandLine
 from support.repository import ROOT
 from support.servers import Server
 from support.traffic import Traffic
+from support.waiting import wait_until
 
 from run_qarnot.cluster import LocalCluster
 
@@ -121,3 +123,39 @@ def test_what_a_plugin_refuses_is_said_beside_start_and_the_form_is_kept(
     expect(page.get_by_test_id("session-too-long")).to_be_visible()
     expect(refusal).to_have_count(0)
     expect(page.get_by_test_id("session-too-long").get_by_test_id("state")).to_contain_text("Ended", timeout=30_000)
+
+
+SPEAKS = """
+import logging, os, subprocess, sys, threading
+from run_qarnot import hookimpl
+
+def speak():
+    token = os.environ["QARNOT_CLIENT_TOKEN"]
+    logging.getLogger("speaks").warning("logged by %s", token)
+    print("printed by", token)
+    print("complained of by", token, file=sys.stderr)
+    subprocess.run(["echo", "a program of", token[:4]])
+    raise RuntimeError("raised by " + token)
+
+@hookimpl
+def rq_images():
+    threading.Timer(1, speak).start()  # after the hook, whose own prints are a row on the page
+    return []
+"""
+
+
+def test_what_a_kernel_says_is_for_the_servers_terminal_and_never_for_a_visitor(
+    page: Page, cluster: LocalCluster, traffic: Traffic, tmp_path: Path
+) -> None:
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "speaks.py").write_text(SPEAKS)
+    with servers.dashboard(CommandLine.of_account(cluster, tmp_path)) as server:
+        page.goto(server.address())
+        expect(page.get_by_test_id("account")).to_be_visible()
+        wait_until(lambda: "raised by" in server.printed, "the plugin to speak")
+        for words in ("logged by", "printed by", "complained of by", "raised by"):
+            assert f"{words} [hidden]" in server.printed
+            assert not traffic.holds(words)
+        assert not traffic.holds("a program of")
+        assert cluster.token not in server.printed
+        assert not traffic.holds(cluster.token)

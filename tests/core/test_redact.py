@@ -2,6 +2,7 @@
 
 import io
 import logging
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,9 @@ from hypothesis import strategies as st
 
 from run_qarnot import redact
 
-secrets = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=60)
+secrets = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=60).filter(
+    lambda secret: secret != redact.MASK
+)
 
 
 @pytest.fixture(autouse=True)
@@ -68,3 +71,15 @@ def test_a_log_record_is_redacted_with_its_arguments_and_its_traceback():
         log.exception("asked with %s", "very-secret-token")
     assert "very-secret-token" not in stream.getvalue()
     assert stream.getvalue().count(redact.MASK) >= 2
+
+
+@given(secret=secrets, text=st.text(), cuts=st.lists(st.integers(0, 60), max_size=5))
+def test_a_stream_hides_a_secret_that_comes_in_pieces(secret, text, cuts):
+    redact.protect(secret)
+    written, whole = io.StringIO(), f"{text}{secret}\n"
+    stream = redact.RedactingStream(written)
+    places = sorted({0, *(min(cut, len(whole)) for cut in cuts), len(whole)})
+    for begin, end in pairwise(places):
+        stream.write(whole[begin:end])
+    assert secret not in written.getvalue()
+    assert written.getvalue().endswith("\n")

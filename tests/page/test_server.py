@@ -223,7 +223,7 @@ def test_it_ends_without_a_word_while_a_kernel_is_starting(make_site: Callable[.
         visitor.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
         wait_until(lambda: [kernel for kernel in site.kernels() if kernel.ppid() == site.process.pid], "a kernel")
         code, _, err = site.end()
-    assert code == 0
+    assert code == 0, err
     assert "Traceback" not in err
 
 
