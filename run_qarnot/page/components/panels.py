@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from run_qarnot.page.markdown import read_markdown
 from run_qarnot.page.rows import Row
 from run_qarnot.page.tasks import Tasks
 from run_qarnot.redact import redact
+from run_qarnot.state import State
 
 if TYPE_CHECKING:
     from run_qarnot.engine.session import Session
@@ -37,12 +39,16 @@ class Panels(Component):
         self._session = session
         self._told = asked
         self._wanted = False
+        self._about: tuple[State, datetime | None] | None = None  # what they were asked about
         self._found: list[Panel] = []
         self._asking: asyncio.Task[None] | None = None
         super().__init__("panels", tasks, session=session.view.name)
 
     def refresh(self) -> None:
-        """Ask the plugins again. They may take seconds; all that is wished for meanwhile becomes one more asking."""
+        """Ask the plugins again, if something has happened.
+
+        They may take seconds; all that is wished for meanwhile becomes one more asking.
+        """
         self._wanted = True
         if self._asking is None or self._asking.done():
             self._asking = self.tasks.spawn(self._ask(), self.failed)
@@ -50,6 +56,10 @@ class Panels(Component):
     async def _ask(self) -> None:
         while self._wanted:
             self._wanted = False
+            view = self._session.view
+            if self._about == (about := (view.state, view.saved)):
+                continue  # the card is shown a moment late: what it asks for now, they were asked about then
+            self._about = about
             self._found = (await self._session.panels())[:_MOST_PANELS]
             self._show()
             self._told()
