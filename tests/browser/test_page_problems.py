@@ -129,8 +129,9 @@ SPEAKS = """
 import logging, os, subprocess, sys, threading
 from run_qarnot import hookimpl
 
+token = os.environ["QARNOT_CLIENT_TOKEN"]  # now: it is taken away when it has been read
+
 def speak():
-    token = os.environ["QARNOT_CLIENT_TOKEN"]
     logging.getLogger("speaks").warning("logged by %s", token)
     print("printed by", token)
     print("complained of by", token, file=sys.stderr)
