@@ -38,8 +38,7 @@ demo: .venv/installed-demo
 # The tests look for the browser in CHROMIUM. Some at once, a file by one: often they wait for something.
 WORKERS ?= 3
 PYTEST = $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
-# Parts that have long tests of their own, which who works on them runs, and CI always.
-# The longest come first, so that none is left alone at the end.
+# Parts that have long tests of their own, which who works on them runs, and CI always. (Which come first: tests/conftest.py.)
 PARTS = $(patsubst %,tests/sessions/test_%.py,failures machines killed faults_of_the_original left_over more_hours cost) \
 	tests/start tests/browser/test_third_party.py $(wildcard tests/browser/test_page_*.py) tests/transfers tests/cluster
 test: .venv/installed-dev

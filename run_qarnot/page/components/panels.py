@@ -59,8 +59,8 @@ class Panels(Component):
             view = self._session.view
             if self._about == (about := (view.state, view.saved)):
                 continue  # the card is shown a moment late: what it asks for now, they were asked about then
-            self._about = about
             self._found = (await self._session.panels())[:_MOST_PANELS]
+            self._about = about
             self._show()
             self._told()
 
