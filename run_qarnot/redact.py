@@ -82,8 +82,10 @@ class RedactingStream(io.TextIOBase):
 
     def write(self, text: str) -> int:
         with self._writing:
-            done, end, self._begun = (self._begun + text).rpartition("\n")
+            whole = self._begun + text
+            end = max(whole.rfind("\n"), whole.rfind("\r")) + 1  # a progress bar may never come to a new line
+            self._begun = whole[end:]
             if end:
-                self._inner.write(redact(done) + end)
+                self._inner.write(redact(whole[:end]))
                 self._inner.flush()
         return len(text)
