@@ -30,7 +30,7 @@ from support.command import CommandLine  # noqa: E402
 from support.servers import dashboard  # noqa: E402
 from transfers import OBJECTS, Measure, Result  # noqa: E402
 
-from run_qarnot.cluster import LocalCluster  # noqa: E402
+from qarnot_local import LocalCluster  # noqa: E402
 
 UPDATE_AIM_MS = 100
 CLICKS, LINES = 30, 100_000

@@ -21,7 +21,7 @@ from launch import _write
 
 from run_qarnot.catalog import Catalog
 from run_qarnot.hooks.manager import find_plugins
-from run_qarnot.settings import Settings
+from run_qarnot.model.settings import Settings
 
 IMAGES, PLUGINS = 10_000, 200
 READ_AIM_SECONDS, SEARCH_AIM_SECONDS = 1.0, 0.05

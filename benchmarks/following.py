@@ -29,12 +29,12 @@ import qarnot  # noqa: E402  the notebook's own way
 import requests  # noqa: E402
 from launch import _answers, _write  # noqa: E402
 
+from run_qarnot.core.names import make_name  # noqa: E402
+from run_qarnot.core.state import State  # noqa: E402
 from run_qarnot.engine.account import Account  # noqa: E402
 from run_qarnot.hooks.manager import find_plugins  # noqa: E402
-from run_qarnot.names import make_name  # noqa: E402
-from run_qarnot.settings import Settings, read_settings  # noqa: E402
-from run_qarnot.spec import SessionSpec  # noqa: E402
-from run_qarnot.state import State  # noqa: E402
+from run_qarnot.model.settings import Settings, read_settings  # noqa: E402
+from run_qarnot.model.spec import SessionSpec  # noqa: E402
 
 POLLER_SECONDS = 5.0
 MANY = 50
@@ -223,9 +223,7 @@ async def open_account(cluster: Settings) -> Account:
 @contextlib.contextmanager
 def cluster_of_its_own() -> Iterator[Settings]:
     """The local cluster in a process of its own, so that what it uses is not counted as ours."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "run_qarnot.cluster"], stdout=subprocess.PIPE, text=True, cwd=ROOT
-    )
+    process = subprocess.Popen([sys.executable, "-m", "qarnot_local"], stdout=subprocess.PIPE, text=True, cwd=ROOT)
     assert process.stdout is not None
     lines = "".join(process.stdout.readline() for _ in range(3))
     exports = dict(re.findall(r"export (\w+)='(.*)'", lines))

@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results.json"
 sys.path.insert(0, str(ROOT))
 
-from run_qarnot.cluster import LocalCluster  # noqa: E402
+from qarnot_local import LocalCluster  # noqa: E402
 
 AIM = 1.5
 DEADLINE_SECONDS = 120

@@ -63,13 +63,17 @@ def main() -> int:
         browser.close()
     seconds = [[round(visit[0], 3) for visit in visits] for visits in zip(*rounds, strict=True)]
     weights = [[round(visit[1] / 1e6, 1) for visit in visits] for visits in zip(*rounds, strict=True)]
-    usable, heated, memory = ratio(seconds[0], seconds[1]), ratio(seconds[3], seconds[4]), ratio(weights[0], weights[2])
-    print(f"page usable: {usable:.2f} × one button, {heated:.2f} × with kernels heated up ahead (aim: {AIM} ×)")
+    usable, preheated, memory = (
+        ratio(seconds[0], seconds[1]),
+        ratio(seconds[3], seconds[4]),
+        ratio(weights[0], weights[2]),
+    )
+    print(f"page usable: {usable:.2f} × one button, {preheated:.2f} × with kernels heated up ahead (aim: {AIM} ×)")
     print(f"kernel: {memory:.2f} × one that imported ipyvuetify (aim: {AIM} ×)")
     _write(
         "page",
         {"page_seconds": seconds[0], "button_seconds": seconds[1], "ratio": usable, "aim": AIM}
-        | {"heated_page_seconds": seconds[3], "heated_button_seconds": seconds[4], "heated_ratio": heated}
+        | {"heated_page_seconds": seconds[3], "heated_button_seconds": seconds[4], "heated_ratio": preheated}
         | {"kernel_mb": weights[0], "vuetify_kernel_mb": weights[2], "memory_ratio": memory},
     )
     return 0
@@ -105,7 +109,7 @@ def served(module: str, home: Path, *arguments: object) -> Iterator[Server]:
 def visit(browser: Browser, server: Server, wanted: str) -> tuple[float, int]:
     """Open the page as somebody new; return seconds until `wanted` is visible, and bytes of the kernel."""
     wait_until(lambda: is_ready(server), "kernels to be ready", seconds=60)
-    heated = kernels_below(server.process)
+    preheated = kernels_below(server.process)
     context = browser.new_context(locale="en-GB")
     page = context.new_page()
     started = time.perf_counter()
@@ -113,7 +117,7 @@ def visit(browser: Browser, server: Server, wanted: str) -> tuple[float, int]:
     page.locator(wanted).first.wait_for(state="visible", timeout=60_000)
     seconds = time.perf_counter() - started
     page.wait_for_load_state("networkidle")
-    kernel = heated[0] if heated else kernels_below(server.process)[0]
+    kernel = preheated[0] if preheated else kernels_below(server.process)[0]
     weight = int(kernel.memory_full_info().uss)
     identity = re.search(r"kernelId\W+([\w-]{36})", page.content())
     assert identity is not None

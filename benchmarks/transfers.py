@@ -28,7 +28,7 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 from launch import _write  # noqa: E402
 
-from run_qarnot.cluster import LocalCluster  # noqa: E402
+from qarnot_local import LocalCluster  # noqa: E402
 
 UPLOAD_AIM = 0.8  # at least, as a share of boto3's speed
 ZIP_AIM = 1.3  # at most, as a multiple of the time of reading
@@ -42,9 +42,9 @@ BEGINNING = """
 import asyncio, json, re, sys, time
 from pathlib import Path
 from qarnot.connection import Connection
-from run_qarnot.cloud.storage import Storage
+from run_qarnot.cloud.s3.client import Storage
 from run_qarnot.engine.preparation import upload
-from run_qarnot.files import Upload
+from run_qarnot.model.files import Upload
 
 told = []
 

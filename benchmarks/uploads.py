@@ -32,7 +32,7 @@ from support.servers import Server  # noqa: E402
 from tab import Chromium, running_chromium  # noqa: E402
 from transfers import Measure, Result  # noqa: E402
 
-from run_qarnot.cluster import LocalCluster  # noqa: E402
+from qarnot_local import LocalCluster  # noqa: E402
 
 AIM = 0.5  # at least, as a share of boto3's speed
 KERNEL_AIM_MB, TAB_AIM_MB = 64, 200

@@ -9,8 +9,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from run_qarnot import messages  # noqa: E402
-from run_qarnot.state import FINAL, NEXT, RESTARTS, EndReason, State  # noqa: E402
+from run_qarnot.core import messages  # noqa: E402
+from run_qarnot.core.state import FINAL, NEXT, RESTARTS, EndReason, State  # noqa: E402
 
 PAGE = ROOT / "docs" / "lifecycle.md"
 
@@ -28,7 +28,7 @@ def _lines() -> Iterator[str]:
     yield from (
         "# The life of a session",
         "",
-        "<!-- Written by docs/make_lifecycle.py from run_qarnot/state.py. Change those, then `make docs`. -->",
+        "<!-- Written by docs/make_lifecycle.py from run_qarnot/core/state.py. Change those, then `make docs`. -->",
         "",
         "What may come next, on one machine. The cluster is asked now and then, so steps are missed: whatever can be",
         "reached is believed, nothing leads back, and a word that is not known changes nothing. When the cluster moves",

@@ -24,9 +24,9 @@ from benchmarks import report  # noqa: E402
 from run_qarnot.catalog.apps import BUILTIN  # noqa: E402
 from run_qarnot.catalog.image import HARDWARE, IMAGE_ID, INTERNAL, Image, Option, Ready  # noqa: E402
 from run_qarnot.catalog.reader import SCHEMA  # noqa: E402
+from run_qarnot.core.messages import PROBLEMS  # noqa: E402
 from run_qarnot.hooks import spec  # noqa: E402
 from run_qarnot.hooks.discovery import HOOKS  # noqa: E402
-from run_qarnot.messages import PROBLEMS  # noqa: E402
 
 SCHEMA_FILE = ROOT / "run_qarnot" / "images.schema.json"
 DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "images.md", ROOT / "docs" / "plugins.md")

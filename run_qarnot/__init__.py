@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from run_qarnot.catalog.apps import App
     from run_qarnot.catalog.hooks import Panel
     from run_qarnot.catalog.image import Image, Option
-    from run_qarnot.hooks.objects import Refusal, SessionEvent, SessionInfo, TaskDraft
+    from run_qarnot.hooks.api import Refusal, SessionEvent, SessionInfo, TaskDraft
     from run_qarnot.hooks.spec import hookimpl, hookspec
+    from run_qarnot.model.settings import Settings
+    from run_qarnot.model.spec import SessionSpec
     from run_qarnot.page.app import build
-    from run_qarnot.settings import Settings
-    from run_qarnot.spec import SessionSpec
 
 __all__ = [
     "App",
@@ -43,12 +43,12 @@ _HOMES = {
     "Image": "run_qarnot.catalog.image",
     "Option": "run_qarnot.catalog.image",
     "Panel": "run_qarnot.catalog.hooks",
-    "Refusal": "run_qarnot.hooks.objects",
-    "SessionEvent": "run_qarnot.hooks.objects",
-    "SessionInfo": "run_qarnot.hooks.objects",
-    "SessionSpec": "run_qarnot.spec",
-    "TaskDraft": "run_qarnot.hooks.objects",
-    "Settings": "run_qarnot.settings",
+    "Refusal": "run_qarnot.hooks.api",
+    "SessionEvent": "run_qarnot.hooks.api",
+    "SessionInfo": "run_qarnot.hooks.api",
+    "SessionSpec": "run_qarnot.model.spec",
+    "TaskDraft": "run_qarnot.hooks.api",
+    "Settings": "run_qarnot.model.settings",
     "build": "run_qarnot.page.app",
     "hookimpl": "run_qarnot.hooks.spec",
     "hookspec": "run_qarnot.hooks.spec",

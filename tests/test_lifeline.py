@@ -15,7 +15,7 @@ import pytest
 from support.repository import ROOT
 from support.waiting import wait_until
 
-LIFELINE = [sys.executable, "-m", "run_qarnot.lifeline", "--grace", "0.2", "--"]
+LIFELINE = [sys.executable, "-m", "qarnot_local.runtime.lifeline", "--grace", "0.2", "--"]
 
 # Writes its number once nothing gentle can end it, then stays.
 STUBBORN = """

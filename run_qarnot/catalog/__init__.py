@@ -10,11 +10,11 @@ from typing import Any
 from run_qarnot.catalog.apps import BUILTIN, App
 from run_qarnot.catalog.hooks import Hooks, NoHooks
 from run_qarnot.catalog.image import Image
-from run_qarnot.catalog.lines import Lines
 from run_qarnot.catalog.problem import Problem, make_problem, show_value
 from run_qarnot.catalog.reader import Reading
-from run_qarnot.errors import InputError, NotFoundError
-from run_qarnot.names import nearest
+from run_qarnot.catalog.toml_positions import Lines
+from run_qarnot.core.errors import InputError, NotFoundError
+from run_qarnot.core.names import nearest
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from run_qarnot.catalog.problem import Problem
-    from run_qarnot.plan import TaskPlan
-    from run_qarnot.spec import SessionSpec
-    from run_qarnot.view import SessionView
+    from run_qarnot.model.plan import TaskPlan
+    from run_qarnot.model.spec import SessionSpec
+    from run_qarnot.model.view import SessionView
 
 ReadFile = Callable[[str], bytes]
 

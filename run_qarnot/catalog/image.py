@@ -14,8 +14,8 @@ from pydantic_core import PydanticCustomError
 from run_qarnot.catalog.apps import BUILTIN, App
 from run_qarnot.catalog.options import CONSTANT, Entry, Option, OptionType, check_regex, fault
 from run_qarnot.catalog.problem import show_value
-from run_qarnot.keys import KeyPolicy
-from run_qarnot.names import nearest
+from run_qarnot.core.names import nearest
+from run_qarnot.model.keys import KeyPolicy
 
 __all__ = ["HARDWARE", "IMAGE_ID", "INTERNAL", "Image", "Option", "OptionType", "Ready", "icon_names"]
 

@@ -10,9 +10,9 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from run_qarnot import language
-from run_qarnot.errors import InputError
-from run_qarnot.redact import protect
+from run_qarnot.core import language
+from run_qarnot.core.errors import InputError
+from run_qarnot.core.redaction import protect
 
 OptionType = Literal["text", "int", "float", "bool", "choice", "multi", "secret"]
 OPTION_TYPES: tuple[str, ...] = get_args(OptionType)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from run_qarnot import messages
+from run_qarnot.core import messages
 
 _LONGEST_FOUND = 80
 

@@ -11,12 +11,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from run_qarnot.catalog.faults import problems_of
 from run_qarnot.catalog.image import INTERNAL, Image
-from run_qarnot.catalog.lines import Lines
 from run_qarnot.catalog.problem import Problem, make_problem, show_value
 from run_qarnot.catalog.toml import read_document
-from run_qarnot.names import nearest
+from run_qarnot.catalog.toml_positions import Lines
+from run_qarnot.catalog.validation import problems_of
+from run_qarnot.core.names import nearest
 
 __all__ = ["SCHEMA", "TOP_KEYS", "Problem", "Reading", "read_entries", "read_file"]
 

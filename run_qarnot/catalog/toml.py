@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from run_qarnot.catalog.lines import table_of
 from run_qarnot.catalog.problem import Problem, make_problem
+from run_qarnot.catalog.toml_positions import table_of
 
 MOST_BYTES = 5_000_000  # ten thousand images have one or two million
 _PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")

@@ -35,9 +35,9 @@ from botocore.config import Config
 from botocore.loaders import create_loader
 from qarnot.connection import Connection
 
-from run_qarnot.cloud.signing import sign_by
-from run_qarnot.errors import UnreachableError
-from run_qarnot.settings import Settings
+from run_qarnot.cloud.s3.signing import sign_by
+from run_qarnot.core.errors import UnreachableError
+from run_qarnot.model.settings import Settings
 
 FIRST_TIMEOUT = (2.0, 4.0)  # seconds to connect, to answer: "not there" is said within five seconds
 TIMEOUT = (4.0, 30.0)  # once it has answered, a slow cluster is given time

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from run_qarnot.settings import Settings
+from run_qarnot.model.settings import Settings
 
 _TIMEOUT = (2.0, 4.0)  # seconds to connect, to answer
 _HOST = re.compile(r"[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]")  # nothing that could end a policy's word

@@ -13,10 +13,10 @@ from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.image import Image
 from run_qarnot.catalog.problem import Problem, make_problem, show_value
 from run_qarnot.commands import show
-from run_qarnot.errors import RunQarnotError
+from run_qarnot.core.errors import RunQarnotError
+from run_qarnot.core.names import nearest
 from run_qarnot.hooks.manager import find_plugins
-from run_qarnot.names import nearest
-from run_qarnot.settings import Settings
+from run_qarnot.model.settings import Settings
 
 if TYPE_CHECKING:
     from run_qarnot.engine.account import Account

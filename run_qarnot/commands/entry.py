@@ -11,11 +11,11 @@ import traceback
 from argparse import Namespace
 from pathlib import Path
 
-from run_qarnot import logs
 from run_qarnot.commands import catalog, link, plugins, servers, show
 from run_qarnot.commands.parser import parse
-from run_qarnot.errors import RunQarnotError
-from run_qarnot.settings import Settings, read_settings
+from run_qarnot.core import logs
+from run_qarnot.core.errors import RunQarnotError
+from run_qarnot.model.settings import Settings, read_settings
 
 log = logging.getLogger(__name__)
 

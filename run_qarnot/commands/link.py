@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from run_qarnot.commands import show
 from run_qarnot.hooks.manager import find_plugins
-from run_qarnot.links import make_badge, make_link
-from run_qarnot.settings import Settings
-from run_qarnot.spec import parse_settings
+from run_qarnot.model.links import make_badge, make_link
+from run_qarnot.model.settings import Settings
+from run_qarnot.model.spec import parse_settings
 
 
 def link(settings: Settings, image_id: str, pairs: Sequence[str], hours: float | None, base: str) -> int:

@@ -7,8 +7,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
-from run_qarnot import __version__, times
-from run_qarnot.errors import InputError
+from run_qarnot import __version__
+from run_qarnot.core import times
+from run_qarnot.core.errors import InputError
 
 COMMANDS: dict[str, str] = {
     "demo": "the local cluster and the dashboard, on this machine; no account needed",

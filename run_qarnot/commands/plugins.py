@@ -10,9 +10,9 @@ from pathlib import Path
 
 from run_qarnot import __version__
 from run_qarnot.commands import show
-from run_qarnot.errors import InputError
+from run_qarnot.core.errors import InputError
 from run_qarnot.hooks.manager import find_plugins
-from run_qarnot.settings import PLUGINS_FOLDER, Settings
+from run_qarnot.model.settings import PLUGINS_FOLDER, Settings
 
 _FILES = {"plugin.py": "{name}.py", "test_plugin.py": "tests/test_{name}.py"}
 _PACKAGE = {

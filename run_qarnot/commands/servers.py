@@ -20,9 +20,9 @@ from queue import Empty, Queue
 from types import TracebackType
 
 from run_qarnot.commands import show
+from run_qarnot.core.errors import InputError, SessionError
 from run_qarnot.engine.ports import is_free
-from run_qarnot.errors import InputError, SessionError
-from run_qarnot.settings import Settings
+from run_qarnot.model.settings import Settings
 
 _LOCAL_PACKAGES = ("fastapi", "uvicorn", "moto", "jupyterlab")
 _START_SECONDS = 90.0
@@ -36,7 +36,7 @@ def cluster(arguments: Namespace) -> int:
     _check_local_packages()
     _check_port(arguments.port)
     _check_folder(arguments.state_dir)
-    from run_qarnot.cluster.__main__ import main
+    from qarnot_local.__main__ import main
 
     options = ["--port", str(arguments.port)] if arguments.port else []
     options += ["--state-dir", str(arguments.state_dir)] if arguments.state_dir else []
@@ -62,7 +62,7 @@ def demo(arguments: Namespace) -> int:
     with contextlib.suppress(KeyboardInterrupt), ExitStack() as parts:  # Ctrl-C is how a demo ends
         stop = _wait_for_end()
         show.err("Starting the local cluster…")
-        local = parts.enter_context(Part("local cluster", ["run_qarnot.cluster"], os.environ))
+        local = parts.enter_context(Part("local cluster", ["qarnot_local"], os.environ))
         exports: dict[str, str] = {}
         while len(exports) < 3:
             exports.update(_EXPORT.findall(local.read_line()))
@@ -88,7 +88,7 @@ class Part:
 
     def __init__(self, title: str, module: list[str], environment: Mapping[str, str]) -> None:
         self._title = title
-        command = [sys.executable, "-m", "run_qarnot.lifeline", "--", sys.executable, "-m", *module]
+        command = [sys.executable, "-m", "qarnot_local.runtime.lifeline", "--", sys.executable, "-m", *module]
         # A session of its own: Ctrl-C in the terminal reaches us alone, and we end the parts in order.
         self._process = subprocess.Popen(
             command,

@@ -15,18 +15,18 @@ from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 
-from run_qarnot import times
 from run_qarnot.commands import show
-from run_qarnot.doors import DoorKind, closed_tunnel
+from run_qarnot.core import times
+from run_qarnot.core.errors import InputError, NotFoundError, RunQarnotError, SessionError, TransferError
+from run_qarnot.core.names import make_name
+from run_qarnot.core.state import State
 from run_qarnot.engine.account import Account
 from run_qarnot.engine.session import Session
-from run_qarnot.errors import InputError, NotFoundError, RunQarnotError, SessionError, TransferError
-from run_qarnot.files import StoredFile, collect_inputs, publish
-from run_qarnot.keys import KeyPolicy, check_public_keys
-from run_qarnot.names import make_name
-from run_qarnot.spec import SessionSpec, parse_settings, parse_size
-from run_qarnot.state import State
-from run_qarnot.view import SessionView
+from run_qarnot.model.connections import ConnectionKind, closed_tunnel
+from run_qarnot.model.files import StoredFile, collect_inputs, publish
+from run_qarnot.model.keys import KeyPolicy, check_public_keys
+from run_qarnot.model.spec import SessionSpec, parse_settings, parse_size
+from run_qarnot.model.view import SessionView
 
 _POLL_SECONDS = 5.0
 _SILENT_SECONDS = 0.5  # who pressed Ctrl-C is left without a word at most so long
@@ -180,7 +180,7 @@ async def _continue(account: Account, session: Session, hours: float) -> int:
     async with _following(new):
         await _until_ready(new)
     show.out(new.view.name)
-    show.doors(_without_tunnel(new.view))
+    show.connections(_without_tunnel(new.view))
     return 0
 
 
@@ -343,7 +343,7 @@ async def _stay(session: Session, *, browser: bool, as_json: bool = False) -> No
     """Print the address, open it, and keep the way open until the session's end."""
     address = session.app_address()
     if address is None:
-        problem = session.way_problem or "this computer has no way in"
+        problem = session.access_problem or "this computer has no way in"
         hint = "`run-qarnot show` lists the other ways in."
         if not session.knows_session_key:
             hint = f"If yours is another key: `run-qarnot open {session.view.name} --ssh-key FILE`."
@@ -364,8 +364,10 @@ async def _poll_shortly(session: Session) -> None:
 
 def _without_tunnel(view: SessionView) -> SessionView:
     """The view as it will be when this process, and the tunnel that it holds, has ended."""
-    doors = (closed_tunnel(d.command, view.app_title) if d.kind == DoorKind.TUNNEL else d for d in view.doors)
-    return replace(view, doors=tuple(doors))
+    connections = (
+        closed_tunnel(d.command, view.app_title) if d.kind == ConnectionKind.TUNNEL else d for d in view.connections
+    )
+    return replace(view, connections=tuple(connections))
 
 
 def _print_session(view: SessionView, arguments: Namespace) -> None:
@@ -374,7 +376,7 @@ def _print_session(view: SessionView, arguments: Namespace) -> None:
     elif arguments.detach:
         show.out(view.name)
     else:
-        show.doors(view)
+        show.connections(view)
 
 
 def _say_that_it_goes_on(session: Session) -> None:

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
 from run_qarnot.catalog.hooks import Panel
-from run_qarnot.files import StoredFile
-from run_qarnot.redact import redact
-from run_qarnot.state import ALIVE, State
-from run_qarnot.view import SessionView
+from run_qarnot.core.redaction import redact
+from run_qarnot.core.state import ALIVE, State
+from run_qarnot.model.files import StoredFile
+from run_qarnot.model.view import SessionView
 
 _BYTES_SECONDS = 5.0
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # what a terminal would obey; a file may hold it
@@ -107,21 +107,21 @@ class Bytes:
             err(f"{moved / 1e6:.0f} of {self._total / 1e6:.0f} MB")
 
 
-def doors(view: SessionView) -> None:
+def connections(view: SessionView) -> None:
     """Print the ways into a session, the best first."""
-    for door in view.doors:
-        out(f"\n{door.kind.value}: {door.note}")
-        for text in filter(None, (door.command, door.url)):
+    for connection in view.connections:
+        out(f"\n{connection.kind.value}: {connection.note}")
+        for text in filter(None, (connection.command, connection.url)):
             out(f"  {text}")
 
 
 def session(view: SessionView) -> None:
     """Print all that is known of a session."""
     for name, value in view.as_json().items():
-        if name != "doors" and value is not None:
+        if name != "connections" and value is not None:
             out(f"{name:8} {_UNITS.get(name, '{}').format(value)}")
     out(f"{'phase':8} {view.phase}")
-    doors(view)
+    connections(view)
 
 
 def panel(panel: Panel) -> None:

@@ -12,24 +12,24 @@ from datetime import UTC, datetime
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from run_qarnot import __version__, start
+from run_qarnot import __version__, bootstrap
 from run_qarnot.catalog import Catalog
-from run_qarnot.cloud.facts import Machine, TaskFacts
-from run_qarnot.cloud.sdk import Cloud, first_profile
+from run_qarnot.cloud.api import Cloud, first_profile
+from run_qarnot.cloud.models import Machine, TaskSnapshot
+from run_qarnot.core.errors import InputError, NotFoundError, RefusedError, SessionError
+from run_qarnot.core.names import make_launch_id, session_of_bucket, which
+from run_qarnot.core.redaction import protect
+from run_qarnot.engine.daemon_executor import DaemonExecutor
 from run_qarnot.engine.leftovers import LeftOver, delete_left_over, find_left_over
+from run_qarnot.engine.poller import BatchedPoller
+from run_qarnot.engine.restart_spec import next_name, restart_spec
 from run_qarnot.engine.session import Session
-from run_qarnot.engine.successor import next_name, successor
-from run_qarnot.engine.usual import usual_seconds
-from run_qarnot.engine.watch import Watch
-from run_qarnot.engine.workers import Workers
-from run_qarnot.errors import InputError, NotFoundError, RefusedError, SessionError
-from run_qarnot.files import Upload
-from run_qarnot.names import make_launch_id, session_of_bucket, which
-from run_qarnot.plan import TaskPlan, make_plan
-from run_qarnot.redact import protect
-from run_qarnot.settings import Settings
-from run_qarnot.spec import SessionSpec
-from run_qarnot.view import SessionView
+from run_qarnot.engine.wait_estimate import wait_estimates
+from run_qarnot.model.files import Upload
+from run_qarnot.model.plan import TaskPlan, make_plan
+from run_qarnot.model.settings import Settings
+from run_qarnot.model.spec import SessionSpec
+from run_qarnot.model.view import SessionView
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -59,7 +59,7 @@ class Account:
         self.is_refused = False  # the cluster accepted the token, and does not any more
         self._token = token
         self._workers = workers
-        self.watch = Watch(lambda task, name: self.call(cloud.task, task, name), lambda: self.call(cloud.tasks))
+        self.watch = BatchedPoller(lambda task, name: self.call(cloud.task, task, name), lambda: self.call(cloud.tasks))
 
     @classmethod
     async def open(cls, settings: Settings, token: str, catalog: Catalog) -> Account:
@@ -71,7 +71,7 @@ class Account:
             UnreachableError: no cluster there; within five seconds.
         """
         token = check_token(token)
-        workers = Workers("cloud", _MOST_THREADS)
+        workers = DaemonExecutor("cloud", _MOST_THREADS)
         try:
             cloud = await asyncio.get_running_loop().run_in_executor(workers, Cloud, settings, token)
         except BaseException:
@@ -124,13 +124,13 @@ class Account:
         """Return all sessions that this product started on the account, the newest first."""
         return [self._found(facts) for facts in await self.call(self.cloud.tasks)]
 
-    def usual_seconds(self, found: Iterable[Session]) -> dict[str, float]:
+    def wait_estimates(self, found: Iterable[Session]) -> dict[str, float]:
         """Return by the id of an image how many seconds it usually takes until a machine runs it.
 
         Arguments:
             found: what `sessions` returned.
         """
-        return usual_seconds(session.facts for session in found if session.facts is not None)
+        return wait_estimates(session.facts for session in found if session.facts is not None)
 
     async def find(self, text: str, *, whole: bool = False) -> Session:
         """Find a session by name, id, or a unique beginning of either. Of one name, the newest is meant.
@@ -186,7 +186,7 @@ class Account:
         )
         plan = await asyncio.to_thread(self.catalog.hooks.prepare, plan, spec)
         bundled = spec.image.start == "bundled"
-        return Session.new(self, self._token, plan, start.attach(uploads) if bundled else uploads)
+        return Session.new(self, self._token, plan, bootstrap.attach(uploads) if bundled else uploads)
 
     async def continue_with(self, session: Session, hours: float) -> Session:
         """Give a session more hours, in the only way that there is: save it, stop it, go on in a new one.
@@ -210,7 +210,7 @@ class Account:
             hint = "Nothing runs yet: stop it, and start it anew with more hours."
             raise SessionError("limit-fixed", name=session.view.name, hint=hint)
         name = next_name(session.view.name, await self._names())
-        spec = successor(session.facts, self.catalog.get(session.view.image), name, hours)
+        spec = restart_spec(session.facts, self.catalog.get(session.view.image), name, hours)
         new = await self.start(spec, [])  # checks everything; nothing is made before it is followed
         if not session.view.is_over:
             await session.stop()
@@ -233,7 +233,7 @@ class Account:
         """
         return await delete_left_over(self, wanted)
 
-    def _found(self, facts: TaskFacts) -> Session:
+    def _found(self, facts: TaskSnapshot) -> Session:
         return Session.found(self, self._token, facts)
 
     async def _files_of(self, session: str) -> tuple[str, ...]:
@@ -272,7 +272,7 @@ class Account:
             raise InputError("name-taken", field="name", name=name)
         for bucket, ours in zip(TaskPlan.bucket_names(name), (uploads, set()), strict=True):
             found = await asyncio.to_thread(self.cloud.storage.files, bucket)
-            if {file.key for file in found} - ours - set(start.FILES):
+            if {file.key for file in found} - ours - set(bootstrap.FILES):
                 raise InputError("bucket-taken", field="name", bucket=bucket)
 
 

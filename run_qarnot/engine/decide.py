@@ -8,12 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from run_qarnot import times
-from run_qarnot.cloud.facts import TaskFacts
-from run_qarnot.doors import SSH_PORT, Forward
-from run_qarnot.plan import Label, TaskPlan
-from run_qarnot.state import EndReason, Moment, State, observed_state
-from run_qarnot.view import SessionView
+from run_qarnot.cloud.models import TaskSnapshot
+from run_qarnot.core import times
+from run_qarnot.core.state import EndReason, Moment, State, observed_state
+from run_qarnot.model.connections import SSH_PORT, Forward
+from run_qarnot.model.plan import Label, TaskPlan
+from run_qarnot.model.view import SessionView
 
 _END_TOLERANCE = timedelta(seconds=20)  # between the limit and the platform acting on it
 _PROBING_SECONDS = 2.0  # between two looks at the cluster, while the app itself is asked whether it answers
@@ -53,7 +53,7 @@ def planned_view(plan: TaskPlan, app_title: str) -> SessionView:
     )
 
 
-def first_view(facts: TaskFacts, app_title: str) -> SessionView:
+def first_view(facts: TaskSnapshot, app_title: str) -> SessionView:
     """Return the view of a session of which only the task is known, before `observe` looks at how it is."""
     return SessionView(
         id=facts.id,
@@ -70,7 +70,7 @@ def first_view(facts: TaskFacts, app_title: str) -> SessionView:
     )
 
 
-def observe(view: SessionView, facts: TaskFacts, now: datetime) -> SessionView:
+def observe(view: SessionView, facts: TaskSnapshot, now: datetime) -> SessionView:
     """Return the view after a look at the task. What is seen too late changes nothing (`state.Moment`)."""
     attempt = max(facts.attempt, view.attempt)
     state = observed_state(facts.state)
@@ -91,7 +91,7 @@ def observe(view: SessionView, facts: TaskFacts, now: datetime) -> SessionView:
     return changed
 
 
-def decide(view: SessionView, facts: TaskFacts, *, can_tunnel: bool, age: float) -> Steps:
+def decide(view: SessionView, facts: TaskSnapshot, *, can_tunnel: bool, age: float) -> Steps:
     """Return the next steps.
 
     Arguments:
@@ -113,7 +113,7 @@ def decide(view: SessionView, facts: TaskFacts, *, can_tunnel: bool, age: float)
     )
 
 
-def end_reason(facts: TaskFacts) -> EndReason:
+def end_reason(facts: TaskSnapshot) -> EndReason:
     """Say why a task that is over ended."""
     match facts.state.lower():
         case "failure":
@@ -129,12 +129,12 @@ def end_reason(facts: TaskFacts) -> EndReason:
     return EndReason.STOPPED
 
 
-def _ended(view: SessionView, facts: TaskFacts, now: datetime) -> SessionView:
+def _ended(view: SessionView, facts: TaskSnapshot, now: datetime) -> SessionView:
     reason = end_reason(facts)
     error = facts.error if reason is EndReason.FAILED else None
     if reason is EndReason.FAILED and not error:
         error = "The cluster gives no reason."
-    return replace(view, reason=reason.value, error=error, ended=facts.ended or now, doors=())
+    return replace(view, reason=reason.value, error=error, ended=facts.ended or now, connections=())
 
 
 def _cadence(state: State, age: float) -> float:

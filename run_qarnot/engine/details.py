@@ -8,12 +8,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from run_qarnot.cloud.facts import TaskFacts
+from run_qarnot.cloud.models import TaskSnapshot
+from run_qarnot.core.errors import RunQarnotError
+from run_qarnot.core.state import State
 from run_qarnot.engine import output
 from run_qarnot.engine.results import Results
-from run_qarnot.errors import RunQarnotError
-from run_qarnot.state import State
-from run_qarnot.view import SessionView
+from run_qarnot.model.view import SessionView
 
 if TYPE_CHECKING:
     from run_qarnot.engine.account import Account
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _LEAST_HOURS = 1 / 60  # of less, the cost of an hour would be a guess
 
 
-async def details(account: Account, task: TaskFacts, view: SessionView, results: Results) -> dict[str, Any]:
+async def details(account: Account, task: TaskSnapshot, view: SessionView, results: Results) -> dict[str, Any]:
     """Ask for them; return the fields of a `SessionView`, None where nobody says."""
     found = await _cost(account, task)
     if (saved := await _saved(view, results)) is not None:
@@ -31,7 +31,7 @@ async def details(account: Account, task: TaskFacts, view: SessionView, results:
     return found
 
 
-async def _cost(account: Account, task: TaskFacts) -> dict[str, Any]:
+async def _cost(account: Account, task: TaskSnapshot) -> dict[str, Any]:
     """Euros and grams of CO2e, as far as the platform tells them."""
     cost = await account.call(account.cloud.cost, task.id)
     carbon = await account.call(account.cloud.carbon, task.id)

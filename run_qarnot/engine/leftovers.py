@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from run_qarnot.cloud.storage import Storage
-from run_qarnot.errors import SessionError
-from run_qarnot.names import session_of_bucket
-from run_qarnot.plan import TaskPlan
-from run_qarnot.view import SessionView
+from run_qarnot.cloud.s3.client import Storage
+from run_qarnot.core.errors import SessionError
+from run_qarnot.core.names import session_of_bucket
+from run_qarnot.model.plan import TaskPlan
+from run_qarnot.model.view import SessionView
 
 if TYPE_CHECKING:
     from run_qarnot.engine.account import Account

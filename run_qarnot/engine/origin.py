@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from run_qarnot.cloud.origin import storage_origin
-from run_qarnot.settings import Settings
+from run_qarnot.model.settings import Settings
 
 
 async def find_storage_origin(settings: Settings) -> str | None:

@@ -9,12 +9,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from run_qarnot import start
-from run_qarnot.cloud.facts import TaskFacts
-from run_qarnot.engine.patience import GOES_ON
+from run_qarnot import bootstrap
+from run_qarnot.cloud.models import TaskSnapshot
+from run_qarnot.core.errors import NotFoundError, RunQarnotError
+from run_qarnot.core.state import State, observed_state
 from run_qarnot.engine.results import Results
-from run_qarnot.errors import NotFoundError, RunQarnotError
-from run_qarnot.state import State, observed_state
+from run_qarnot.engine.retry import GOES_ON
 
 if TYPE_CHECKING:
     from run_qarnot.engine.account import Account
@@ -88,11 +88,11 @@ async def log_file(results: Results) -> tuple[str, ...]:
     return ()
 
 
-async def with_reason(account: Account, facts: TaskFacts) -> TaskFacts:
+async def with_reason(account: Account, facts: TaskSnapshot) -> TaskSnapshot:
     """Our start script says why it cannot go on; the cluster only knows an exit code."""
     if observed_state(facts.state) is State.FAILED:
         with contextlib.suppress(RunQarnotError):
-            said = start.reason(await account.call(account.cloud.output, facts.id))
+            said = bootstrap.reason(await account.call(account.cloud.output, facts.id))
             return replace(facts, error=said or facts.error)
     return facts
 

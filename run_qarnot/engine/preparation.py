@@ -14,13 +14,13 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from run_qarnot import start
-from run_qarnot.cloud.facts import TaskFacts
-from run_qarnot.cloud.storage import Storage
-from run_qarnot.engine.patience import patiently
-from run_qarnot.errors import InputError, RunQarnotError, SessionError, TransferError, UnreachableError
-from run_qarnot.files import Upload
-from run_qarnot.plan import TaskPlan
+from run_qarnot import bootstrap
+from run_qarnot.cloud.models import TaskSnapshot
+from run_qarnot.cloud.s3.client import Storage
+from run_qarnot.core.errors import InputError, RunQarnotError, SessionError, TransferError, UnreachableError
+from run_qarnot.engine.retry import retrying
+from run_qarnot.model.files import Upload
+from run_qarnot.model.plan import TaskPlan
 
 if TYPE_CHECKING:
     from run_qarnot.engine.account import Account
@@ -66,9 +66,9 @@ class Preparation:
         self._tell("Making the buckets…")
         for bucket in (self._plan.inputs, self._plan.results):
             make = partial(asyncio.to_thread, self._cloud.storage.create, bucket, self._plan.name)
-            await patiently(make, self._tell)
+            await retrying(make, self._tell)
         scripts, files = (
-            [each for each in self._uploads if (each.key in start.FILES) is ours] for ours in (True, False)
+            [each for each in self._uploads if (each.key in bootstrap.FILES) is ours] for ours in (True, False)
         )
         storage, inputs = self._cloud.storage, self._plan.inputs
         # Of a start that broke off, the script of an older version of ours may be there.
@@ -82,7 +82,7 @@ class Preparation:
         if self.given_up:
             raise SessionError("given-up", name=self._plan.name)
 
-    async def submit(self) -> TaskFacts:
+    async def submit(self) -> TaskSnapshot:
         """Make the job and the task; return the first look at it. Not to be broken off: only its end tells what runs.
 
         Raises:
@@ -90,15 +90,15 @@ class Preparation:
         """
         self._tell("Asking the cluster for a machine…")
         call, plan = self._account.call, self._plan.starting(self._account.now())
-        job = await patiently(lambda: call(self._cloud.make_job, plan), self._tell)
+        job = await retrying(lambda: call(self._cloud.make_job, plan), self._tell)
         try:
             if await self._others():
                 raise self._overtaken()
             await self._check_files()
-            facts = await patiently(lambda: call(self._cloud.make_task, plan, job), self._tell)
+            facts = await retrying(lambda: call(self._cloud.make_task, plan, job), self._tell)
             if not await self._is_first(facts):
-                await patiently(lambda: call(self._cloud.abort, facts), self._tell)
-                await patiently(lambda: call(self._cloud.delete, facts), self._tell)
+                await retrying(lambda: call(self._cloud.abort, facts), self._tell)
+                await retrying(lambda: call(self._cloud.delete, facts), self._tell)
                 raise self._overtaken()
         except UnreachableError:
             raise  # perhaps it runs: its job must stay, because it limits its time
@@ -110,12 +110,12 @@ class Preparation:
 
     # — of several starts by one name, to the same buckets: while the files travel, the cluster knows of none —
 
-    async def _others(self) -> list[TaskFacts]:
+    async def _others(self) -> list[TaskSnapshot]:
         """Return what others have submitted by this name."""
-        tasks = await patiently(lambda: self._account.call(self._cloud.tasks), self._tell)
+        tasks = await retrying(lambda: self._account.call(self._cloud.tasks), self._tell)
         return [task for task in tasks if task.name == self._plan.name and task.launch_id != self._plan.launch_id]
 
-    async def _is_first(self, facts: TaskFacts) -> bool:
+    async def _is_first(self, facts: TaskSnapshot) -> bool:
         """Whether nobody submitted before, in the moment between our look and our submission."""
         try:
             others = await self._others()
@@ -135,8 +135,8 @@ class Preparation:
         if inputs not in TaskPlan.bucket_names(self._plan.name):
             return  # a plugin wants it so, and knows what else is there
         find = partial(asyncio.to_thread, self._cloud.storage.files, inputs)
-        found = {file.key for file in await patiently(find, self._tell)}
-        if others := sorted(found - ours - set(start.FILES)):
+        found = {file.key for file in await retrying(find, self._tell)}
+        if others := sorted(found - ours - set(bootstrap.FILES)):
             raise InputError("bucket-shared", field="name", name=others[0], bucket=inputs)
         if gone := sorted(ours - found):
             raise TransferError("upload", name=gone[0], problem="somebody deleted it from the bucket meanwhile")
@@ -144,12 +144,12 @@ class Preparation:
     def _overtaken(self) -> InputError:
         return InputError("name-overtaken", field="name", name=self._plan.name, bucket=self._plan.inputs)
 
-    async def _save_regularly(self, facts: TaskFacts) -> None:
+    async def _save_regularly(self, facts: TaskSnapshot) -> None:
         """Arrange the saves. It is on the cluster by now: that this is refused must not look as if it were not."""
         seconds = self._plan.snapshot_seconds
         try:
             if seconds:
-                await patiently(lambda: self._account.call(self._cloud.snapshot_every, facts, seconds), self._tell)
+                await retrying(lambda: self._account.call(self._cloud.snapshot_every, facts, seconds), self._tell)
         except RunQarnotError as error:  # a short batch may be over already; else `Saves` asks again, and says so
             log.info("%s is not saved every %d s: %s", self._plan.name, seconds, error.what)
 

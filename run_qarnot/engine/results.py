@@ -7,9 +7,9 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from run_qarnot.cloud.storage import Storage
-from run_qarnot.errors import InputError
-from run_qarnot.files import StoredFile
+from run_qarnot.cloud.s3.client import Storage
+from run_qarnot.core.errors import InputError
+from run_qarnot.model.files import StoredFile
 
 _ADDRESS_SECONDS = 300
 _HEAD_BYTES = 1 << 20

@@ -9,29 +9,30 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
-from run_qarnot import keys, times
 from run_qarnot.catalog.apps import BUILTIN, App
 from run_qarnot.catalog.hooks import Panel
-from run_qarnot.cloud.direct import DirectUpload
-from run_qarnot.cloud.facts import TaskFacts
+from run_qarnot.cloud.models import TaskSnapshot
+from run_qarnot.cloud.s3.browser_upload import DirectUpload
+from run_qarnot.core import times
+from run_qarnot.core.errors import NotFoundError, RunQarnotError, SessionError, UnreachableError
+from run_qarnot.core.state import FINAL, EndReason, State, observed_state
 from run_qarnot.engine import output
+from run_qarnot.engine.access import AppAccess
 from run_qarnot.engine.decide import Steps, decide, first_view, observe, planned_view
 from run_qarnot.engine.details import details
-from run_qarnot.engine.inputs import Inputs
+from run_qarnot.engine.input_bucket import InputBucket
 from run_qarnot.engine.leftovers import deletable_buckets
-from run_qarnot.engine.news import News
-from run_qarnot.engine.patience import GOES_ON, patiently, pauses
+from run_qarnot.engine.periodic_snapshots import PeriodicSnapshots
+from run_qarnot.engine.poller import until_tick
 from run_qarnot.engine.preparation import Preparation
 from run_qarnot.engine.results import Results
-from run_qarnot.engine.saves import Saves
-from run_qarnot.engine.snapshot import take_snapshot
-from run_qarnot.engine.watch import until_tick
-from run_qarnot.engine.way import WayIn
-from run_qarnot.errors import NotFoundError, RunQarnotError, SessionError, UnreachableError
-from run_qarnot.files import StoredFile, Upload
-from run_qarnot.plan import SESSION_KEY, Label, TaskPlan
-from run_qarnot.state import FINAL, EndReason, State, observed_state
-from run_qarnot.view import SessionView
+from run_qarnot.engine.retry import GOES_ON, backoff, retrying
+from run_qarnot.engine.session_state import ViewPublisher
+from run_qarnot.engine.snapshots import take_snapshot
+from run_qarnot.model import keys
+from run_qarnot.model.files import StoredFile, Upload
+from run_qarnot.model.plan import SESSION_KEY, Label, TaskPlan
+from run_qarnot.model.view import SessionView
 
 if TYPE_CHECKING:
     from run_qarnot.engine.account import Account
@@ -49,17 +50,19 @@ class Session:
     """A session of an account. Make it with `new` or `found`."""
 
     def __init__(self, account: Account, token: str, view: SessionView, launch_id: str, user: str, app: App) -> None:
-        self.facts: TaskFacts | None = None
-        self._news = News(view, account.changed)
+        self.facts: TaskSnapshot | None = None
+        self._state = ViewPublisher(view, account.changed)
         self._account = account
         self._cloud = account.cloud
         self._app = app
         self._preparation: Preparation | None = None
         self._wake = asyncio.Event()
-        self._way = WayIn(view.name, app, user, keys.derive_session_key(token, launch_id).private, self._wake.set)
+        self._access = AppAccess(
+            view.name, app, user, keys.derive_session_key(token, launch_id).private, self._wake.set
+        )
         self._started = self._moved = asyncio.get_running_loop().time()
         self._planned_keys = ""
-        self._saves = Saves(account, 0)
+        self._saves = PeriodicSnapshots(account, 0)
         self.is_asked_to_stop = False  # the cluster was: who goes away now leaves nothing that runs on
         self._stopping = False
         self._owes_files = False
@@ -74,20 +77,20 @@ class Session:
         view = planned_view(plan, app.title)
         session = cls(account, token, view, plan.launch_id, image.ssh_user, app)
         session._planned_keys = plan.labels[Label.KEYS]
-        session._saves = Saves(account, plan.snapshot_seconds)
-        session._preparation = Preparation(account, plan, uploads, session._news.tell_doing)
+        session._saves = PeriodicSnapshots(account, plan.snapshot_seconds)
+        session._preparation = Preparation(account, plan, uploads, session._state.tell_doing)
         session._seen_unready = True
         return session
 
     @classmethod
-    def found(cls, account: Account, token: str, facts: TaskFacts) -> Session:
+    def found(cls, account: Account, token: str, facts: TaskSnapshot) -> Session:
         """Make a session from what the cluster knows of it: nothing else is needed."""
         image = account.catalog.images.get(facts.label(Label.IMAGE))
         app = image.effective_app if image else account.catalog.apps.get(facts.label(Label.APP), BUILTIN["ssh"])
         session = cls(
             account, token, first_view(facts, app.title), facts.launch_id, image.ssh_user if image else "root", app
         )
-        session._saves = Saves(account, facts.wanted_snapshot_seconds)
+        session._saves = PeriodicSnapshots(account, facts.wanted_snapshot_seconds)
         session._observe(facts)
         return session
 
@@ -96,11 +99,11 @@ class Session:
     @property
     def view(self) -> SessionView:
         """What is known now."""
-        return self._news.view
+        return self._state.view
 
     def subscribe(self, listener: Callable[[SessionView], None]) -> Callable[[], None]:
         """Have `listener` told each new view; returns the way to end that."""
-        return self._news.subscribe(listener)
+        return self._state.subscribe(listener)
 
     def subscribe_log(
         self, listener: Callable[[list[str]], None], trouble: Callable[[str], None] = lambda _: None
@@ -114,7 +117,7 @@ class Session:
 
     async def until(self, condition: Callable[[SessionView], bool]) -> SessionView:
         """Wait for a view; somebody must be following."""
-        return await self._news.until(condition)
+        return await self._state.until(condition)
 
     @property
     def ends_by_itself(self) -> bool:
@@ -130,9 +133,9 @@ class Session:
         return SESSION_KEY in keys_label.split("+")
 
     @property
-    def way_problem(self) -> str:
+    def access_problem(self) -> str:
         """Why there is no tunnel though there should be one."""
-        return self._way.problem
+        return self._access.problem
 
     def use_own_keys(self, private_key: str | None = None) -> None:
         """Open the tunnel with the user's own key, or keys (agent, `~/.ssh`): for sessions that know no other.
@@ -140,15 +143,15 @@ class Session:
         Raises:
             SessionError: the key cannot be used.
         """
-        self._way.use_own_keys(private_key)
+        self._access.use_own_keys(private_key)
 
     def use_identity(self, file: str | None) -> None:
         """Name the file of the user's private key in the printed command."""
-        self._way.identity = file
+        self._access.identity = file
 
     def app_address(self) -> str | None:
         """The app's address through this process' own tunnel, while that is open."""
-        return next((door.url for door in self.view.doors if door.kind == "tunnel"), None)
+        return next((connection.url for connection in self.view.connections if connection.kind == "tunnel"), None)
 
     # — following —
 
@@ -163,38 +166,38 @@ class Session:
         try:
             if self._preparation is not None and not self.view.id:
                 await self._prepare(self._preparation)
-            pause = pauses()
+            pause = backoff()
             while not self.view.is_over:
                 try:
                     steps = await self._poll()
                 except RunQarnotError as error:
-                    self._news.tell_trouble(f"{error.what} {GOES_ON}")
+                    self._state.tell_trouble(f"{error.what} {GOES_ON}")
                     await self._sleep(next(pause))
                 else:
-                    pause = pauses()
+                    pause = backoff()
                     await self._keep_saves()
                     await self._send_added()
                     await self._act(steps)
             await self._close_job()
         finally:
-            await self._way.close()
+            await self._access.close()
 
     async def poll(self) -> SessionView:
         """Poll once, for a list or `show`: is it over, and does the app answer?"""
         steps = await self._poll()
         try:
             if steps.tunnel_to is not None:
-                await self._way.keep(steps.tunnel_to)
+                await self._access.keep(steps.tunnel_to)
             await self._probe(steps)
         finally:
-            await self._way.close()
-            self._tell_doors()
+            await self._access.close()
+            self._tell_connections()
         return self.view
 
     async def detail(self) -> SessionView:
         """Add what is asked seldom: cost, carbon, the time of the last save."""
         if self.facts is not None:
-            self._news.learn(**await details(self._account, self.facts, self.view, self.results))
+            self._state.learn(**await details(self._account, self.facts, self.view, self.results))
         return self.view
 
     # — acting —
@@ -207,7 +210,7 @@ class Session:
         """
         if self.facts is None or self.view.is_over:
             raise SessionError("too-late", name=self.view.name)
-        with self._news.doing("Saving your files…"):
+        with self._state.doing("Saving your files…"):
             try:
                 await self._snapshot(self.facts)
             except RunQarnotError as error:
@@ -238,12 +241,12 @@ class Session:
         await self._close_job()
 
     @property
-    def inputs(self) -> Inputs | None:
+    def inputs(self) -> InputBucket | None:
         """The bucket to which files can be added now, if there is one."""
         bucket = self.view.inputs
         if self.facts is None or bucket is None or self.view.state in _TOO_LATE:
             return None
-        return Inputs(self._cloud.storage, bucket, is_own=bucket in TaskPlan.bucket_names(self.view.name))
+        return InputBucket(self._cloud.storage, bucket, is_own=bucket in TaskPlan.bucket_names(self.view.name))
 
     @property
     def owes_files(self) -> bool:
@@ -272,7 +275,7 @@ class Session:
         inputs = self.inputs
         if inputs is None:
             raise SessionError("too-late", name=self.view.name)
-        with self._news.doing("Uploading…") as tell:
+        with self._state.doing("Uploading…") as tell:
             added = await inputs.add(uploads, direct, tell, replace=replace)
         await self._look()  # the way to the bucket may have been long
         if self.facts is None or self.view.state in _TOO_LATE:
@@ -317,15 +320,15 @@ class Session:
 
     async def _prepare(self, preparation: Preparation) -> None:
         try:
-            with self._news.doing("Preparing…"):
+            with self._state.doing("Preparing…"):
                 await preparation.prepare()
                 await self._submit(preparation)
         except RunQarnotError as error:
             if preparation.given_up and not isinstance(error, UnreachableError):
-                self._news.change(state=State.ENDED, reason=EndReason.GIVEN_UP.value)
+                self._state.change(state=State.ENDED, reason=EndReason.GIVEN_UP.value)
                 return
             sentence = f"{error.what} {error.todo}"
-            self._news.change(state=State.FAILED, reason=EndReason.FAILED.value, error=sentence)
+            self._state.change(state=State.FAILED, reason=EndReason.FAILED.value, error=sentence)
             raise
         if preparation.given_up and not self._stopping:
             await self._stop(save=False)
@@ -349,32 +352,32 @@ class Session:
         except NotFoundError:
             self._deleted()
             return Steps()
-        self._news.tell_trouble("")
+        self._state.tell_trouble("")
         self._observe(await output.with_reason(self._account, facts))
         age = asyncio.get_running_loop().time() - self._started
-        return decide(self.view, facts, can_tunnel=self._way.can_tunnel(facts), age=age)
+        return decide(self.view, facts, can_tunnel=self._access.can_tunnel(facts), age=age)
 
     async def _look(self) -> None:
         """Poll for what is to be done next, whoever follows."""
         call, task = self._account.call, self._cloud.task
         try:
-            self._observe(await patiently(lambda: call(task, self.view.id, self.view.name), self._news.tell_trouble))
+            self._observe(await retrying(lambda: call(task, self.view.id, self.view.name), self._state.tell_trouble))
         except NotFoundError:
             self._deleted()
 
-    def _observe(self, facts: TaskFacts) -> None:
+    def _observe(self, facts: TaskSnapshot) -> None:
         self.facts = facts
         before, view = self.view, observe(self.view, facts, self._account.now())
         view = replace(view, ends=times.from_text(facts.label(Label.ENDS)) or view.ends)
         if (before.attempt, before.state) == (view.attempt, view.state):
-            self._news.set(view)
+            self._state.set(view)
         else:
             self._moved = asyncio.get_running_loop().time()
-            self._news.move(view)
-        self._tell_doors()
+            self._state.move(view)
+        self._tell_connections()
 
     def _deleted(self) -> None:
-        self._news.change(state=State.ENDED, reason=EndReason.DELETED.value, doors=())
+        self._state.change(state=State.ENDED, reason=EndReason.DELETED.value, connections=())
 
     # — inner: carrying out —
 
@@ -385,11 +388,11 @@ class Session:
         deadline = loop.time() + until_tick(loop.time(), steps.wait)
         if steps.tunnel_to is not None:
             await self._keep_way(steps)
-        elif self._way.is_open:
-            await self._way.let_go()
-            self._tell_doors()
+        elif self._access.is_open:
+            await self._access.let_go()
+            self._tell_connections()
         await self._probe(steps)
-        while steps.probe and self._way.is_open and self.view.state is State.STARTING and loop.time() < deadline:
+        while steps.probe and self._access.is_open and self.view.state is State.STARTING and loop.time() < deadline:
             await self._sleep(_PROBE_SECONDS)
             await self._probe(steps)
         await self._sleep(deadline - loop.time())
@@ -399,36 +402,36 @@ class Session:
             return
         await self._saves.keep(self.facts)
         if problem := self._saves.problem:
-            self._news.tell_trouble(f"It is not saved by itself: {problem} {GOES_ON}")
+            self._state.tell_trouble(f"It is not saved by itself: {problem} {GOES_ON}")
 
     async def _send_added(self) -> None:
         """Send what was added while the machine was loading."""
         if self.facts is None or not self._owes_files or self.view.state not in _RUNNING:
             return
         try:
-            with self._news.doing("Sending what was added…"):
+            with self._state.doing("Sending what was added…"):
                 await self._account.call(self._cloud.refresh_resources, self.facts)
                 self._owes_files = False
         except RunQarnotError as error:
-            self._news.tell_trouble(f"What was added is not sent: {error.what} {GOES_ON}")
+            self._state.tell_trouble(f"What was added is not sent: {error.what} {GOES_ON}")
 
     async def _keep_way(self, steps: Steps) -> None:
         assert steps.tunnel_to is not None
-        await self._way.keep(steps.tunnel_to)
-        if problem := self._way.problem:
-            self._news.tell_trouble(f"The way to it is not open: {problem}. {GOES_ON}")
-        self._tell_doors()
+        await self._access.keep(steps.tunnel_to)
+        if problem := self._access.problem:
+            self._state.tell_trouble(f"The way to it is not open: {problem}. {GOES_ON}")
+        self._tell_connections()
 
     async def _probe(self, steps: Steps) -> None:
         """Does the app answer? Through the tunnel; else by the link that it prints, or by its SSH greeting."""
         facts = self.facts
         if facts is None or self.view.state is not State.STARTING:
             return
-        if steps.probe and self._way.is_open:
-            ready = await self._way.answers()
+        if steps.probe and self._access.is_open:
+            ready = await self._access.answers()
         elif steps.read_output:
             places = partial(output.printed, self._account, facts.id), partial(output.log_file, self.results)
-            ready = await self._way.seems_ready(facts, places)
+            ready = await self._access.seems_ready(facts, places)
         else:
             return
         if ready:
@@ -442,36 +445,38 @@ class Session:
         usual = f"Running: {self._app.title} is at work" if self._app.ends_by_itself else ""
         if self.view.attempt > 1 and not usual:
             usual = f"Ready again: {self._app.title} answers, on another machine, with what was saved"
-        self._news.tell_usual(usual, state=State.READY, ready=since)
-        self._tell_doors()
+        self._state.tell_usual(usual, state=State.READY, ready=since)
+        self._tell_connections()
 
     def _not_ready(self) -> None:
         self._seen_unready = True
         if asyncio.get_running_loop().time() > self._moved + _LONG_SECONDS:
-            self._news.tell_usual(f"{self._app.title} has not answered for long: its log may say why, and you can stop")
+            self._state.tell_usual(
+                f"{self._app.title} has not answered for long: its log may say why, and you can stop"
+            )
 
-    async def _snapshot(self, facts: TaskFacts) -> None:
+    async def _snapshot(self, facts: TaskSnapshot) -> None:
         async def is_still_there() -> bool:
             await self._poll()
             return not self.view.is_over and self.view.attempt <= max(facts.attempt, 1)
 
-        await take_snapshot(self._account, facts, self._news.tell_trouble, is_still_there)
-        self._news.change(saved=self._account.now())
+        await take_snapshot(self._account, facts, self._state.tell_trouble, is_still_there)
+        self._state.change(saved=self._account.now())
 
     async def _stop(self, *, save: bool) -> None:
-        call, tell = self._account.call, self._news.tell_trouble
+        call, tell = self._account.call, self._state.tell_trouble
         await self._look()
         if save and self.view.state in {*_RUNNING, State.UNKNOWN}:
             await self.save()
         loop, asked = asyncio.get_running_loop(), float("-inf")
-        with self._news.doing("Stopping…"):
+        with self._state.doing("Stopping…"):
             while not self.view.is_over:
                 facts = self.facts
                 saves_itself = save and self.view.state is State.SAVING  # it has finished, and its results are wanted
                 if facts is not None and not saves_itself and loop.time() > asked + _ABORT_AGAIN_SECONDS:
                     asked, self.is_asked_to_stop = loop.time(), True
-                    await patiently(lambda: call(self._cloud.abort, facts), tell)  # noqa: B023  called at once
-                await patiently(self._poll, tell)
+                    await retrying(lambda: call(self._cloud.abort, facts), tell)  # noqa: B023  called at once
+                await retrying(self._poll, tell)
                 await asyncio.sleep(0 if self.view.is_over else 0.3)
 
     async def _close_job(self) -> None:
@@ -482,9 +487,11 @@ class Session:
 
     # — inner: telling —
 
-    def _tell_doors(self) -> None:
+    def _tell_connections(self) -> None:
         if self.facts is not None and not self.view.is_over:
-            self._news.change(doors=self._way.doors(self.facts) if self.view.state is State.READY else ())
+            self._state.change(
+                connections=self._access.connections(self.facts) if self.view.state is State.READY else ()
+            )
 
     async def _sleep(self, seconds: float) -> None:
         """Wait, but act at once when somebody wants something or the tunnel is lost."""

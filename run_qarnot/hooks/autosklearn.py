@@ -3,9 +3,9 @@ several machines. It applies to every image of the profile."""
 
 from __future__ import annotations
 
-from run_qarnot.hooks.objects import Refusal, TaskDraft
+from run_qarnot.hooks.api import Refusal, TaskDraft
 from run_qarnot.hooks.spec import hookimpl
-from run_qarnot.spec import SessionSpec
+from run_qarnot.model.spec import SessionSpec
 
 PROFILE = "auto-sklearn-cluster"
 _LISTS = ("ESTIMATORS", "PREPROCESSORS")

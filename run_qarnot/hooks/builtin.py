@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from run_qarnot.catalog.reader import Reading, read_file
 from run_qarnot.hooks.spec import hookimpl
-from run_qarnot.settings import Settings
+from run_qarnot.model.settings import Settings
 
 
 @hookimpl

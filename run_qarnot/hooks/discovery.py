@@ -19,11 +19,11 @@ import pluggy
 
 from run_qarnot import __version__
 from run_qarnot.catalog.problem import Problem, make_problem
+from run_qarnot.core.names import nearest
+from run_qarnot.core.redaction import redact
 from run_qarnot.hooks import autosklearn, builtin, spec
-from run_qarnot.hooks.calling import SLOW_SECONDS, call
-from run_qarnot.names import nearest
-from run_qarnot.redact import redact
-from run_qarnot.settings import Settings
+from run_qarnot.hooks.isolation import SLOW_SECONDS, call
+from run_qarnot.model.settings import Settings
 
 Where = Literal["built in", "package", "folder"]
 HOOKS: dict[str, tuple[str, ...]] = {

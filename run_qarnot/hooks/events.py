@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from run_qarnot.hooks.objects import SessionEvent
-from run_qarnot.state import State
-from run_qarnot.view import SessionView
+from run_qarnot.core.state import State
+from run_qarnot.hooks.api import SessionEvent
+from run_qarnot.model.view import SessionView
 
 
 def events_between(before: SessionView, after: SessionView, now: datetime) -> list[SessionEvent]:

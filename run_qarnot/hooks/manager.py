@@ -21,19 +21,19 @@ from run_qarnot.catalog.hooks import Panel, ReadFile
 from run_qarnot.catalog.image import Image
 from run_qarnot.catalog.problem import Problem
 from run_qarnot.catalog.reader import Reading, read_entries
-from run_qarnot.errors import RefusedError
-from run_qarnot.hooks import calling
-from run_qarnot.hooks.answers import as_options, as_panel, as_reading, image_problems
-from run_qarnot.hooks.calling import Outcome, call
+from run_qarnot.core.errors import RefusedError
+from run_qarnot.core.redaction import redact
+from run_qarnot.hooks import isolation
+from run_qarnot.hooks.api import Refusal, session_info
 from run_qarnot.hooks.discovery import Manager, Plugin, find
 from run_qarnot.hooks.events import events_between
-from run_qarnot.hooks.objects import Refusal, session_info
+from run_qarnot.hooks.isolation import Outcome, call
 from run_qarnot.hooks.prepare import UnusableError, draft_of, plan_of
-from run_qarnot.plan import TaskPlan
-from run_qarnot.redact import redact
-from run_qarnot.settings import Settings
-from run_qarnot.spec import SessionSpec
-from run_qarnot.view import SessionView
+from run_qarnot.hooks.results import as_options, as_panel, as_reading, image_problems
+from run_qarnot.model.plan import TaskPlan
+from run_qarnot.model.settings import Settings
+from run_qarnot.model.spec import SessionSpec
+from run_qarnot.model.view import SessionView
 
 _MOST_ANSWERS = 100_000
 _LONGEST_REASON = 500
@@ -172,7 +172,7 @@ class Plugins:
             plugin.report("plugin-printed", what=f"`{hook}`", text=redact(outcome.printed.strip()[:80]))
         if outcome.slow:
             self._slow.add((plugin.name, hook))
-            plugin.report("plugin-slow", what=f"`{hook}`", seconds=f"{calling.SLOW_SECONDS:g}", entry=entry)
+            plugin.report("plugin-slow", what=f"`{hook}`", seconds=f"{isolation.SLOW_SECONDS:g}", entry=entry)
         elif isinstance(outcome.error, ValidationError):
             plugin.problems.extend(p for p in image_problems(plugin, outcome.error) if p not in plugin.problems)
         elif outcome.error is not None:

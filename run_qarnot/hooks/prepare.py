@@ -10,10 +10,10 @@ from typing import Any
 
 from run_qarnot.catalog.image import HARDWARE
 from run_qarnot.catalog.options import CONSTANT
-from run_qarnot.hooks.objects import TaskDraft
-from run_qarnot.names import is_bucket_name
-from run_qarnot.plan import TAG, TaskPlan
-from run_qarnot.spec import LEAST_HOURS, SCHEDULING, SessionSpec
+from run_qarnot.core.names import is_bucket_name
+from run_qarnot.hooks.api import TaskDraft
+from run_qarnot.model.plan import TAG, TaskPlan
+from run_qarnot.model.spec import LEAST_HOURS, SCHEDULING, SessionSpec
 
 _MOST_INSTANCES = 1000
 

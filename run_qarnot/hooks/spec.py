@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from run_qarnot.catalog.hooks import Panel
     from run_qarnot.catalog.image import Image, Option
     from run_qarnot.catalog.reader import Reading
-    from run_qarnot.hooks.objects import SessionEvent, SessionInfo, TaskDraft
-    from run_qarnot.settings import Settings
-    from run_qarnot.spec import SessionSpec
+    from run_qarnot.hooks.api import SessionEvent, SessionInfo, TaskDraft
+    from run_qarnot.model.settings import Settings
+    from run_qarnot.model.spec import SessionSpec
 
 PROJECT = "run_qarnot"
 hookspec = pluggy.HookspecMarker(PROJECT)

@@ -18,31 +18,31 @@ from typing import TYPE_CHECKING, cast
 
 from ipyvuetify.Themes import theme
 
-from run_qarnot import language
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.image import Image
-from run_qarnot.errors import RefusedError, RunQarnotError, SessionError
-from run_qarnot.files import Upload
+from run_qarnot.core import language
+from run_qarnot.core.errors import RefusedError, RunQarnotError, SessionError
+from run_qarnot.core.names import make_name
+from run_qarnot.core.redaction import protect
 from run_qarnot.hooks.manager import find_plugins
-from run_qarnot.keys import KeyPolicy
-from run_qarnot.links import Filling, binder_base, make_badge, make_link, read_link
-from run_qarnot.names import make_name
-from run_qarnot.page import guard, terminal
-from run_qarnot.page.choices import Choices
+from run_qarnot.model.files import Upload
+from run_qarnot.model.keys import KeyPolicy
+from run_qarnot.model.links import Filling, binder_base, make_badge, make_link, read_link
+from run_qarnot.model.settings import Settings, read_settings
+from run_qarnot.model.spec import parse_hours
+from run_qarnot.page import guard, kernel_output
+from run_qarnot.page.account_choices import AccountChoices
+from run_qarnot.page.background import Background
 from run_qarnot.page.components.account import AccountCard
 from run_qarnot.page.components.environment import EnvironmentCard
 from run_qarnot.page.components.share import Shared
 from run_qarnot.page.components.shell import Shell
 from run_qarnot.page.components.start import StartCard
 from run_qarnot.page.downloads import Downloads
-from run_qarnot.page.rows import link_row, option_row, planned_hours, problem_rows, shared_hours
+from run_qarnot.page.props import link_row, option_row, planned_hours, problem_rows, shared_hours
 from run_qarnot.page.sessions import Sessions
-from run_qarnot.page.tasks import Tasks
 from run_qarnot.page.uploads import Incoming, Uploads
 from run_qarnot.page.viewmodel import FORM_FIELDS, Form, OptionValue, clean_token
-from run_qarnot.redact import protect
-from run_qarnot.settings import Settings, read_settings
-from run_qarnot.spec import parse_hours
 
 if TYPE_CHECKING:
     from run_qarnot.engine.account import Account
@@ -60,18 +60,18 @@ async def open_account(settings: Settings, token: str, catalog: Catalog) -> Acco
 
 def build(opener: Opener = open_account) -> Shell:
     """Build the page from the environment and the current folder; must run in a kernel (on its loop)."""
-    terminal.divert()
+    kernel_output.divert()
     guard.install()  # before the first component exists
     _paint()
     settings = read_settings(os.environ, Path.cwd())
-    language.speak(language.preferred(os.environ.get("HTTP_ACCEPT_LANGUAGE", "")))
+    language.set_language(language.preferred(os.environ.get("HTTP_ACCEPT_LANGUAGE", "")))
     page = Page(settings, find_plugins(settings).catalog(), opener, Downloads.from_environment())
     page.base = binder_base(os.environ)
     page.begin()
     if os.environ.get("VOILA_PREHEAT") == "True":
-        page.shell.heated = True  # nobody is there yet: the browser says when, and with which address
+        page.shell.preheated = True  # nobody is there yet: the browser says when, and with which address
     else:
-        page.arrive(os.environ.get("QUERY_STRING", ""))
+        page.visitor_arrived(os.environ.get("QUERY_STRING", ""))
     return page.shell
 
 
@@ -90,7 +90,7 @@ class Page:
         self.settings, self.catalog = settings, catalog
         self._opener = opener
         self.account: Account | None = None
-        self.tasks = Tasks()
+        self.tasks = Background()
         self.uploads = Uploads(downloads.folder)  # which the server erases, should this kernel be killed
         self.form = Form()
         self.base: str | None = None  # of launch links, where the address bar does not show a lasting one
@@ -102,14 +102,14 @@ class Page:
             self.tasks, self.uploads, self.set_form, self.start, self.show_blockers, self.share_form, self.offer
         )
         self.shell = Shell(
-            self.tasks, self.speak, self.arrive, lambda: self.sessions.show_older(),
+            self.tasks, self.set_language, self.visitor_arrived, lambda: self.sessions.show_older(),
             account=self.account_card, environment=self.environment_card, start=self.start_card,
         )  # fmt: skip
         self.sessions = Sessions(
             self.shell, self.tasks, catalog, downloads, self._session_changed, self.again, self.restart, self.share,
-            self.go_on, self.token_hint, self.show_problems,
+            self.extend, self.token_hint, self.show_problems,
         )  # fmt: skip
-        self.choices = Choices(self.start_card, self.sessions)
+        self.choices = AccountChoices(self.start_card, self.sessions)
 
     def begin(self) -> None:
         """Show the catalog, and choose its first image."""
@@ -119,9 +119,9 @@ class Page:
             self.choose(first.id)
         self._show_draft()
         self.account_card.preset = bool(self.settings.token)
-        self.tasks.spawn(self.sessions.rest_when_nobody_looks(), self.shell.failed)
+        self.tasks.spawn(self.sessions.pause_when_nobody_looks(), self.shell.failed)
 
-    def arrive(self, query: str) -> None:
+    def visitor_arrived(self, query: str) -> None:
         """A visitor is there: open the operator's account if there is one, and fill in what the address says."""
         if self.settings.token:
             self.tasks.spawn(self.check_token(""), self.account_card.failed)
@@ -132,14 +132,14 @@ class Page:
         is_admin = self.account is not None and self.settings.is_admin(self.account.email)
         self.environment_card.show_problems(problem_rows(self.catalog, for_admin=is_admin))
 
-    def speak(self, wanted: str) -> None:
+    def set_language(self, wanted: str) -> None:
         """Go on in another language."""
         if wanted == language.spoken() or wanted not in language.LANGUAGES:
             return
-        language.speak(wanted)
+        language.set_language(wanted)
         for component in (self.shell, self.account_card, self.environment_card, self.start_card):
-            component.respeak()
-        self.sessions.respeak()
+            component.retranslate()
+        self.sessions.retranslate()
         self.show_problems()
         self._show_link()
         self.show_blockers()
@@ -275,7 +275,7 @@ class Page:
         finally:
             self.shell.finding = False
         if account is self.account:
-            usual = account.usual_seconds(found)
+            usual = account.wait_estimates(found)
             self.environment_card.usual = self.sessions.usual = usual
             self.sessions.restore(found)
             self.choices.show_sessions()
@@ -392,7 +392,7 @@ class Page:
         Raises:
             SessionError: of an option it is not.
         """
-        from run_qarnot.engine.successor import unknown_options
+        from run_qarnot.engine.restart_spec import unknown_options
 
         view, facts = card.session.view, card.session.facts
         if view.name in self._starts or facts is None:
@@ -410,7 +410,7 @@ class Page:
         Raises:
             InputError: its image is not in the catalog any more.
         """
-        from run_qarnot.engine.successor import entered_options, user_key  # where sessions are, the engine is
+        from run_qarnot.engine.restart_spec import entered_options, user_key  # where sessions are, the engine is
 
         view, facts = card.session.view, card.session.facts
         image = self.catalog.get(view.image)
@@ -425,7 +425,7 @@ class Page:
             form = form.with_machine(facts.hardware, facts.scheduling, image)
         return form, ()
 
-    async def go_on(self, card: SessionCard, hours: str) -> None:
+    async def extend(self, card: SessionCard, hours: str) -> None:
         """Give a session more hours, in the only way that there is: it is stopped, and goes on in a new one.
 
         Raises:

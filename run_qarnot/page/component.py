@@ -18,8 +18,8 @@ import traitlets
 from ipyvuetify.VuetifyTemplate import VuetifyTemplate
 
 from run_qarnot.page import compiled
+from run_qarnot.page.background import Background
 from run_qarnot.page.problems import as_problem
-from run_qarnot.page.tasks import Tasks
 from run_qarnot.page.words import section
 
 Buffers = Sequence[memoryview]
@@ -86,7 +86,7 @@ class Component(VuetifyTemplate):  # type: ignore[misc,unused-ignore]
 
     source: Path | None = None  # the `.vue` file
 
-    def __init__(self, name: str, tasks: Tasks, **traits: Any) -> None:
+    def __init__(self, name: str, tasks: Background, **traits: Any) -> None:
         self.tasks = tasks
         self._name = name
         self._error: BaseException | None = None
@@ -106,7 +106,7 @@ class Component(VuetifyTemplate):  # type: ignore[misc,unused-ignore]
         self._error = error
         self.problem = dict(as_problem(error))
 
-    def respeak(self) -> None:
+    def retranslate(self) -> None:
         """Say everything again: the language is another one."""
         self.words = section(self._name)
         if self.problem is not None and self._error is not None:

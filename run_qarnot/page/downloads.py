@@ -20,7 +20,7 @@ from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from urllib.parse import quote
 
-from run_qarnot.errors import TransferError
+from run_qarnot.core.errors import TransferError
 
 FOLDER_VARIABLE = "RUN_QARNOT_DOWNLOADS"
 ROUTE = "run-qarnot/download"

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, cast
 import psutil
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
-from run_qarnot.page.terminal import NO_CAPTURE
+from run_qarnot.page.kernel_output import NO_CAPTURE
 
 PROVISIONER = "run-qarnot"  # its name as an entry point, in pyproject.toml
 _LAUNCHER = [sys.executable, "-m", "ipykernel_launcher"]

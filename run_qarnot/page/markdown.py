@@ -11,8 +11,8 @@ import html
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypedDict, cast
 
-from run_qarnot.page.rows import safe_url
-from run_qarnot.redact import redact
+from run_qarnot.core.redaction import redact
+from run_qarnot.page.props import safe_url
 
 if TYPE_CHECKING:
     from mistune import Markdown

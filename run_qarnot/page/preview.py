@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
-from run_qarnot.redact import redact
+from run_qarnot.core.redaction import redact
 
 MOST_BYTES = 16 << 20  # of what can be shown only as a whole
 _HEAD_BYTES = 1 << 20  # of a text

@@ -7,10 +7,11 @@ import traceback
 from pathlib import Path
 from typing import TypedDict
 
-from run_qarnot import __version__, messages
-from run_qarnot.errors import RunQarnotError
+from run_qarnot import __version__
+from run_qarnot.core import messages
+from run_qarnot.core.errors import RunQarnotError
+from run_qarnot.core.redaction import redact
 from run_qarnot.page.words import section
-from run_qarnot.redact import redact
 
 _MOST_PLACES = 30
 

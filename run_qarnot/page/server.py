@@ -29,12 +29,12 @@ from traitlets.config import Config
 from voila.app import Voila
 from voila.tornado.handler import TornadoVoilaHandler
 
-from run_qarnot import logs
-from run_qarnot.errors import InputError, RunQarnotError
+from run_qarnot.core import logs
+from run_qarnot.core.errors import InputError, RunQarnotError
+from run_qarnot.core.redaction import RedactingFormatter
+from run_qarnot.model.settings import Settings, packaged_file, read_settings
 from run_qarnot.page import download_route, kernels
 from run_qarnot.page.options import TEMPLATE, content_security_policy, kernel_options, voila_options
-from run_qarnot.redact import RedactingFormatter
-from run_qarnot.settings import Settings, packaged_file, read_settings
 
 FIRST_PORT = 8866
 _ENDINGS_TRIED = 50  # ten a second

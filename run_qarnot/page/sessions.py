@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from run_qarnot.catalog import Catalog
-from run_qarnot.page.around import Around
+from run_qarnot.core.state import State
+from run_qarnot.model.view import SessionView
+from run_qarnot.page.actions import PageActions
+from run_qarnot.page.background import Background
 from run_qarnot.page.components.share import Shared
 from run_qarnot.page.components.shell import Shell
 from run_qarnot.page.downloads import Downloads
-from run_qarnot.page.rows import Row, resume_rows
-from run_qarnot.page.tasks import Tasks
-from run_qarnot.state import State
-from run_qarnot.view import SessionView
+from run_qarnot.page.props import Row, resume_rows
 
 if TYPE_CHECKING:
     from run_qarnot.engine.session import Session
@@ -34,20 +34,20 @@ class Sessions:
     def __init__(
         self,
         shell: Shell,
-        tasks: Tasks,
+        tasks: Background,
         catalog: Catalog,
         downloads: Downloads,
         changed: Callable[[], None],
         again: Callable[[SessionCard], None],
         restart: Callable[[SessionCard], Awaitable[None]],
         share: Callable[[SessionCard, str], Shared],
-        go_on: Callable[[SessionCard, str], Awaitable[None]],
+        extend: Callable[[SessionCard, str], Awaitable[None]],
         token_hint: Callable[[], str],
         plugins_asked: Callable[[], None],
     ) -> None:
         self._shell, self._tasks, self._catalog, self._downloads = shell, tasks, catalog, downloads
         self._changed = changed
-        self._around = Around(self._told, again, restart, share, go_on, self._remove, token_hint, plugins_asked)
+        self._actions = PageActions(self._told, again, restart, share, extend, self._remove, token_hint, plugins_asked)
         self.usual: dict[str, float] = {}  # seconds until a machine runs, by image
         self.sizes: dict[str, int] = {}  # bytes of the buckets with results of sessions that are over
         self._cards: list[SessionCard] = []
@@ -79,7 +79,7 @@ class Sessions:
         self._show()
         for card in self._cards:
             card.follow()
-            self._tasks.spawn(card.look_back(), card.failed)
+            self._tasks.spawn(card.find_unfinished(), card.failed)
 
     def show_older(self) -> None:
         """Show the next of those that ended long ago."""
@@ -102,10 +102,10 @@ class Sessions:
         """Return the names of sessions that are given files or stopped by this page, and not yet done."""
         return [card.session.view.name for card in self._cards if card.needs_us]
 
-    def respeak(self) -> None:
+    def retranslate(self) -> None:
         """Say everything again: the language is another one."""
         for card in self._cards:
-            card.respeak()
+            card.retranslate()
 
     def resumable(self) -> list[Row]:
         """What one can continue from."""
@@ -120,7 +120,7 @@ class Sessions:
     def _views(self) -> list[SessionView]:
         return [*(card.session.view for card in self._cards), *(other.view for other in self._others)]
 
-    async def rest_when_nobody_looks(self) -> None:
+    async def pause_when_nobody_looks(self) -> None:
         """Stop watching when the browser's pings stop, and go on when they come back.
 
         A kernel that keeps writing to widgets is never idle, so it would never be culled (§3 of the reference).
@@ -147,7 +147,7 @@ class Sessions:
         image = self._catalog.images.get(session.view.image)
         title = image.name if image is not None else session.view.image
         usual = self.usual.get(session.view.image)
-        return SessionCard(self._tasks, session, title, self._downloads, self._around, usual)
+        return SessionCard(self._tasks, session, title, self._downloads, self._actions, usual)
 
     def _remove(self, card: SessionCard) -> None:
         """The session was deleted."""

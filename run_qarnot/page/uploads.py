@@ -23,12 +23,12 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from run_qarnot.errors import InputError, TransferError
-from run_qarnot.names import check_key
+from run_qarnot.core.errors import InputError, TransferError
+from run_qarnot.core.names import check_key
 
 if TYPE_CHECKING:
-    from run_qarnot.engine.inputs import DirectUpload
-    from run_qarnot.engine.relay import Relay
+    from run_qarnot.engine.input_bucket import DirectUpload
+    from run_qarnot.engine.part_buffer import PartBuffer
 
 PART_BYTES = 4 * 1024 * 1024
 WINDOW = 4
@@ -68,7 +68,7 @@ class Incoming:
     trouble: Trouble = Trouble.NONE
     stream: BinaryIO | None = field(default=None, repr=False)
     direct: DirectUpload | None = None
-    relay: Relay | None = None
+    relay: PartBuffer | None = None
 
     def close(self) -> None:
         if self.stream is not None:

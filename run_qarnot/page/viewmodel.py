@@ -12,16 +12,16 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
 
-from run_qarnot import times
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.image import Image
-from run_qarnot.errors import InputError, RunQarnotError
-from run_qarnot.keys import check_public_key
-from run_qarnot.links import Filling
-from run_qarnot.names import make_name
+from run_qarnot.core import times
+from run_qarnot.core.errors import InputError, RunQarnotError
+from run_qarnot.core.names import make_name
+from run_qarnot.model.keys import check_public_key
+from run_qarnot.model.links import Filling
+from run_qarnot.model.spec import SCHEDULING, SessionSpec, faults, parse_count, parse_hours, parse_size
 from run_qarnot.page import words
 from run_qarnot.page.uploads import Arrival, Incoming
-from run_qarnot.spec import SCHEDULING, SessionSpec, faults, parse_count, parse_hours, parse_size
 
 FORM_FIELDS = ("name", "hours", "resume", "key", "buckets", "scheduling", "cores", "memory", "machine")
 _MACHINES = ("specification", "cpu_model", "gpu", "ssd")  # the constraints that name one, or something of one

@@ -1,4 +1,4 @@
-"""The page's own words. Sentences about states, ends and errors live in `run_qarnot.messages`.
+"""The page's own words. Sentences about states, ends and errors live in `run_qarnot.core.messages`.
 
 One module per language (`words_fr`), in each one section per component. A test holds them equal in their keys.
 """
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from types import ModuleType
 
-from run_qarnot import language
+from run_qarnot.core import language
 
 Table = Mapping[str, Mapping[str, str]]
 
@@ -139,7 +139,7 @@ WORDS: Table = {
     "session": {
         "open": "Open",
         "log": "Output",
-        "doors": "Other ways in",
+        "connections": "Other ways in",
         "vscode": "Open in VS Code",
         "ssh": "With OpenSSH",
         "ssh_then": "Open the address",

@@ -132,7 +132,7 @@ WORDS: Table = {
     "session": {
         "open": "Ouvrir",
         "log": "Sortie",
-        "doors": "Autres accès",
+        "connections": "Autres accès",
         "vscode": "Ouvrir dans VS Code",
         "ssh": "Avec OpenSSH",
         "ssh_then": "Ouvrir l’adresse",

@@ -15,7 +15,7 @@ from support.ports import free_port
 from support.servers import Server, running
 from support.traffic import Traffic
 
-from run_qarnot.cluster import LocalCluster
+from qarnot_local import LocalCluster
 
 expect.set_options(timeout=20_000)  # a page that opens on a busy machine takes more than the five seconds of before
 

@@ -146,8 +146,8 @@ def test_the_users_own_key_gives_her_own_doors(page, dashboard, cluster, tmp_pat
     page.get_by_test_id("start").click()
     card = page.get_by_test_id("session-own-key")
     expect(card.get_by_test_id("state")).to_contain_text("Ready", timeout=60_000)
-    if card.get_by_test_id("doors").get_attribute("aria-expanded") == "false":
-        card.get_by_test_id("doors").click()
+    if card.get_by_test_id("connections").get_attribute("aria-expanded") == "false":
+        card.get_by_test_id("connections").click()
     expect(card.get_by_test_id("ssh-command")).to_contain_text("ssh -N -L")
     expect(card.get_by_test_id("vscode")).to_have_attribute("href", re.compile("^vscode://vscode-remote/ssh-remote"))
     card.get_by_test_id("stop").click()

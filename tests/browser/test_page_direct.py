@@ -16,7 +16,7 @@ from support.command import CommandLine
 from support.servers import Server
 from support.waiting import wait_until
 
-from run_qarnot.cluster import LocalCluster
+from qarnot_local import LocalCluster
 
 pytestmark = pytest.mark.browser
 

@@ -16,7 +16,7 @@ from support.servers import Server, kernels
 from support.waiting import wait_until
 from support.wire import Wire
 
-from run_qarnot.cluster import LocalCluster
+from qarnot_local import LocalCluster
 
 pytestmark = pytest.mark.browser
 

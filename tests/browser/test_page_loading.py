@@ -13,7 +13,7 @@ from support.command import CommandLine, clean_environment
 from support.ports import free_port
 from support.servers import Server, running
 
-from run_qarnot.cluster import LocalCluster
+from qarnot_local import LocalCluster
 
 pytestmark = pytest.mark.browser
 

@@ -21,7 +21,7 @@ from support.servers import Server
 from support.ssh import make_key
 from support.waiting import wait_until
 
-from run_qarnot.cluster import LocalCluster
+from qarnot_local import LocalCluster
 
 pytestmark = pytest.mark.browser
 
@@ -81,8 +81,8 @@ def test_the_launcher_opens_the_tunnel_and_the_browser(page: Page, dashboard: Se
     public = make_key(tmp_path)
     card = start(page, dashboard, "base", "launched", key=public.read_text().strip())
     expect(card.get_by_test_id("state")).to_contain_text("Ready", timeout=60_000)
-    if card.get_by_test_id("doors").get_attribute("aria-expanded") == "false":
-        card.get_by_test_id("doors").click()
+    if card.get_by_test_id("connections").get_attribute("aria-expanded") == "false":
+        card.get_by_test_id("connections").click()
     expect(card.get_by_test_id("ssh-command")).to_contain_text("UserKnownHostsFile=/dev/null")
     card.get_by_test_id("system").select_option("windows")
     expect(card.get_by_test_id("ssh-command")).to_contain_text("UserKnownHostsFile=NUL")
@@ -240,8 +240,8 @@ def test_of_much_output_the_end_is_shown(page: Page, dashboard: Server) -> None:
 def test_the_output_stays_at_its_end_unless_somebody_reads_further_up(
     page: Page, dashboard: Server, tmp_path: Path
 ) -> None:
-    go_on = tmp_path / "go_on"
-    command = f"seq 2000; until [ -e {go_on} ]; do sleep 0.1; done; echo came later; sleep 600"
+    extend = tmp_path / "go_on"
+    command = f"seq 2000; until [ -e {extend} ]; do sleep 0.1; done; echo came later; sleep 600"
     card = start(page, dashboard, f"command&opt-command={command}", "prints")
     expect(card.get_by_test_id("state")).to_contain_text("Running")
     card.get_by_test_id("log").get_by_role("button").click()
@@ -252,7 +252,7 @@ def test_the_output_stays_at_its_end_unless_somebody_reads_further_up(
     expect(lines.get_by_text("2000", exact=True)).to_have_count(0)
     box = lines.locator(".v-virtual-scroll")
     reading, height = lines.inner_text(), box.evaluate("box => box.scrollHeight")
-    go_on.touch()
+    extend.touch()
     wait_until(lambda: box.evaluate("box => box.scrollHeight") > height, "the browser to have the next line")
     assert lines.inner_text() == reading
     page.mouse.wheel(0, 1_000_000)

@@ -14,7 +14,7 @@ from support.junction import joined
 from support.servers import Server
 from support.traffic import Traffic
 
-from run_qarnot.cluster import LocalCluster
+from qarnot_local import LocalCluster
 
 pytestmark = pytest.mark.browser
 CATALOG = """

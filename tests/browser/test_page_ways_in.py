@@ -24,7 +24,7 @@ from support.servers import kernels_below
 from support.waiting import wait_until
 from support.wire import Wire
 
-from run_qarnot.cluster import LocalCluster
+from qarnot_local import LocalCluster
 
 pytestmark = pytest.mark.browser
 LINK = "?opt-image=pytorch&opt-hours=3"
@@ -79,8 +79,8 @@ def test_a_kernel_heated_up_ahead_shows_the_page_of_its_visitor(page: Page, fold
             QARNOT_CLIENT_TOKEN=cluster.token,
         ) as (server, port),
     ):  # fmt: skip
-        heated = wait_until(lambda: kernels_below(server), "a kernel that nobody has asked for")
-        wait_until(lambda: all(map(is_asked, heated)), "the page to be asked of it")
+        preheated = wait_until(lambda: kernels_below(server), "a kernel that nobody has asked for")
+        wait_until(lambda: all(map(is_asked, preheated)), "the page to be asked of it")
         assert cluster.control.calls == []
         page.goto(f"http://localhost:{port}/{LINK}")
         expect(page.get_by_test_id("account")).to_be_visible()
@@ -91,7 +91,7 @@ def test_a_kernel_heated_up_ahead_shows_the_page_of_its_visitor(page: Page, fold
         assert wire.answers("execute_request", {"code": "1", "silent": False}, "execute_reply") == []
         wire.close()
         page.goto("about:blank")
-        wait_until(lambda: not any(kernel.is_running() for kernel in heated), "the visitor's kernel to end")
+        wait_until(lambda: not any(kernel.is_running() for kernel in preheated), "the visitor's kernel to end")
 
 
 def test_the_page_in_a_jupyter_server(page: Page, folder: Path) -> None:

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from run_qarnot import language
 from run_qarnot.catalog import Catalog, merge
 from run_qarnot.catalog.apps import App
 from run_qarnot.catalog.image import HARDWARE, Image, Option
 from run_qarnot.catalog.reader import Reading, read_entries, read_file
-from run_qarnot.errors import InputError, NotFoundError
-from run_qarnot.redact import redact
-from run_qarnot.spec import SessionSpec
+from run_qarnot.core import language
+from run_qarnot.core.errors import InputError, NotFoundError
+from run_qarnot.core.redaction import redact
+from run_qarnot.model.spec import SessionSpec
 
 ALL_KEYS = """
 schema = 1
@@ -129,9 +129,9 @@ def test_a_key_stroke_in_ten_thousand_images_is_quick() -> None:
 
 
 def test_the_hardware_that_an_entry_may_ask_for_is_what_qarnot_offers() -> None:
-    from run_qarnot.cloud import sdk
+    from run_qarnot.cloud import api
 
-    assert set(HARDWARE) == set(sdk._HARDWARE)
+    assert set(HARDWARE) == set(api._HARDWARE)
 
 
 @pytest.mark.parametrize(
@@ -157,13 +157,13 @@ def test_a_comma_is_read_and_limits_are_written_with_one_where_people_do() -> No
     option = Option(type="float", min=0.5)
     with pytest.raises(InputError):
         option.check("x", "1,5")  # perhaps a thousand and a half, in thousands
-    language.speak("fr")
+    language.set_language("fr")
     try:
         assert option.check("x", "1,5") == "1.5"
         with pytest.raises(InputError) as caught:
             option.check("x", "0,25")
     finally:
-        language.speak("en")
+        language.set_language("en")
     assert str(caught.value) == "« 0,25 » ne convient pas pour x : 0,5 est le minimum. Écrivez 0,5 ou plus."
 
 

@@ -9,7 +9,7 @@ import pytest
 from support.command import CommandLine, clean_environment
 from support.repository import ROOT
 
-from run_qarnot.cluster import LocalCluster
+from qarnot_local import LocalCluster
 
 
 @pytest.fixture(scope="module")

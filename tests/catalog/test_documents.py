@@ -18,7 +18,7 @@ import run_qarnot
 from run_qarnot.catalog.reader import read_file
 from run_qarnot.hooks.discovery import HOOKS
 from run_qarnot.hooks.manager import find_plugins
-from run_qarnot.settings import Settings
+from run_qarnot.model.settings import Settings
 
 DOCUMENTS = [ROOT / "docs" / name for name in ("images.md", "plugins.md")]
 REFERENCE = runpy.run_path(str(ROOT / "docs" / "make_reference.py"))

@@ -11,7 +11,7 @@ import pytest
 from run_qarnot.catalog import merge
 from run_qarnot.catalog.problem import Problem
 from run_qarnot.catalog.reader import Reading, read_file
-from run_qarnot.messages import PROBLEMS
+from run_qarnot.core.messages import PROBLEMS
 
 HEAD = 'schema = 1\n[images.good]\ntitle = "Good"\n'  # three lines; what is wrong comes after them
 

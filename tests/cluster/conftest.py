@@ -13,7 +13,7 @@ import pytest
 from qarnot.connection import Connection
 from support.waiting import wait_until
 
-from run_qarnot.cluster import LocalCluster
+from qarnot_local import LocalCluster
 
 
 @pytest.fixture(autouse=True)

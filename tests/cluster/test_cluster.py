@@ -26,11 +26,11 @@ from qarnot.connection import Connection
 from qarnot.secrets import Secrets
 from support.waiting import wait_until
 
-import run_qarnot.cluster
-from run_qarnot.cluster import ClusterError, LocalCluster
+import qarnot_local
+from qarnot_local import ClusterError, LocalCluster
 from tests.cluster.conftest import command, connect, ended, keys, running
 
-PACKAGE = Path(run_qarnot.cluster.__file__).parent
+PACKAGE = Path(qarnot_local.__file__).parent
 
 
 def test_it_imports_nothing_of_ours() -> None:
@@ -41,7 +41,7 @@ def test_it_imports_nothing_of_ours() -> None:
                 assert node.level == 0, file
                 names = [node.module or ""]
             for name in names:
-                assert not name.startswith("run_qarnot") or name.startswith("run_qarnot.cluster"), (file, name)
+                assert not name.startswith("run_qarnot") or name.startswith("qarnot_local"), (file, name)
 
 
 def test_nothing_is_left_behind() -> None:
@@ -68,10 +68,10 @@ def test_nothing_is_left_behind() -> None:
 
 @contextmanager
 def program(*arguments: str) -> Iterator[Any]:
-    """`python -m run_qarnot.cluster` as a process; what it printed as attributes."""
+    """`python -m qarnot_local` as a process; what it printed as attributes."""
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent.parent)}
     process = subprocess.Popen(
-        [sys.executable, "-m", "run_qarnot.cluster", *arguments],
+        [sys.executable, "-m", "qarnot_local", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -119,7 +119,7 @@ def test_what_it_needs_and_another_has_is_said_in_two_lines(cluster: LocalCluste
     what, todo = str(caught.value).splitlines()
     assert (what, "--port" in todo) == (f"Port {port} cannot be used: Address already in use.", True)
     environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent.parent)}
-    words = [sys.executable, "-m", "run_qarnot.cluster", "--state-dir", str(tmp_path)]
+    words = [sys.executable, "-m", "qarnot_local", "--state-dir", str(tmp_path)]
     with LocalCluster(state_dir=tmp_path):
         done = subprocess.run(words, capture_output=True, text=True, env=environment, check=False, timeout=30)
     assert (done.returncode, done.stdout) == (1, "")

@@ -21,8 +21,8 @@ from qarnot.exceptions import (
 )
 from support.waiting import wait_until
 
-from run_qarnot.cluster import ControlError, LocalCluster
-from run_qarnot.cluster.control import Control
+from qarnot_local import ControlError, LocalCluster
+from qarnot_local.control.control import Control
 from tests.cluster.conftest import command, ended, forward, keys, running, ssh
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import requests
 
-from run_qarnot.cluster import ControlError, LocalCluster
+from qarnot_local import ControlError, LocalCluster
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import requests
 from botocore.exceptions import ClientError
 from qarnot.connection import Connection
 
-from run_qarnot.cluster import LocalCluster
+from qarnot_local import LocalCluster
 
 PAGE = "http://localhost:8866"
 RULE = {"AllowedMethods": ["PUT"], "AllowedOrigins": [PAGE], "ExposeHeaders": ["ETag"], "MaxAgeSeconds": 60}

@@ -9,8 +9,8 @@ from qarnot.connection import Connection
 from qarnot.exceptions import MissingTaskException
 from support.waiting import wait_until
 
-from run_qarnot.cluster import LocalCluster
-from run_qarnot.cluster.control import Control
+from qarnot_local import LocalCluster
+from qarnot_local.control.control import Control
 from tests.cluster.conftest import command, ended, running
 
 

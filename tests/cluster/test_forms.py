@@ -12,7 +12,7 @@ import requests
 from botocore.config import Config
 from qarnot.connection import Connection
 
-from run_qarnot.cluster import LocalCluster
+from qarnot_local import LocalCluster
 
 BUCKET = "posted"
 Post = Callable[..., requests.Response]

@@ -11,8 +11,8 @@ import requests
 from qarnot.connection import Connection
 from support.waiting import wait_until
 
-from run_qarnot.cluster import LocalCluster
-from run_qarnot.cluster.output import Output
+from qarnot_local import LocalCluster
+from qarnot_local.runtime.output import Output
 from tests.cluster.conftest import command, ended, keys, running
 
 

@@ -18,7 +18,7 @@ import requests
 from qarnot.connection import Connection
 from support.waiting import wait_until
 
-from run_qarnot.cluster import LocalCluster
+from qarnot_local import LocalCluster
 from tests.cluster.conftest import command, connect, ended, forward, keys, running, ssh
 from tests.cluster.test_cluster import program
 

@@ -12,7 +12,7 @@ from qarnot.connection import Connection
 from qarnot.exceptions import MissingTaskException
 from support.waiting import wait_until
 
-from run_qarnot.cluster import LocalCluster
+from qarnot_local import LocalCluster
 
 Ask = Callable[..., requests.Response]
 NAMES = [f"listed-{number}" for number in range(5)]

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import requests
 
-from run_qarnot.cluster import LocalCluster
-from run_qarnot.cluster.api import listing
+from qarnot_local import LocalCluster
+from qarnot_local.api import listing
 
 TASK: dict[str, Any] = {"name": "x", "profile": "docker-batch", "instanceCount": 1}
 POOL: dict[str, Any] = {"name": "x", "profile": "docker-batch"}

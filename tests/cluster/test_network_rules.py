@@ -12,7 +12,7 @@ from qarnot.forced_network_rule import ForcedNetworkRule
 from support.ports import free_port
 from support.waiting import wait_until
 
-from run_qarnot.cluster import LocalCluster
+from qarnot_local import LocalCluster
 from tests.cluster.conftest import ended, running
 
 # Two instances with servers of the same port on one machine: at two of its addresses.

@@ -17,7 +17,7 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from qarnot.connection import Connection
 
-from run_qarnot.cluster import LocalCluster
+from qarnot_local import LocalCluster
 
 BUCKET = "wrapped"
 SIZES = [0, 5, 70_000, (3 << 20) + 7]  # large ones are kept in files

@@ -15,7 +15,7 @@ from botocore.config import Config
 from qarnot.connection import Connection
 from support.waiting import wait_until
 
-from run_qarnot.cluster import LocalCluster
+from qarnot_local import LocalCluster
 from tests.cluster.conftest import ended, forward, keys, ssh
 
 LINK = "http://localhost:8888/lab?token="

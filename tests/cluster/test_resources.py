@@ -11,7 +11,7 @@ from qarnot.connection import Connection
 from qarnot.exceptions import MissingTaskException
 from support.waiting import wait_until
 
-from run_qarnot.cluster import LocalCluster
+from qarnot_local import LocalCluster
 from tests.cluster.conftest import command, ended, keys, running
 
 

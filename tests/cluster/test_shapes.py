@@ -16,7 +16,7 @@ from qarnot.exceptions import SecretConflictException, SecretNotFoundException
 from qarnot.secrets import Secrets
 from support.waiting import wait_until
 
-from run_qarnot.cluster import LocalCluster
+from qarnot_local import LocalCluster
 from tests.cluster.conftest import command, ended, forward
 from tests.cluster.shapes import differences
 

@@ -15,7 +15,7 @@ from qarnot.connection import Connection
 from support.ports import free_port
 from support.waiting import wait_until
 
-from run_qarnot.cluster import LocalCluster
+from qarnot_local import LocalCluster
 from tests.cluster.conftest import connect, ended, forward, running, ssh
 from tests.cluster.test_cluster import program
 

@@ -21,12 +21,12 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from qarnot.connection import Connection
 
-from run_qarnot.cluster import LocalCluster
-from run_qarnot.cluster.access import Access
-from run_qarnot.cluster.faults import Faults
-from run_qarnot.cluster.ports import listen
-from run_qarnot.cluster.quotas import Quotas
-from run_qarnot.cluster.storage import Storage
+from qarnot_local import LocalCluster
+from qarnot_local.access import Access
+from qarnot_local.control.faults import Faults
+from qarnot_local.ports import listen
+from qarnot_local.runtime.quotas import Quotas
+from qarnot_local.s3.storage import Storage
 from tests.cluster.conftest import command, connect, ended
 
 BUCKET = "looked-into"

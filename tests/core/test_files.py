@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from run_qarnot.errors import InputError
-from run_qarnot.files import check_folders, collect_inputs, safe_paths
+from run_qarnot.core.errors import InputError
+from run_qarnot.model.files import check_folders, collect_inputs, safe_paths
 
 
 def test_of_a_folder_the_content_is_taken_and_a_file_keeps_its_name(tmp_path):

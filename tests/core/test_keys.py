@@ -7,9 +7,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from run_qarnot import keys
-from run_qarnot.errors import InputError
-from run_qarnot.keys import KeyPolicy
+from run_qarnot.core.errors import InputError
+from run_qarnot.model import keys
+from run_qarnot.model.keys import KeyPolicy
 
 
 def test_the_session_key_is_the_contract_and_can_be_made_again():

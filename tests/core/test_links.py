@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from run_qarnot import language
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.image import Image, Option
-from run_qarnot.errors import InputError, NotFoundError
-from run_qarnot.links import Filling, make_badge, make_link, read_link
-from run_qarnot.redact import redact
+from run_qarnot.core import language
+from run_qarnot.core.errors import InputError, NotFoundError
+from run_qarnot.core.redaction import redact
+from run_qarnot.model.links import Filling, make_badge, make_link, read_link
 
 CHOICES = ("small", "a, b", "größer", "x&y=z", "50 %")
 IMAGE = Image(
@@ -55,11 +55,11 @@ def read(link: str) -> Any:
 
 
 def test_a_number_that_was_typed_with_a_comma_can_be_read_by_everybody() -> None:
-    language.speak("fr")
+    language.set_language("fr")
     try:
         link = make_link(BASE, IMAGE, options={"rate": "1,5"})
     finally:
-        language.speak("en")
+        language.set_language("en")
     assert link == f"{BASE}?opt-image=torch&opt-rate=1.5"
 
 

@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from run_qarnot import logs, redact
-from run_qarnot.errors import InputError
+from run_qarnot.core import logs, redaction
+from run_qarnot.core.errors import InputError
 
 CONFIG = """
 [loggers]
@@ -35,7 +35,7 @@ def _as_before(monkeypatch):
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     formatters = [handler.formatter for handler in handlers]
-    monkeypatch.setattr(redact, "_secrets", set())
+    monkeypatch.setattr(redaction, "_secrets", set())
     yield
     for handler in set(root.handlers) - set(handlers):
         handler.close()
@@ -47,12 +47,12 @@ def _as_before(monkeypatch):
 def test_a_file_of_the_users_own_configuration_holds_no_secret(tmp_path):
     root, engine = tmp_path / "root.log", tmp_path / "engine.log"
     (tmp_path / "logging.conf").write_text(CONFIG.format(root=str(root), engine=str(engine)))
-    redact.protect("very-secret-token")
+    redaction.protect("very-secret-token")
     logs.configure(config=tmp_path / "logging.conf")
     logging.getLogger("test.engine").info("asked with %s", "very-secret-token")
     logging.getLogger("test.other").warning("and with very-secret-token")
     for file in (root, engine):
-        assert redact.MASK in file.read_text()
+        assert redaction.MASK in file.read_text()
         assert "very-secret-token" not in file.read_text()
 
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from run_qarnot import names
-from run_qarnot.errors import InputError
-from run_qarnot.plan import TaskPlan
+from run_qarnot.core import names
+from run_qarnot.core.errors import InputError
+from run_qarnot.model.plan import TaskPlan
 
 
 @given(st.text(max_size=90))

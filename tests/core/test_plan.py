@@ -7,10 +7,10 @@ import asyncssh
 import pytest
 
 from run_qarnot.catalog.image import Image, Option
-from run_qarnot.errors import InputError
-from run_qarnot.keys import KeyPolicy
-from run_qarnot.plan import Label, make_plan
-from run_qarnot.spec import SessionSpec, option_constants, parse_settings
+from run_qarnot.core.errors import InputError
+from run_qarnot.model.keys import KeyPolicy
+from run_qarnot.model.plan import Label, make_plan
+from run_qarnot.model.spec import SessionSpec, option_constants, parse_settings
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 TOKEN = "qarnot-token-of-the-test"

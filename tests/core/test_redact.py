@@ -8,26 +8,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from run_qarnot import redact
+from run_qarnot.core import redaction
 
 secrets = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8, max_size=60).filter(
-    lambda secret: secret != redact.MASK
+    lambda secret: secret != redaction.MASK
 )
 
 
 @pytest.fixture(autouse=True)
 def _own_secrets(monkeypatch):
-    monkeypatch.setattr(redact, "_secrets", set())
+    monkeypatch.setattr(redaction, "_secrets", set())
 
 
 @given(secret=secrets, before=st.text(), after=st.text())
 def test_a_protected_secret_is_nowhere_in_the_text(secret, before, after):
-    assert secret not in redact.redact(f"{before}{secret}{after}", also=[secret]).replace(redact.MASK, "")
+    assert secret not in redaction.redact(f"{before}{secret}{after}", also=[secret]).replace(redaction.MASK, "")
 
 
 def test_it_is_found_in_its_quoted_form_too():
-    redact.protect("a/secret+with=marks")
-    assert "secret" not in redact.redact("https://x/?t=a%2Fsecret%2Bwith%3Dmarks")
+    redaction.protect("a/secret+with=marks")
+    assert "secret" not in redaction.redact("https://x/?t=a%2Fsecret%2Bwith%3Dmarks")
 
 
 @pytest.mark.parametrize(
@@ -50,19 +50,19 @@ def test_it_is_found_in_its_quoted_form_too():
     ],
 )
 def test_what_looks_like_a_secret_is_masked_even_if_nobody_made_it_known(text, secret):
-    assert secret not in redact.redact(text)
+    assert secret not in redaction.redact(text)
 
 
 def test_ordinary_text_is_left_alone():
     text = "The token was refused. Author: me. 3 tokens left. http://host:8080/a?mail=me@home ssh://root@host:22/job"
-    assert redact.redact(text) == text
+    assert redaction.redact(text) == text
 
 
 def test_a_log_record_is_redacted_with_its_arguments_and_its_traceback():
-    redact.protect("very-secret-token")
+    redaction.protect("very-secret-token")
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(redact.RedactingFormatter(logging.Formatter("%(message)s")))
+    handler.setFormatter(redaction.RedactingFormatter(logging.Formatter("%(message)s")))
     log = logging.Logger("test")
     log.addHandler(handler)
     try:
@@ -70,14 +70,14 @@ def test_a_log_record_is_redacted_with_its_arguments_and_its_traceback():
     except ValueError:
         log.exception("asked with %s", "very-secret-token")
     assert "very-secret-token" not in stream.getvalue()
-    assert stream.getvalue().count(redact.MASK) >= 2
+    assert stream.getvalue().count(redaction.MASK) >= 2
 
 
 @given(secret=secrets, text=st.text(), cuts=st.lists(st.integers(0, 60), max_size=5))
 def test_a_stream_hides_a_secret_that_comes_in_pieces(secret, text, cuts):
-    redact.protect(secret)
+    redaction.protect(secret)
     written, whole = io.StringIO(), f"{text}{secret}\n"
-    stream = redact.RedactingStream(written)
+    stream = redaction.RedactingStream(written)
     places = sorted({0, *(min(cut, len(whole)) for cut in cuts), len(whole)})
     for begin, end in pairwise(places):
         stream.write(whole[begin:end])

@@ -2,8 +2,8 @@
 
 import pytest
 
-from run_qarnot.errors import InputError
-from run_qarnot.settings import CLOUD_URL, read_settings
+from run_qarnot.core.errors import InputError
+from run_qarnot.model.settings import CLOUD_URL, read_settings
 
 
 def test_nothing_set_means_the_cloud_and_the_packaged_catalog(tmp_path):

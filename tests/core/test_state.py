@@ -3,8 +3,19 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from run_qarnot import messages
-from run_qarnot.state import ALIVE, FINAL, NEXT, ORDER, RESTARTS, EndReason, Moment, State, observed_state, reachable
+from run_qarnot.core import messages
+from run_qarnot.core.state import (
+    ALIVE,
+    FINAL,
+    NEXT,
+    ORDER,
+    RESTARTS,
+    EndReason,
+    Moment,
+    State,
+    observed_state,
+    reachable,
+)
 
 moments = st.builds(Moment, st.integers(0, 4), st.sampled_from(list(State)))
 

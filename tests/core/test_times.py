@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from run_qarnot import times
 from run_qarnot.catalog.image import Image
-from run_qarnot.errors import InputError
-from run_qarnot.spec import LEAST_HOURS, parse_hours
+from run_qarnot.core import times
+from run_qarnot.core.errors import InputError
+from run_qarnot.model.spec import LEAST_HOURS, parse_hours
 
 LEAST, MOST = (datetime(year, 1, 1) for year in (1971, 2200))  # noqa: DTZ001  hypothesis adds the zone
 ZONES = st.timezones() | st.just(UTC) | st.just(timezone(timedelta(hours=5, minutes=30)))

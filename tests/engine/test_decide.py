@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from run_qarnot.cloud.facts import read_task
-from run_qarnot.doors import Forward
+from run_qarnot.cloud.models import read_task
+from run_qarnot.core.state import FINAL, ORDER, State
 from run_qarnot.engine.decide import decide, end_reason, observe
-from run_qarnot.state import FINAL, ORDER, State
-from run_qarnot.view import SessionView
+from run_qarnot.model.connections import Forward
+from run_qarnot.model.view import SessionView
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 VIEW = SessionView("id", "n", "base", "jupyterlab", "JupyterLab", State.WAITING, 0)

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from run_qarnot.cloud.facts import read_task, read_time
-from run_qarnot.engine.usual import usual_seconds
+from run_qarnot.cloud.models import read_task, read_time
+from run_qarnot.engine.wait_estimate import wait_estimates
 
 FIELDS = ["uuid", "name", "state", "creationDate", "endDate", "constants", "labels", "status", "errors", "resultBucket"]
 
@@ -82,6 +82,6 @@ def test_where_that_cannot_be_told_nothing_is_said(body):
 def test_usual_is_what_at_least_two_sessions_of_an_image_had():
     slow = {**task(executed=3000), "labels": {"rq-image": "slow"}}
     bodies = [task(), task(executed=3500), task(executed=3590), slow, {**task(), "labels": None}, task(attempt=2)]
-    assert usual_seconds(map(read_task, bodies)) == {"base": 115}
+    assert wait_estimates(map(read_task, bodies)) == {"base": 115}
     old = [task(executed=100)] * 20
-    assert usual_seconds(map(read_task, [*[task()] * 7, *old])) == {"base": 105}, "what was long ago is not usual"
+    assert wait_estimates(map(read_task, [*[task()] * 7, *old])) == {"base": 105}, "what was long ago is not usual"

@@ -2,15 +2,15 @@
 
 from dataclasses import replace
 
-from run_qarnot.engine.news import News
-from run_qarnot.state import State
-from run_qarnot.view import SessionView
+from run_qarnot.core.state import State
+from run_qarnot.engine.session_state import ViewPublisher
+from run_qarnot.model.view import SessionView
 
 VIEW = SessionView("id", "n", "base", "jupyterlab", "JupyterLab", State.READY, 1)
 
 
 def test_what_is_being_done_and_what_is_in_the_way_do_not_wipe_each_other_out():
-    news = News(VIEW, lambda *_: None)
+    news = ViewPublisher(VIEW, lambda *_: None)
     news.tell_trouble("It does not answer.")
     with news.doing("Saving your files…") as tell:
         assert news.view.note == "Saving your files…"
@@ -26,7 +26,7 @@ def test_what_is_being_done_and_what_is_in_the_way_do_not_wipe_each_other_out():
 
 def test_how_it_usually_is_comes_with_the_state_and_goes_with_it():
     heard = []
-    news = News(replace(VIEW, state=State.STARTING), lambda *_: None)
+    news = ViewPublisher(replace(VIEW, state=State.STARTING), lambda *_: None)
     news.subscribe(lambda view: heard.append((view.state, view.note)))
     news.tell_usual("Running: it is at work", state=State.READY)
     news.change(state=State.LOADING, attempt=2)
@@ -36,7 +36,7 @@ def test_how_it_usually_is_comes_with_the_state_and_goes_with_it():
 
 
 def test_an_end_has_no_note():
-    news = News(VIEW, lambda *_: None)
+    news = ViewPublisher(VIEW, lambda *_: None)
     news.tell_trouble("It does not answer.")
     news.change(state=State.ENDED, reason="stopped")
     assert news.view.note == ""
@@ -44,7 +44,7 @@ def test_an_end_has_no_note():
 
 def test_nobody_is_told_twice_of_the_same_and_plugins_not_of_what_was_so_before():
     heard, events = [], []
-    news = News(VIEW, lambda before, after: events.append(after))
+    news = ViewPublisher(VIEW, lambda before, after: events.append(after))
     unsubscribe = news.subscribe(heard.append)
     news.change(cost=1.0)
     news.change(cost=1.0)

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from run_qarnot.catalog.apps import BUILTIN
+from run_qarnot.core.errors import NotFoundError, RefusedError
 from run_qarnot.engine import output
-from run_qarnot.errors import NotFoundError, RefusedError
 
 PATTERN = BUILTIN["jupyterlab"].ready_pattern
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from run_qarnot.catalog.reader import read_entries
-from run_qarnot.cloud.facts import read_task
-from run_qarnot.engine.successor import entered_options, successor, user_key
-from run_qarnot.plan import Label
-from run_qarnot.redact import redact
+from run_qarnot.cloud.models import read_task
+from run_qarnot.core.redaction import redact
+from run_qarnot.engine.restart_spec import entered_options, restart_spec, user_key
+from run_qarnot.model.plan import Label
 
 OPTIONS: dict[str, Any] = {
     "fast": {"type": "bool", "constant": "FAST"},
@@ -52,7 +52,7 @@ def test_a_session_goes_on_on_such_a_machine_as_it_had_found_in_the_same_way() -
         {"discriminator": "OneOfTomorrow", "coreCount": 1},
     ]
     facts = read_task({"uuid": "1", "name": "x", "hardwareConstraints": constraints, "schedulingType": "OnDemand"})
-    spec = successor(facts, image, "x-2", 1)
+    spec = restart_spec(facts, image, "x-2", 1)
     assert spec.hardware == {"minimum_cores": 8, "minimum_ram_mb": 16000, "specification": "big-one", "ssd": True}
     assert spec.scheduling == "on-demand"
     assert read_task({"schedulingType": "of-tomorrow"}).scheduling == ""

@@ -5,8 +5,8 @@ import pytest
 import qarnot.exceptions
 import requests
 
-from run_qarnot.cloud.translate import check_answer, error_message, translate
-from run_qarnot.errors import NotFoundError, RefusedError, RunQarnotError, UnreachableError
+from run_qarnot.cloud.errors import check_answer, error_message, translate
+from run_qarnot.core.errors import NotFoundError, RefusedError, RunQarnotError, UnreachableError
 
 CLUSTER = "https://api.example"
 

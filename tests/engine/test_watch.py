@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from run_qarnot.cloud.facts import read_task
-from run_qarnot.engine.patience import patiently
-from run_qarnot.engine.watch import Watch, until_tick
-from run_qarnot.errors import NotFoundError, RefusedError, UnreachableError
+from run_qarnot.cloud.models import read_task
+from run_qarnot.core.errors import NotFoundError, RefusedError, UnreachableError
+from run_qarnot.engine.poller import BatchedPoller, until_tick
+from run_qarnot.engine.retry import retrying
 
 
 class Cluster:
@@ -35,7 +35,7 @@ def test_one_that_asks_alone_costs_a_request_for_one_task():
     cluster = Cluster("a", "b")
 
     async def ask():
-        return await Watch(cluster.one, cluster.all).poll("a", "name")
+        return await BatchedPoller(cluster.one, cluster.all).poll("a", "name")
 
     assert asyncio.run(ask()).id == "a"
     assert cluster.asked == ["a"]
@@ -46,7 +46,7 @@ def test_fifty_that_ask_together_cost_one_request():
     cluster = Cluster(*ids)
 
     async def ask():
-        watch = Watch(cluster.one, cluster.all)
+        watch = BatchedPoller(cluster.one, cluster.all)
         return await asyncio.gather(*(watch.poll(task_id, "") for task_id in ids))
 
     assert [facts.id for facts in asyncio.run(ask())] == ids
@@ -57,7 +57,7 @@ def test_a_task_that_is_gone_is_not_found_and_the_others_are_served():
     cluster = Cluster("a")
 
     async def ask():
-        watch = Watch(cluster.one, cluster.all)
+        watch = BatchedPoller(cluster.one, cluster.all)
         return await asyncio.gather(watch.poll("a", ""), watch.poll("gone", "my-name"), return_exceptions=True)
 
     found, missing = asyncio.run(ask())
@@ -74,7 +74,7 @@ def test_what_a_list_does_not_show_is_asked_for_by_itself_before_it_is_taken_for
         return cluster.tasks[:1]
 
     async def ask():
-        watch = Watch(cluster.one, short_list)
+        watch = BatchedPoller(cluster.one, short_list)
         return await asyncio.gather(watch.poll("a", ""), watch.poll("late", ""))
 
     assert [facts.id for facts in asyncio.run(ask())] == ["a", "late"]
@@ -92,7 +92,7 @@ def test_an_error_reaches_all_who_asked_and_the_next_round_works():
 
     async def ask():
         nonlocal failing
-        watch = Watch(cluster.one, all_)
+        watch = BatchedPoller(cluster.one, all_)
         errors = await asyncio.gather(watch.poll("a", ""), watch.poll("b", ""), return_exceptions=True)
         failing = False
         return errors, await asyncio.gather(watch.poll("a", ""), watch.poll("b", ""))
@@ -116,7 +116,7 @@ def test_those_with_one_rhythm_are_in_step_after_one_wait(starts):
 
 
 def test_trying_again_ends_after_some_tries_and_only_for_what_may_pass(monkeypatch):
-    monkeypatch.setattr("run_qarnot.engine.patience._FIRST_PAUSE", 0.001)
+    monkeypatch.setattr("run_qarnot.engine.retry._FIRST_PAUSE", 0.001)
     tries, told = [], []
 
     async def act(error):
@@ -124,10 +124,10 @@ def test_trying_again_ends_after_some_tries_and_only_for_what_may_pass(monkeypat
         raise error
 
     with pytest.raises(UnreachableError):
-        asyncio.run(patiently(lambda: act(UnreachableError("storage-unreachable", problem="p")), told.append, tries=4))
+        asyncio.run(retrying(lambda: act(UnreachableError("storage-unreachable", problem="p")), told.append, tries=4))
     assert (len(tries), len(told)) == (4, 3)
     assert told[0].endswith("Trying again.")
     tries.clear()
     with pytest.raises(RefusedError):
-        asyncio.run(patiently(lambda: act(RefusedError("forbidden", message="m")), told.append))
+        asyncio.run(retrying(lambda: act(RefusedError("forbidden", message="m")), told.append))
     assert len(tries) == 1

@@ -8,26 +8,26 @@ from concurrent.futures import CancelledError
 import pytest
 from support.waiting import wait_until
 
-from run_qarnot.engine.workers import Workers
+from run_qarnot.engine.daemon_executor import DaemonExecutor
 
 
 def test_a_call_that_hangs_keeps_no_other_until_all_threads_hang():
-    workers, go_on = Workers("test", most=3), threading.Event()
-    hanging = [workers.submit(go_on.wait, 5) for _ in range(2)]
+    workers, extend = DaemonExecutor("test", most=3), threading.Event()
+    hanging = [workers.submit(extend.wait, 5) for _ in range(2)]
     seen = []
     for number in range(3):
         workers.submit(seen.append, number).result(5)
     assert seen == [0, 1, 2]
-    hanging.append(workers.submit(go_on.wait, 5))
+    hanging.append(workers.submit(extend.wait, 5))
     late = workers.submit(seen.append, 3)
     assert not late.done()
-    go_on.set()
+    extend.set()
     late.result(5)
     assert all(each.result(5) for each in hanging)
 
 
 def test_a_thread_that_waits_is_used_before_another_is_made():
-    workers = Workers("once", most=3)
+    workers = DaemonExecutor("once", most=3)
     for _ in range(20):
         used = {workers.submit(lambda: threading.current_thread().name).result(5)}
         wait_until(lambda: workers._idle == 1, "the thread to wait for the next call")
@@ -36,18 +36,18 @@ def test_a_thread_that_waits_is_used_before_another_is_made():
 
 
 def test_errors_belong_to_who_asked():
-    failed = Workers("test", most=1).submit(lambda: 1 / 0)
+    failed = DaemonExecutor("test", most=1).submit(lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         failed.result(5)
 
 
 def test_what_waits_when_it_is_shut_down_is_not_done():
-    workers, go_on, begun = Workers("test", most=1), threading.Event(), threading.Event()
-    first = workers.submit(lambda: begun.set() or go_on.wait(5))
+    workers, extend, begun = DaemonExecutor("test", most=1), threading.Event(), threading.Event()
+    first = workers.submit(lambda: begun.set() or extend.wait(5))
     second = workers.submit(pytest.fail)
     assert begun.wait(5)
     workers.shutdown()
-    go_on.set()
+    extend.set()
     assert first.result(5)
     with pytest.raises(CancelledError):
         second.result(5)
@@ -58,7 +58,7 @@ def test_what_waits_when_it_is_shut_down_is_not_done():
 def test_a_call_that_hangs_does_not_keep_the_program():
     script = (
         "import threading\n"
-        "from run_qarnot.engine.workers import Workers\n"
+        "from run_qarnot.engine.daemon_executor import Workers\n"
         "begun = threading.Event()\n"
         "Workers('test', 1).submit(lambda: begun.set() or threading.Event().wait(60))\n"
         "assert begun.wait(5)\n"

@@ -11,7 +11,7 @@ import pytest
 from support.command import CommandLine
 from support.repository import ROOT
 
-from run_qarnot.cluster import LocalCluster
+from qarnot_local import LocalCluster
 
 PLUGIN = """
 import json

@@ -13,16 +13,16 @@ import pytest
 
 from run_qarnot.catalog.hooks import NoHooks, Panel
 from run_qarnot.catalog.image import Image
-from run_qarnot.errors import RefusedError
-from run_qarnot.hooks import calling
+from run_qarnot.core.errors import RefusedError
+from run_qarnot.core.state import State
+from run_qarnot.hooks import isolation
+from run_qarnot.hooks.api import session_info
 from run_qarnot.hooks.events import events_between
 from run_qarnot.hooks.manager import Plugins, find_plugins
-from run_qarnot.hooks.objects import session_info
-from run_qarnot.plan import Label, TaskPlan, make_plan
-from run_qarnot.settings import Settings
-from run_qarnot.spec import SessionSpec
-from run_qarnot.state import State
-from run_qarnot.view import SessionView
+from run_qarnot.model.plan import Label, TaskPlan, make_plan
+from run_qarnot.model.settings import Settings
+from run_qarnot.model.spec import SessionSpec
+from run_qarnot.model.view import SessionView
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 TOKEN = "qarnot-token-of-the-test"
@@ -118,7 +118,7 @@ def test_a_bad_plugin_changes_nothing(
     tmp_path: Path, body: str, code: str, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if code == "plugin-slow":
-        monkeypatch.setattr(calling, "SLOW_SECONDS", 0.3)
+        monkeypatch.setattr(isolation, "SLOW_SECONDS", 0.3)
     found = plugins(tmp_path, bad=prepare(body), good=prepare("plan.tags.append('good')"))
     plan = found.prepare(plan_of(spec_of()), spec_of())
     assert plan == replace(plan_of(spec_of()), tags=("run-qarnot", "good"))
@@ -191,7 +191,7 @@ def test_plugins_are_told_in_order_and_a_bad_one_hinders_nobody(tmp_path: Path) 
 
 
 def test_a_slow_plugin_does_not_hold_up_the_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calling, "SLOW_SECONDS", 0.3)
+    monkeypatch.setattr(isolation, "SLOW_SECONDS", 0.3)
     found = plugins(tmp_path, slow="def rq_event(session, event):\n    import threading; threading.Event().wait(60)")
     found.changed(VIEW, replace(VIEW, state=State.WAITING), NOW)  # returns at once
     assert found.problems == []
@@ -200,7 +200,7 @@ def test_a_slow_plugin_does_not_hold_up_the_session(tmp_path: Path, monkeypatch:
 
 
 def test_addresses_are_not_told() -> None:
-    assert "doors" not in vars(session_info(VIEW))
+    assert "connections" not in vars(session_info(VIEW))
 
 
 def panel(answer: str) -> str:

@@ -11,10 +11,10 @@ import pytest
 from support.command import CommandLine, clean_environment
 
 from run_qarnot.catalog.problem import Problem
-from run_qarnot.hooks import calling
+from run_qarnot.hooks import isolation
 from run_qarnot.hooks.discovery import HOOKS
 from run_qarnot.hooks.manager import Plugins, find_plugins
-from run_qarnot.settings import Settings
+from run_qarnot.model.settings import Settings
 
 CATALOG = 'schema = 1\n[images.base]\ntitle = "Base"\n'
 START = "from run_qarnot import *\nimport time, sys\n"
@@ -112,7 +112,7 @@ def test_a_bad_plugin_costs_one_row_and_nothing_else(
     tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if "slow" in TROUBLES[name][1]:
-        monkeypatch.setattr(calling, "SLOW_SECONDS", 0.5)
+        monkeypatch.setattr(isolation, "SLOW_SECONDS", 0.5)
     source, code, said = TROUBLES[name]
     found = plugins(tmp_path, **{name: source})
     if name == "latin":
@@ -149,10 +149,10 @@ def test_one_bad_hook_leaves_the_others_of_its_plugin(tmp_path: Path) -> None:
 
 
 def test_who_was_too_slow_is_not_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calling, "SLOW_SECONDS", 0.3)
+    monkeypatch.setattr(isolation, "SLOW_SECONDS", 0.3)
     found = plugins(tmp_path, slow=hook("import threading; threading.Event().wait(60)"))
     found.catalog()
-    monkeypatch.setattr(calling, "SLOW_SECONDS", 5.0)
+    monkeypatch.setattr(isolation, "SLOW_SECONDS", 5.0)
     assert len(found.catalog().problems) == 1
 
 

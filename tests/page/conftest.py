@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from run_qarnot.cluster import LocalCluster
+from qarnot_local import LocalCluster
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from page.support.pages import (
     until,
     upload,
 )
-from run_qarnot.cluster import LocalCluster
+from qarnot_local import LocalCluster
 from run_qarnot.page.app import Page
 
 
@@ -54,7 +54,7 @@ def test_a_bad_one_gets_a_sentence(cluster: LocalCluster, token: str) -> None:
 
 def test_visitors_are_not_asked_to_mend_the_teams_token(cluster: LocalCluster) -> None:
     async def scene(page: Page) -> None:
-        page.arrive("")
+        page.visitor_arrived("")
         await until(lambda: page.account_card.problem, "the sentence")
         assert "the team's token" in page.account_card.problem["what"]
         assert "whoever runs this page" in page.account_card.problem["todo"]
@@ -74,7 +74,7 @@ def test_hostile_messages_are_dropped(data: object) -> None:
 
 def test_the_operators_token_needs_no_field(cluster: LocalCluster) -> None:
     async def scene(page: Page) -> None:
-        page.arrive("")
+        page.visitor_arrived("")
         await until(lambda: page.account_card.state == "known", "the account")
         assert page.account_card.preset
         assert not page.shell.asks_again
@@ -85,7 +85,7 @@ def test_the_operators_token_needs_no_field(cluster: LocalCluster) -> None:
 
 def test_a_page_ahead_of_its_visitor_asks_nobody_until_he_is_there(cluster: LocalCluster) -> None:
     async def scene(page: Page) -> None:
-        page.shell.heated = True
+        page.shell.preheated = True
         tell(page.shell, "arrive", {"query": 7})
         await turn()
         assert page.account_card.state == "asking"
@@ -105,7 +105,7 @@ def test_with_the_operators_token_no_card_is_made_before_the_browser_shows_the_p
         await until(lambda: cards(page)[NAME].session.view.id, "the session to be on the cluster")
 
     async def scene(page: Page) -> None:
-        page.arrive("")
+        page.visitor_arrived("")
         control, route = cluster.control, "/tasks/paginate"
         await until(
             lambda: any(call.status for call in control.calls if call.route == route), "the sessions to be listed"

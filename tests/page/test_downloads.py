@@ -18,10 +18,10 @@ import tornado.netutil
 import tornado.web
 
 from page.support.pages import until
-from run_qarnot.errors import TransferError
+from run_qarnot.core.errors import TransferError
+from run_qarnot.model.settings import Settings, packaged_file
 from run_qarnot.page import download_route, server
 from run_qarnot.page.downloads import Downloads, socket_path
-from run_qarnot.settings import Settings, packaged_file
 
 KIB, MIB = 1 << 10, 1 << 20
 PIECE = bytes(range(256)) * 256  # 64 KiB

@@ -10,8 +10,8 @@ from page.support.pages import catalog, end, make_page, tell
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.image import Image
 from run_qarnot.page import guard
+from run_qarnot.page.background import Background
 from run_qarnot.page.components.environment import MANY, MOST_SHOWN, EnvironmentCard
-from run_qarnot.page.tasks import Tasks
 
 
 def card_of(number: int) -> EnvironmentCard:
@@ -20,7 +20,7 @@ def card_of(number: int) -> EnvironmentCard:
         f"image-{n}": Image(id=f"image-{n}", title=f"Title {n}", category=f"Kind {n % 3}", hidden=n == 1)
         for n in range(number)
     }
-    card = EnvironmentCard(Tasks(), lambda _: None, lambda _name, _value: None)
+    card = EnvironmentCard(Background(), lambda _: None, lambda _name, _value: None)
     card.show(Catalog(images))
     return card
 

@@ -12,8 +12,8 @@ from ipyvue import VueTemplateWidget
 
 from page.support.pages import tell
 from run_qarnot.page import guard
+from run_qarnot.page.background import Background
 from run_qarnot.page.component import Component, Fields, event
-from run_qarnot.page.tasks import Tasks
 
 
 class Victim(Component):
@@ -22,7 +22,7 @@ class Victim(Component):
 
     def __init__(self) -> None:
         self.called: list[Any] = []
-        super().__init__("shell", Tasks())
+        super().__init__("shell", Background())
 
     def secret(self, *arguments: object) -> None:
         self.called.append(("secret", arguments))

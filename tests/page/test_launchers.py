@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from run_qarnot import language
+from run_qarnot.core import language
 from run_qarnot.page.launchers import System, command_for, make_launcher
 from run_qarnot.page.words import section
 
@@ -71,12 +71,12 @@ def test_the_batch_file_looks_whether_the_port_is_free_and_opens_the_address_onc
 
 @pytest.mark.parametrize("spoken", list(language.LANGUAGES))
 def test_what_it_says_means_nothing_to_the_shell_that_says_it(spoken: str) -> None:
-    language.speak(spoken)
+    language.set_language(spoken)
     try:
         batch, script = (make_launcher(system, "lab", COMMAND, URL) for system in (System.WINDOWS, System.LINUX))
         said = section("launcher")
     finally:
-        language.speak("en")
+        language.set_language("en")
     assert batch is not None
     assert script is not None
     subprocess.run(["sh", "-n"], input=script.text, text=True, check=True)

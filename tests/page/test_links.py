@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from page.support.pages import FORM, NAME, cards, play, play_with_account, settings_of, sign_in, start, synced, tell
-from run_qarnot.cluster import LocalCluster
+from qarnot_local import LocalCluster
 from run_qarnot.page.app import Page
 
 

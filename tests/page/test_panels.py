@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from page.support.pages import play_with_account, shows, sign_in, start, tell, until
-from run_qarnot.cluster import LocalCluster
+from qarnot_local import LocalCluster
+from run_qarnot.core.state import State
 from run_qarnot.hooks.manager import Plugins, find_plugins
+from run_qarnot.model.settings import Settings
 from run_qarnot.page.app import Page
 from run_qarnot.page.components.session import SessionCard
-from run_qarnot.settings import Settings
-from run_qarnot.state import State
 
 PLUGIN = """
 import pathlib
@@ -72,9 +72,9 @@ def test_what_is_shown_is_text_by_the_name_of_the_plugin_as_far_as_one_reads_it(
         assert (shown["by"], shown["head"], shown["count"]) == ("ours.py", ["Package"], 2000)
         assert [span["style"] for span in shown["blocks"][0]["spans"]] == ["strong", ""]
         assert (len(shown["rows"]), len(shown["rows"][0][0])) == (500, 500)
-        page.speak("fr")
+        page.set_language("fr")
         assert panel(card)["head"] == ["Paquet"], "what is known is said in the other language, without asking again"
-        page.speak("en")
+        page.set_language("en")
 
     play_with_account(scene, cluster, plugins(tmp_path))
 

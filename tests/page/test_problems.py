@@ -9,15 +9,15 @@ from pathlib import Path
 import pytest
 
 from page.support.pages import catalog, play, play_with_account, settings_of, sign_in, start, tell, until
+from qarnot_local import LocalCluster
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.problem import make_problem
-from run_qarnot.cluster import LocalCluster
-from run_qarnot.errors import NotFoundError
+from run_qarnot.core.errors import NotFoundError
 from run_qarnot.hooks.manager import find_plugins
+from run_qarnot.model.settings import Settings
 from run_qarnot.page.app import Page
 from run_qarnot.page.problems import as_problem
-from run_qarnot.page.rows import problem_rows
-from run_qarnot.settings import Settings
+from run_qarnot.page.props import problem_rows
 
 TRACEBACK = "Traceback (most recent call last): a line of the source"
 FAILED = make_problem("plugin-failed", "ours.py", hook="rq_panel", problem="KeyError: x", details=TRACEBACK)
@@ -46,10 +46,10 @@ def test_another_language_says_them_again() -> None:
         page.show_problems()
         assert "there is no such key" in page.environment_card.broken[0]["reason"]
         try:
-            page.speak("fr")
+            page.set_language("fr")
             assert "il n’y a pas de telle clé (trouvé : « titel »)" in page.environment_card.broken[0]["reason"]
         finally:
-            page.speak("en")
+            page.set_language("en")
 
     play(scene)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import urllib.request
 
 from page.support.pages import NAME, begin, cards, play_with_account, record, shows, start, tell, turn, until, upload
-from run_qarnot.cluster import LocalCluster
+from qarnot_local import LocalCluster
+from run_qarnot.core.state import State
 from run_qarnot.page.app import Page
-from run_qarnot.state import State
 
 
 def stored(page: Page, bucket: str) -> dict[str, bytes]:

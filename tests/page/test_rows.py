@@ -8,18 +8,18 @@ from datetime import UTC, datetime
 import pytest
 
 from page.support.pages import catalog
-from run_qarnot import language
-from run_qarnot.doors import Door, DoorKind
-from run_qarnot.files import StoredFile
-from run_qarnot.page.rows import option_row, problem_rows, result_rows, safe_url, session_row, shared_hours
-from run_qarnot.state import State
-from run_qarnot.view import SessionView
+from run_qarnot.core import language
+from run_qarnot.core.state import State
+from run_qarnot.model.connections import Connection, ConnectionKind
+from run_qarnot.model.files import StoredFile
+from run_qarnot.model.view import SessionView
+from run_qarnot.page.props import option_row, problem_rows, result_rows, safe_url, session_row, shared_hours
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 READY = SessionView("id", "calm-heron-42", "base", "jupyterlab", "JupyterLab", State.READY, attempt=1, created=NOW)
-TUNNEL = Door(DoorKind.TUNNEL, "http://localhost:8888/lab?token=x", "run-qarnot open x", "")
-VSCODE = Door(DoorKind.VSCODE, "vscode://vscode-remote/ssh-remote+root@h:22/job", None, "")
-SSH = Door(DoorKind.SSH, "http://localhost:8888/lab", "ssh -N h", "")
+TUNNEL = Connection(ConnectionKind.TUNNEL, "http://localhost:8888/lab?token=x", "run-qarnot open x", "")
+VSCODE = Connection(ConnectionKind.VSCODE, "vscode://vscode-remote/ssh-remote+root@h:22/job", None, "")
+SSH = Connection(ConnectionKind.SSH, "http://localhost:8888/lab", "ssh -N h", "")
 
 
 @pytest.mark.parametrize(("hours", "shared"), [(7.6134, 7.6), (0.25, 0.25), (23.9999, 23.9), (0.001, 0.001), (4, 4)])
@@ -53,28 +53,28 @@ def test_what_is_no_link_does_not(url: str | None) -> None:
 
 
 def test_the_best_door_is_the_one_to_open() -> None:
-    row = session_row(replace(READY, doors=(TUNNEL, VSCODE, SSH)), "JupyterLab", NOW)
+    row = session_row(replace(READY, connections=(TUNNEL, VSCODE, SSH)), "JupyterLab", NOW)
     assert row["open"] == {"url": TUNNEL.url, "kind": "tunnel"}
     assert row["vscode"] == VSCODE.url
     assert row["ssh"]["command"] == "ssh -N h"
 
 
 def test_an_address_that_needs_a_typed_command_first_is_not_the_one_to_open() -> None:
-    row = session_row(replace(READY, doors=(SSH, VSCODE)), "JupyterLab", NOW)
+    row = session_row(replace(READY, connections=(SSH, VSCODE)), "JupyterLab", NOW)
     assert row["open"]["kind"] == "vscode"
-    assert session_row(replace(READY, doors=(SSH,)), "", NOW)["open"] is None
+    assert session_row(replace(READY, connections=(SSH,)), "", NOW)["open"] is None
 
 
 def test_hostile_doors_are_no_links() -> None:
-    bad = Door(DoorKind.TUNNEL, "javascript:alert(1)", None, "")
-    row = session_row(replace(READY, doors=(bad,)), "", NOW)
+    bad = Connection(ConnectionKind.TUNNEL, "javascript:alert(1)", None, "")
+    row = session_row(replace(READY, connections=(bad,)), "", NOW)
     assert row["open"] is None
 
 
 @pytest.mark.parametrize("state", [State.WAITING, State.STARTING, State.STOPPING, State.ENDED, State.FAILED])
 def test_nothing_is_opened_before_it_answers_or_after_the_end(state: State) -> None:
     reason = "stopped" if state is State.ENDED else None
-    row = session_row(replace(READY, state=state, doors=(TUNNEL,), reason=reason), "", NOW)
+    row = session_row(replace(READY, state=state, connections=(TUNNEL,), reason=reason), "", NOW)
     assert row["open"] is None
 
 
@@ -103,11 +103,11 @@ def test_results_are_counted_in_full_and_listed_in_part() -> None:
 
 def test_numbers_are_written_as_the_language_has_them() -> None:
     view = replace(READY, app_title="the command", cost=0.5, cost_per_hour=1.25, carbon=3.4)
-    language.speak("fr")
+    language.set_language("fr")
     try:
         french = session_row(view, "JupyterLab", NOW)
     finally:
-        language.speak("en")
+        language.set_language("en")
     english = session_row(view, "JupyterLab", NOW)
     names = ("app", "cost", "per_hour", "carbon")
     assert [english[name] for name in names] == ["the command", "0.50 €", "1.25 €", "3 g"]

@@ -21,10 +21,10 @@ from support.repository import ROOT
 from support.servers import gone, kernels_below
 from support.waiting import wait_until
 
-from run_qarnot.cluster import LocalCluster
-from run_qarnot.errors import InputError
+from qarnot_local import LocalCluster
+from run_qarnot.core.errors import InputError
+from run_qarnot.model.settings import Settings
 from run_qarnot.page import server
-from run_qarnot.settings import Settings
 
 Answer = tuple[int, http.client.HTTPMessage, str]
 

@@ -23,14 +23,14 @@ from page.support.pages import (
     tell,
     until,
 )
-from run_qarnot import language
-from run_qarnot.cluster import LocalCluster
+from qarnot_local import LocalCluster
+from run_qarnot.core import language
+from run_qarnot.core.state import State
 from run_qarnot.engine.output import Follower
 from run_qarnot.engine.ports import free_ports
 from run_qarnot.engine.session import Session
 from run_qarnot.page.app import Page
 from run_qarnot.page.sessions import PATIENCE_SECONDS
-from run_qarnot.state import State
 
 
 def at_work(method: Callable[..., Any]) -> list[object]:
@@ -117,7 +117,7 @@ def test_changes_are_shown_at_most_ten_times_a_second_and_the_last_always(cluste
         shown: list[str] = []
         card.observe(lambda change: shown.append(change["new"]["phase"]), "view")
         for number in range(1000):
-            card.session._news.tell_doing(f"step {number}")
+            card.session._state.tell_doing(f"step {number}")
         await until(lambda: shown and shown[-1] == "step 999", "the last step")
         assert len(shown) <= 3
 
@@ -161,9 +161,9 @@ def test_a_command_is_never_ready_it_runs(cluster: LocalCluster) -> None:
         assert [card.view["state_word"], card.view["steps"][-1]["word"]] == ["Running", "Running"]
         assert page.shell.announcement == f"{NAME}: Running: the command is at work"
         assert page.shell.ready == []
-        page.speak("fr")
+        page.set_language("fr")
         assert card.view["state_word"] == "En cours"
-        page.speak("en")
+        page.set_language("en")
 
     play_with_account(scene, cluster)
 
@@ -256,7 +256,7 @@ def test_output_is_fetched_only_while_it_is_unfolded(cluster: LocalCluster) -> N
 @pytest.fixture
 def english_again() -> Iterator[None]:
     yield
-    language.speak("en")
+    language.set_language("en")
 
 
 @pytest.mark.usefixtures("english_again")

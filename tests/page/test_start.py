@@ -22,13 +22,13 @@ from page.support.pages import (
     until,
     upload,
 )
+from qarnot_local import LocalCluster
 from run_qarnot.catalog.image import Option
-from run_qarnot.cluster import LocalCluster
+from run_qarnot.core.state import State
 from run_qarnot.engine.account import Account
 from run_qarnot.page.app import Page
 from run_qarnot.page.components.session import SessionCard
-from run_qarnot.page.rows import planned_hours
-from run_qarnot.state import State
+from run_qarnot.page.props import planned_hours
 
 
 def account_of(page: Page) -> Account:

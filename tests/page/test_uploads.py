@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from run_qarnot.errors import InputError, TransferError
+from run_qarnot.core.errors import InputError, TransferError
 from run_qarnot.page.uploads import LONGEST_PART, Arrival, Trouble, Uploads
 
 DATA = bytes(range(256)) * 40

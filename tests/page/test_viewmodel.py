@@ -10,7 +10,7 @@ from asyncssh import generate_private_key
 from page.support.pages import catalog
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.reader import read_entries
-from run_qarnot.errors import InputError
+from run_qarnot.core.errors import InputError
 from run_qarnot.page.uploads import Arrival, Incoming
 from run_qarnot.page.viewmodel import Form, clean_token, holds_private_key
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from run_qarnot.core.state import State
 from run_qarnot.page import words, words_fr
-from run_qarnot.state import State
 
 FACTS = re.compile(r"\{\w+\}")
 FOLDER = Path(words.__file__).parent

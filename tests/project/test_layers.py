@@ -12,7 +12,7 @@ from support.repository import PACKAGE, ROOT, module_name
 
 # Lowest first. A module imports from its own layer and from those below.
 LAYERS = (
-    ("language", "messages", "messages_fr", "errors", "redact", "names", "state", "doors", "times", "view"),
+    ("language", "messages", "messages_fr", "errors", "redact", "names", "state", "connections", "times", "view"),
     ("keys", "catalog", "spec", "links", "plan", "settings", "files", "logs", "start"),
     ("hooks", "cloud"),
     ("engine",),

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 import pytest
 from support.repository import PACKAGE
 
-from run_qarnot import errors, language, messages, messages_fr
-from run_qarnot.catalog import apps, faults
+from run_qarnot.catalog import apps, validation
 from run_qarnot.catalog.problem import make_problem
-from run_qarnot.state import EndReason, State
+from run_qarnot.core import errors, language, messages, messages_fr
+from run_qarnot.core.state import EndReason, State
 
 ERROR_NAMES = {name for name, value in vars(errors).items() if inspect.isclass(value) and issubclass(value, Exception)}
 NO_FACTS = {"field", "details"}
@@ -124,8 +124,8 @@ class TestFrench:
 
     def test_what_a_catalog_must_hold_is_there(self) -> None:
         wanted = {text for place, text in literals(named={"wanted"}) if place.startswith(("catalog", "hooks"))}
-        wanted |= {*messages.FORMS.values(), *faults._WANTED.values(), *faults._UNIONS.values()}
-        wanted |= {words for _, _, words in faults._LIMITS.values()}
+        wanted |= {*messages.FORMS.values(), *validation._WANTED.values(), *validation._UNIONS.values()}
+        wanted |= {words for _, _, words in validation._LIMITS.values()}
         assert wanted - set(messages_fr.PHRASES) == set()
 
     def test_a_problem_of_a_catalog_is_said_in_french(self) -> None:
@@ -133,14 +133,14 @@ class TestFrench:
         problem = make_problem("type", "images.toml", entry="a", key="port", line=3, **facts)
         english = "must be a whole number (found “x”); allowed: 5 or more; did you mean “port”?"
         assert problem.message == english
-        language.speak("fr")
+        language.set_language("fr")
         try:
             assert str(problem) == (
                 "images.toml:3: [images.a] port: doit être un nombre entier (trouvé : « x ») ; permis : 5 ou plus ; "
                 "vouliez-vous dire « port » ?"
             )
         finally:
-            language.speak("en")
+            language.set_language("en")
         assert problem.message == english
 
     @pytest.mark.parametrize(("english", "french"), messages_fr.PHRASES.items())
@@ -153,7 +153,7 @@ class TestFrench:
         assert notes - set(messages_fr.PHRASES) - {"{} {}", "Uploading {}: {} of {}"} == set()
 
     def test_an_error_is_said_in_french_with_its_phrases(self) -> None:
-        language.speak("fr")
+        language.set_language("fr")
         try:
             error = errors.InputError("token-shape", problem="a space or a line break")
             assert error.what == "Ce n’est pas un jeton Qarnot : il contient un espace ou un saut de ligne."
@@ -173,7 +173,7 @@ class TestFrench:
             assert messages.say("-0.5 is the least") == "-0,5 est le minimum"
             assert messages.say("“0.5” is not offered") == "« 0.5 » n’est pas proposé", "so it was typed"
         finally:
-            language.speak("en")
+            language.set_language("en")
         assert messages.say("Stopping…") == "Stopping…"
         assert messages.error_words("hours", hours.facts).todo == "Choose between 0.001 and 24 hours."
 

@@ -16,16 +16,16 @@ from typing import Any
 import pytest
 from support.repository import ROOT
 
-from run_qarnot import language
 from run_qarnot.catalog.hooks import Panel
-from run_qarnot.errors import RefusedError
+from run_qarnot.core import language
+from run_qarnot.core.errors import RefusedError
+from run_qarnot.core.messages import say
+from run_qarnot.core.state import State
 from run_qarnot.hooks.manager import Plugins, find_plugins
-from run_qarnot.messages import say
-from run_qarnot.plan import TaskPlan, make_plan
-from run_qarnot.settings import Settings
-from run_qarnot.spec import SessionSpec, option_constants
-from run_qarnot.state import State
-from run_qarnot.view import SessionView
+from run_qarnot.model.plan import TaskPlan, make_plan
+from run_qarnot.model.settings import Settings
+from run_qarnot.model.spec import SessionSpec, option_constants
+from run_qarnot.model.view import SessionView
 
 PLUGINS = ROOT / "plugins"
 
@@ -204,12 +204,12 @@ def test_the_receipt_lists_the_packages() -> None:
     assert isinstance(panel, Panel)
     assert panel.rows == (("moo", "1.0", "✓"), ("abc", "2", ""), ("plain @ file:///x", "", ""))
     assert panel.text == "3 packages, 1 of them installed by you."
-    language.speak("fr")
+    language.set_language("fr")
     try:
         assert say(panel.text) == "3 paquets, dont 1 que vous avez installés."
         assert say(panel.title) == "Paquets"
     finally:
-        language.speak("en")
+        language.set_language("en")
 
 
 def test_before_the_first_save_there_is_no_receipt() -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from support.command import CommandLine
 
-from run_qarnot.cluster import LocalCluster
-from run_qarnot.cluster.control import Control
-from run_qarnot.engine import patience
+from qarnot_local import LocalCluster
+from qarnot_local.control.control import Control
+from run_qarnot.engine import retry
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def of_the_module() -> Iterator[LocalCluster]:
 @pytest.fixture
 def calm(of_the_module: LocalCluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[LocalCluster]:
     """A cluster for scripted trouble, without any before and after; pauses between tries are short."""
-    monkeypatch.setattr(patience, "_FIRST_PAUSE", 0.05)
+    monkeypatch.setattr(retry, "_FIRST_PAUSE", 0.05)
     control = of_the_module.control
     control.reset()
     control.clear_calls()

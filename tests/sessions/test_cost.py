@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from support.desk import at_a_desk
 
-from run_qarnot.cluster import LocalCluster
+from qarnot_local import LocalCluster
 
 pytestmark = pytest.mark.lifecycle
 MINUTES = 30

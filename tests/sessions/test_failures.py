@@ -1,6 +1,6 @@
 """Every failure that we have thought of, as a scenario: right state, right sentence, nothing lost or left behind.
 
-The names are the list. Trouble is scripted at the local cluster (`run_qarnot/cluster/control.py`), and must be met.
+The names are the list. Trouble is scripted at the local cluster (`qarnot_local/control/control.py`), and must be met.
 """
 
 import asyncio
@@ -14,12 +14,12 @@ from support.desk import MACHINE, SECONDS, at_a_desk, until
 from support.waiting import wait_until
 
 from run_qarnot.cloud import connection
-from run_qarnot.engine import patience
-from run_qarnot.errors import InputError, RefusedError, SessionError, UnreachableError
-from run_qarnot.files import Upload
+from run_qarnot.core.errors import InputError, RefusedError, SessionError, UnreachableError
+from run_qarnot.core.state import ALIVE, State
+from run_qarnot.engine import retry
 from run_qarnot.hooks.manager import find_plugins
-from run_qarnot.settings import Settings
-from run_qarnot.state import ALIVE, State
+from run_qarnot.model.files import Upload
+from run_qarnot.model.settings import Settings
 
 pytestmark = pytest.mark.lifecycle
 
@@ -292,7 +292,7 @@ def test_the_task_is_deleted_by_somebody_else(cluster):
             return await until(session, lambda view: view.is_over, "the end")
 
     view = at_a_desk(cluster, scenario)
-    assert (view.state, view.reason, view.doors) == (State.ENDED, "deleted", ())
+    assert (view.state, view.reason, view.connections) == (State.ENDED, "deleted", ())
 
 
 def test_a_404_that_is_not_qarnots_own_is_no_end(cluster, control):
@@ -368,8 +368,8 @@ PERIODIC = "/tasks/*/snapshot/periodic"
 
 
 def test_regular_saves_that_could_not_be_arranged_are_asked_for_until_they_are(cluster, control, monkeypatch):
-    monkeypatch.setattr(patience, "_LONGEST_PAUSE", 0.05)
-    control.fail_next("POST", PERIODIC, status=500, times=patience.TRIES + 2)
+    monkeypatch.setattr(retry, "_LONGEST_PAUSE", 0.05)
+    control.fail_next("POST", PERIODIC, status=500, times=retry.TRIES + 2)
 
     async def scenario(desk):
         loop = asyncio.get_running_loop()
@@ -383,11 +383,11 @@ def test_regular_saves_that_could_not_be_arranged_are_asked_for_until_they_are(c
             assert "It is not saved by itself" in desk.notes
 
     at_a_desk(cluster, scenario)
-    assert control.count("POST", PERIODIC) == patience.TRIES + 3, "asked for again and again, they would never be due"
+    assert control.count("POST", PERIODIC) == retry.TRIES + 3, "asked for again and again, they would never be due"
 
 
 def test_a_session_that_is_found_again_without_regular_saves_gets_them(cluster, control, monkeypatch):
-    monkeypatch.setattr(patience, "_LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(retry, "_LONGEST_PAUSE", 0.05)
     control.fail_next("POST", PERIODIC, status=403, body={"message": "Not yet"})
 
     async def scenario(desk):
@@ -420,8 +420,8 @@ def test_a_session_that_was_meant_to_have_no_regular_saves_has_none_when_it_is_f
 
 
 def test_stop_waits_for_results_that_travel_already_and_a_batch_is_never_said_to_answer(cluster, control, tmp_path):
-    begun, go_on = tmp_path / "begun", tmp_path / "go on"
-    work = f"touch '{begun}'; until [ -e '{go_on}' ]; do sleep 0.1; done"
+    begun, extend = tmp_path / "begun", tmp_path / "go on"
+    work = f"touch '{begun}'; until [ -e '{extend}' ]; do sleep 0.1; done"
     batch = MACHINE.model_copy(update={"id": "batch", "app": "batch", "command": f'sh -c "{work}"'})
     control.hold("UploadingResults")
 
@@ -430,7 +430,7 @@ def test_stop_waits_for_results_that_travel_already_and_a_batch_is_never_said_to
         async with desk.following(session):
             await until(session, lambda view: "is at work" in view.note, "its work")
             await asyncio.to_thread(wait_until, begun.exists, "its command")
-            go_on.touch()
+            extend.touch()
             await until(session, lambda view: view.state is State.SAVING, "the end of its work")
             stopping = asyncio.create_task(session.stop())
             await until(session, lambda view: view.note == "Stopping…", "the stop")
@@ -457,11 +457,11 @@ def test_stop_is_answered_by_500_and_stops_all_the_same(cluster, control):
 
 
 def test_stop_when_nobody_answers_for_long_says_so_and_leaves_it_running(cluster, control, monkeypatch):
-    monkeypatch.setattr(patience, "_LONGEST_PAUSE", 0.05)
+    monkeypatch.setattr(retry, "_LONGEST_PAUSE", 0.05)
 
     async def scenario(desk):
         async with desk.ready() as session:
-            control.fail_next("POST", "/tasks/*/abort", status=503, times=patience.TRIES)
+            control.fail_next("POST", "/tasks/*/abort", status=503, times=retry.TRIES)
             with pytest.raises(UnreachableError):
                 await session.stop(save=False)
             assert session.view.state is State.READY
@@ -470,8 +470,8 @@ def test_stop_when_nobody_answers_for_long_says_so_and_leaves_it_running(cluster
 
 
 def test_results_that_do_not_fit_at_the_end_are_a_failure_and_what_was_saved_is_kept(cluster, control, tmp_path):
-    begun, go_on = tmp_path / "begun", tmp_path / "go on"
-    wait = f"touch '{begun}'; until [ -e '{go_on}' ]; do sleep 0.1; done"
+    begun, extend = tmp_path / "begun", tmp_path / "go on"
+    wait = f"touch '{begun}'; until [ -e '{extend}' ]; do sleep 0.1; done"
     work = f"echo first > saved.txt; {wait}; echo second > too-late.txt"
     image = MACHINE.model_copy(update={"id": "works", "command": f'sh -c "{work}"'})
 
@@ -480,7 +480,7 @@ def test_results_that_do_not_fit_at_the_end_are_a_failure_and_what_was_saved_is_
             await asyncio.to_thread(wait_until, begun.exists, "the first result")
             await session.save()
             control.full_quota("bytes")
-            go_on.touch()
+            extend.touch()
             view = await until(session, lambda view: view.is_over, "its end")
             return view, [file.key for file in await session.results.files()]
 

@@ -107,7 +107,7 @@ def test_user_and_port_come_from_the_catalog_and_the_host_from_the_cluster(cli, 
         'schema = 1\n[images.mine]\nrepo = "qarnotlab/jupyterlab-base"\ntag = "v1"\nssh_user = "qarnot"\n'
     )
     session = cli("launch", "mine", "--name", "mine", "--ssh-key", make_key(tmp_path), "--json").json
-    command = words(session["doors"][-1]["command"])
+    command = words(session["connections"][-1]["command"])
     assert re.fullmatch(r"qarnot@127\.0\.0\.1", command[-1])
     cli("stop", "mine", "--no-save")
 
@@ -136,7 +136,7 @@ def test_the_known_hosts_of_the_user_are_left_alone(cli, tmp_path):
     from support.ssh import make_key, words
 
     session = cli("launch", "base", "--name", "hosts", "--ssh-key", make_key(tmp_path), "--json").json
-    command = words(session["doors"][-1]["command"])
+    command = words(session["connections"][-1]["command"])
     assert "UserKnownHostsFile=/dev/null" in command
     assert not (tmp_path / ".ssh").exists()
     cli("stop", "hosts", "--no-save")

@@ -6,7 +6,7 @@ import pytest
 from support.command import CommandLine
 from support.waiting import wait_until
 
-from run_qarnot.cluster import LocalCluster
+from qarnot_local import LocalCluster
 
 pytestmark = pytest.mark.lifecycle
 

@@ -44,7 +44,7 @@ def test_nothing_is_printed_by_the_sdk_and_the_environment_is_as_before(cli, clu
         "from pathlib import Path\n"
         "from run_qarnot.catalog import Catalog\n"
         "from run_qarnot.engine.account import Account\n"
-        "from run_qarnot.settings import read_settings\n"
+        "from run_qarnot.model.settings import read_settings\n"
         "settings = read_settings(os.environ, Path.cwd())\n"
         "before = dict(os.environ)\n"
         "account = asyncio.run(Account.open(settings, settings.token, Catalog()))\n"

@@ -9,9 +9,9 @@ import qarnot
 from support.desk import at_a_desk, until
 from support.waiting import wait_until
 
-from run_qarnot.cluster import LocalCluster
-from run_qarnot.errors import RefusedError, SessionError
-from run_qarnot.state import State
+from qarnot_local import LocalCluster
+from run_qarnot.core.errors import RefusedError, SessionError
+from run_qarnot.core.state import State
 
 pytestmark = pytest.mark.lifecycle
 TWO_DAYS = 2 * 24 * 3600

@@ -20,8 +20,8 @@ pytestmark = pytest.mark.lifecycle
 LINK = "http://localhost:8888/lab?token="
 
 
-def door(session, kind):
-    return next(door for door in session["doors"] if door["kind"] == kind)
+def connection(session, kind):
+    return next(connection for connection in session["connections"] if connection["kind"] == kind)
 
 
 def test_from_an_input_folder_through_openssh_to_a_zip(cli, cluster, tmp_path):
@@ -36,8 +36,8 @@ def test_from_an_input_folder_through_openssh_to_a_zip(cli, cluster, tmp_path):
     assert session["state"] == "ready"
     assert session["name"] == "life"
     assert session["ready"] >= session["created"]
-    assert [d["kind"] for d in session["doors"]] == ["vscode", "ssh"]
-    ssh = door(session, "ssh")
+    assert [d["kind"] for d in session["connections"]] == ["vscode", "ssh"]
+    ssh = connection(session, "ssh")
     assert ":localhost:8888" in words(ssh["command"])[words(ssh["command"]).index("-L") + 1]
 
     known_hosts = Path.home() / ".ssh/known_hosts"
@@ -82,7 +82,7 @@ def test_from_an_input_folder_through_openssh_to_a_zip(cli, cluster, tmp_path):
 
 def test_a_key_is_not_needed_and_a_package_is_back_in_the_session_that_continues(cli):
     launched = cli("launch", "base", "--name", "first", "--json").json
-    assert door(launched, "tunnel")["note"].startswith("Opens JupyterLab"), "that of this program is closed"
+    assert connection(launched, "tunnel")["note"].startswith("Opens JupyterLab"), "that of this program is closed"
     with opened(cli, "first") as jupyter:
         assert "ModuleNotFoundError" in jupyter.run("import moo_of_the_test")
         jupyter.run("!pip install --quiet moo-of-the-test")

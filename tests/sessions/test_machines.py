@@ -13,14 +13,14 @@ from support.desk import MACHINE, SECONDS, at_a_desk, page_on, until
 from support.ssh import make_key
 from support.waiting import wait_until
 
-from run_qarnot import keys
 from run_qarnot.catalog.image import Ready
+from run_qarnot.core.errors import InputError, SessionError
+from run_qarnot.core.state import ALIVE, State
 from run_qarnot.engine import session as sessions
 from run_qarnot.engine.ports import free_ports, is_free
-from run_qarnot.errors import InputError, SessionError
-from run_qarnot.files import Upload
-from run_qarnot.spec import SessionSpec
-from run_qarnot.state import ALIVE, State
+from run_qarnot.model import keys
+from run_qarnot.model.files import Upload
+from run_qarnot.model.spec import SessionSpec
 
 pytestmark = pytest.mark.lifecycle
 
@@ -57,7 +57,7 @@ def test_the_forward_never_opens_and_stop_works_all_the_same(cluster, control):
         session = await desk.start()
         async with desk.following(session):
             await until(session, lambda view: view.state is State.STARTING, "the machine to be up")
-            assert session.view.doors == ()
+            assert session.view.connections == ()
             started = time.monotonic()
             await session.stop(save=False)
             assert time.monotonic() - started < 10
@@ -80,7 +80,7 @@ def test_the_app_never_answers_and_its_log_is_kept(cluster, control, monkeypatch
             await until(session, lambda view: view.state is State.STARTING, "the machine to be up")
             assert "the application is not answering yet" in session.view.phase
             await until(session, lambda view: "has not answered for long: its log" in view.phase, "that to be said")
-            assert (session.view.state, session.view.doors) == (State.STARTING, ())
+            assert (session.view.state, session.view.connections) == (State.STARTING, ())
             started = time.monotonic()
             await session.stop()
             assert time.monotonic() - started < 10
@@ -141,7 +141,7 @@ def test_the_image_prints_its_link_late_in_pieces_and_twice(cluster, control, tm
             await session.add([Upload(tmp_path / "on", "on")])
             view = await until(session, lambda view: view.state is State.READY, "the link to be found")
             await session.stop(save=False)
-            return view.doors[-1].url
+            return view.connections[-1].url
 
     assert "second-456789" in at_a_desk(cluster, scenario)
 
@@ -172,7 +172,7 @@ def test_it_is_preempted_and_the_doors_are_renewed_by_themselves(cluster, contro
         return view, [heard.state for heard in desk.heard]
 
     view, states = at_a_desk(cluster, scenario)
-    assert view.doors
+    assert view.connections
     assert State.FAILED not in states
     assert State.ENDED not in states[:-3]
 
@@ -223,7 +223,7 @@ def test_preempted_into_the_queue_it_is_said_to_wait_and_not_to_have_a_machine(c
             control.preempt(session.view.id, state="Submitted")
             session._wake.set()
             view = await until(session, lambda view: view.attempt == 2, "the loss of its machine to be seen")
-            assert (view.state, view.doors) == (State.WAITING, ())
+            assert (view.state, view.connections) == (State.WAITING, ())
             control.release()
             session._wake.set()
             await until(session, lambda view: view.state is State.READY, "it to be back")

@@ -9,11 +9,11 @@ from support.desk import MACHINE, at_a_desk, until
 from support.ssh import make_key
 
 from run_qarnot.catalog.image import Option
-from run_qarnot.engine.successor import next_name
-from run_qarnot.errors import InputError, SessionError
-from run_qarnot.names import LONGEST_NAME, check_name
-from run_qarnot.spec import SessionSpec
-from run_qarnot.state import State
+from run_qarnot.core.errors import InputError, SessionError
+from run_qarnot.core.names import LONGEST_NAME, check_name
+from run_qarnot.core.state import State
+from run_qarnot.engine.restart_spec import next_name
+from run_qarnot.model.spec import SessionSpec
 
 pytestmark = pytest.mark.lifecycle
 

@@ -10,9 +10,9 @@ from support.desk import at_a_desk, desk_of, until
 from support.hostile import HostileProxy, How
 from support.waiting import wait_until
 
-from run_qarnot.errors import InputError, TransferError
-from run_qarnot.files import Upload
-from run_qarnot.state import State
+from run_qarnot.core.errors import InputError, TransferError
+from run_qarnot.core.state import State
+from run_qarnot.model.files import Upload
 
 pytestmark = pytest.mark.lifecycle
 

@@ -22,7 +22,7 @@ import psutil
 from support.ports import free_port
 from support.waiting import wait_until
 
-from run_qarnot.start import COMMAND, FILES
+from run_qarnot.bootstrap import COMMAND, FILES
 
 USER = pwd.getpwuid(os.getuid())
 _NEW = {"dev", "proc", "sys", "run", "tmp", "job", "home", "root", "lost+found", "image"}

@@ -11,12 +11,12 @@ import pytest
 from qarnot.connection import Connection
 from support.command import CommandLine
 
+from qarnot_local import LocalCluster
+from run_qarnot.bootstrap import FILES, attach, reason
 from run_qarnot.catalog.image import Image
-from run_qarnot.cluster import LocalCluster
-from run_qarnot.files import Upload
-from run_qarnot.plan import TaskPlan, make_plan
-from run_qarnot.spec import SessionSpec
-from run_qarnot.start import FILES, attach, reason
+from run_qarnot.model.files import Upload
+from run_qarnot.model.plan import TaskPlan, make_plan
+from run_qarnot.model.spec import SessionSpec
 
 CATALOG = """
 schema = 1

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from run_qarnot.start import FILES
-from run_qarnot.start.packages import Installed, Requirement, merge, parse, read, read_requirements, write
+from run_qarnot.bootstrap import FILES
+from run_qarnot.bootstrap.packages import Installed, Requirement, merge, parse, read, read_requirements, write
 
 PROGRAM = FILES[".run-qarnot/packages.py"]
 

@@ -16,7 +16,7 @@ import pytest
 from start.container import USER, Container, ssh_line
 from support.waiting import wait_until
 
-from run_qarnot.start import COMMAND, FILES, reason
+from run_qarnot.bootstrap import COMMAND, FILES, reason
 
 Constants = Mapping[str, str]
 SCRIPT = FILES[".run-qarnot/start.sh"]

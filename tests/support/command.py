@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from run_qarnot.cluster import LocalCluster
+from qarnot_local import LocalCluster
 
 REPOSITORY = Path(__file__).parents[2]
 _KEPT = re.compile(r"PATH|HOME|LANG|LC_.*|TZ|TMPDIR|PIP_.*|SSL_.*|REQUESTS_CA_BUNDLE|VIRTUAL_ENV|COVERAGE_.*")

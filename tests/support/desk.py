@@ -7,16 +7,16 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import TypeVar
 
+from qarnot_local import LocalCluster
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.image import Image
-from run_qarnot.cluster import LocalCluster
+from run_qarnot.core.names import make_name
+from run_qarnot.core.state import State
 from run_qarnot.engine.account import Account
 from run_qarnot.engine.session import Session, Upload
-from run_qarnot.names import make_name
-from run_qarnot.settings import Settings
-from run_qarnot.spec import SessionSpec
-from run_qarnot.state import State
-from run_qarnot.view import SessionView
+from run_qarnot.model.settings import Settings
+from run_qarnot.model.spec import SessionSpec
+from run_qarnot.model.view import SessionView
 
 T = TypeVar("T")
 SECONDS = 30.0

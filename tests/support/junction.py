@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from urllib.parse import quote, urlsplit
 
-from run_qarnot.cluster import LocalCluster
+from qarnot_local import LocalCluster
 
 _HEAD_END = b"\r\n\r\n"
 _CHUNK = 1 << 16

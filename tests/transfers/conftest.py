@@ -15,8 +15,8 @@ from botocore.config import Config
 from qarnot.connection import Connection
 from support.hostile import HostileProxy
 
-from run_qarnot.cloud.storage import Storage
-from run_qarnot.cluster import LocalCluster
+from qarnot_local import LocalCluster
+from run_qarnot.cloud.s3.client import Storage
 
 WAITS = (0.01, 0.02, 0.04)
 _numbers = count()

@@ -15,8 +15,8 @@ from support.command import CommandLine, clean_environment
 from support.hostile import HostileProxy, How, answer
 from support.waiting import wait_until
 
-from run_qarnot.cloud import work
-from run_qarnot.cluster import LocalCluster
+from qarnot_local import LocalCluster
+from run_qarnot.cloud.s3 import transfer
 from run_qarnot.commands import entry, show
 
 PART = 8 << 20
@@ -108,7 +108,7 @@ def test_results_tell_now_and_then_how_far_they_are(cli, session, direct, how, m
     for number in range(20):  # of so small files, a zip has more names than content
         direct.put_object(Bucket="moving-out", Key=f"told/{number}-{'x' * 900}", Body=b"x")
     monkeypatch.setattr(show, "_BYTES_SECONDS", 0)
-    monkeypatch.setattr(work, "_TELL_SECONDS", 0)  # else a fast machine has it all before it is told a fourth time
+    monkeypatch.setattr(transfer, "_TELL_SECONDS", 0)  # else a fast machine has it all before it is told a fourth time
     monkeypatch.chdir(cli.folder)
     for name, value in cli.environment.items():
         monkeypatch.setenv(name, value)

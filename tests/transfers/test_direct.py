@@ -12,12 +12,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from support.hostile import How
 
-from run_qarnot.cloud.direct import ADDRESS_SECONDS
-from run_qarnot.cloud.parts import parts_of
-from run_qarnot.engine.relay import Relay
-from run_qarnot.errors import InputError, TransferError
-from run_qarnot.files import Upload
-from run_qarnot.redact import redact
+from run_qarnot.cloud.s3.browser_upload import ADDRESS_SECONDS
+from run_qarnot.cloud.s3.etag import parts_of
+from run_qarnot.core.errors import InputError, TransferError
+from run_qarnot.core.redaction import redact
+from run_qarnot.engine.part_buffer import PartBuffer
+from run_qarnot.model.files import Upload
 
 PART = 8 << 20
 SIZE = 2 * PART + 5
@@ -230,7 +230,7 @@ def relay_all(relay, path):
 
 def test_a_file_that_is_relayed_is_that_which_came(storage, direct, bucket, make_file):
     path = make_file(SIZE)
-    relay = Relay(storage.direct(bucket, "file", SIZE))
+    relay = PartBuffer(storage.direct(bucket, "file", SIZE))
     relay_all(relay, path)
     assert relay.is_sent
     assert relay.check()
@@ -242,7 +242,7 @@ def test_a_file_that_is_relayed_is_that_which_came(storage, direct, bucket, make
 @settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_pieces_that_come_twice_or_too_early_change_nothing(begun, order):
     upload, path = begun
-    relay = Relay(upload)
+    relay = PartBuffer(upload)
     there = pieces(path)
     parts = [part for index in [*order, *range(5)] for part in relay.take(*there[index])]
     assert b"".join(part.data for part in parts) == path.read_bytes()
@@ -254,7 +254,7 @@ def test_pieces_that_come_twice_or_too_early_change_nothing(begun, order):
 @pytest.mark.parametrize("numbers", [(), (1,), (2,), (1, 2), (1, 2, 3)])
 def test_a_relay_that_failed_goes_on_where_the_first_part_is_missing(begun, proxy, numbers):
     upload, path = begun
-    relay = Relay(upload)
+    relay = PartBuffer(upload)
     parts = [part for offset, piece in pieces(path) for part in relay.take(offset, piece)]
     for number in numbers:
         relay.put(parts[number - 1])
@@ -269,7 +269,7 @@ def test_what_an_earlier_page_had_sent_is_relayed_only_where_it_differs(storage,
     upload, path = begun
     send(upload, path, {1, 2})
     path.write_bytes(b"another" + path.read_bytes()[7:])
-    relay = Relay(storage.direct(bucket, "file", SIZE))
+    relay = PartBuffer(storage.direct(bucket, "file", SIZE))
     asked = proxy.received("PUT")
     relay_all(relay, path)
     assert proxy.received("PUT") - asked == PART + 5, "the first part, which is another one, and the last, which lacked"

@@ -17,10 +17,10 @@ import pytest
 from support.hostile import How, answer
 from support.waiting import wait_until
 
-from run_qarnot.cloud import saving
-from run_qarnot.cloud.storage import Storage
-from run_qarnot.errors import InputError, TransferError
-from run_qarnot.files import StoredFile
+from run_qarnot.cloud.s3 import download
+from run_qarnot.cloud.s3.client import Storage
+from run_qarnot.core.errors import InputError, TransferError
+from run_qarnot.model.files import StoredFile
 
 MIB = 1 << 20
 PART = 8 * MIB
@@ -276,7 +276,7 @@ def test_a_full_disk_is_said_and_not_kept_full(storage, bucket, put, tmp_path, m
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(saving.Checksum, "update", full)  # where the disk would be written to
+    monkeypatch.setattr(download.Checksum, "update", full)  # where the disk would be written to
     with pytest.raises(TransferError, match=r"could not be written: No space left on device\."):
         storage.download(bucket, storage.files(bucket), tmp_path / "out")
     assert files_in(tmp_path / "out") == set()
@@ -307,7 +307,7 @@ def test_hostile_names_stay_inside_and_apart(storage, direct, bucket, tmp_path):
 def test_a_name_that_pretends_to_be_our_partial_file_mixes_nothing(storage, direct, bucket, put, tmp_path):
     content = put("a", 1000)
     etag = hashlib.md5(content).hexdigest()
-    pretender = f".partial-{saving._short('a')}-{saving._short(f'{etag} 1000')}"
+    pretender = f".partial-{download._short('a')}-{saving._short(f'{etag} 1000')}"
     direct.put_object(Bucket=bucket, Key=pretender, Body=b"hostile")
     storage.download(bucket, storage.files(bucket), tmp_path / "out")
     assert (tmp_path / "out/a").read_bytes() == content

@@ -15,8 +15,8 @@ BEGINNING = """
 import json, re, resource, sys
 from pathlib import Path
 from qarnot.connection import Connection
-from run_qarnot.cloud.storage import Storage
-from run_qarnot.files import Upload
+from run_qarnot.cloud.s3.client import Storage
+from run_qarnot.model.files import Upload
 
 def memory():
     if sys.platform == "darwin":

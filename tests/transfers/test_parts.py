@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from run_qarnot.cloud.parts import MOST_PARTS, PART_BYTES, Checksum, etag_of_parts, has_parts, part_size, parts_of
+from run_qarnot.cloud.s3.etag import MOST_PARTS, PART_BYTES, Checksum, etag_of_parts, has_parts, part_size, parts_of
 
 MIB = 1 << 20
 sizes = st.one_of(
@@ -61,7 +61,7 @@ def test_a_checksum_confirms_the_content_and_notices_one_wrong_byte(size, step):
 
 @given(st.binary(max_size=40), st.integers(1, 12), st.lists(st.integers(1, 9)))
 def test_a_checksum_does_not_depend_on_how_the_content_comes(content, step, cuts):
-    from run_qarnot.cloud.parts import _InParts
+    from run_qarnot.cloud.s3.etag import _InParts
 
     running, rest = _InParts(step), content
     for cut in [*cuts, len(content)]:

@@ -14,8 +14,8 @@ from support.command import clean_environment
 from support.hostile import How, answer
 from support.waiting import wait_until
 
-from run_qarnot.errors import InputError, RefusedError, TransferError
-from run_qarnot.files import Upload
+from run_qarnot.core.errors import InputError, RefusedError, TransferError
+from run_qarnot.model.files import Upload
 
 MIB = 1 << 20
 PART = 8 * MIB
@@ -82,7 +82,7 @@ def test_an_upload_whose_process_is_killed_goes_on_in_the_next(storage, cluster,
     path = make_file(size)
     program = (
         "import sys; from pathlib import Path; from qarnot.connection import Connection\n"
-        "from run_qarnot.cloud.storage import Storage; from run_qarnot.files import Upload\n"
+        "from run_qarnot.cloud.s3.client import Storage; from run_qarnot.model.files import Upload\n"
         "storage = Storage(Connection(show_bucket_warnings=False).s3client, '')\n"
         "storage.upload(sys.argv[1], [Upload(Path(sys.argv[2]), 'file.bin')])\n"
     )
@@ -201,7 +201,7 @@ def test_cancel_acts_at_once(storage, proxy, direct, bucket, make_file, how):
 
 
 def test_cancel_acts_at_once_while_another_attempt_is_waited_for(client, proxy, bucket, make_file):
-    from run_qarnot.cloud.storage import Storage
+    from run_qarnot.cloud.s3.client import Storage
 
     cancelled = threading.Event()
     proxy.trouble("PUT", "small", how=answer(503, "SlowDown"), times=99)

@@ -8,8 +8,8 @@ from typing import Any
 
 import traitlets
 
+from run_qarnot.page.background import Background
 from run_qarnot.page.component import Component, Fields, event
-from run_qarnot.page.tasks import Tasks
 
 _LONGEST_TOKEN = 4096
 
@@ -25,7 +25,7 @@ class AccountCard(Component):
     summary: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
 
     def __init__(
-        self, tasks: Tasks, check: Callable[[str], Coroutine[Any, Any, None]], change: Callable[[], None]
+        self, tasks: Background, check: Callable[[str], Coroutine[Any, Any, None]], change: Callable[[], None]
     ) -> None:
         self._check = check
         self._change = change

@@ -10,9 +10,9 @@ import traitlets
 
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.image import Image
+from run_qarnot.page.background import Background
 from run_qarnot.page.component import Component, Fields, event
-from run_qarnot.page.rows import Row, image_row
-from run_qarnot.page.tasks import Tasks
+from run_qarnot.page.props import Row, image_row
 from run_qarnot.page.viewmodel import OptionValue
 
 MANY = 8  # images, from which on one can search
@@ -38,7 +38,7 @@ class EnvironmentCard(Component):
     reasons: Any = traitlets.Dict().tag(sync=True)  # why the value of an option will not do, by its test id
 
     def __init__(
-        self, tasks: Tasks, choose: Callable[[str], None], set_option: Callable[[str, OptionValue], None]
+        self, tasks: Background, choose: Callable[[str], None], set_option: Callable[[str, OptionValue], None]
     ) -> None:
         self._choose = choose
         self._set_option = set_option

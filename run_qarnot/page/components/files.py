@@ -15,16 +15,16 @@ from typing import TYPE_CHECKING
 
 import traitlets
 
-from run_qarnot.engine.relay import PartData, Relay
-from run_qarnot.errors import InputError, RunQarnotError, TransferError
-from run_qarnot.files import LARGE_BYTES, MOST_PARTS
+from run_qarnot.core.errors import InputError, RunQarnotError, TransferError
+from run_qarnot.engine.part_buffer import PartBuffer, PartData
+from run_qarnot.model.files import LARGE_BYTES, MOST_PARTS
+from run_qarnot.page.background import Background, Throttle
 from run_qarnot.page.component import Buffers, Component, Fields, HostileInput, event
-from run_qarnot.page.rows import Row, file_row
-from run_qarnot.page.tasks import Tasks, Throttle
+from run_qarnot.page.props import Row, file_row
 from run_qarnot.page.uploads import LONGEST_PART, PART_BYTES, WINDOW, Arrival, Incoming, Trouble, Uploads
 
 if TYPE_CHECKING:
-    from run_qarnot.engine.inputs import Inputs
+    from run_qarnot.engine.input_bucket import InputBucket
 
 MOST_NAMED = 5  # of files that are refused
 MOST_AT_ONCE = 500  # files in one message
@@ -51,11 +51,11 @@ class Files(Component):
 
     def __init__(
         self,
-        tasks: Tasks,
+        tasks: Background,
         uploads: Uploads,
         changed: Callable[[], None],
         *,
-        inputs: Callable[[], Inputs | None] | None = None,
+        inputs: Callable[[], InputBucket | None] | None = None,
         compact: bool = False,
     ) -> None:
         self._uploads = uploads
@@ -153,12 +153,12 @@ class Files(Component):
                 return
         self.call("have", number, self._uploads.received(number))
 
-    def _pass_on(self, incoming: Incoming, relay: Relay, offset: int, data: memoryview) -> None:
+    def _pass_on(self, incoming: Incoming, relay: PartBuffer, offset: int, data: memoryview) -> None:
         if incoming.arrival is Arrival.COMING and memoryview(data).nbytes <= LONGEST_PART:
             for part in relay.take(offset, data):
                 self.tasks.spawn(self._put(incoming, relay, part), self.failed)
 
-    async def _put(self, incoming: Incoming, relay: Relay, part: PartData) -> None:
+    async def _put(self, incoming: Incoming, relay: PartBuffer, part: PartData) -> None:
         """Send a part to the bucket; with the last one, ask whether all is there."""
         try:
             await asyncio.to_thread(relay.put, part)
@@ -248,7 +248,7 @@ class Files(Component):
         direct = incoming.direct
         if incoming.relay is None and (direct is not None or not incoming.received):  # else it is asked again
             if direct is not None and self._is_believed and direct.part_size <= _LARGEST_RELAYED:
-                incoming.relay = Relay(direct)
+                incoming.relay = PartBuffer(direct)
             else:
                 self._take_here(incoming)
         self._answer(number, "through", True)

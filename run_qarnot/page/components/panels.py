@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 
 from run_qarnot.catalog.hooks import Panel
-from run_qarnot.messages import say
+from run_qarnot.core.messages import say
+from run_qarnot.core.redaction import redact
+from run_qarnot.core.state import State
+from run_qarnot.page.background import Background
 from run_qarnot.page.component import Component
 from run_qarnot.page.markdown import read_markdown
-from run_qarnot.page.rows import Row
-from run_qarnot.page.tasks import Tasks
-from run_qarnot.redact import redact
-from run_qarnot.state import State
+from run_qarnot.page.props import Row
 
 if TYPE_CHECKING:
     from run_qarnot.engine.session import Session
@@ -35,7 +35,7 @@ class Panels(Component):
     session = traitlets.Unicode("").tag(sync=True)  # its name: that of a landmark must be the only one of the page
     panels: Any = traitlets.List().tag(sync=True)
 
-    def __init__(self, tasks: Tasks, session: Session, asked: Callable[[], None]) -> None:
+    def __init__(self, tasks: Background, session: Session, asked: Callable[[], None]) -> None:
         self._session = session
         self._told = asked
         self._wanted = False
@@ -64,8 +64,8 @@ class Panels(Component):
             self._show()
             self._told()
 
-    def respeak(self) -> None:
-        super().respeak()
+    def retranslate(self) -> None:
+        super().retranslate()
         self._show()
 
     def _show(self) -> None:

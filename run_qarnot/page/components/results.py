@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets
 
-from run_qarnot.files import StoredFile
+from run_qarnot.model.files import StoredFile
+from run_qarnot.page.background import Background
 from run_qarnot.page.component import Component, Fields, HostileInput, event
 from run_qarnot.page.downloads import Downloads
 from run_qarnot.page.preview import Look, bytes_wanted, preview
-from run_qarnot.page.rows import MOST_RESULTS, result_rows
-from run_qarnot.page.tasks import Tasks
+from run_qarnot.page.props import MOST_RESULTS, result_rows
 
 if TYPE_CHECKING:
     from run_qarnot.engine.session import Session
@@ -29,7 +29,7 @@ class Results(Component):
     listing: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
     shown: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)  # a look into a file
 
-    def __init__(self, tasks: Tasks, session: Session, downloads: Downloads) -> None:
+    def __init__(self, tasks: Background, session: Session, downloads: Downloads) -> None:
         self._session = session
         self._downloads = downloads
         self._files: dict[str, StoredFile] = {}

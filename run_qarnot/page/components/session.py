@@ -12,9 +12,13 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 from ipywidgets import widget_serialization
 
-from run_qarnot.errors import RunQarnotError, SessionError
-from run_qarnot.files import Upload
-from run_qarnot.page.around import Around
+from run_qarnot.core.errors import RunQarnotError, SessionError
+from run_qarnot.core.redaction import redact
+from run_qarnot.core.state import State
+from run_qarnot.model.files import Upload
+from run_qarnot.model.view import SessionView
+from run_qarnot.page.actions import PageActions
+from run_qarnot.page.background import Background, Throttle
 from run_qarnot.page.component import Component, Fields, HostileInput, event
 from run_qarnot.page.components.files import Files
 from run_qarnot.page.components.panels import Panels
@@ -22,12 +26,8 @@ from run_qarnot.page.components.results import Results
 from run_qarnot.page.components.share import Share
 from run_qarnot.page.downloads import Downloads
 from run_qarnot.page.launchers import System, make_launcher
-from run_qarnot.page.rows import session_row
-from run_qarnot.page.tasks import Tasks, Throttle
+from run_qarnot.page.props import session_row
 from run_qarnot.page.uploads import Arrival, Uploads
-from run_qarnot.redact import redact
-from run_qarnot.state import State
-from run_qarnot.view import SessionView
 
 if TYPE_CHECKING:
     from run_qarnot.engine.session import Session
@@ -62,16 +62,16 @@ class SessionCard(Component):
 
     def __init__(
         self,
-        tasks: Tasks,
+        tasks: Background,
         session: Session,
         image_title: str,
         downloads: Downloads,
-        around: Around,
+        around: PageActions,
         usual: float | None = None,
     ) -> None:
         self.session = session
         self._image_title = image_title
-        self._around = around
+        self._actions = around
         self._seen: SessionView | None = None
         self._following: asyncio.Task[None] | None = None
         self._asking: asyncio.Task[None] | None = None
@@ -104,7 +104,7 @@ class SessionCard(Component):
         if self._asking is None or self._asking.done():
             self._asking = self.tasks.spawn(self._keep_asking(), self.failed)
 
-    async def look_back(self) -> None:
+    async def find_unfinished(self) -> None:
         """Find files that an earlier page began to add. That there may be some is not worth an error message."""
         with contextlib.suppress(RunQarnotError):
             self.unfinished = await self.files.find_unfinished()
@@ -130,12 +130,12 @@ class SessionCard(Component):
         """Whether what goes on would stay half done without this page."""
         return self.busy in _NEEDS_US
 
-    def respeak(self) -> None:
-        super().respeak()
-        self.share.respeak()
-        self.results.respeak()
-        self.files.respeak()
-        self.panels.respeak()
+    def retranslate(self) -> None:
+        super().retranslate()
+        self.share.retranslate()
+        self.results.retranslate()
+        self.files.retranslate()
+        self.panels.retranslate()
         self._show()
 
     @event
@@ -155,10 +155,10 @@ class SessionCard(Component):
     @event
     def vue_launcher(self, fields: Fields) -> None:
         """A file for the person's system that opens the tunnel and the browser."""
-        door, system = self.view["ssh"], fields.text("system")
-        if door is None or door["url"] is None or system not in set(System):
+        connection, system = self.view["ssh"], fields.text("system")
+        if connection is None or connection["url"] is None or system not in set(System):
             raise HostileInput("launcher")
-        launcher = make_launcher(System(system), self.session.view.name, door["command"], door["url"])
+        launcher = make_launcher(System(system), self.session.view.name, connection["command"], connection["url"])
         if launcher is not None:
             self.call("save_file", launcher.name, launcher.text)
 
@@ -181,7 +181,7 @@ class SessionCard(Component):
         hours = fields.text("hours", 20)
         if not self.can_go_on:
             raise HostileInput("go_on")
-        await self._while_busy("go_on", lambda: self._around.go_on(self, hours))
+        await self._while_busy("go_on", lambda: self._actions.extend(self, hours))
 
     @event
     async def vue_add(self, fields: Fields) -> None:
@@ -213,18 +213,18 @@ class SessionCard(Component):
 
     @event
     def vue_again(self, _fields: Fields) -> None:
-        self._around.again(self)
+        self._actions.again(self)
 
     @event
     async def vue_restart(self, _fields: Fields) -> None:
-        await self._while_busy("restart", lambda: self._around.restart(self))
+        await self._while_busy("restart", lambda: self._actions.restart(self))
 
     @event
     async def vue_delete(self, fields: Fields) -> None:
         """Only after a question, and never for a session that runs: the engine refuses that too."""
         files = fields.flag("files")
         await self._while_busy("delete", lambda: self.session.delete(files=files))
-        self._around.deleted(self)
+        self._actions.deleted(self)
 
     async def _while_busy(self, what: str, action: Callable[[], Awaitable[None]]) -> None:
         if self.busy:
@@ -251,13 +251,13 @@ class SessionCard(Component):
     def _show(self) -> None:
         view, before = self.session.view, self._seen
         row = session_row(view, self._image_title, datetime.now(UTC), batch=self.session.ends_by_itself)
-        self.view = {**row, "hint": self._around.token_hint()}
+        self.view = {**row, "hint": self._actions.token_hint()}
         self._seen = view
         if before is not None and before.state != view.state:
             self._react(view)
         if before is not None and (before.state, before.saved) != (view.state, view.saved):
             self.panels.refresh()
-        self._around.changed(before, view)
+        self._actions.changed(before, view)
 
     def _show_can_add(self) -> None:
         files = [incoming for incoming in self._uploads if incoming.arrival is not Arrival.UNFINISHED]

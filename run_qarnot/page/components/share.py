@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 import traitlets
 
+from run_qarnot.page.background import Background
 from run_qarnot.page.component import Component, Fields, event
-from run_qarnot.page.tasks import Tasks
 
 _LONGEST_ADDRESS = 8000
 
@@ -29,7 +29,7 @@ class Share(Component):
     session = traitlets.Unicode("").tag(sync=True)  # the name of that whose values are shared; empty: the form's
     shared: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
 
-    def __init__(self, tasks: Tasks, make: Callable[[str], Shared], session: str = "") -> None:
+    def __init__(self, tasks: Background, make: Callable[[str], Shared], session: str = "") -> None:
         self._make = make
         super().__init__("share", tasks, session=session)
 

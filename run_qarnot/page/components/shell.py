@@ -11,10 +11,10 @@ from typing import Any
 import traitlets
 from ipywidgets import widget_serialization
 
-from run_qarnot.language import LANGUAGES
+from run_qarnot.core.language import LANGUAGES
+from run_qarnot.page.background import Background
 from run_qarnot.page.component import Component, Fields, event
 from run_qarnot.page.components.account import AccountCard
-from run_qarnot.page.tasks import Tasks
 
 _LONGEST_QUERY = 8000
 
@@ -33,23 +33,23 @@ class Shell(Component):
     older = traitlets.Int(0).tag(sync=True)  # sessions that ended before, and have no card
     finding = traitlets.Bool(False).tag(sync=True)
     link: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)  # what a launch link filled in
-    heated = traitlets.Bool(False).tag(sync=True)  # ahead of its visitor: the browser is asked to say `arrive`
+    preheated = traitlets.Bool(False).tag(sync=True)  # ahead of its visitor: the browser is asked to say `arrive`
     asks_again = traitlets.Bool(False).tag(sync=True)  # somebody has typed a token, which a reload forgets
     languages: Any = traitlets.Dict(LANGUAGES).tag(sync=True)
 
     def __init__(
         self,
-        tasks: Tasks,
-        speak: Callable[[str], None],
-        arrive: Callable[[str], None],
+        tasks: Background,
+        set_language: Callable[[str], None],
+        visitor_arrived: Callable[[str], None],
         show_older: Callable[[], None],
         account: AccountCard,
         **parts: Any,
     ) -> None:
         self.seen = time.monotonic()
         self.shown = asyncio.Event()  # the browser has made all widgets that there were, and shows them
-        self._speak = speak
-        self._arrive = arrive
+        self._speak = set_language
+        self._arrive = visitor_arrived
         self._show_older = show_older
         super().__init__("shell", tasks, account=account, **parts)
         traitlets.dlink((account, "state"), (self, "asks_again"), lambda now: now == "known" and not account.preset)
@@ -64,9 +64,9 @@ class Shell(Component):
     @event
     def vue_arrive(self, fields: Fields) -> None:
         """The visitor for whom the kernel was heated up is there, once."""
-        if self.heated:
+        if self.preheated:
             self._arrive(fields.text("query", _LONGEST_QUERY))
-            self.heated = False
+            self.preheated = False
 
     @event
     def vue_show_older(self, _fields: Fields) -> None:

@@ -9,14 +9,14 @@ from typing import Any
 import traitlets
 from ipywidgets import widget_serialization
 
-from run_qarnot.errors import InputError
+from run_qarnot.core.errors import InputError
+from run_qarnot.model.spec import SCHEDULING
+from run_qarnot.page.background import Background
 from run_qarnot.page.component import Component, Fields, event
 from run_qarnot.page.components.files import Files
 from run_qarnot.page.components.share import Share, Shared
-from run_qarnot.page.tasks import Tasks
 from run_qarnot.page.uploads import Uploads
 from run_qarnot.page.viewmodel import FORM_FIELDS, holds_private_key
-from run_qarnot.spec import SCHEDULING
 
 _LONGEST_FIELD = 20_000
 
@@ -46,7 +46,7 @@ class StartCard(Component):
 
     def __init__(
         self,
-        tasks: Tasks,
+        tasks: Background,
         uploads: Uploads,
         set_form: Callable[[dict[str, str]], None],
         start: Callable[[], Coroutine[Any, Any, None]],
@@ -60,10 +60,10 @@ class StartCard(Component):
         self._offer = offer
         super().__init__("start", tasks, share=Share(tasks, share), files=Files(tasks, uploads, changed))
 
-    def respeak(self) -> None:
-        super().respeak()
-        self.share.respeak()
-        self.files.respeak()
+    def retranslate(self) -> None:
+        super().retranslate()
+        self.share.retranslate()
+        self.files.retranslate()
 
     @event
     def vue_form(self, fields: Fields) -> None:

@@ -11,18 +11,18 @@ from typing import Any
 
 from ipywidgets.widgets import widget
 
+from qarnot_local import LocalCluster
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.hooks import Hooks, NoHooks
 from run_qarnot.catalog.reader import read_entries
-from run_qarnot.cluster import LocalCluster
+from run_qarnot.core.state import State
+from run_qarnot.model.settings import Settings
 from run_qarnot.page import guard
 from run_qarnot.page.app import Page, open_account
 from run_qarnot.page.component import Component
 from run_qarnot.page.components.session import SessionCard
 from run_qarnot.page.downloads import Downloads
 from run_qarnot.page.viewmodel import FORM_FIELDS
-from run_qarnot.settings import Settings
-from run_qarnot.state import State
 
 # Commands, because they are there in a blink: what a page does with a session does not depend on what runs in it.
 _BATCH = {"app": "batch", "profile": "docker-batch", "command": "sh -c 'eval \"$RUN_COMMAND\"'"}
@@ -40,7 +40,14 @@ ENTRIES: dict[str, dict[str, Any]] = {
         "constants": {"RUN_COMMAND": "sleep 60"},
         "hours": 2,
         "options": {
-            "workers": {"label": "Workers", "type": "int", "min": 1, "max": 8, "default": 2, "constant": "WORKERS"},
+            "workers": {
+                "label": "DaemonExecutor",
+                "type": "int",
+                "min": 1,
+                "max": 8,
+                "default": 2,
+                "constant": "WORKERS",
+            },
             "secret": {"type": "secret", "constant": "SECRET"},
         },
     },

@@ -1,0 +1,64 @@
+"""Jobs (`reference/qarnot-platform.md` §2bis)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse, Response
+
+from qarnot_local.api.context import Context
+from qarnot_local.api.errors import ApiError
+from qarnot_local.api.listing import selected
+from qarnot_local.api.pages import page
+from qarnot_local.api.requests import find_job, query, read_object
+from qarnot_local.api.submission import make_job
+from qarnot_local.api.views import job_view
+
+
+def add_routes(app: FastAPI, world: Context) -> None:
+    manager = world.manager
+
+    def views() -> list[dict[str, Any]]:
+        return [job_view(job) for job in reversed(list(manager.jobs))]
+
+    @app.post("/jobs")
+    async def submit(request: Request) -> Response:
+        job = make_job(world, await read_object(request))
+        manager.add_job(job)
+        return JSONResponse({"uuid": job.uuid}, headers={"Location": f"/jobs/{job.uuid}"})
+
+    @app.get("/jobs")
+    async def every(request: Request) -> list[dict[str, Any]]:
+        tag = query(request, "tag")
+        return [view for view in views() if tag is None or tag in view["tags"]]
+
+    @app.post("/jobs/paginate")
+    async def paginate(request: Request) -> dict[str, Any]:
+        return page(manager.jobs, job_view, await read_object(request))
+
+    @app.post("/jobs/search")
+    async def search(request: Request) -> list[dict[str, Any]]:
+        return selected(views(), await read_object(request))
+
+    @app.get("/jobs/{name}")
+    async def read(name: str) -> dict[str, Any]:
+        return job_view(find_job(world, name))
+
+    @app.get("/jobs/{name}/tasks")
+    async def tasks(name: str) -> list[dict[str, Any]]:
+        return [world.view(task) for task in manager.tasks_of(find_job(world, name))]
+
+    @app.post("/jobs/{name}/terminate")
+    async def terminate(name: str) -> Response:
+        manager.terminate(find_job(world, name))
+        return Response()
+
+    @app.delete("/jobs/{name}")
+    async def delete(name: str, request: Request) -> Response:
+        job = find_job(world, name)
+        is_busy = any(not task.is_final for task in manager.tasks_of(job))
+        if is_busy and (query(request, "force") or "").casefold() != "true":
+            raise ApiError(403, "The job has running tasks")
+        manager.delete_job(job)
+        return Response()

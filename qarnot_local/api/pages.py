@@ -1,0 +1,69 @@
+"""Pages of a list (`reference/qarnot-platform.md` §2.7)."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterable
+from typing import Any, TypeVar
+
+from qarnot_local.api.errors import MalformedError
+from qarnot_local.api.filters import comparable, field_of, matches
+from qarnot_local.runtime.jobs import Job
+from qarnot_local.runtime.pools import Pool
+from qarnot_local.runtime.tasks import Task
+
+_View = dict[str, Any]
+_Record = TypeVar("_Record", Task, Job, Pool)
+_Position = tuple[Any, str]  # what the list is ordered by, and the record's place among all
+_PAGE = 50
+
+
+def page(records: Iterable[_Record], view: Callable[[_Record], _View], body: _View) -> _View:
+    """One page. Its token tells behind which record the next one begins, whatever comes or goes meanwhile."""
+    order, token = body.get("orderBy"), body.get("token")
+    listed = [
+        ((field_of(each, str(order)) if order else None, _place(record)), each)
+        for record in records
+        if matches(each := view(record), body.get("filter"))
+    ]
+    is_descending = not order or str(body.get("orderType") or "ASC").casefold().startswith("desc")
+    listed.sort(key=lambda item: _key(item[0]), reverse=is_descending)
+    rest = listed
+    if token:
+        last = _key(_position_in(token))
+        rest = [item for item in listed if (_key(item[0]) < last if is_descending else _key(item[0]) > last)]
+    wanted = body.get("maximumResults")
+    size = min(wanted, _PAGE) if isinstance(wanted, int) and wanted > 0 else _PAGE
+    is_truncated = len(rest) > size
+    data = rest[:size]
+    return {
+        "data": [each for _, each in data],
+        "count": len(data),
+        "total": len(listed),
+        "isTruncated": is_truncated,
+        "nextToken": _token_of(data[-1][0]) if is_truncated else None,
+        "token": token,
+    }
+
+
+def _place(record: Task | Job | Pool) -> str:
+    """Newer ones come after older ones; two of one moment have an order too."""
+    return f"{record.created.isoformat(timespec='microseconds')} {record.uuid}"
+
+
+def _key(position: _Position) -> tuple[Any, str]:
+    value, place = position
+    return comparable(value), place
+
+
+def _token_of(position: _Position) -> str:
+    return base64.urlsafe_b64encode(json.dumps(position).encode()).decode()
+
+
+def _position_in(token: Any) -> _Position:
+    try:
+        value, place = json.loads(base64.b64decode(token, b"-_", validate=True))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise MalformedError("token", "The token is none of this cluster.") from error
+    return value, str(place)

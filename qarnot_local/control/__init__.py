@@ -1,0 +1,1 @@
+"""Time and scripted trouble for tests."""

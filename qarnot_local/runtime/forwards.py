@@ -1,0 +1,32 @@
+"""What of one instance can be reached from outside (§2.4, activeForwards): 22 by SSH, others by its network rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from qarnot_local.runtime.network_rules import Middleware, Rule
+from qarnot_local.runtime.task_ports import HERE, TaskPorts
+from qarnot_local.runtime.tasks import Forward
+from qarnot_local.ssh.server import Gate
+
+_SSH_PORT = 22
+
+
+class Forwards:
+    """Open from when an instance executes until it ends. Without a gate, nobody comes by SSH."""
+
+    def __init__(self, gate: Gate | None, own: TaskPorts, rules: Iterable[Rule] = ()) -> None:
+        self._gate = gate
+        self._entrances = {rule.port: Middleware(rule.port, own) for rule in rules}
+        if gate:
+            self._entrances.pop(_SSH_PORT, None)
+
+    async def open(self, keys: list[str]) -> list[Forward]:
+        forwards = [Forward(_SSH_PORT, HERE, await self._gate.open(keys))] if self._gate else []
+        return forwards + [Forward(port, HERE, await each.open()) for port, each in self._entrances.items()]
+
+    async def close(self) -> None:
+        for entrance in self._entrances.values():
+            await entrance.close()
+        if self._gate:
+            await self._gate.close()

@@ -1,0 +1,38 @@
+"""What a docker image would bring, played on this machine.
+
+An *adapter* answers, for a task that it knows how to play, with the program to run. They are asked in order; the last
+one takes everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from qarnot_local.runtime.tasks import Task
+
+
+@dataclass(frozen=True)
+class Start:
+    """How to start a task: the program, more variables for it, and where the container's ports really are."""
+
+    command: list[str]
+    environment: dict[str, str] = field(default_factory=dict)
+    ports: dict[int, int] = field(default_factory=dict)
+    notice: str = ""
+
+
+Adapter = Callable[[Task, int, Path], Start | None]
+
+
+def start_for(task: Task, instance: int, job: Path) -> Start:
+    """The first adapter's answer. Raises ValueError, with a sentence for the user, when the task cannot be started."""
+    from qarnot_local.runtime.images import jupyterlab, shell
+
+    adapters: list[Adapter] = [jupyterlab.adapter, shell.sshd_adapter, shell.adapter]
+    for adapter in adapters:
+        start = adapter(task, instance, job)
+        if start is not None:
+            return start
+    raise ValueError("No adapter knows how to start this task.")

@@ -1,0 +1,73 @@
+"""`forcedNetworkRules` (`reference/qarnot-platform.md` §2.2): each inbound one is a port that others can connect to."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from qarnot_local.runtime.task_ports import HERE, TaskPorts
+
+_CHUNK = 1 << 16
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An inbound rule. `given` is how the client wrote it."""
+
+    name: str
+    port: int
+    given: dict[str, Any]
+
+
+def inbound(rules: Iterable[dict[str, Any]]) -> list[Rule]:
+    """Those that let somebody in by TCP; nothing is forwarded by UDP here."""
+    ports = {}
+    for rule in rules:
+        port = str(rule.get("port"))
+        if rule.get("inbound") is True and rule.get("proto") != "udp" and port.isdecimal():
+            ports[int(port)] = Rule(str(rule.get("name") or port), int(port), rule)
+    return list(ports.values())
+
+
+class Middleware:
+    """Listens on this machine for those who want to come to one port of a task."""
+
+    def __init__(self, port: int, own: TaskPorts) -> None:
+        self._port = port
+        self._own = own
+        self._server: asyncio.Server | None = None
+        self._visits: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> int:
+        self._server = await asyncio.start_server(self._begin, HERE, 0)
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    async def close(self) -> None:
+        if self._server:
+            self._server.close()
+        for visit in list(self._visits):
+            visit.cancel()
+        await asyncio.gather(*self._visits, return_exceptions=True)
+
+    def _begin(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        visit = asyncio.create_task(self._visit(reader, writer))
+        self._visits.add(visit)
+        visit.add_done_callback(self._visits.discard)
+
+    async def _visit(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError), contextlib.closing(writer):
+            if address := await self._own.find(self._port):
+                own_reader, own_writer = await asyncio.open_connection(*address)
+                with contextlib.closing(own_writer):
+                    await asyncio.gather(_copy(reader, own_writer), _copy(own_reader, writer))
+
+
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while data := await reader.read(_CHUNK):
+        writer.write(data)
+        await writer.drain()
+    writer.write_eof()

@@ -1,0 +1,396 @@
+"""What stands between the socket and moto: the record, scripted trouble, who are you, quotas, what to keep on disk."""
+
+from __future__ import annotations
+
+import io
+import logging
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator
+from html import escape
+from typing import Any, Protocol
+from urllib.parse import parse_qs, quote, unquote
+from xml.parsers.expat import ExpatError
+
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+from moto.s3.models import get_canned_acl
+
+from qarnot_local.access import Access
+from qarnot_local.control.faults import LOST, RESET, TIMEOUT, Call, Fault, Faults
+from qarnot_local.s3 import operations
+from qarnot_local.s3.cors import Rule, by_rules, preflight
+from qarnot_local.s3.disk import Disk
+from qarnot_local.s3.forms import FormError, read_form
+from qarnot_local.s3.listing import is_list
+from qarnot_local.s3.operations import Asked
+from qarnot_local.s3.parts import LARGE, Parts
+from qarnot_local.s3.payload import CutShortError, DigestError, Payload
+from qarnot_local.s3.read import read_object
+from qarnot_local.s3.requests import broken, complaint
+from qarnot_local.s3.server import CutError
+from qarnot_local.s3.signatures import is_signed, time_of
+from qarnot_local.s3.xml import legible_bytes
+
+_Environ = dict[str, Any]
+_StartResponse = Callable[..., Any]
+# What moto is told: who asks was looked at here, in any form and for any region (§0.9), and moto has other ideas of it.
+_LET_IN = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
+_WRITES = {"PutObject", "CopyObject", "UploadPart"}
+_UPLOADS = {"UploadPart", "CompleteMultipartUpload", "ListParts", "AbortMultipartUpload"}
+_REPEAT_NAMES = {"CreateMultipartUpload", "CompleteMultipartUpload", "ListParts"}
+_LOCATION = re.compile(rb"<Location>[^<]*</Location>")
+_NULL_VERSION = re.compile(r"(^|[?&])versionId=null(?:&|$)")
+_SPAN = re.compile(r"bytes=(\d+)-(\d+)")
+_BREAKS = (ArithmeticError, AssertionError, AttributeError, ExpatError, LookupError, TypeError, ValueError)
+_log = logging.getLogger(__name__)
+_CHUNK = 1 << 16
+
+
+class _Stock(Protocol):
+    """What the door asks of the storage."""
+
+    def find(self, bucket: str, key: str) -> Any: ...
+
+    def cors_of(self, bucket: str) -> list[Rule]: ...
+
+    def upload(self, bucket: str, name: str) -> Any: ...
+
+    def has_bucket(self, name: str) -> bool: ...
+
+    def has_room(self, size: int) -> bool: ...
+
+    def has_versions(self, bucket: str) -> bool: ...
+
+    def may_have_another_bucket(self) -> bool: ...
+
+    def make_bucket(self, name: str) -> None: ...
+
+    def listing(self, asked: Asked) -> bytes: ...
+
+    def delete(self, bucket: str, body: bytes) -> bytes | None: ...
+
+    def note_uploads(self, bucket: str) -> None: ...
+
+    def usage_of(self, bucket: str) -> tuple[int, int]: ...
+
+
+class StorageApp:
+    """A WSGI application around moto's."""
+
+    def __init__(
+        self, stock: _Stock, account: str, access: Access, faults: Faults, disk: Disk | None, parts: Parts
+    ) -> None:
+        self._moto = DomainDispatcherApplication(create_backend_app)
+        self._stock = stock
+        self._account = account
+        self._access = access
+        self._faults = faults
+        self._disk = disk
+        self._parts = parts
+        for method, route in operations.routes():
+            faults.know(method, route)
+
+    def __call__(self, environ: _Environ, start_response: _StartResponse) -> Iterable[bytes]:
+        is_known = is_signed(environ, self._access.email, self._access.token) and not self._access.is_expired
+        _into_path(environ)
+        asked = operations.read(environ)
+        what = f"{asked.bucket}/{asked.key}" if asked.key else asked.bucket
+        call, delay, fault = self._faults.begin(asked.method, f"s3:{asked.name}", what)
+        if delay:
+            self._faults.stopping.wait(delay)
+
+        rules, record = self._stock.cors_of(asked.bucket), _recorder(call, start_response)
+
+        def answer(begin: _StartResponse) -> Iterable[bytes]:
+            if asked.method == "OPTIONS":
+                return _answer_preflight(rules, environ, record)
+            if asked.name == "PostObject":  # signed in another way
+                return self._posted(environ, begin, asked.bucket)
+            if not is_known:
+                return _refuse(begin, 403, "SignatureDoesNotMatch")
+            if self._access.is_skewed(time_of(environ)):
+                return _refuse(begin, 403, "RequestTimeTooSkewed")
+            if refusal := complaint(asked, environ) or self._missing(asked) or self._full(asked, environ):
+                return _refuse(begin, operations.STATUSES[refusal], refusal)
+            return self._serve(environ, begin, asked)
+
+        begin = by_rules(rules, environ, record)
+        return self._trouble(fault, environ, begin, answer) if fault else answer(begin)
+
+    def _posted(self, environ: _Environ, start_response: _StartResponse, bucket: str) -> Iterable[bytes]:
+        """Serve what a form stands for: an object is put."""
+        begun: list[tuple[str, list[tuple[str, str]]]] = []
+        with self._parts.scratch() as file:
+            try:
+                form = read_form(environ, bucket, file)
+                if self._access.is_expired or not form.is_signed(self._access.email, self._access.token):
+                    return _refuse(start_response, 403, "SignatureDoesNotMatch")
+                form.check()
+            except FormError as error:
+                return _refuse(start_response, operations.STATUSES[error.code], error.code, message=str(error))
+            put = form.as_put(environ, file)
+            asked = operations.read(put)
+            if refusal := complaint(asked, put) or self._full(asked, put):
+                return _refuse(start_response, operations.STATUSES[refusal], refusal)
+            response = self._serve(put, lambda status, headers, *_: begun.append((status, headers)), asked)
+        status, headers = begun[-1]
+        if not status.startswith("200"):
+            start_response(status, headers)
+            return response
+        etag = next(value for name, value in headers if name.lower() == "etag")
+        status, headers, body = form.answer(etag, _place(environ))
+        start_response(status, [*headers, ("Content-Length", str(len(body)))])
+        return [body]
+
+    def _serve(self, environ: _Environ, start_response: _StartResponse, asked: Asked) -> Iterable[bytes]:
+        """Answer. What moto breaks at is the client's mistake; its own complaints have other forms."""
+        if not self._stock.has_versions(asked.bucket):
+            start_response = _only_version(environ, start_response)
+        try:
+            own = self._own_answer(environ, start_response, asked)
+            response = own or self._by_moto(environ, start_response, asked)
+        except CutShortError:
+            raise CutError from None
+        except DigestError as error:
+            return _refuse(start_response, operations.STATUSES[error.code], error.code)
+        except _BREAKS:
+            _log.debug("The storage broke at %s", asked.name, exc_info=True)
+            code = broken(asked)
+            return _refuse(start_response, operations.STATUSES[code], code)
+        if self._disk and asked.method in {"PUT", "POST", "DELETE"}:
+            self._disk.follow(asked.bucket, asked.key)
+        return response
+
+    def _own_answer(self, environ: _Environ, start_response: _StartResponse, asked: Asked) -> Iterable[bytes] | None:
+        """Where moto differs from S3, or needs too much memory. None when moto should answer."""
+        if asked.bucket == "moto-api":  # moto's own remote control is none of S3
+            return _refuse(start_response, 404, "NoSuchBucket")
+        if asked.makes_bucket:  # in any region, §4.1; one's own again too
+            self._stock.make_bucket(asked.bucket)
+            start_response("200 OK", [("Location", f"/{asked.bucket}"), ("Content-Length", "0")])
+            return [b""]
+        if is_list(asked) and self._stock.has_bucket(asked.bucket):
+            return _tell(start_response, self._stock.listing(asked))
+        if asked.name == "DeleteObjects" and self._stock.has_bucket(asked.bucket):
+            deleted = self._stock.delete(asked.bucket, Payload(environ).whole())
+            return _tell(start_response, deleted) if deleted else _refuse(start_response, 400, "MalformedXML")
+        if asked.key and (stored := self._stock.find(asked.bucket, asked.key)):
+            if stored.acl is None:  # moto sets none for what was made of parts or by a task, and breaks at it
+                stored.set_acl(get_canned_acl("private"))
+            return read_object(environ, stored, start_response)
+        return None
+
+    def _by_moto(self, environ: _Environ, start_response: _StartResponse, asked: Asked) -> Iterable[bytes]:
+        environ["HTTP_X_MOTO_ACCOUNT_ID"] = self._account
+        environ["HTTP_AUTHORIZATION"] = _LET_IN
+        if asked.name == "HeadBucket":
+            start_response = self._with_usage(asked.bucket, start_response)
+        payload = Payload(environ)
+        if _is_large_object(environ):
+            return self._in_one_piece(environ, payload, start_response, asked)
+        if payload.must_be_read:
+            environ["wsgi.input"] = io.BytesIO(payload.whole())
+        if asked.name in _REPEAT_NAMES:
+            return self._legibly(environ, start_response, asked)
+        return self._in_parts(environ, start_response, asked)
+
+    def _legibly(self, environ: _Environ, start_response: _StartResponse, asked: Asked) -> Iterable[bytes]:
+        """moto's answer about an upload, where names are such as XML can hold, and the place is here."""
+        begun: list[tuple[str, list[tuple[str, str]]]] = []
+        response = self._in_parts(environ, lambda status, headers, *_: begun.append((status, headers)), asked)
+        body = legible_bytes(b"".join(response))
+        place = f"<Location>{escape(_place(environ))}/{quote(f'{asked.bucket}/{asked.key}')}</Location>"
+        body = _LOCATION.sub(place.encode(), body)
+        status, headers = begun[-1]
+        others = [(name, value) for name, value in headers if name.lower() != "content-length"]
+        start_response(status, [*others, ("Content-Length", str(len(body)))])
+        self._stock.note_uploads(asked.bucket)
+        return [body]
+
+    def _with_usage(self, bucket: str, start_response: _StartResponse) -> _StartResponse:
+        """What Ceph says of a bucket beside, and C# reads (§4.1)."""
+        count, size = self._stock.usage_of(bucket)
+        more = [("X-RGW-Object-Count", str(count)), ("X-RGW-Bytes-Used", str(size))]
+        return lambda status, headers, *rest: start_response(
+            status, [*headers, *(more if status.startswith("200") else [])], *rest
+        )
+
+    def _in_parts(self, environ: _Environ, start_response: _StartResponse, asked: Asked) -> Iterable[bytes]:
+        """moto's answer; of an upload in parts, the parts and the whole are kept in files."""
+        upload = self._stock.upload(asked.bucket, asked.first("uploadId"))
+        if upload is None or asked.method not in {"PUT", "POST"}:
+            untouched: Iterable[bytes] = self._moto(environ, start_response)
+            return untouched
+        joined = self._parts.prepare(upload)
+        response: Iterable[bytes] = self._moto(environ, start_response)
+        if joined:
+            self._parts.finish(self._stock.find(asked.bucket, asked.key), joined, upload)
+        else:
+            self._parts.put_away(upload, int(asked.first("partNumber") or 0))
+        return response
+
+    def _in_one_piece(
+        self, environ: _Environ, payload: Payload, start_response: _StartResponse, asked: Asked
+    ) -> Iterable[bytes]:
+        """moto's answer; what was put is kept in a file, and moto gets nothing of it but its length and ETag."""
+        content = self._parts.receive(payload, payload.length)
+        stored = False
+
+        def begin(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+            nonlocal stored
+            stored = status.startswith("200")
+            kept = [(name, value) for name, value in headers if not stored or name.lower() != "etag"]
+            return start_response(status, [*kept, *([("ETag", f'"{content.md5}"')] if stored else [])], *more)
+
+        try:
+            payload.check()
+            environ["wsgi.input"], environ["CONTENT_LENGTH"] = io.BytesIO(), "0"
+            response: Iterable[bytes] = self._moto(environ, begin)
+        finally:
+            if not stored:
+                content.path.unlink()
+        if stored:
+            found = self._stock.find(asked.bucket, asked.key)
+            found._etag = content.md5
+            content.put_into(found)
+        return response
+
+    def _missing(self, asked: Asked) -> str | None:
+        """The error's name when an upload in parts is asked about that there is not."""
+        is_about_upload = asked.name in _UPLOADS and self._stock.has_bucket(asked.bucket)
+        missing = is_about_upload and self._stock.upload(asked.bucket, asked.first("uploadId")) is None
+        return "NoSuchUpload" if missing else None
+
+    def _full(self, asked: Asked, environ: _Environ) -> str | None:
+        """The error's name when a quota stands against it."""
+        is_new = asked.makes_bucket and not self._stock.has_bucket(asked.bucket)
+        if is_new and not self._stock.may_have_another_bucket():
+            return "TooManyBuckets"
+        size = int(environ.get("HTTP_X_AMZ_DECODED_CONTENT_LENGTH") or environ.get("CONTENT_LENGTH") or 0)
+        size += self._copied(environ)
+        return "QuotaExceeded" if asked.name in _WRITES and size and not self._stock.has_room(size) else None
+
+    def _copied(self, environ: _Environ) -> int:
+        """How many bytes are to be copied from another object."""
+        source = unquote(environ.get("HTTP_X_AMZ_COPY_SOURCE", "").partition("?")[0]).lstrip("/")
+        bucket, _, key = source.partition("/")
+        stored = self._stock.find(bucket, key)
+        span = _SPAN.fullmatch(environ.get("HTTP_X_AMZ_COPY_SOURCE_RANGE", ""))
+        return int(span[2]) - int(span[1]) + 1 if span else stored.size if stored else 0
+
+    def _trouble(
+        self,
+        fault: Fault,
+        environ: _Environ,
+        start_response: _StartResponse,
+        answer: Callable[[_StartResponse], Iterable[bytes]],
+    ) -> Iterable[bytes]:
+        """Answer, or do not, as the fault says."""
+        if fault.how == TIMEOUT:
+            self._faults.stopping.wait()
+            raise CutError
+        if fault.how == LOST:
+            _consume(answer(lambda *_: None))
+            raise CutError
+        if fault.how == RESET:
+            if fault.after_bytes and environ["REQUEST_METHOD"] == "GET":
+                return _cut_after(fault.after_bytes, answer(start_response))
+            environ["wsgi.input"].read(fault.after_bytes)
+            raise CutError
+        return _refuse(start_response, fault.status or 500, fault.code or "InternalError", fault.headers, fault.body)
+
+
+def _answer_preflight(rules: list[Rule], environ: _Environ, start_response: _StartResponse) -> list[bytes]:
+    """A browser asks whether a page may: that is no secret, so nobody has to say who he is."""
+    headers = preflight(rules, environ)
+    if headers is None:
+        return _refuse(start_response, operations.STATUSES["AccessForbidden"], "AccessForbidden")
+    start_response("200 OK", [*headers, ("Content-Length", "0")])
+    return [b""]
+
+
+def _place(environ: _Environ) -> str:
+    """Where the client found us."""
+    return f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST')}"
+
+
+def _tell(start_response: _StartResponse, body: bytes) -> list[bytes]:
+    start_response("200 OK", [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
+    return [body]
+
+
+def _is_large_object(environ: _Environ) -> bool:
+    """Whether this puts a large object in one piece."""
+    query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+    return (
+        environ["REQUEST_METHOD"] == "PUT"
+        and int(environ.get("CONTENT_LENGTH") or 0) > LARGE
+        and not {"partNumber", "uploadId"} & query.keys()
+        and "HTTP_X_AMZ_COPY_SOURCE" not in environ
+    )
+
+
+def _into_path(environ: _Environ) -> None:
+    """`bucket.localhost/key` becomes `/bucket/key`: some clients have the bucket in the host's name (§4.1)."""
+    bucket = operations.bucket_of_host(environ)
+    if not bucket:
+        return
+    _, colon, port = environ["HTTP_HOST"].partition(":")
+    environ["HTTP_HOST"] = f"127.0.0.1{colon}{port}"
+    environ["PATH_INFO"] = f"/{bucket}{environ['PATH_INFO']}"
+    for name in ("RAW_URI", "REQUEST_URI"):
+        if environ.get(name, "").startswith("/"):
+            environ[name] = f"/{bucket}{environ[name]}"
+
+
+def _only_version(environ: _Environ, start_response: _StartResponse) -> _StartResponse:
+    """In a bucket that keeps no versions, `null` is what there is; nobody is told of it, but may ask for it."""
+    for name in ("QUERY_STRING", "RAW_URI", "REQUEST_URI"):
+        if "versionId=null" in environ.get(name, ""):
+            environ[name] = _NULL_VERSION.sub(r"\1", environ[name]).rstrip("?&")
+
+    def begin(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+        others = [(name, value) for name, value in headers if (name.lower(), value) != ("x-amz-version-id", "null")]
+        return start_response(status, others, *more)
+
+    return begin
+
+
+def _recorder(call: Call, start_response: _StartResponse) -> _StartResponse:
+    def begin(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
+        call.end(int(status.partition(" ")[0]))
+        return start_response(status, headers, *more)
+
+    return begin
+
+
+def _consume(content: Iterable[bytes]) -> None:
+    for _ in content:
+        pass
+
+
+def _cut_after(size: int, content: Iterable[bytes]) -> Iterator[bytes]:
+    for data in content:
+        if len(data) > size:
+            yield data[:size]
+            time.sleep(0.05)  # so that the client gets these bytes before the reset, which overtakes unsent ones
+            raise CutError
+        yield data
+        size -= len(data)
+    raise CutError
+
+
+def _refuse(
+    start_response: _StartResponse,
+    status: int,
+    code: str,
+    headers: dict[str, str] | None = None,
+    text: Any = None,
+    message: str = "",
+) -> list[bytes]:
+    said = escape(message or code)
+    body = f"<?xml version='1.0'?><Error><Code>{code}</Code><Message>{said}</Message></Error>".encode()
+    body = str(text).encode() if text is not None else body
+    own = [("Content-Type", "application/xml"), ("Content-Length", str(len(body))), *(headers or {}).items()]
+    start_response(f"{status} {code}", own)
+    return [body]

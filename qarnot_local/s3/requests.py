@@ -1,0 +1,45 @@
+"""What is wrong with an S3 request, by S3's own names of errors; said before moto sees it, which would break at it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from qarnot_local.s3.operations import Asked
+
+# Operations whose body is XML: what cannot be read there is MalformedXML, elsewhere InvalidArgument.
+_XML = {"CompleteMultipartUpload", "DeleteObjects", "PutBucketTagging", "PutBucketCors"}
+_NUMBERS = ("max-keys", "max-uploads", "max-parts", "part-number-marker", "partNumber")
+_MAX_PARTS = 10_000
+_BUCKET = re.compile(r"[a-z0-9](?:\.?[a-z0-9-]+)*(?<=[a-z0-9])")
+_ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
+
+
+def complaint(asked: Asked, environ: Mapping[str, Any]) -> str | None:
+    """The error's name, or None when nothing is wrong."""
+    numbers = [asked.first(name) for name in _NUMBERS if asked.first(name)]
+    sizes = [environ["HTTP_X_AMZ_DECODED_CONTENT_LENGTH"]] if "HTTP_X_AMZ_DECODED_CONTENT_LENGTH" in environ else []
+    source = environ.get("HTTP_X_AMZ_COPY_SOURCE", "x/x").lstrip("/")
+    if asked.name == "Other":
+        return "MethodNotAllowed"
+    if asked.makes_bucket and not _may_be_bucket(asked.bucket):
+        return "InvalidBucketName"
+    if not all(map(is_number, numbers + sizes)) or int(asked.first("partNumber") or 1) not in range(1, _MAX_PARTS + 1):
+        return "InvalidArgument"
+    if not all(source.partition("/")) or "\n" in asked.key:  # moto's own paths end at a line's end
+        return "InvalidArgument"
+    return None
+
+
+def broken(asked: Asked) -> str:
+    """What to say when moto broke at a request that had no complaint."""
+    return "MalformedXML" if asked.name in _XML else "InvalidArgument"
+
+
+def is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit()
+
+
+def _may_be_bucket(name: str) -> bool:
+    return 3 <= len(name) <= 63 and bool(_BUCKET.fullmatch(name)) and not _ADDRESS.fullmatch(name)

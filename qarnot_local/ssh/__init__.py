@@ -1,0 +1,1 @@
+"""The SSH server of a running task: logins, shells, SFTP, forwarded ports."""

@@ -1,0 +1,1 @@
+"""The storage: one client, uploads, downloads and what they share."""

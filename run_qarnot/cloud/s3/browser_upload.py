@@ -1,0 +1,127 @@
+"""Uploads whose bytes a browser sends to the bucket itself: we begin them, sign an address for each part, look at what
+has arrived, and complete them. Not a byte of theirs passes here, unless the browser cannot send them: then we do.
+
+An address is good for one part of one upload, for minutes, and for nothing else. It is a secret all the same: `redact`
+masks its signature.
+
+Nothing is believed: of each part the browser says the MD5, and the storage, asked by us, must say the same.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from typing import Any
+
+from run_qarnot.cloud.s3.etag import etag_of_parts, md5, part_size, parts_of
+from run_qarnot.cloud.s3.multipart import Multipart
+from run_qarnot.cloud.s3.transfer import Transfer, error_code, named
+from run_qarnot.core.errors import RefusedError, TransferError
+
+ADDRESS_SECONDS = 600  # a part of 8 MiB needs one minute at 1 Mbit/s, and four are on their way at a time
+_PUT = "PUT"
+
+
+class DirectUpload:
+    """One file on its way from a browser. All methods block; they may be called from any thread.
+
+    `stored` is what had arrived when it was begun, and what was put since: MD5 by number of the part, for parts of the
+    right size.
+    """
+
+    def __init__(self, client: Any, bucket: str, key: str, size: int, begun: Sequence[str], work: Transfer) -> None:
+        self.key = key
+        self.size = size
+        self.part_size = part_size(size)
+        self._client = client
+        self._work = work
+        self._sizes = {part.number: part.size for part in parts_of(size)}
+        self._etags: list[str] = []
+        self._multipart, parts = Multipart.begin(client, bucket, key, begun, work)
+        self.stored: dict[int, str] = {
+            number: part.etag for number, part in parts.items() if part.size == self._sizes.get(number)
+        }
+
+    @property
+    def count(self) -> int:
+        """How many parts the file has; all but the last have `part_size` bytes."""
+        return len(self._sizes)
+
+    @property
+    def etag(self) -> str:
+        """Of the whole file, once `check` has seen all its parts."""
+        return etag_of_parts([bytes.fromhex(etag) for etag in self._etags])
+
+    def address(self, number: int) -> str:
+        """Return the address to which the browser sends a part; it needs no network.
+
+        Raises:
+            TransferError: the file has no such part.
+        """
+        if number not in self._sizes:
+            raise TransferError("upload", name=self.key, problem=f"it has no part {number}")
+        parameters = {**self._multipart.names, "PartNumber": number}
+        return str(self._client.generate_presigned_url("upload_part", Params=parameters, ExpiresIn=ADDRESS_SECONDS))
+
+    def put(self, number: int, data: bytes) -> str:
+        """Send a part from here, unless it is `stored`; return its MD5, in hexadecimal.
+
+        Raises:
+            RunQarnotError: the storage does not take it.
+        """
+        digest = md5(data)
+        if self.stored.get(number) != digest.hexdigest():
+            body = {"Body": data, "ContentMD5": base64.b64encode(digest.digest()).decode()}
+            request = {**self._multipart.names, "PartNumber": number, **body}
+            with named(self.key):
+                self._work.attempt(lambda: self._client.upload_part(**request))
+            self.stored[number] = digest.hexdigest()
+        return digest.hexdigest()
+
+    def check(self, digests: Sequence[str]) -> bool:
+        """Ask the storage whether all parts are there.
+
+        Arguments:
+            digests: the MD5 of each part as the browser read it, in hexadecimal.
+
+        Raises:
+            TransferError: the storage does not say.
+        """
+        with named(self.key):
+            parts = self._multipart.parts()
+        found = {number: (part.etag, part.size) for number, part in parts.items() if number in self._sizes}
+        wanted = {number: (digest, self._sizes.get(number)) for number, digest in enumerate(digests, start=1)}
+        self._etags = list(digests) if found == wanted and len(wanted) == len(self._sizes) else []
+        return bool(self._etags)
+
+    def complete(self, *, replace: bool) -> None:
+        """Make it a file of the bucket; `check` must have said yes."""
+        if not self._etags:
+            raise TransferError("upload", name=self.key, problem="not all of it is there")
+        self._multipart.complete(self._etags, replace=replace)
+
+    def abort(self) -> None:
+        """Give it up, and free what has arrived."""
+        self._multipart.abort()
+
+
+def allow_origin(client: Any, bucket: str, origin: str, work: Transfer) -> None:
+    """Add a rule to a bucket: a page of this origin may send parts. Other rules stay; one that fits is not repeated.
+
+    Raises:
+        RunQarnotError: the storage does not have such rules, or does not let us.
+    """
+    rules = _rules(client, bucket, work)
+    if not any(origin in rule["AllowedOrigins"] and _PUT in rule["AllowedMethods"] for rule in rules):
+        rule = {"AllowedOrigins": [origin], "AllowedMethods": [_PUT], "MaxAgeSeconds": 3600}
+        cors = {"CORSRules": [*rules, rule]}
+        work.attempt(lambda: client.put_bucket_cors(Bucket=bucket, CORSConfiguration=cors))
+
+
+def _rules(client: Any, bucket: str, work: Transfer) -> list[Any]:
+    try:
+        return list(work.attempt(lambda: client.get_bucket_cors(Bucket=bucket))["CORSRules"])
+    except RefusedError as error:
+        if error_code(error) == "NoSuchCORSConfiguration":
+            return []
+        raise  # there may be rules that we cannot see, and would replace

@@ -1,0 +1,336 @@
+"""Buckets: what the engine needs of the storage. Everything here blocks; the client may be used by several threads.
+
+Uploads only ever add. Nothing here mirrors, and nothing deletes but what says so in its name (`design.md` §2.1).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from zipstream import ZIP_STORED, ZipStream
+
+from run_qarnot.cloud.errors import translated
+from run_qarnot.cloud.s3.browser_upload import DirectUpload, allow_origin
+from run_qarnot.cloud.s3.download import Saving
+from run_qarnot.cloud.s3.etag import checksum_of, has_parts
+from run_qarnot.cloud.s3.multipart import Multipart, Unfinished
+from run_qarnot.cloud.s3.read_ahead import Piece, ReadAhead, ReplacedError
+from run_qarnot.cloud.s3.transfer import (
+    WAITS,
+    Cancelled,
+    GivenUpError,
+    Progress,
+    Transfer,
+    error_code,
+    named,
+    problem_of,
+)
+from run_qarnot.cloud.s3.upload import THREADS, Sending, count_what_is_sent
+from run_qarnot.core.errors import InputError, RefusedError, RunQarnotError, TransferError
+from run_qarnot.model.files import StoredFile, Upload, check_folders, safe_paths
+
+OWNER_TAG = "run-qarnot"
+
+_CHUNK = 1 << 20
+_MOST_AT_ONCE = 1000  # that S3 deletes
+_QUICK_WAITS = (0.2, 0.6)  # for calls that somebody waits for
+
+
+class Storage:
+    """The buckets of one account."""
+
+    def __init__(self, client: Any, cluster: str, waits: Sequence[float] = WAITS, *, calls: Any = None) -> None:
+        """Take clients of boto3.
+
+        Arguments:
+            client: to move files.
+            cluster: the address, for the sentences of errors.
+            waits: seconds before each further attempt to move something.
+            calls: for calls with small answers, that somebody waits for; the same when left out.
+        """
+        self._client = client
+        self._calls = client if calls is None else calls
+        self._cluster = cluster
+        self._waits = waits
+        self._quick = Transfer(cluster, waits=_QUICK_WAITS)
+        # botocore's own attempts sleep where nobody can wake them; those of `Work` end when the user says so.
+        for each in (client, self._calls):
+            each.meta.events.unregister("needs-retry.s3", unique_id="retry-config-s3")
+        count_what_is_sent(client)
+
+    def create(self, bucket: str, owner: str) -> None:
+        """Make a bucket; one's own existing bucket is fine (`reference/qarnot-platform.md` §0.10).
+
+        It is tagged as the session's: a name alone proves nothing once the session is forgotten. Nobody outside Qarnot
+        knows whether its storage takes tags, as Ceph does; without them the bucket is merely never found as left over.
+
+        Arguments:
+            bucket: its name.
+            owner: the name of its session.
+        """
+        self._quick.attempt(lambda: self._calls.create_bucket(Bucket=bucket))
+        tags = {"TagSet": [{"Key": OWNER_TAG, "Value": owner}]}
+        with contextlib.suppress(RunQarnotError):
+            self._quick.attempt(lambda: self._calls.put_bucket_tagging(Bucket=bucket, Tagging=tags))
+
+    def owner(self, bucket: str) -> str | None:
+        """Return the session whose bucket this is, by its tag; None if it has none, or nobody can tell."""
+        with contextlib.suppress(RefusedError):  # such as NoSuchTagSet
+            answer = self._quick.attempt(lambda: self._calls.get_bucket_tagging(Bucket=bucket))
+            return next((str(tag["Value"]) for tag in answer["TagSet"] if tag["Key"] == OWNER_TAG), None)
+        return None
+
+    def last_upload(self, bucket: str) -> datetime | None:
+        """Return when the last part of an upload that was neither completed nor aborted came; None without any."""
+        found: list[datetime] = []
+        for key, upload_ids in self._unfinished(bucket, self._quick).by_key.items():
+            for upload_id in upload_ids:
+                names = {"Bucket": bucket, "Key": key, "UploadId": upload_id}
+                pages = self._calls.get_paginator("list_parts").paginate(**names)
+                with translated(self._cluster):
+                    found += [part["LastModified"] for page in pages for part in page.get("Parts", [])]
+        return max(found, default=None)
+
+    def buckets(self) -> dict[str, datetime]:
+        """Return the names of all buckets of the account, and when each was made."""
+        found = self._quick.attempt(self._calls.list_buckets)
+        return {str(bucket["Name"]): bucket["CreationDate"] for bucket in found.get("Buckets", [])}
+
+    def files(self, bucket: str, prefix: str = "") -> list[StoredFile]:
+        """Return the files of a bucket; a bucket that does not exist has none."""
+        return list(self._list(bucket, prefix))
+
+    def upload(
+        self,
+        bucket: str,
+        uploads: Sequence[Upload],
+        progress: Progress = lambda _: None,
+        *,
+        cancelled: Cancelled = lambda: False,
+        replace: bool = False,
+    ) -> None:
+        """Add files to a bucket, several parts at once, with the same memory whatever their sizes.
+
+        What the bucket has already is not sent again: neither whole files, nor parts of an upload that was broken off,
+        however long ago. Every checksum is compared.
+
+        Arguments:
+            bucket: it exists.
+            uploads: the files.
+            progress: is told bytes as they are sent; less than zero when some have to be sent again.
+            cancelled: is asked often; the first time that it says yes ends the upload at once.
+            replace: what stands there under the name of an upload, with other content, is replaced.
+
+        Raises:
+            InputError: another file of that name is there, and `replace` is false; said before anything is sent. One
+                that comes later stays, too: it is found by the storage itself, when ours arrives.
+            TransferError: names the first file that could not be moved; what was moved stays, parts too.
+        """
+        work = Transfer(self._cluster, progress, cancelled, self._waits)
+        missing = self._not_there_yet(bucket, uploads, work, replace=replace)
+        unfinished = self._unfinished(bucket, work) if any(_is_large(upload) for upload in missing) else Unfinished({})
+        begin = [Sending(self._client, bucket, upload, unfinished, work, replace=replace).begin for upload in missing]
+        work.run(begin, THREADS)
+
+    def direct(self, bucket: str, key: str, size: int) -> DirectUpload:
+        """Begin an upload whose parts a browser sends itself, or go on with one that was broken off.
+
+        Arguments:
+            size: in bytes, at least `parts.PART_BYTES`: a smaller file has no parts.
+        """
+        with named(key):
+            begun = self._unfinished(bucket, self._quick).of(key)
+            return DirectUpload(self._client, bucket, key, size, begun, self._quick)
+
+    def complete(self, bucket: str, uploads: Sequence[DirectUpload], *, replace: bool = False) -> None:
+        """Make files of uploads whose parts have all arrived.
+
+        Raises:
+            InputError: another file of that name is there, and `replace` is false; said before anything is made.
+            TransferError: names the first that could not be made.
+        """
+        there = self._there(bucket, [upload.key for upload in uploads])
+        for upload in uploads:
+            if not replace and upload.key in there and there[upload.key].etag != upload.etag:
+                raise InputError("input-exists", field="upload", name=upload.key, bucket=bucket)
+        for upload in uploads:
+            with named(upload.key):
+                upload.complete(replace=replace)
+
+    def unfinished(self, bucket: str) -> list[str]:
+        """Return the names of files whose upload in parts was begun and not completed."""
+        return sorted(self._unfinished(bucket, self._quick).by_key)
+
+    def forget_unfinished(self, bucket: str, key: str) -> None:
+        """Free the parts of all unfinished uploads of a file."""
+        for upload_id in self._unfinished(bucket, self._quick).of(key):
+            Multipart(self._calls, bucket, key, upload_id, self._quick).abort()
+
+    def allow_origin(self, bucket: str, origin: str) -> None:
+        """Let the page at `origin` send parts to a bucket; where the storage does not have it, nothing happens."""
+        with contextlib.suppress(RunQarnotError):
+            allow_origin(self._client, bucket, origin, self._quick)
+
+    def read(self, bucket: str, key: str) -> Iterator[bytes]:
+        """Yield the content of a file in chunks of at most 1 MiB."""
+        with translated(self._cluster):
+            body = self._client.get_object(Bucket=bucket, Key=key)["Body"]
+        with contextlib.closing(body), translated(self._cluster):
+            yield from iter(lambda: body.read(_CHUNK), b"")
+
+    def zip(self, bucket: str, files: Sequence[StoredFile], *, cancelled: Cancelled = lambda: False) -> Iterator[bytes]:
+        """Yield files of a bucket as one zip: nothing on disk, constant memory, zip64 where it is needed.
+
+        Stored, not compressed: reading is the limit, and most results are compressed formats already. Each file is the
+        version that stands there when its turn comes, whole.
+
+        Raises:
+            TransferError: a file could not be read; what was yielded is no zip.
+        """
+        files = [file for file in files if not file.is_folder]
+        work = Transfer(self._cluster, cancelled=cancelled, waits=self._waits)
+        names = safe_paths(file.key for file in files)
+        stream = ZipStream(compress_type=ZIP_STORED)
+        with ReadAhead(self._client, (Piece(bucket, file.key) for file in files), work, self._cluster) as reader:
+            for file in files:
+                stream.add(_content(reader, file), names[file.key], size=file.size)
+            yield from stream
+
+    def download(
+        self,
+        bucket: str,
+        files: Sequence[StoredFile],
+        folder: Path,
+        progress: Progress = lambda _: None,
+        *,
+        cancelled: Cancelled = lambda: False,
+    ) -> list[str]:
+        """Write files of a bucket below `folder`. Nothing that exists is overwritten, nothing incomplete has its name.
+
+        A file that an earlier attempt has brought is not read again, and one that it has begun is gone on with. The
+        arguments are those of `upload`.
+
+        Returns:
+            The keys of files whose checksum could not be confirmed: see `saving`.
+
+        Raises:
+            InputError: a file is there already, with other content; said before anything is written.
+            TransferError: a file could not be read or written.
+        """
+        files = [file for file in files if not file.is_folder]
+        work = Transfer(self._cluster, progress, cancelled, self._waits)
+        targets = {key: folder / path for key, path in safe_paths(file.key for file in files).items()}
+        return Saving(self._client, bucket, self._cluster, work).save(files, targets)
+
+    def presign(self, bucket: str, key: str, seconds: int) -> str:
+        """Return an address that gives one file, without a token, for so many seconds. Browsers save it."""
+        with translated(self._cluster):
+            parameters = {"Bucket": bucket, "Key": key, "ResponseContentDisposition": "attachment"}
+            return str(self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds))
+
+    def delete(self, bucket: str, keys: Sequence[str]) -> None:
+        """Delete files of a bucket. There is no way back."""
+        for start in range(0, len(keys), _MOST_AT_ONCE):
+            objects = {"Objects": [{"Key": key} for key in keys[start : start + _MOST_AT_ONCE]], "Quiet": True}
+            answer = self._quick.attempt(partial(self._client.delete_objects, Bucket=bucket, Delete=objects))
+            for error in answer.get("Errors", []):  # a 200 all the same; asking again would never end
+                raise RefusedError("storage-refused", action="DeleteObjects", message=error.get("Message", "no reason"))
+
+    def delete_bucket(self, bucket: str) -> None:
+        """Delete a bucket with all that is in it, unfinished uploads too. There is no way back."""
+        for key, upload_ids in self._unfinished(bucket, self._quick).by_key.items():
+            for upload_id in upload_ids:
+                with contextlib.suppress(RefusedError):
+                    Multipart(self._calls, bucket, key, upload_id, self._quick).abort()
+        for keys in iter(lambda: [file.key for file in self._first(bucket, _MOST_AT_ONCE)], []):
+            self.delete(bucket, keys)
+        with translated(self._cluster), contextlib.suppress(self._calls.exceptions.NoSuchBucket):
+            self._calls.delete_bucket(Bucket=bucket)
+
+    def _first(self, bucket: str, count: int) -> list[StoredFile]:
+        return [file for file, _ in zip(self._list(bucket, ""), range(count), strict=False)]
+
+    def _list(self, bucket: str, prefix: str) -> Iterator[StoredFile]:
+        marker, is_more = "", True
+        while is_more:  # boto3's own paginator has no second attempt: after an error it says that nothing follows
+            asked = {"Bucket": bucket, "Prefix": prefix, "Marker": marker}
+            try:
+                page = self._quick.attempt(partial(self._calls.list_objects, **asked))
+            except RunQarnotError as error:
+                if error_code(error) == "NoSuchBucket":
+                    return
+                raise
+            for entry in page.get("Contents", []):
+                marker = entry["Key"]
+                yield StoredFile(entry["Key"], entry["Size"], entry["LastModified"], entry["ETag"].strip('"'))
+            is_more = bool(page.get("IsTruncated") and page.get("Contents"))
+
+    def _there(self, bucket: str, wanted: Sequence[str]) -> dict[str, StoredFile]:
+        """Return what stands under the names of files to come; raise InputError for one that cannot stand there."""
+        found = {file.key: file for file in self._list(bucket, "")}
+        check_folders(wanted, found)
+        return {key: found[key] for key in wanted if key in found}
+
+    def _not_there_yet(
+        self, bucket: str, uploads: Sequence[Upload], work: Transfer, *, replace: bool
+    ) -> Sequence[Upload]:
+        """Leave out the uploads that the bucket has already."""
+        there = self._there(bucket, [upload.key for upload in uploads])
+        if not there:
+            return uploads
+        missing: list[Upload] = []
+        for upload in uploads:
+            try:
+                is_same = upload.key in there and _is_same(upload.path, there[upload.key], work)
+            except OSError as error:
+                raise TransferError("upload", name=upload.key, problem=problem_of(error)) from error
+            if is_same:
+                work.moved(there[upload.key].size)
+            elif upload.key in there and not replace:
+                raise InputError("input-exists", field="upload", name=upload.key, bucket=bucket)
+            else:
+                missing.append(upload)
+        return missing
+
+    def _unfinished(self, bucket: str, work: Transfer) -> Unfinished:
+        def listed() -> list[tuple[Any, str, str]]:
+            pages = self._calls.get_paginator("list_multipart_uploads").paginate(Bucket=bucket)
+            found = [upload for page in pages for upload in page.get("Uploads", [])]
+            return sorted(((each["Initiated"], each["Key"], each["UploadId"]) for each in found), reverse=True)
+
+        try:
+            found = work.attempt(listed)
+        except RefusedError:
+            return Unfinished({})  # a storage that does not tell: everything is sent anew
+        by_key: dict[str, list[str]] = {}
+        for _, key, upload_id in found:
+            by_key.setdefault(key, []).append(upload_id)
+        return Unfinished(by_key)
+
+
+def _is_large(upload: Upload) -> bool:
+    return upload.path.is_file() and has_parts(upload.path.stat().st_size)
+
+
+def _is_same(path: Path, stored: StoredFile, work: Transfer) -> bool:
+    if path.stat().st_size != stored.size:
+        return False
+    return checksum_of(path, stored.etag, stored.size, work.check).matches() is True
+
+
+def _content(reader: ReadAhead, file: StoredFile) -> Iterator[bytes]:
+    try:
+        with reader.next() as piece:
+            yield from piece.chunks(reader.work)
+    except GivenUpError:
+        raise
+    except ReplacedError as error:
+        problem = "it was replaced while it was read"
+        raise TransferError("download", name=file.key, problem=problem) from error
+    except RunQarnotError as error:
+        raise TransferError("download", name=file.key, problem=problem_of(error)) from error

@@ -1,0 +1,215 @@
+"""Files out of a bucket: read ahead by several threads with bounded memory, in the order in which they are wanted.
+
+A body that breaks off is gone on with where it broke, of the same version of the object only (If-Match). A version
+that is replaced while it is read is an error, never a mixture.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from run_qarnot.cloud.s3.etag import Checksum, is_encrypted
+from run_qarnot.cloud.s3.transfer import BrokenError, Transfer, is_passing, our_error
+from run_qarnot.core.errors import RunQarnotError
+
+WRONG_CHECKSUM = "what arrived has not the checksum that the storage gives for it"
+CHUNK_BYTES = 256 << 10
+READERS = 4
+_AHEAD = 6  # pieces that are read or waiting to be taken
+_HELD_BYTES = 4 << 20  # of a piece that nobody takes yet; then its reader waits: at most 24 MiB in all
+_PRECONDITION_FAILED = 412
+_PARTIAL_CONTENT = 206
+
+
+class ReplacedError(Exception):
+    """The object is not the same any more."""
+
+
+class Piece:
+    """An object, or a range of one, on its way. A whole one is compared with its ETag, where that is an MD5."""
+
+    def __init__(self, bucket: str, key: str, etag: str = "", start: int = 0, size: int | None = None) -> None:
+        self.bucket = bucket
+        self.key = key
+        self.etag = etag  # of the only version that will do; empty: the one that is there when it is begun
+        self.start = start
+        self.size = size  # None: to the end
+        self._checksum: Checksum | None = None
+        self._chunks: deque[bytes] = deque()
+        self._held = 0
+        self._received = 0
+        self._is_whole = False
+        self._is_dropped = False
+        self._error: BaseException | None = None
+        self._changed = threading.Condition()
+
+    # — the reader's side —
+
+    def fetch(self, client: Any, work: Transfer, cluster: str) -> None:
+        """Read it all; whatever happens is known to who takes the chunks."""
+        try:
+            self._fetch(client, work, cluster)
+        except BaseException as error:  # raised again where the chunks are taken  # noqa: BLE001
+            self._end(error)
+        else:
+            self._end(None)
+
+    def _fetch(self, client: Any, work: Transfer, cluster: str) -> None:
+        failures = 0
+        while True:
+            before = self._received
+            work.check()
+            if self._is_dropped:  # while it paused before another try: nobody wants it, so nothing is asked for
+                raise ReplacedError(self.key)
+            try:
+                self._read(client, work)
+            except ClientError as error:
+                work.check()
+                if error.response.get("ResponseMetadata", {}).get("HTTPStatusCode") == _PRECONDITION_FAILED:
+                    raise ReplacedError(self.key) from error
+                problem = our_error(error, cluster)
+            except (RunQarnotError, ReplacedError):
+                raise
+            except Exception as error:  # whatever the network brings: the table of `translate` decides  # noqa: BLE001
+                work.check()
+                problem = our_error(error, cluster)
+            else:
+                return
+            failures = 1 if self._received > before else failures + 1
+            if not is_passing(problem) or failures == work.attempts:
+                raise problem
+            work.pause_before(failures - 1)
+
+    def _read(self, client: Any, work: Transfer) -> None:
+        first = self.start + self._received
+        asked: dict[str, str] = {"IfMatch": f'"{self.etag}"'} if self.etag else {}
+        if self.size is not None or first:
+            last = "" if self.size is None else self.start + self.size - 1
+            asked["Range"] = f"bytes={first}-{last}"
+        answer = client.get_object(Bucket=self.bucket, Key=self.key, **asked)
+        with contextlib.closing(answer["Body"]) as body:
+            if "Range" in asked and answer["ResponseMetadata"]["HTTPStatusCode"] != _PARTIAL_CONTENT and first:
+                raise BrokenError("the storage sent another part than the one that was asked for")
+            self.etag = str(answer.get("ETag", "")).strip('"')
+            if self.size is None:
+                self.size = answer["ContentLength"]  # of the whole: nothing was received yet
+                if (checksum := Checksum(self.etag, self.size)).is_plain and not is_encrypted(answer):
+                    self._checksum = checksum
+            while self._received < self.size:
+                chunk = body.read(min(CHUNK_BYTES, self.size - self._received))
+                if not chunk:
+                    raise BrokenError("it broke off before its end")
+                if self._checksum:
+                    self._checksum.update(chunk)
+                self._put(chunk, work)
+            if self._checksum and not self._checksum.matches():
+                raise RunQarnotError("broken", problem=WRONG_CHECKSUM)
+
+    def _put(self, chunk: bytes, work: Transfer) -> None:
+        with self._changed:
+            while self._held >= _HELD_BYTES and not self._is_dropped:
+                self._changed.wait(0.5)
+                work.check()
+            if self._is_dropped:
+                raise ReplacedError(self.key)
+            self._chunks.append(chunk)
+            self._held += len(chunk)
+            self._received += len(chunk)
+            self._changed.notify_all()
+
+    def _end(self, error: BaseException | None) -> None:
+        with self._changed:
+            self._error, self._is_whole = error, error is None
+            self._changed.notify_all()
+
+    # — the taker's side —
+
+    def drop(self) -> None:
+        """Take no more of it: a reader that waits with it goes on, and ends."""
+        with self._changed:
+            self._is_dropped = True
+            self._chunks.clear()
+            self._changed.notify_all()
+
+    def chunks(self, work: Transfer) -> Iterator[bytes]:
+        """Yield the content as it comes, to its last byte.
+
+        Raises:
+            ReplacedError: another version of the object stands there now.
+            RunQarnotError: it could not be read; what was yielded is not complete.
+        """
+        while True:
+            with self._changed:
+                while not self._chunks:
+                    if self._is_whole:
+                        return
+                    if self._error is not None:
+                        raise self._error
+                    self._changed.wait(0.05)
+                    work.check()
+                chunk = self._chunks.popleft()
+                self._held -= len(chunk)
+                self._changed.notify_all()
+            work.check()
+            yield chunk
+
+
+class ReadAhead:
+    """Reads pieces before they are wanted, a few at a time. Close it, or its threads wait for ever."""
+
+    def __init__(self, client: Any, pieces: Iterable[Piece], work: Transfer, cluster: str) -> None:
+        self._client = client
+        self.work = work.part()
+        self._cluster = cluster
+        self._coming = iter(pieces)
+        self._open: deque[Piece] = deque()  # begun, in order, and not yet taken
+        self._begun = 0
+        self._is_closed = False
+        self._changed = threading.Condition()
+        for number in range(READERS):
+            threading.Thread(target=self._run, name=f"reader-{number}", daemon=True).start()
+
+    def __enter__(self) -> ReadAhead:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.work.stop()
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
+
+    @contextlib.contextmanager
+    def next(self) -> Iterator[Piece]:
+        """Give the next piece; its reader is free for another one when the block ends."""
+        with self._changed:
+            while not self._open:
+                self._changed.wait(0.05)
+                self.work.check()
+            piece = self._open[0]
+        try:
+            yield piece
+        finally:
+            piece.drop()
+            with self._changed:
+                self._open.popleft()
+                self._changed.notify_all()
+
+    def _run(self) -> None:
+        while (piece := self._begin()) is not None:
+            piece.fetch(self._client, self.work, self._cluster)
+
+    def _begin(self) -> Piece | None:
+        with self._changed:
+            while not self._is_closed and len(self._open) >= _AHEAD:
+                self._changed.wait()
+            piece = None if self._is_closed else next(self._coming, None)
+            if piece is not None:
+                self._open.append(piece)
+                self._changed.notify_all()
+            return piece

@@ -1,0 +1,1 @@
+"""Words and values that need nothing but the standard library: errors, states, messages, names, times."""

@@ -1,0 +1,70 @@
+"""Logging, configured in one place, every handler behind the redaction."""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+import logging.handlers
+import sys
+from pathlib import Path
+
+from run_qarnot.core.errors import InputError
+from run_qarnot.core.redaction import RedactingFormatter
+
+_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+_FILE_BYTES = 10_000_000
+_FILES_KEPT = 10
+
+
+def configure(level: str | None = None, file: Path | None = None, config: Path | None = None) -> None:
+    """Configure the root logger.
+
+    Arguments:
+        level: of what is shown on standard error; by default warnings.
+        file: where everything from `info` on is written too; rotates at 10 MB, ten are kept.
+        config: a `logging.config` file, which replaces all of this but the redaction.
+
+    Raises:
+        InputError: a file cannot be used.
+    """
+    root = logging.getLogger()
+    if config is not None:
+        _read_config(config)
+    else:
+        console = logging.StreamHandler(sys.stderr)
+        console.setLevel((level or "warning").upper())
+        root.addHandler(console)
+        root.setLevel(min(console.level, logging.INFO))
+        logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns of connections that others have closed
+    if file is not None:
+        root.addHandler(_file_handler(file))
+    for handler in _all_handlers():
+        handler.setFormatter(RedactingFormatter(handler.formatter or logging.Formatter(_FORMAT)))
+
+
+def _all_handlers() -> set[logging.Handler]:
+    """Those of the root, and those that a configuration gave to single loggers."""
+    loggers = [logging.getLogger(), *logging.getLogger().manager.loggerDict.values()]
+    return {handler for logger in loggers if isinstance(logger, logging.Logger) for handler in logger.handlers}
+
+
+def _file_handler(file: Path) -> logging.Handler:
+    try:
+        handler = logging.handlers.RotatingFileHandler(
+            file, maxBytes=_FILE_BYTES, backupCount=_FILES_KEPT, encoding="utf-8"
+        )
+    except OSError as error:
+        raise InputError("log-unwritable", path=file, problem=error.strerror) from error
+    handler.setLevel(logging.INFO)
+    return handler
+
+
+def _read_config(config: Path) -> None:
+    try:
+        config.open().close()  # `fileConfig` says of a missing file that it has no formatters
+        logging.config.fileConfig(config, disable_existing_loggers=False)
+    except Exception as error:  # it evaluates what stands in the file, so anything can come out
+        raise InputError(
+            "settings", name="RUN_QARNOT_LOG", value=config, problem=f"cannot be used: {error}",
+            hint="Give the path of a logging.config file, or leave the variable away.",
+        ) from error  # fmt: skip

@@ -1,0 +1,119 @@
+"""Names: of sessions, of their buckets, and of files on their way into a bucket or onto a disk."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Container, Iterable
+from pathlib import PurePosixPath
+
+from run_qarnot.core.errors import InputError
+
+BUCKET_SUFFIXES = ("-in", "-out")
+_LONGEST_BUCKET = 63  # S3's rule
+LONGEST_NAME = _LONGEST_BUCKET - max(map(len, BUCKET_SUFFIXES))
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
+_BUCKET = re.compile(r"(?=.{3,63}\Z)[a-z0-9][a-z0-9-]*(\.[a-z0-9-]+)*(?<=[a-z0-9])")
+
+_ADJECTIVES = (
+    "able bold brave bright brisk calm clear clever cosy crisp eager early fair fancy fine fond fresh gentle glad "
+    "golden grand green happy honest jolly keen kind lively lucky merry mild modest neat noble proud quick quiet "
+    "rapid ready rosy sharp shiny silent silver smart snug solid spry steady sunny swift tidy vivid warm wise witty"
+).split()
+_ANIMALS = (
+    "badger beaver bison bobcat camel crane curlew deer dolphin dove duck eagle egret falcon ferret finch fox gecko "
+    "goose grouse gull hare hawk heron ibis jay kite koala lark lemur linnet lynx magpie marten mole moose newt "
+    "ocelot osprey otter owl panda petrel pigeon plover puffin quail rabbit raven robin salmon seal shrew skylark "
+    "snipe sparrow squirrel stork swallow swan swift tapir tern thrush toad trout turtle vole walrus weasel wren"
+).split()
+
+
+def make_name(taken: Container[str] = ()) -> str:
+    """Make a friendly name such as `calm-heron-42` that is not among `taken`."""
+    while True:
+        name = f"{secrets.choice(_ADJECTIVES)}-{secrets.choice(_ANIMALS)}-{secrets.randbelow(90) + 10}"
+        if name not in taken:
+            return name
+
+
+def make_launch_id() -> str:
+    """Make the unique id of a launch: a valid `shortname` (`reference/qarnot-platform.md` §2.2)."""
+    return f"rq-{secrets.token_hex(8)}"
+
+
+def check_name(name: str) -> str:
+    """Return `name` if buckets can be called after it.
+
+    Raises:
+        InputError: with what is wrong, and the nearest name that would do.
+    """
+    if _NAME.fullmatch(name) and len(name) <= LONGEST_NAME:
+        return name
+    raise InputError("name", field="name", name=name, problem=_name_problem(name), suggestion=suggest_name(name))
+
+
+def _name_problem(name: str) -> str:
+    if not name:
+        return "is empty"
+    if len(name) > LONGEST_NAME:
+        return f"has {len(name)} characters, and {LONGEST_NAME} is the most"
+    if wrong := sorted(set(re.findall(r"[^a-z0-9-]", name))):
+        return "contains " + ", ".join("a space" if mark == " " else f"“{mark}”" for mark in wrong)
+    return "starts or ends with a hyphen"
+
+
+def suggest_name(name: str) -> str:
+    """Return the nearest valid name."""
+    cleaned = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:LONGEST_NAME].strip("-")
+    return cleaned or make_name()
+
+
+def session_of_bucket(bucket: str) -> str | None:
+    """Return the name of the session whose bucket this is, going by its name; None if it is no session's."""
+    for suffix in BUCKET_SUFFIXES:
+        if bucket.endswith(suffix) and _NAME.fullmatch(name := bucket.removesuffix(suffix)):
+            return name
+    return None
+
+
+def is_bucket_name(name: str) -> bool:
+    """Whether S3 accepts `name` as a bucket's."""
+    return bool(_BUCKET.fullmatch(name))
+
+
+def nearest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that `name` was probably meant to be, if any is near."""
+    from difflib import get_close_matches  # only when something was misspelt
+
+    return next(iter(get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)), None)
+
+
+def which(name: str, known: Iterable[str]) -> str:
+    """Return the hint for who named what an image or an account has not: the nearest that it has, or else all."""
+    if near := nearest(name, known):
+        return f"Did you mean “{near}”?"
+    names = ", ".join(known)
+    return f"There are: {names}." if names else "It has none."
+
+
+def check_key(key: str) -> str:
+    """Return `key`, the path of a file inside a bucket, if it is safe on every side.
+
+    Raises:
+        InputError: for absolute paths, `..`, backslashes, drive letters, control characters, over 1000 bytes.
+    """
+    parts = PurePosixPath(key).parts
+    unsafe = (
+        not parts
+        or key != "/".join(parts)
+        or ".." in parts
+        or "\\" in key
+        or re.match(r"[A-Za-z]:", key) is not None
+        or any(ord(mark) < 32 or ord(mark) == 127 for mark in key)
+        or any(part != part.strip() for part in parts)  # the SDK and S3 tools strip them: two names, one file
+        or len(key.encode("utf-8", "surrogatepass")) > 1000
+        or any("\ud800" <= mark <= "\udfff" for mark in key)
+    )
+    if unsafe:
+        raise InputError("file-name", field="upload", name=ascii(key)[:120])
+    return key

@@ -1,0 +1,139 @@
+"""How this process reaches a session's app: its tunnel, whether the app answers, and the doors that follow."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Awaitable, Callable, Iterable
+
+from run_qarnot.catalog.apps import App
+from run_qarnot.cloud.models import TaskSnapshot
+from run_qarnot.core.errors import SessionError
+from run_qarnot.engine import output
+from run_qarnot.engine.ports import free_ports
+from run_qarnot.engine.tunnel import Tunnel, TunnelError, answers, speaks_ssh
+from run_qarnot.model.connections import SSH_PORT, Connection, Forward, Place, Reach, connections
+from run_qarnot.model.plan import SESSION_KEY, USER_KEY, Label
+
+log = logging.getLogger(__name__)
+
+
+class AppAccess:
+    """One session's way in, as seen from this process.
+
+    Arguments:
+        name: of the session.
+        app: what runs there.
+        user: who logs in by SSH.
+        private_key: the session's own, in OpenSSH's format.
+        lost: called when an open tunnel breaks.
+    """
+
+    def __init__(self, name: str, app: App, user: str, private_key: str, lost: Callable[[], None]) -> None:
+        self.identity: str | None = None  # file of the user's private key, for the printed command
+        self.problem = ""  # why there is no tunnel though there should be one
+        self._name = name
+        self._app = app
+        self._user = user
+        self._lost = lost
+        self._tunnel = Tunnel(user, [private_key])
+        self._own_keys = False
+        self._denied_by: Forward | None = None
+        self._app_token: str | None = None
+        self._place: Place | None = None
+
+    def use_own_keys(self, private_key: str | None) -> None:
+        """Open the tunnel with the user's own key, or keys (agent, `~/.ssh`): for sessions that know no other.
+
+        Raises:
+            SessionError: the key cannot be used.
+        """
+        try:
+            self._tunnel.use_keys(None if private_key is None else [private_key])
+        except TunnelError as error:
+            raise SessionError("tunnel", name=self._name, problem=error) from error
+        self._own_keys, self._denied_by = True, None
+
+    def has_key(self, facts: TaskSnapshot) -> bool:
+        """Whether this process has a key that the machine takes, as far as is known."""
+        denied = self._denied_by is not None and self._denied_by in facts.forwards  # another machine may accept it
+        return not denied and (self._own_keys or SESSION_KEY in _keys(facts))
+
+    def can_tunnel(self, facts: TaskSnapshot) -> bool:
+        return self._app.port is not None and self.has_key(facts)
+
+    @property
+    def is_open(self) -> bool:
+        return self._tunnel.is_open
+
+    async def keep(self, forward: Forward) -> None:
+        """Have the tunnel open, and lead to this forward. What speaks against it stands in `problem`."""
+        if self._app.port is None or self._tunnel.leads_to(forward):
+            return
+        try:
+            await self._tunnel.open(forward, self._app.port)
+        except TunnelError as error:
+            log.info("%s: %s", self._name, error)
+            self._denied_by, self.problem = forward if error.denied else None, str(error)
+        else:
+            self._tunnel.when_lost(self._lost)
+            self._place, self.problem = None, ""
+
+    async def let_go(self) -> None:
+        """The machine is away; another may come, and be reached at the same address."""
+        await self._tunnel.disconnect()
+
+    async def close(self) -> None:
+        await self._tunnel.close()
+        self._place = None
+
+    async def answers(self) -> bool:
+        """Ask the app, through the tunnel."""
+        port, path = self._tunnel.port, self._app.probe_path
+        return self.is_open and port is not None and (path is None or await answers(port, path))
+
+    async def seems_ready(self, facts: TaskSnapshot, printed: Iterable[Callable[[], Awaitable[Iterable[str]]]]) -> bool:
+        """Know it without a tunnel: by the link that the app prints, or by the SSH greeting of the machine.
+
+        Arguments:
+            facts: the latest.
+            printed: read the texts in which the link may stand, each only when it was not in those before.
+        """
+        if self._app.ready_pattern is None:
+            ssh = next((forward for forward in facts.forwards if forward.app_port == SSH_PORT), None)
+            return self._app.ends_by_itself or (ssh is not None and await speaks_ssh(ssh.host, ssh.port))
+        if facts.forwards:
+            for read in printed:
+                found = [output.find_link(self._app.ready_pattern, text) for text in await read()]
+                if match := next(filter(None, found), None):
+                    self._app_token = match.groupdict().get("token") or self._app_token
+                    return True
+        return False
+
+    def connections(self, facts: TaskSnapshot) -> tuple[Connection, ...]:
+        """Work out the ways in."""
+        if self._app.token_env and self._app_token is None:
+            self._app_token = facts.constants.get(self._app.token_env)
+        reach = Reach(
+            name=self._name,
+            app_title=self._app.title,
+            app_port=self._app.port,
+            open_path=self._app.open_path,
+            app_token=self._app_token,
+            ssh_user=self._user,
+            forwards=facts.forwards,
+            session_key_accepted=self.has_key(facts),
+            user_key_accepted=USER_KEY in _keys(facts),
+        )
+        return connections(reach, self._where())
+
+    def _where(self) -> Place:
+        """Where this process runs; found out once for as long as the tunnel stays, so that commands do not change."""
+        if self._place is None:
+            port = self._tunnel.port if self._tunnel.is_open else None
+            self._place = Place(port, next(iter(free_ports())), self.identity, os.devnull)
+        return self._place
+
+
+def _keys(facts: TaskSnapshot) -> list[str]:
+    return facts.label(Label.KEYS).split("+")

@@ -1,0 +1,56 @@
+"""What is added to a session: its input bucket, written from here, or by a browser without a byte passing here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from run_qarnot.cloud.s3.browser_upload import DirectUpload
+from run_qarnot.cloud.s3.client import Storage
+from run_qarnot.engine.preparation import upload
+from run_qarnot.model.files import Upload
+
+__all__ = ["DirectUpload", "InputBucket"]
+
+
+@dataclass(frozen=True)
+class InputBucket:
+    """The input bucket of a session. All methods raise `RunQarnotError` when the storage does not do it."""
+
+    storage: Storage
+    bucket: str
+    is_own: bool  # made for this session; another one's rules are none of our business
+
+    async def add(
+        self,
+        uploads: Sequence[Upload],
+        direct: Sequence[DirectUpload],
+        tell: Callable[[str], None],
+        *,
+        replace: bool,
+    ) -> set[str]:
+        """Upload files of this computer, and complete those that a browser has sent; return the names of all."""
+        await upload(self.storage, self.bucket, uploads, tell, replace=replace)
+        if direct:
+            await asyncio.to_thread(self.storage.complete, self.bucket, direct, replace=replace)
+        return {each.key for each in uploads} | {each.key for each in direct}
+
+    async def begin(self, key: str, size: int, origin: str) -> DirectUpload:
+        """Begin the upload of a file, or go on with one that was broken off.
+
+        Arguments:
+            size: in bytes, at least `files.LARGE_BYTES`.
+            origin: of the page that will send it; a bucket of ours is told to take it from there.
+        """
+        if self.is_own:
+            await asyncio.to_thread(self.storage.allow_origin, self.bucket, origin)
+        return await asyncio.to_thread(self.storage.direct, self.bucket, key, size)
+
+    async def unfinished(self) -> list[str]:
+        """Return the names of files that were begun, by whomever, and are not complete."""
+        return await asyncio.to_thread(self.storage.unfinished, self.bucket)
+
+    async def forget(self, key: str) -> None:
+        """Free what has arrived of an unfinished file."""
+        await asyncio.to_thread(self.storage.forget_unfinished, self.bucket, key)

@@ -1,0 +1,46 @@
+"""A save: a snapshot is asked for, and waited for until the cluster says that it is complete."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+from run_qarnot.cloud.models import TaskSnapshot
+from run_qarnot.core.errors import SessionError
+from run_qarnot.engine.retry import retrying
+
+if TYPE_CHECKING:
+    from run_qarnot.engine.account import Account
+
+_POLL_SECONDS = 3.0
+_LONGEST_WAIT = 3.0
+
+
+async def take_snapshot(
+    account: Account, facts: TaskSnapshot, tell: Callable[[str], None], is_still_there: Callable[[], Awaitable[bool]]
+) -> None:
+    """Take a snapshot of a task's results.
+
+    Arguments:
+        account: where.
+        facts: of the task.
+        tell: told, in a sentence, when the cluster does not answer.
+        is_still_there: asked now and then: a machine that is gone finishes no snapshot.
+
+    Raises:
+        SessionError: the snapshot failed.
+        RunQarnotError: the cluster does not answer, or refuses.
+    """
+    call, cloud, loop = account.call, account.cloud, asyncio.get_running_loop()
+    snapshot = await retrying(lambda: call(cloud.snapshot, facts), tell)
+    polled, wait = loop.time(), 0.2
+    while (status := await retrying(lambda: call(cloud.snapshot_status, facts, snapshot), tell)) != "success":
+        if status == "failure":
+            raise SessionError("save-failed", name=facts.name, message="the cluster says that it failed")
+        if loop.time() > polled + _POLL_SECONDS:
+            polled = loop.time()
+            if not await is_still_there():
+                raise SessionError("save-failed", name=facts.name, message="its machine went away meanwhile")
+        await asyncio.sleep(wait)
+        wait = min(wait * 1.5, _LONGEST_WAIT)

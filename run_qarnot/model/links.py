@@ -1,0 +1,222 @@
+"""Launch links: the dashboard's address with form values in it. Never a secret, never a start.
+
+    https://dashboard.example.org/?opt-image=pytorch&opt-hours=4&opt-workers=3
+
+A link is written by anybody and opened by somebody else. So reading one is picky: only keys that are listed here or
+declared by the image count, each value passes the same check as if it were typed into its field, and whatever fails
+is left out and said.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
+
+from run_qarnot.catalog import Catalog
+from run_qarnot.catalog.image import Image
+from run_qarnot.catalog.options import Option
+from run_qarnot.core import times
+from run_qarnot.core.errors import InputError, RunQarnotError
+from run_qarnot.core.redaction import protect
+from run_qarnot.model.spec import check_hours, check_names, parse_hours
+
+PREFIX = "opt-"
+IMAGE, HOURS = f"{PREFIX}image", f"{PREFIX}hours"  # an option of the same name can only be set by hand
+_LONGEST_QUERY = 20_000
+_LONGEST_KEY, _MOST_KEYS = 50, 10  # of those that are said to be left out
+_CLOCK = re.compile(r"\s*\d{1,2}\s*[:h]\s*\d")  # 18:30, 18h30: as the form takes it
+_BADGE = "https://img.shields.io/badge/run%20on%20Qarnot-{label}-0E5A64"
+
+Value = str | bool | list[str]
+Pairs = Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class Filling:
+    """What a link puts into the form.
+
+    Arguments:
+        image: the id of that to which the values belong; "" when there is none that can be used.
+        hours: as typed; "" when it says nothing of them.
+        options: values of the image's options.
+        ignored: why something of it was left out.
+        secrets: keys whose values must vanish from the address bar.
+        had_token: it carried a token, which was not used.
+    """
+
+    image: str = ""
+    hours: str = ""
+    options: Mapping[str, Value] = field(default_factory=dict)
+    ignored: tuple[RunQarnotError, ...] = ()
+    secrets: tuple[str, ...] = ()
+    had_token: bool = False
+
+
+def make_link(base: str, image: Image, *, hours: float | None = None, options: Mapping[str, object]) -> str:
+    """Return the link that fills the form with these values.
+
+    Arguments:
+        base: address of the dashboard. On mybinder.org the page stands in its `urlpath`, and so do the values.
+        image: which environment.
+        hours: none for the image's own.
+        options: values of the image's options, as typed or chosen.
+
+    Raises:
+        InputError: a value does not pass its field's check, or is a secret.
+    """
+    check_names(image, options)
+    shared = dict(options)
+    for name, value in options.items():
+        option = image.options[name]
+        _refuse_secret(name, option)
+        checked = option.check(name, value)
+        if option.type == "float":  # perhaps typed with a comma, which is read in some languages only
+            shared[name] = checked
+    if hours is not None:
+        check_hours(hours, image)
+    pairs = [(IMAGE, image.id), *([] if hours is None else [(HOURS, times.write_hours(hours))])]
+    pairs += [(PREFIX + name, text) for name, value in shared.items() for text in _texts(value)]
+    return _with_query(base, urlencode(pairs, quote_via=quote))
+
+
+def make_badge(link: str, image: Image) -> str:
+    """Return Markdown for a README: a badge that opens the link."""
+    title = " ".join(image.name.split()) or image.id
+    label = quote(title.replace("-", "--").replace("_", "__"), safe="")
+    alternative = "".join(f"\\{mark}" if mark in r"\[]!*_`<>" else mark for mark in title)
+    return f"[![Run {alternative} on Qarnot]({_BADGE.format(label=label)})]({link})"
+
+
+def binder_base(environment: Mapping[str, str]) -> str | None:
+    """Return the lasting address of a dashboard on Binder: what the address bar shows is gone tomorrow."""
+    host, request = environment.get("BINDER_LAUNCH_HOST"), environment.get("BINDER_REQUEST")
+    if not host or not request:
+        return None
+    return f"{host}{request}?urlpath={quote('voila/render/dashboard.ipynb', safe='')}"
+
+
+def read_link(query: str, catalog: Catalog, usual: str = "") -> Filling:
+    """Read the query of an address; nothing in it can make this fail.
+
+    Arguments:
+        query: as the browser has it, with or without “?”.
+        catalog: whose images and options count.
+        usual: the id of the image that is meant where the query names none.
+    """
+    pairs = parse_qsl(query[:_LONGEST_QUERY].removeprefix("?"), keep_blank_values=True)
+    tokens = [(key, value) for key, value in pairs if key.lower() == "token"]
+    for _, token in tokens:
+        protect(token)
+    ours = [pair for pair in pairs if pair[0].startswith(PREFIX)]
+    filling = Filling(had_token=bool(tokens), secrets=tuple(dict.fromkeys(key for key, _ in tokens)))
+    return _read_values(ours, catalog, usual, filling) if ours else filling
+
+
+def _read_values(pairs: Pairs, catalog: Catalog, usual: str, filling: Filling) -> Filling:
+    ignored: list[RunQarnotError] = []
+    image = _read_image(pairs, catalog, usual, ignored)
+    if image is None:
+        if others := dict.fromkeys(key[:_LONGEST_KEY] for key, _ in pairs if key != IMAGE):
+            ignored.append(InputError("link-image", keys=", ".join(islice(others, _MOST_KEYS))))
+        return replace(filling, ignored=tuple(ignored))
+    hours = _read_hours(pairs, image, ignored)
+    options = dict(_read_options(pairs, image, ignored))
+    secrets = {PREFIX + name for name, option in image.options.items() if option.type == "secret"}
+    return replace(
+        filling,
+        image=image.id if hours or options or any(key == IMAGE for key, _ in pairs) else "",
+        hours=hours,
+        options=options,
+        ignored=tuple(ignored),
+        secrets=(*filling.secrets, *dict.fromkeys(key for key, _ in pairs if key in secrets)),
+    )
+
+
+def _read_image(pairs: Pairs, catalog: Catalog, usual: str, ignored: list[RunQarnotError]) -> Image | None:
+    name = next((value for key, value in pairs if key == IMAGE), None)
+    if name is None:
+        return catalog.images.get(usual)
+    try:
+        return catalog.get(name[:200])
+    except RunQarnotError as error:
+        ignored.append(error)
+        return None
+
+
+def _read_hours(pairs: Pairs, image: Image, ignored: list[RunQarnotError]) -> str:
+    text = next((value for key, value in pairs if key == HOURS), "")
+    try:
+        if _CLOCK.match(text):
+            raise InputError("link-clock", field="hours", time=text.strip()[:20])  # noqa: TRY301  beside the others
+        if text:
+            check_hours(parse_hours(text, image), image)
+    except InputError as error:
+        ignored.append(error)
+        return ""
+    return text
+
+
+def _read_options(pairs: Pairs, image: Image, ignored: list[RunQarnotError]) -> Iterator[tuple[str, Value]]:
+    given: dict[str, list[str]] = {}
+    for key, value in pairs:
+        if key not in {IMAGE, HOURS}:
+            given.setdefault(key.removeprefix(PREFIX), []).append(value)
+    for name, texts in given.items():
+        try:
+            yield name, _read_option(image, name, texts)
+        except InputError as error:
+            ignored.append(error)
+
+
+def _read_option(image: Image, name: str, texts: list[str]) -> Value:
+    """The value as the form holds it."""
+    check_names(image, [name[:200]])
+    option = image.options[name]
+    if option.type == "secret":
+        for text in texts:
+            protect(text)
+        _refuse_secret(name, option)
+    if option.type == "multi":
+        chosen = texts if len(texts) > 1 or texts[0] in option.choices else texts[0].split(",")
+        option.check(name, chosen)
+        return chosen
+    checked = option.check(name, texts[0])
+    return checked == "true" if option.type == "bool" else texts[0]
+
+
+def _refuse_secret(name: str, option: Option) -> None:
+    if option.type == "secret":
+        raise InputError("link-secret", field=f"option-{name}", option=option.label or name)
+
+
+def _texts(value: object) -> list[str]:
+    """A value as it stands in a link; several choices become several pairs."""
+    if isinstance(value, list | tuple):
+        return [str(item) for item in value]
+    return [str(value).lower() if isinstance(value, bool) else str(value)]
+
+
+def _with_query(base: str, query: str) -> str:
+    """Put `query` behind an address, in place of any earlier values of the form; a token in it does not go along."""
+    try:
+        parts = urlsplit(base)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
+        hint = "Write it as https://host[:port]/."
+        raise InputError("settings", name="--base", value=base[:200], problem="is no web address", hint=hint)
+    kept = [(key, text) for key, text in parse_qsl(parts.query) if not _is_ours(key)]
+    if inside := dict(kept).get("urlpath"):
+        path, _, old = inside.partition("?")
+        rest = [(key, text) for key, text in parse_qsl(old) if not _is_ours(key)]
+        inner = f"{path}?{'&'.join(filter(None, (urlencode(rest), query)))}"
+        query, kept = "", [(key, inner if key == "urlpath" else text) for key, text in kept]
+    whole = "&".join(filter(None, (urlencode(kept, quote_via=quote), query)))
+    return urlunsplit((parts.scheme, parts.netloc, parts.path or "/", whole, ""))
+
+
+def _is_ours(key: str) -> bool:
+    return key.startswith(PREFIX) or key.lower() == "token"

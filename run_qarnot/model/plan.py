@@ -1,0 +1,141 @@
+"""From what the user asks for to what is sent to Qarnot: a pure function (`design.md` §7)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from run_qarnot import bootstrap
+from run_qarnot.core import times
+from run_qarnot.model import keys
+from run_qarnot.model.spec import SessionSpec, option_constants
+
+TAG = "run-qarnot"
+# Behind it stand the seconds between regular saves, 0 for none. Whoever finds the task again has no other way to know:
+# the cluster says what was arranged, not what was meant to be, and the catalog what the image has now.
+SAVES_TAG = "run-qarnot-saves-"
+
+
+class Label(StrEnum):
+    """Labels of a task: the store from which every session is found again."""
+
+    LAUNCH = "rq-launch"
+    IMAGE = "rq-image"
+    APP = "rq-app"
+    VERSION = "rq-version"
+    ENDS = "rq-ends"
+    KEYS = "rq-keys"
+
+
+SESSION_KEY, USER_KEY = "session", "user"  # the parts of the label `rq-keys`
+
+
+@dataclass(frozen=True)
+class TaskPlan:
+    """A task, the job that limits its time, and its buckets, as they will be made."""
+
+    name: str
+    launch_id: str
+    profile: str
+    constants: Mapping[str, str] = field(repr=False)
+    resources: tuple[str, ...]  # buckets; of files with one path the last bucket's wins (§3.3)
+    results: str
+    labels: Mapping[str, str]
+    time_limit: timedelta
+    snapshot_seconds: int
+    scheduling: str = ""
+    tags: tuple[str, ...] = (TAG,)
+    hardware: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+    instances: int = 1
+
+    @property
+    def inputs(self) -> str:
+        """The bucket to which this session's own files are uploaded."""
+        return self.resources[-1]
+
+    @property
+    def ends(self) -> datetime:
+        """When the limit is reached, if it were submitted when the plan was made."""
+        return datetime.fromisoformat(self.labels[Label.ENDS])
+
+    def starting(self, now: datetime) -> TaskPlan:
+        """Return the plan for a submission now: the limit begins with it, not with the uploads before."""
+        return replace(self, labels={**self.labels, Label.ENDS: times.to_text(now + self.time_limit)})
+
+    @staticmethod
+    def bucket_names(name: str) -> tuple[str, str]:
+        """The buckets that a session of that name has: inputs and results."""
+        return f"{name}-in", f"{name}-out"
+
+
+def make_plan(
+    spec: SessionSpec,
+    *,
+    launch_id: str,
+    token: str,
+    profiles: Sequence[str],
+    resumed: Sequence[str] = (),
+    version: str,
+    now: datetime,
+) -> TaskPlan:
+    """Make the plan.
+
+    Arguments:
+        spec: checked.
+        launch_id: unique; becomes the task's `shortname`.
+        token: the Qarnot token, from which the session's key and the app's token are derived.
+        profiles: those of the image that the account has, the preferred first.
+        resumed: buckets of the session that is continued, the oldest first; attached before the inputs, so that what
+            is uploaded now wins.
+        version: of this package.
+        now: with time zone.
+    """
+    image = spec.image
+    session_key = keys.derive_session_key(token, launch_id)
+    lines = keys.authorized_keys(image.ssh_keys, session_key.public, spec.user_key)
+    kinds = [USER_KEY] * (spec.user_key is not None) + [SESSION_KEY] * (session_key.public in lines)
+    limit = timedelta(seconds=math.ceil(round(spec.hours * 3600, 3)))  # whole ones, and none less than was asked for
+    inputs, results = TaskPlan.bucket_names(spec.name)
+    return TaskPlan(
+        name=spec.name,
+        launch_id=launch_id,
+        profile=profiles[0],
+        constants=_constants(spec, lines, keys.derive_app_token(token, launch_id)),
+        resources=(*dict.fromkeys(each for each in (*resumed, *spec.buckets) if each != inputs), inputs),
+        results=results,
+        labels={
+            Label.LAUNCH: launch_id,
+            Label.IMAGE: image.id,
+            Label.APP: image.effective_app.kind,
+            Label.VERSION: version,
+            Label.ENDS: times.to_text(now + limit),
+            Label.KEYS: "+".join(kinds),
+        },
+        time_limit=limit,
+        snapshot_seconds=round(image.snapshot_minutes * 60),
+        scheduling=spec.scheduling or image.scheduling,
+        hardware={**image.hardware, **spec.hardware},
+    )
+
+
+def _constants(spec: SessionSpec, keys_lines: Sequence[str], app_token: str) -> dict[str, str]:
+    """The image's own first, then what was entered, then what nobody else may decide: of one name the last counts."""
+    image, app = spec.image, spec.image.effective_app
+    constants = {name: _constant(value) for name, value in image.constants.items()}
+    constants |= option_constants(image, spec.options)
+    constants["DOCKER_SSH"] = "\n".join(keys_lines)
+    docker = {"DOCKER_REPO": image.repo, "DOCKER_TAG": image.tag or image.digest, "DOCKER_CMD": image.command}
+    constants |= {name: value for name, value in docker.items() if value}
+    if image.start == "bundled":
+        constants |= bootstrap.constants(app, constants.get("DOCKER_CMD", ""))
+    if app.token_env:
+        constants[app.token_env] = app_token
+    return constants
+
+
+def _constant(value: str | float) -> str:
+    """As a container expects it: `true`, not `True`."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,91 @@
+"""What can be shown of a session: a frozen value, made by the engine, shown by the page and the commands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from run_qarnot.core import messages, times
+from run_qarnot.core.state import FINAL, State
+from run_qarnot.model.connections import Connection
+
+
+@dataclass(frozen=True)
+class SessionView:
+    """Everything that may be known of a session. Times carry a time zone; what is unknown is None."""
+
+    id: str
+    name: str
+    image: str
+    app: str
+    app_title: str
+    state: State
+    attempt: int
+    created: datetime | None = None
+    ready: datetime | None = None
+    ends: datetime | None = None
+    ended: datetime | None = None
+    saved: datetime | None = None
+    connections: tuple[Connection, ...] = ()
+    inputs: str | None = None  # bucket
+    results: str | None = None  # bucket
+    reason: str | None = None  # of the end: a value of EndReason
+    error: str | None = None  # a sentence
+    cost: float | None = None  # euros so far
+    cost_per_hour: float | None = None  # euros, as measured so far
+    carbon: float | None = None  # grams CO2e so far
+    asked: datetime | None = None  # when the cluster was asked for cost and carbon
+    note: str = ""  # what is going on right now, beside the state
+
+    @property
+    def phase(self) -> str:
+        """What it is doing, as a sentence for people."""
+        if self.state is State.FAILED:
+            return messages.end(self.state, None)
+        if self.state in FINAL and self.reason:
+            return messages.end(self.state, self.reason, has_run=self.has_run)
+        return messages.say(self.note) or messages.phase(self.state, self.app_title)
+
+    @property
+    def has_run(self) -> bool:
+        """Whether a machine was ever at work on it: else there is nothing to save."""
+        return self.attempt > 0
+
+    @property
+    def is_over(self) -> bool:
+        return self.state in FINAL
+
+    def as_json(self) -> dict[str, Any]:
+        """The contract of `design.md` §5."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "image": self.image,
+            "app": self.app,
+            "state": self.state.value,
+            "attempt": self.attempt,
+            "created": _text(self.created),
+            "ready": _text(self.ready),
+            "ends": _text(self.ends),
+            "saved": _text(self.saved),
+            "connections": [
+                {
+                    "kind": connection.kind.value,
+                    "url": connection.url,
+                    "command": connection.command,
+                    "note": connection.note,
+                }
+                for connection in self.connections
+            ],
+            "inputs": self.inputs,
+            "results": self.results,
+            "reason": self.reason,
+            "error": self.error,
+            "cost": self.cost,
+            "carbon": self.carbon,
+        }
+
+
+def _text(time: datetime | None) -> str | None:
+    return None if time is None else times.to_text(time)

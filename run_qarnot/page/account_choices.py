@@ -1,0 +1,64 @@
+"""What an account has to choose from under “More options”, asked for when somebody looks there.
+
+Without an answer there is nothing to choose, which is no error: all of it is optional.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from run_qarnot.core.errors import RunQarnotError
+from run_qarnot.core.names import session_of_bucket
+from run_qarnot.page.components.start import StartCard
+from run_qarnot.page.sessions import Sessions
+
+if TYPE_CHECKING:
+    from run_qarnot.engine.account import Account
+
+_MOST_SIZES = 30  # each costs a request, or several
+
+
+class AccountChoices:
+    """Buckets, machines, and how large the sessions are that one can continue from."""
+
+    def __init__(self, card: StartCard, sessions: Sessions) -> None:
+        self._card = card
+        self._sessions = sessions
+        self._account: Account | None = None
+
+    async def offer(self, account: Account) -> None:
+        """Ask for all of it, and show it unless the account is forgotten meanwhile."""
+        self._account = account
+        await asyncio.gather(self._buckets(account), self._machines(account), self._sizes(account))
+
+    def show_sessions(self) -> None:
+        """Show the sessions that one can continue from: there is a new one, or more is known of one."""
+        self._card.resumable = self._sessions.resumable()
+
+    def forget(self) -> None:
+        """Offer nothing: the account is another one."""
+        self._account = None
+        self._card.resumable = self._card.own_buckets = self._card.machines = []
+
+    async def _buckets(self, account: Account) -> None:
+        """Those that no session made."""
+        with contextlib.suppress(RunQarnotError):
+            names = await asyncio.to_thread(account.cloud.storage.buckets)
+            if account is self._account:
+                self._card.own_buckets = sorted(name for name in names if session_of_bucket(name) is None)
+
+    async def _machines(self, account: Account) -> None:
+        with contextlib.suppress(RunQarnotError):
+            machines = await account.machines()
+            if account is self._account:
+                self._card.machines = [{"name": each.name, "kind": each.constraint} for each in machines]
+
+    async def _sizes(self, account: Account) -> None:
+        with contextlib.suppress(RunQarnotError):
+            for bucket in self._sessions.unmeasured()[:_MOST_SIZES]:
+                files = await asyncio.to_thread(account.cloud.storage.files, bucket)
+                self._sessions.sizes[bucket] = sum(file.size for file in files)
+        if account is self._account:
+            self.show_sessions()
