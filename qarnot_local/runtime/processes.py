@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-_LIFELINE = Path(__file__).resolve().parent.parent / "lifeline.py"
+_LIFELINE = Path(__file__).with_name("lifeline.py")
 GRACE = 3.0  # seconds between SIGTERM and SIGKILL
 
 

@@ -273,7 +273,7 @@ def _english() -> ModuleType:
 def _translation() -> ModuleType | None:
     """The other tables, loaded when somebody speaks that language; None for English."""
     spoken = language.spoken()
-    return None if spoken == "en" else importlib.import_module(f"run_qarnot.messages_{spoken}")
+    return None if spoken == "en" else importlib.import_module(f"run_qarnot.core.messages_{spoken}")
 
 
 @functools.cache

@@ -69,7 +69,7 @@ def test_nothing_is_left_behind() -> None:
 @contextmanager
 def program(*arguments: str) -> Iterator[Any]:
     """`python -m qarnot_local` as a process; what it printed as attributes."""
-    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent.parent)}
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
     process = subprocess.Popen(
         [sys.executable, "-m", "qarnot_local", *arguments],
         stdout=subprocess.PIPE,
@@ -118,7 +118,7 @@ def test_what_it_needs_and_another_has_is_said_in_two_lines(cluster: LocalCluste
         LocalCluster(int(port)).__enter__()
     what, todo = str(caught.value).splitlines()
     assert (what, "--port" in todo) == (f"Port {port} cannot be used: Address already in use.", True)
-    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent.parent)}
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
     words = [sys.executable, "-m", "qarnot_local", "--state-dir", str(tmp_path)]
     with LocalCluster(state_dir=tmp_path):
         done = subprocess.run(words, capture_output=True, text=True, env=environment, check=False, timeout=30)

@@ -58,9 +58,9 @@ def test_what_waits_when_it_is_shut_down_is_not_done():
 def test_a_call_that_hangs_does_not_keep_the_program():
     script = (
         "import threading\n"
-        "from run_qarnot.engine.daemon_executor import Workers\n"
+        "from run_qarnot.engine.daemon_executor import DaemonExecutor\n"
         "begun = threading.Event()\n"
-        "Workers('test', 1).submit(lambda: begun.set() or threading.Event().wait(60))\n"
+        "DaemonExecutor('test', 1).submit(lambda: begun.set() or threading.Event().wait(60))\n"
         "assert begun.wait(5)\n"
     )
     assert subprocess.run([sys.executable, "-c", script], timeout=20, check=False).returncode == 0

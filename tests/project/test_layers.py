@@ -8,28 +8,28 @@ from collections.abc import Container, Iterator
 from pathlib import Path
 
 import pytest
-from support.repository import PACKAGE, ROOT, module_name
+from support.repository import LOCAL_CLUSTER, PACKAGE, ROOT, module_name
 
 # Lowest first. A module imports from its own layer and from those below.
 LAYERS = (
-    ("language", "messages", "messages_fr", "errors", "redact", "names", "state", "connections", "times", "view"),
-    ("keys", "catalog", "spec", "links", "plan", "settings", "files", "logs", "start"),
+    ("core",),
+    ("catalog", "model", "bootstrap"),
     ("hooks", "cloud"),
     ("engine",),
     ("page", "commands"),
     ("__init__", "__main__"),
 )
-ALONE = ("cluster", "lifeline")  # programs of their own: they import nothing of ours
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 NEVER = {("hooks", "cloud"), ("cloud", "hooks"), ("page", "commands"), ("page", "cloud"), ("commands", "cloud")}
 ONLY_IN_CLOUD = {"qarnot", "boto3", "botocore", "requests"}
-MAY_START_THE_CLUSTER = {"commands", "__main__"}  # lazily: not when they are imported
+MAY_START_THE_LOCAL_CLUSTER = {"commands", "__main__"}  # lazily: not when they are imported
 
 MODULES = sorted(PACKAGE.rglob("*.py"), key=module_name)
 
 
 def part_of(path: Path) -> str:
-    return module_name(path).split(".")[0]
+    """The package below `run_qarnot` that a module belongs to; `__init__` and `__main__` stand for themselves."""
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
 
 
 def each(*, of: Container[str] = (), but: Container[str] = ()) -> pytest.MarkDecorator:
@@ -62,45 +62,47 @@ def ours(path: Path, *, lazy: bool = True) -> set[str]:
     """The parts of this package (first names) that a module imports."""
     names = set(imports(path, lazy=lazy)) - {"run_qarnot.__version__"}
     parts = [name.split(".") for name in names if name.split(".")[0] == "run_qarnot"]
-    known = {*LEVEL, *ALONE}
-    return {part[1] if len(part) > 1 and part[1] in known else "__init__" for part in parts}
+    return {part[1] if len(part) > 1 and part[1] in LEVEL else "__init__" for part in parts}
+
+
+def packages(path: Path, *, lazy: bool = True) -> set[str]:
+    """The top-level packages that a module imports."""
+    return {name.split(".")[0] for name in imports(path, lazy=lazy)}
 
 
 def test_every_part_has_a_row_in_the_table() -> None:
-    assert {part_of(path) for path in MODULES} <= {*LEVEL, *ALONE}
+    assert {part_of(path) for path in MODULES} <= set(LEVEL)
 
 
 @each(of=LEVEL)
 def test_nothing_points_upwards(path: Path) -> None:
     me = part_of(path)
-    wrong = {other for other in ours(path) - set(ALONE) if LEVEL[other] > LEVEL[me]}
+    wrong = {other for other in ours(path) if LEVEL[other] > LEVEL[me]}
     wrong |= {other for other in ours(path) if (me, other) in NEVER}
     assert not wrong, f"{me} must not import {', '.join(sorted(wrong))}"
 
 
 @each(of=LAYERS[0])
 def test_the_core_needs_the_standard_library_alone(path: Path) -> None:
-    others = {name.split(".")[0] for name in imports(path)} - {"run_qarnot"}
-    assert others <= sys.stdlib_module_names
+    assert packages(path) - {"run_qarnot"} <= sys.stdlib_module_names
 
 
-@each(of=ALONE)
-def test_the_cluster_imports_nothing_of_ours(path: Path) -> None:
-    """It is a second, independent reading of Qarnot's API: sharing code would make both wrong together."""
-    me = part_of(path)
-    assert ours(path) <= ({me} if me == "cluster" else set())
+@pytest.mark.parametrize("path", sorted(LOCAL_CLUSTER.rglob("*.py")), ids=module_name)
+def test_the_local_cluster_imports_nothing_of_run_qarnot(path: Path) -> None:
+    """It is a second, independent reading of Qarnot's API: shared code would make both wrong together."""
+    assert "run_qarnot" not in packages(path)
 
 
-@each(but=("cluster",))
-def test_nobody_needs_the_cluster(path: Path) -> None:
-    assert "cluster" not in ours(path, lazy=False)
-    if part_of(path) not in MAY_START_THE_CLUSTER:
-        assert "cluster" not in ours(path)
+@each()
+def test_nobody_needs_the_local_cluster(path: Path) -> None:
+    assert "qarnot_local" not in packages(path, lazy=False)
+    if part_of(path) not in MAY_START_THE_LOCAL_CLUSTER:
+        assert "qarnot_local" not in packages(path)
 
 
-@each(but=("cloud", "cluster"))
+@each(but=("cloud",))
 def test_only_cloud_talks_to_qarnot_and_to_storage(path: Path) -> None:
-    assert not {name.split(".")[0] for name in imports(path)} & ONLY_IN_CLOUD
+    assert not packages(path) & ONLY_IN_CLOUD
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "plugins").glob("*.py")), ids=lambda path: path.name)

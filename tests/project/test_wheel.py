@@ -45,7 +45,7 @@ def test_everything_that_is_needed_is_in_it(wheel: Path) -> None:
 
 def test_it_has_nothing_that_does_not_belong(wheel: Path) -> None:
     tops = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
-    assert {top.split("-")[0] for top in tops} == {"run_qarnot"}
+    assert {top.split("-")[0] for top in tops} == {"run_qarnot", "qarnot_local"}
 
 
 def test_it_lists_its_own_catalog_in_an_empty_folder(environment: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "run_qarnot"
+LOCAL_CLUSTER = ROOT / "qarnot_local"
 
 
 def repository_files(folder: Path = ROOT) -> Iterator[Path]:
@@ -23,6 +24,6 @@ def repository_files(folder: Path = ROOT) -> Iterator[Path]:
 
 
 def module_name(path: Path) -> str:
-    """Return the dotted name of a module of the package, without `run_qarnot.`; the package itself is `__init__`."""
-    parts = path.relative_to(PACKAGE).with_suffix("").parts
-    return ".".join(parts[:-1] if parts[-1] == "__init__" and len(parts) > 1 else parts)
+    """Return the dotted name of a module, such as `run_qarnot.core.names`."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)

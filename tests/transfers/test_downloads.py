@@ -307,7 +307,7 @@ def test_hostile_names_stay_inside_and_apart(storage, direct, bucket, tmp_path):
 def test_a_name_that_pretends_to_be_our_partial_file_mixes_nothing(storage, direct, bucket, put, tmp_path):
     content = put("a", 1000)
     etag = hashlib.md5(content).hexdigest()
-    pretender = f".partial-{download._short('a')}-{saving._short(f'{etag} 1000')}"
+    pretender = f".partial-{download._short('a')}-{download._short(f'{etag} 1000')}"
     direct.put_object(Bucket=bucket, Key=pretender, Body=b"hostile")
     storage.download(bucket, storage.files(bucket), tmp_path / "out")
     assert (tmp_path / "out/a").read_bytes() == content
