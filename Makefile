@@ -17,13 +17,14 @@ BROWSERS = chromium chromium-browser google-chrome google-chrome-stable \
 # compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-parts lint format bench docs screenshots clean
+.PHONY: help demo test test-fast test-project test-sessions test-cluster test-storage test-browser lint format bench docs screenshots clean
 
 help:
 	@echo 'make demo     the whole thing on this machine, no account needed; Ctrl-C ends it'
 	@echo '              (for a server without a screen: make demo ARGS=--no-browser)'
 	@echo 'make test     the tests; some of them: make test ARGS="-k plugin"'
-	@echo 'make test-parts   the long tests: local cluster, transfers, start script, failures, page in all its states'
+	@echo 'make test-fast     the tests without network, in a minute'
+	@echo 'make test-project, test-sessions, test-cluster, test-storage (a real Ceph gateway), test-browser: the long tests'
 	@echo 'make lint     style, types and clean notebooks'
 	@echo 'make format   put the style right'
 	@echo 'make bench    how fast a launch is, against JupyterLab alone'
@@ -35,28 +36,49 @@ help:
 demo: .venv/installed-demo
 	@exec $(BIN)/python -m run_qarnot demo $(ARGS)
 
-# The tests look for the browser in CHROMIUM. Some at once, a file by one: often they wait for something.
+# The browser of the tests: CHROMIUM, or the first of the usual ones that is installed.
+ifeq ($(origin CHROMIUM),undefined)
+CHROMIUM := $(shell for browser in $(BROWSERS); do command -v "$$browser" && break; done)
+endif
+export CHROMIUM
+
+# Tests run in some processes at once, a file in one of them: many tests wait for something most of the time.
 WORKERS ?= 3
-PYTEST = $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
-# Parts that have long tests of their own, which who works on them runs, and CI always. (Which come first: tests/conftest.py.)
-PARTS = $(patsubst %,tests/sessions/test_%.py,failures machines killed faults_of_the_original left_over more_hours cost) \
-	tests/start tests/browser/test_third_party.py $(wildcard tests/browser/test_page_*.py) tests/transfers tests/cluster
-test: .venv/installed-dev
-	@for browser in "$$CHROMIUM" $(BROWSERS); do \
-	  CHROMIUM=`command -v "$$browser" 2>/dev/null` && [ -n "$$CHROMIUM" ] && break; \
-	done; \
-	if [ -n "$$CHROMIUM" ]; then \
-	  export CHROMIUM; exec $(PYTEST) $(addprefix --ignore=,$(PARTS)) $(ARGS); \
-	fi; \
+PYTEST = $(BIN)/python -m pytest --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder --durations=$(DURATIONS)
+DURATIONS ?= 0
+NO_BROWSER = $(if $(CHROMIUM),,and not browser)
+
+# `make test` proves that the product works, in a few minutes. The other targets are the further steps of .ci/run: together
+# they are all tests.
+test: .venv/installed-dev .venv/browser
+	@exec $(PYTEST) -m 'not slow and not storage $(NO_BROWSER)' $(ARGS)
+
+test-fast: .venv/installed-dev
+	@exec $(PYTEST) tests/unit tests/project -m 'not slow' $(ARGS)
+
+test-project: .venv/installed-dev
+	@exec $(PYTEST) tests/unit tests/project -m slow $(ARGS)
+
+test-sessions: .venv/installed-dev
+	@exec $(PYTEST) tests/integration --ignore=tests/integration/local -m 'slow and not storage' $(ARGS)
+
+test-cluster: .venv/installed-dev
+	@exec $(PYTEST) tests/integration/local -m 'slow and not storage' $(ARGS)
+
+test-storage: .venv/installed-dev
+	@exec $(PYTEST) tests/integration -m storage $(ARGS)
+
+test-browser: .venv/installed-dev .venv/browser
+	@exec $(PYTEST) tests/browser -m slow $(ARGS)
+
+.PHONY: .venv/browser
+.venv/browser:
+	@if [ -n "$(CHROMIUM)" ]; then exit 0; fi; \
 	echo 'No Chromium was found, so the page cannot be tried in a browser.' >&2; \
 	echo 'Install it (Debian, Ubuntu: apt-get install chromium; macOS: brew install --cask chromium),' >&2; \
 	echo 'or name yours: make test CHROMIUM=/path/to/chrome' >&2; \
 	if [ "$$CI" = true ]; then exit 1; fi; \
-	echo 'Everything else is tested now.' >&2; \
-	unset CHROMIUM; exec $(PYTEST) -m 'not browser' $(addprefix --ignore=,$(PARTS)) $(ARGS)
-
-test-parts: .venv/installed-dev
-	@exec $(PYTEST) $(PARTS) $(ARGS)
+	echo 'Everything else is tested now.' >&2
 
 lint: .venv/installed-dev
 	$(BIN)/python -m ruff check .
