@@ -18,7 +18,7 @@ from support.waiting import wait_until
 
 from qarnot_local import LocalCluster
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 PART = 8 << 20
 SIZE = 5 * PART + 12345

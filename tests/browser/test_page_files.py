@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from support.servers import Server
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 
 def test_a_folder_keeps_its_shape_and_a_twin_is_asked_about(page: Page, demo: Server, tmp_path: Path) -> None:

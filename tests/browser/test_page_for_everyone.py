@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, ViewportSize, expect
 from support.accessibility import assert_accessible, assert_fits
 from support.servers import Server
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
 BESIDE = """box => {
     const sentence = document.createRange()
     sentence.selectNodeContents(box.nextSibling)

@@ -18,7 +18,7 @@ from support.wire import Wire
 
 from qarnot_local import LocalCluster
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 EVIL = "<img src=x onerror=window.hacked=1>{{7*191}}<svg onload=window.hacked=1>"
 CATALOG = f"""

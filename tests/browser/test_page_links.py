@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from support.servers import Server
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
 OFF_CENTRE = """drop => {
     const middle = of => { const box = of.getBoundingClientRect(); return (box.left + box.right) / 2 }
     const buttons = Array.from(drop.querySelectorAll('.rq-choose'))

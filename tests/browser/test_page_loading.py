@@ -15,7 +15,7 @@ from support.servers import Server, running
 
 from qarnot_local import LocalCluster
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from support.traffic import Traffic
 
 from qarnot_local import LocalCluster
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 EVIL = "<img src=x onerror=window.hacked=1>{{7*191}}<svg onload=window.hacked=1>"
 PLUGIN = f'''

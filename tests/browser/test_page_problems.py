@@ -18,7 +18,7 @@ from support.waiting import wait_until
 
 from qarnot_local import LocalCluster
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 CATALOG = """
 schema = 1

@@ -12,7 +12,7 @@ from support.waiting import wait_until
 
 from run_qarnot.page.uploads import PART_BYTES
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 MB = 1_000_000
 IN_FLIGHT = 5 * PART_BYTES  # what may be under way, and is sent again, and all messages beside

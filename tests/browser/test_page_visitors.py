@@ -16,7 +16,7 @@ from support.traffic import Traffic
 
 from qarnot_local import LocalCluster
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
 CATALOG = """
 schema = 1
 [images.says]

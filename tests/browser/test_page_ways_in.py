@@ -26,7 +26,7 @@ from support.wire import Wire
 
 from qarnot_local import LocalCluster
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
 LINK = "?opt-image=pytorch&opt-hours=3"
 
 

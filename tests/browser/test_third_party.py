@@ -11,7 +11,7 @@ from support import servers
 from support.command import CommandLine, clean_environment
 from support.packages import Environment, build_wheel
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 
 def test_the_image_of_an_installed_package_is_on_the_page(page: Page, tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ from support import packages
 from support.packages import Environment, build_wheel
 from support.repository import PACKAGE, ROOT
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:

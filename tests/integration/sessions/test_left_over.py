@@ -1,0 +1,229 @@
+"""Buckets that sessions left behind: found, offered, and nothing else is ever touched."""
+
+import os
+import pty
+import subprocess
+
+import pytest
+import qarnot
+from support.desk import at_a_desk, until
+from support.waiting import wait_until
+
+from qarnot_local import LocalCluster
+from run_qarnot.core.errors import RefusedError, SessionError
+from run_qarnot.core.state import State
+
+pytestmark = [pytest.mark.slow, pytest.mark.lifecycle]
+TWO_DAYS = 2 * 24 * 3600
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """One of its own: its clock is advanced."""
+    with LocalCluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def sdk(cluster):
+    """Somebody else's program on the same account."""
+    return qarnot.Connection(
+        client_token=cluster.token, cluster_url=cluster.cluster_url, storage_url=cluster.storage_url, logger=None
+    )
+
+
+def forget(cluster, name, seconds=TWO_DAYS):
+    """Run a session to its end, forget it without its files, and let time pass."""
+
+    async def scenario(desk):
+        session = await desk.start(name=name)
+        async with desk.following(session):
+            await until(session, lambda view: view.state is State.READY, "it to be ready")
+            await session.stop(save=False)
+        await session.delete()
+
+    at_a_desk(cluster, scenario)
+    cluster.control.advance(seconds)
+
+
+def left_over(cluster):
+    async def ask(desk):
+        return {found.bucket: found for found in await desk.account.left_over()}
+
+    return at_a_desk(cluster, ask)
+
+
+def clean_up(cluster):
+    async def delete(desk):
+        await desk.account.delete_left_over(await desk.account.left_over())
+
+    at_a_desk(cluster, delete)
+
+
+def test_a_forgotten_sessions_buckets_are_found_after_a_day_and_only_they_are_deleted(cluster, sdk):
+    forget(cluster, "gone", seconds=0)
+    sdk.retrieve_bucket("gone-in").add_string("twelve bytes", "old.txt")
+    for bucket in ("plug-in", "mine", "gone-with-a-name-like-ours-out"):
+        sdk.create_bucket(bucket).add_string("precious", "data.txt")
+    assert left_over(cluster) == {}, "it was there a moment ago"
+    cluster.control.advance(TWO_DAYS)
+
+    async def scenario(desk):
+        found = await desk.account.left_over()
+        assert [(each.bucket, each.session, each.files, each.size) for each in found] == [
+            ("gone-in", "gone", 1, 12),
+            ("gone-out", "gone", 0, 0),
+        ]
+        sdk.retrieve_bucket("gone-out").add_string("back again", "new.txt")
+        assert [each.bucket for each in await desk.account.delete_left_over(found)] == ["gone-in"]
+
+    at_a_desk(cluster, scenario)
+    kept = {"gone-out", "plug-in", "mine", "gone-with-a-name-like-ours-out"}
+    assert {bucket.uuid for bucket in sdk.buckets()} == kept
+    clean_up(cluster)
+
+
+def test_what_a_session_lives_in_or_may_still_need_is_never_left_over(cluster, sdk):
+    forget(cluster, "older")
+    assert set(left_over(cluster)) == {"older-in", "older-out"}
+
+    async def scenario(desk):
+        async with desk.ready():
+            other = sdk.create_task("somebody else's", "docker-batch", 1)
+            other.resources, other.results = [sdk.retrieve_bucket("older-in")], sdk.retrieve_bucket("older-out")
+            other.constants["DOCKER_CMD"] = "true"
+            other.submit()
+            return await desk.account.left_over()
+
+    assert at_a_desk(cluster, scenario) == [], "one lives, and older's buckets are in a task"
+    assert left_over(cluster) == {}, "it has ended, and can still be continued from"
+
+
+def test_a_large_file_on_its_way_counts_though_only_parts_of_it_are_there(cluster, sdk):
+    forget(cluster, "coming")
+    before = left_over(cluster)["coming-in"].changed
+    storage = sdk.s3client
+    upload = storage.create_multipart_upload(Bucket="coming-in", Key="large")["UploadId"]
+
+    def comes_another_part():
+        storage.upload_part(Bucket="coming-in", Key="large", UploadId=upload, PartNumber=1, Body=b"part")
+        return left_over(cluster)["coming-in"].changed > before
+
+    wait_until(comes_another_part, "the part to count")
+    clean_up(cluster)
+
+
+def test_files_are_not_deleted_while_a_session_that_was_continued_from_them_runs(cluster):
+    async def scenario(desk):
+        async with desk.ready() as older:
+            await older.stop(save=False)
+        newer = await desk.account.continue_with(older, 1)
+        async with desk.following(newer):
+            await until(newer, lambda view: view.state is State.READY, "the one that goes on")
+            with pytest.raises(SessionError, match=f"in use: “{newer.view.name}” was continued from it and runs"):
+                await older.delete(files=True)
+            await newer.stop(save=False)
+        await older.delete(files=True)
+        return older.view.name, await desk.account.call(desk.account.cloud.storage.buckets)
+
+    name, buckets = at_a_desk(cluster, scenario)
+    assert {f"{name}-in", f"{name}-out"} & set(buckets) == set()
+
+
+def test_a_tag_of_another_session_or_none_at_all_proves_nothing(cluster, sdk):
+    forget(cluster, "one")
+    tags = {"TagSet": [{"Key": "run-qarnot", "Value": "two"}]}
+    sdk.s3client.put_bucket_tagging(Bucket="one-in", Tagging=tags)
+    sdk.s3client.delete_bucket_tagging(Bucket="one-out")
+    assert left_over(cluster) == {}
+
+
+def test_a_storage_that_takes_no_tags_starts_sessions_all_the_same(cluster):
+    with cluster.control.expecting():
+        cluster.control.fail_next("PUT", "s3:PutBucketTagging", status=501, code="NotImplemented", times=2)
+        forget(cluster, "untagged")
+    assert left_over(cluster) == {}
+
+
+def test_when_the_storage_does_not_answer_nothing_is_deleted(cluster, sdk):
+    forget(cluster, "unsure")
+    cluster.control.fail_next("GET", "s3:GetBucketTagging", status=503, times=None)
+    with pytest.raises(Exception, match="storage does not answer"):
+        left_over(cluster)
+    cluster.control.reset()
+    assert set(left_over(cluster)) == {"unsure-in", "unsure-out"}
+    clean_up(cluster)
+
+
+@pytest.mark.parametrize(("typed", "deleted"), [("n\n", False), ("\n", False), ("\x04", False), ("y\n", True)])
+def test_the_command_lists_and_asks_before_it_deletes(cli, cluster, typed, deleted):
+    if not left_over(cluster):
+        forget(cluster, "asked")
+    terminal, theirs = pty.openpty()
+    process = subprocess.Popen(
+        cli.command("delete", "--left-over"), env=dict(cli.environment), cwd=cli.folder, text=True,
+        stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    os.write(terminal, typed.encode())
+    out, err = process.communicate(timeout=30)
+    os.close(terminal)
+    os.close(theirs)
+    assert process.returncode == 0
+    assert "asked-in" in out
+    assert "There is no way back. [y/N]" in err
+    assert ("2 bucket(s) deleted." in err) is deleted
+    assert ("Nothing was deleted." in err) is not deleted
+    assert (left_over(cluster) == {}) is deleted
+
+
+def test_nobody_there_to_ask_is_a_no_and_yes_is_for_programs(cli, cluster):
+    forget(cluster, "scripted")
+    assert "Nothing was deleted." in cli("delete", "--left-over").err
+    assert "2 bucket(s) deleted." in cli("delete", "--left-over", "--yes").err
+    assert "No bucket is left over" in cli("delete", "--left-over").err
+    for wrong in ((), ("some-session", "--left-over")):
+        assert "either a session or --left-over" in cli("delete", *wrong, expect=2).err
+
+
+def test_tags_and_dates_of_buckets_survive_a_restart_of_the_cluster(tmp_path):
+    with LocalCluster(state_dir=tmp_path, token="same") as cluster:
+        forget(cluster, "kept")
+    with LocalCluster(state_dir=tmp_path, token="same") as cluster:
+        cluster.control.advance(TWO_DAYS)
+        assert set(left_over(cluster)) == {"kept-in", "kept-out"}
+
+
+@pytest.mark.parametrize("files", [True, False])
+def test_a_session_that_was_refused_can_be_forgotten_with_what_it_has_left(cluster, files):
+    cluster.control.fail_next("POST", "/tasks", status=402, body={"message": "Not enough credits"})
+    cluster.control.clear_calls()
+
+    async def scenario(desk):
+        session = await desk.start(name="never-ran")
+        with pytest.raises(RefusedError):
+            await session.follow()
+        await session.delete(files=files)
+        return {bucket for bucket in desk.account.cloud.storage.buckets() if bucket.startswith("never-ran-")}
+
+    assert at_a_desk(cluster, scenario) == (set() if files else {"never-ran-in", "never-ran-out"})
+    assert cluster.control.count("DELETE", "/tasks/*") == 0
+
+
+def test_one_that_was_refused_and_started_again_leaves_the_files_to_the_other(cluster):
+    cluster.control.fail_next("POST", "/tasks", status=402, body={"message": "Not enough credits"})
+
+    async def scenario(desk):
+        refused, again = await desk.start(name="twice"), await desk.start(name="twice")
+        with pytest.raises(RefusedError):
+            await refused.follow()
+        async with desk.following(again):
+            await until(again, lambda view: view.state is State.READY, "it to be ready")
+            with pytest.raises(SessionError, match="are in use"):
+                await refused.delete(files=True)
+            await again.stop(save=False)
+        await refused.delete(files=True)
+        assert {"twice-in", "twice-out"} <= set(desk.account.cloud.storage.buckets())
+        await again.delete(files=True)
+        assert not {"twice-in", "twice-out"} & set(desk.account.cloud.storage.buckets())
+
+    at_a_desk(cluster, scenario)

@@ -1,0 +1,357 @@
+"""What can go wrong with a machine and the app on it: see `test_failures.py`, of which this is the other half."""
+
+import asyncio
+import re
+import time
+import urllib.parse
+import urllib.request
+
+import asyncssh
+import pytest
+from support.command import CommandLine
+from support.desk import MACHINE, SECONDS, at_a_desk, page_on, until
+from support.ssh import make_key
+from support.waiting import wait_until
+
+from run_qarnot.catalog.image import Ready
+from run_qarnot.core.errors import InputError, SessionError
+from run_qarnot.core.state import ALIVE, State
+from run_qarnot.engine import session as sessions
+from run_qarnot.engine.ports import free_ports, is_free
+from run_qarnot.model import keys
+from run_qarnot.model.files import Upload
+from run_qarnot.model.spec import SessionSpec
+
+pytestmark = [pytest.mark.slow, pytest.mark.lifecycle]
+
+
+@pytest.fixture
+def cluster(calm):
+    return calm
+
+
+def get(address: str, path: str = "") -> str:
+    address = re.sub(r"\?.*", "", address)
+    with urllib.request.urlopen(f"{address}{path}", timeout=10) as answer:
+        assert answer.status == 200
+        return answer.read().decode()
+
+
+async def on_machine(cluster, session, command):
+    """Run a command where the session runs, by SSH with the session's own key."""
+    forward = session.facts.forwards[0]
+    key = asyncssh.import_private_key(keys.derive_session_key(cluster.token, session.facts.launch_id).private)
+    async with asyncssh.connect(
+        forward.host, forward.port, username="root", client_keys=[key], known_hosts=None, config=None
+    ) as connection:
+        return (await connection.run(command, check=True)).stdout
+
+
+# — it never gets ready —
+
+
+def test_the_forward_never_opens_and_stop_works_all_the_same(cluster, control):
+    control.hold("forward")
+
+    async def scenario(desk):
+        session = await desk.start()
+        async with desk.following(session):
+            await until(session, lambda view: view.state is State.STARTING, "the machine to be up")
+            assert session.view.connections == ()
+            started = time.monotonic()
+            await session.stop(save=False)
+            assert time.monotonic() - started < 10
+        return session.view
+
+    assert at_a_desk(cluster, scenario).state is State.ENDED
+
+
+def test_the_app_never_answers_and_its_log_is_kept(cluster, control, monkeypatch):
+    monkeypatch.setattr(sessions, "_LONG_SECONDS", 1.0)
+    control.hold("app")
+    image = page_on(next(iter(free_ports(20000))))
+    image = image.model_copy(
+        update={"command": image.command.replace("until", "echo its last words; date > kept; until")}
+    )
+
+    async def scenario(desk):
+        session = await desk.start(image)
+        async with desk.following(session):
+            await until(session, lambda view: view.state is State.STARTING, "the machine to be up")
+            assert "the application is not answering yet" in session.view.phase
+            await until(session, lambda view: "has not answered for long: its log" in view.phase, "that to be said")
+            assert (session.view.state, session.view.connections) == (State.STARTING, ())
+            started = time.monotonic()
+            await session.stop()
+            assert time.monotonic() - started < 10
+        return session.view, await session.logs(), [file.key for file in await session.results.files()]
+
+    view, printed, kept = at_a_desk(cluster, scenario)
+    assert (view.state, view.reason) == (State.ENDED, "stopped")
+    assert "the results are in its bucket" in view.phase
+    assert "its last words" in printed
+    assert "kept" in kept
+
+
+def test_an_app_that_answers_late_is_ready_when_it_does(cluster, control, monkeypatch):
+    monkeypatch.setattr(sessions, "_LONG_SECONDS", 1.0)
+    control.hold("app")
+
+    async def scenario(desk):
+        session = await desk.start(page_on(next(iter(free_ports(20100)))))
+        async with desk.following(session):
+            await until(session, lambda view: "has not answered for long" in view.phase, "that to be said")
+            control.release("app")
+            view = await until(session, lambda view: view.state is State.READY, "it to answer")
+            assert view.phase == "Ready: the application answers"
+            await session.stop(save=False)
+
+    at_a_desk(cluster, scenario)
+
+
+def test_the_image_prints_its_link_late_in_pieces_and_twice(cluster, control, tmp_path):
+    """Of an image that takes one key, the user's, we see nothing but what it prints."""
+    first, second = ("http://localhost:8888/lab?token=" + token for token in ("first-0123456789", "second-456789"))
+    wait = "until test -e {}; do sleep 0.1; done"
+    command = f"printf %s {first[:-6]}; {wait.format('on')}; echo {first[-6:]}; echo {second}; sleep 1000"
+    image = MACHINE.model_copy(
+        update={
+            "id": "prints",
+            "app": "web",
+            "port": 8888,
+            "ssh_keys": keys.KeyPolicy.ONE,
+            "command": f"sh -c '{command}'",
+        }
+    ).model_copy(update={"ready": Ready(pattern=r"http://localhost:8888/lab\?token=(?P<token>[\w-]{8,})")})
+    (tmp_path / "on").write_text("on")
+
+    async def scenario(desk):
+        desk.account.catalog.images["prints"] = image
+        spec = SessionSpec(image, "prints", 1, user_key=make_key(tmp_path).read_text())
+        session = await desk.account.start(spec, [])
+        async with desk.following(session):
+            await until(session, lambda view: view.state is State.STARTING, "the machine to be up")
+            loop = asyncio.get_running_loop()
+            printed = lambda: first[:-6] in asyncio.run_coroutine_threadsafe(session.logs(), loop).result()  # noqa: E731
+            await asyncio.to_thread(wait_until, printed, "half a link to be printed")
+            control.clear_calls()
+            read = lambda: control.count("GET", "/tasks/*/stdout") > 2  # noqa: E731
+            await asyncio.to_thread(wait_until, read, "the output to be read with half a link in it")
+            assert session.view.state is State.STARTING
+            await session.add([Upload(tmp_path / "on", "on")])
+            view = await until(session, lambda view: view.state is State.READY, "the link to be found")
+            await session.stop(save=False)
+            return view.connections[-1].url
+
+    assert "second-456789" in at_a_desk(cluster, scenario)
+
+
+# — moved to another machine —
+
+
+@pytest.mark.parametrize("when", ["loading", "starting", "ready"])
+def test_it_is_preempted_and_the_doors_are_renewed_by_themselves(cluster, control, when):
+    image = page_on(next(iter(free_ports(21000))))
+    if when != "ready":
+        control.hold({"loading": "FullyDispatched", "starting": "forward"}[when])
+
+    async def scenario(desk):
+        session = await desk.start(image)
+        async with desk.following(session):
+            await until(session, lambda view: view.state.value == when, f"it to be {when}")
+            address = session.app_address()
+            control.preempt(session.view.id)
+            control.release()
+            session._wake.set()
+            view = await until(session, lambda view: view.attempt >= 2 and view.state is State.READY, "it to be back")
+            assert view.phase == "Ready again: the application answers, on another machine, with what was saved"
+            renewed = session.app_address()
+            assert await asyncio.to_thread(get, renewed)
+            assert address in {None, renewed}, "the address in the user's browser stays the same"
+            await session.stop(save=False)
+        return view, [heard.state for heard in desk.heard]
+
+    view, states = at_a_desk(cluster, scenario)
+    assert view.connections
+    assert State.FAILED not in states
+    assert State.ENDED not in states[:-3]
+
+
+def test_its_port_is_kept_while_its_machine_is_away(cluster, control):
+    """Taken by another session meanwhile, what is open in the user's browser would be the other one's."""
+
+    async def scenario(desk):
+        async with desk.ready(page_on(next(iter(free_ports(23000))))) as session:
+            address = session.app_address()
+            port = urllib.parse.urlsplit(address).port
+            control.hold("FullyDispatched")
+            control.preempt(session.view.id, state="Submitted")
+            session._wake.set()
+            await until(session, lambda view: view.state is State.WAITING, "the loss of its machine to be seen")
+            assert not is_free(port)
+            with pytest.raises(OSError, match=r"closed|reset|Remote end"):
+                await asyncio.to_thread(get, address)
+            control.release()
+            session._wake.set()
+            await until(session, lambda view: view.state is State.READY, "it to be back")
+            assert session.app_address() == address
+            assert await asyncio.to_thread(get, address)
+        assert is_free(port)
+
+    at_a_desk(cluster, scenario)
+
+
+def test_other_keys_open_no_second_tunnel(cluster):
+    async def scenario(desk):
+        async with desk.ready(page_on(next(iter(free_ports(24000))))) as session:
+            address = session.app_address()
+            session.use_own_keys(keys.derive_session_key(cluster.token, session.facts.launch_id).private)
+            await session.poll()  # lets go of the tunnel, and opens it again at the next look
+            session._wake.set()
+            await until(session, lambda _: bool(session.app_address()), "the tunnel to be open again")
+            assert session.app_address() == address
+            assert await asyncio.to_thread(get, address)
+        assert is_free(urllib.parse.urlsplit(address).port)
+
+    at_a_desk(cluster, scenario)
+
+
+def test_preempted_into_the_queue_it_is_said_to_wait_and_not_to_have_a_machine(cluster, control):
+    async def scenario(desk):
+        async with desk.ready() as session:
+            control.hold("FullyDispatched")
+            control.preempt(session.view.id, state="Submitted")
+            session._wake.set()
+            view = await until(session, lambda view: view.attempt == 2, "the loss of its machine to be seen")
+            assert (view.state, view.connections) == (State.WAITING, ())
+            control.release()
+            session._wake.set()
+            await until(session, lambda view: view.state is State.READY, "it to be back")
+            return [heard.state for heard in desk.heard]
+
+    states = at_a_desk(cluster, scenario)
+    again = states[states.index(State.READY) :]
+    assert again.index(State.WAITING) < again.index(State.STARTING)
+
+
+def test_what_was_saved_is_back_on_the_next_machine_and_wins_over_the_inputs(cluster, control, tmp_path):
+    (tmp_path / "notes.txt").write_text("as it was uploaded")
+    image = page_on(next(iter(free_ports(22000))))
+
+    async def scenario(desk):
+        session = await desk.start(image, [Upload(tmp_path / "notes.txt", "notes.txt")])
+        async with desk.following(session):
+            await until(session, lambda view: view.state is State.READY, "it to be ready")
+            await on_machine(cluster, session, "echo edited > notes.txt; echo made > made.txt")
+            await session.save()
+            control.preempt(session.view.id)
+            session._wake.set()
+            await until(session, lambda view: view.attempt >= 2 and view.state is State.READY, "it to be back")
+            assert await asyncio.to_thread(get, session.app_address(), "made.txt") == "made\n"
+            assert await asyncio.to_thread(get, session.app_address(), "notes.txt") == "edited\n"
+            assert session.view.inputs == f"{session.view.name}-in"
+            await session.stop(save=False)
+
+    at_a_desk(cluster, scenario)
+
+
+def test_files_that_are_added_bring_no_older_work_back_with_them(cluster, tmp_path):
+    """The machine is told to get all resources that have changed, and what it saved itself is among them."""
+    (tmp_path / "late.txt").write_text("late")
+
+    async def scenario(desk):
+        async with desk.ready() as session:
+            await on_machine(cluster, session, "echo older > work.txt")
+            await session.save()
+            await on_machine(cluster, session, "echo newer > work.txt")
+            await session.add([Upload(tmp_path / "late.txt", "late.txt")])
+            wait = "until test -e late.txt; do sleep 0.1; done; cat work.txt"
+            assert await on_machine(cluster, session, wait) == "newer\n"
+
+    at_a_desk(cluster, scenario)
+
+
+def test_files_that_are_added_by_a_command_while_it_is_loaded_reach_the_machine(cluster, control, tmp_path):
+    (tmp_path / "late.txt").write_text("late")
+    control.hold("FullyDispatched")
+    cli = CommandLine.of_account(cluster, tmp_path)
+
+    async def scenario(desk):
+        session = await desk.start()
+        async with desk.following(session):
+            await until(session, lambda view: view.state is State.LOADING, "a machine")
+            command = cli.start("add", session.view.name, "late.txt")
+            told = await asyncio.to_thread(command.stderr.readline)
+            while told and "waiting until its machine runs" not in told:
+                told = await asyncio.to_thread(command.stderr.readline)
+            control.release()
+            assert "1 file added" in (await asyncio.to_thread(command.communicate, timeout=SECONDS))[1]
+            await until(session, lambda view: view.state is State.READY, "it to be ready")
+            wait = "until test -e late.txt; do sleep 0.1; done; cat late.txt"
+            assert await asyncio.wait_for(on_machine(cluster, session, wait), SECONDS) == "late"
+            await session.stop(save=False)
+
+    at_a_desk(cluster, scenario)
+
+
+def test_files_that_are_added_when_its_results_travel_already_are_too_late(cluster, control, tmp_path):
+    (tmp_path / "late.txt").write_text("late")
+    control.hold("UploadingResults")
+    over = MACHINE.model_copy(update={"id": "over", "command": "true"})
+
+    async def scenario(desk):
+        session = await desk.start(over)
+        async with desk.following(session):
+            await until(session, lambda view: view.state is State.SAVING, "the end of its work")
+            with pytest.raises(SessionError, match="is not running any more"):
+                await session.add([Upload(tmp_path / "late.txt", "late.txt")])
+            control.release()
+            await until(session, lambda view: view.is_over, "its end")
+
+    at_a_desk(cluster, scenario)
+
+
+def test_a_file_that_the_machine_changed_is_replaced_only_when_asked(cluster, tmp_path):
+    """Its own version, saved after the inputs, would win: it said “added”, and the machine never had the new one."""
+    (tmp_path / "table.csv").write_text("mine")
+    (tmp_path / "new.csv").write_text("corrected")
+
+    async def scenario(desk):
+        async with desk.ready() as session:
+            await on_machine(cluster, session, "echo theirs > table.csv; echo other > other.csv")
+            with pytest.raises(InputError, match=r"The session has changed “table\.csv” itself"):
+                await session.add([Upload(tmp_path / "table.csv", "table.csv")])
+            assert await on_machine(cluster, session, "cat table.csv") == "theirs\n"
+            await session.add([Upload(tmp_path / "table.csv", "table.csv")], replace=True)
+            await session.add([Upload(tmp_path / "new.csv", "new.csv")])
+            wait = "until test -e new.csv; do sleep 0.1; done; cat table.csv other.csv"
+            assert await on_machine(cluster, session, wait) == "mineother\n"
+
+    at_a_desk(cluster, scenario)
+
+
+def test_it_is_preempted_while_it_is_saved(cluster, control):
+    async def scenario(desk):
+        async with desk.ready() as session:
+            control.hold("snapshot")
+            saving = asyncio.create_task(session.save())
+            await until(session, lambda view: "Saving" in view.note, "the snapshot to begin")
+            control.preempt(session.view.id)
+            control.release()
+            result = (await asyncio.gather(saving, return_exceptions=True))[0]
+            assert result is None or isinstance(result, SessionError)
+            session._wake.set()
+            await until(session, lambda view: view.attempt >= 2 and view.state is State.READY, "it to be back")
+            await session.save()
+            assert session.view.saved is not None
+
+    at_a_desk(cluster, scenario)
+
+
+def test_whatever_went_wrong_nothing_is_left_running(cluster):
+    """The last test of the file: of all sessions above, none lives."""
+
+    async def scenario(desk):
+        return [session.view for session in await desk.account.sessions() if session.view.state in ALIVE]
+
+    assert at_a_desk(cluster, scenario) == []

@@ -1,1 +1,0 @@
-"""Pages in tests, and what is done and seen on them."""

@@ -1,0 +1,124 @@
+"""Start is possible exactly when the list of reasons is empty."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from asyncssh import generate_private_key
+from support.pages import catalog
+
+from run_qarnot.catalog import Catalog
+from run_qarnot.catalog.reader import read_entries
+from run_qarnot.core.errors import InputError
+from run_qarnot.page.uploads import Arrival, Incoming
+from run_qarnot.page.viewmodel import Form, clean_token, holds_private_key
+
+CATALOG = catalog()
+FORM = Form(name="calm-heron-42").with_image(CATALOG.images["base"])
+
+
+def reasons(form: Form, account: str = "known", *uploads: Incoming) -> list[str]:
+    return [blocker.field or blocker.text for blocker in form.blockers(CATALOG, account=account, uploads=uploads)]
+
+
+def incoming(arrival: Arrival) -> Incoming:
+    return Incoming(1, "data.csv", 10, Path("x"), arrival=arrival)
+
+
+def test_a_name_is_proposed_so_that_nothing_has_to_be_entered() -> None:
+    assert reasons(Form().with_image(CATALOG.images["base"])) == []
+
+
+def test_who_could_not_get_in_is_asked_for_a_key() -> None:
+    entries = {"machine": {"app": "ssh", "repo": "a/b", "profile": "docker-network-ssh"}, "job": {"app": "batch"}}
+    machine, job = read_entries({name: {"repo": "a/b", **entry} for name, entry in entries.items()}, "t.toml").images
+    shown = Catalog({machine.id: machine, job.id: job})
+    form = Form(name="x").with_image(machine)
+    (blocker,) = form.blockers(shown, account="known", uploads=())
+    assert blocker.field == "ssh-key"
+    key = generate_private_key("ssh-ed25519").export_public_key().decode()
+    assert form.with_texts({**form.texts(), "key": key}).blockers(shown, account="known", uploads=()) == []
+
+
+def test_where_there_is_no_field_for_a_token_none_is_asked_for() -> None:
+    (blocker,) = FORM.blockers(CATALOG, account="asking", uploads=(), preset=True)
+    assert "team account" in blocker.text
+
+
+def test_each_thing_that_is_missing_or_wrong_is_a_reason() -> None:
+    assert reasons(FORM, "asking") == ["token"]
+    assert reasons(FORM, "checking") == ["token"]
+    assert reasons(Form(name="x")) == ["Choose an environment (2)."]
+    assert reasons(FORM.with_texts({**FORM.texts(), "name": "Bad Name"})) == ["name"]
+    assert reasons(FORM.with_texts({**FORM.texts(), "key": "nonsense"})) == ["ssh-key"]
+    assert reasons(FORM.with_texts({**FORM.texts(), "cores": "many"})) == ["cores"]
+    assert reasons(FORM.with_texts({**FORM.texts(), "memory": "0"})) == ["memory"]
+    assert reasons(FORM, "known", incoming(Arrival.COMING)) == ["upload"]
+    assert reasons(FORM, "known", incoming(Arrival.BROKEN)) == ["upload"]
+    assert reasons(FORM, "known", incoming(Arrival.HERE)) == []
+
+
+def test_all_reasons_are_told_at_once() -> None:
+    options = {"first": {"type": "int", "max": 3}, "second": {"type": "int", "min": 1}}
+    (image,) = read_entries({"x": {"repo": "a/b", "options": options}}, "t.toml").images
+    form = Form(name="Bad Name").with_image(image).with_option("first", "9").with_option("second", "0")
+    form = form.with_texts({**form.texts(), "hours": "99", "cores": "many", "memory": "-1"})
+    blockers = form.blockers(Catalog({image.id: image}), account="asking", uploads=())
+    assert {blocker.field for blocker in blockers} == set(
+        "token name hours cores memory option-first option-second".split()
+    )
+
+
+@pytest.mark.parametrize("hours", ["", "four", "0", "-1", "25", "nan", "inf", "1e9", "4 h"])
+def test_impossible_hours_are_a_reason(hours: str) -> None:
+    assert reasons(FORM.with_texts({**FORM.texts(), "hours": hours})) == ["hours"]
+
+
+@pytest.mark.parametrize(("hours", "expected"), [("4", 4.0), (" 1.5 ", 1.5), ("1,5", 1.5), ("24", 24.0)])
+def test_hours_are_read_as_people_write_them(hours: str, expected: float) -> None:
+    assert FORM.with_texts({**FORM.texts(), "hours": hours}).spec(CATALOG).hours == expected
+
+
+def test_options_are_checked_and_belong_to_their_image() -> None:
+    form = FORM.with_image(CATALOG.images["torch"])
+    assert form.hours == "2"
+    assert reasons(form.with_option("workers", "9")) == ["option-workers"]
+    assert reasons(form.with_option("workers", "8")) == []
+    assert form.with_option("workers", "8").spec(CATALOG).options == {"workers": "8"}
+    assert form.with_option("workers", "").spec(CATALOG).options == {}
+    assert form.with_option("workers", "9").with_image(CATALOG.images["base"]).options == {}
+
+
+@pytest.mark.parametrize("text", ["abc", " abc", "abc\n", "\tabc ", "\ufeffabc"])
+def test_a_token_is_trimmed_and_it_is_said(text: str) -> None:
+    assert clean_token(text) == ("abc", text != "abc")
+
+
+@pytest.mark.parametrize(
+    ("text", "code"), [("", "token-empty"), ("  ", "token-empty"), ("a b", "token-shape"), ("jetön", "token-shape")]
+)
+def test_what_is_no_token_is_refused_before_it_is_sent(text: str, code: str) -> None:
+    with pytest.raises(InputError) as caught:
+        clean_token(text)
+    assert caught.value.code == code
+
+
+def test_private_keys_are_recognized() -> None:
+    assert holds_private_key("-----BEGIN OPENSSH PRIVATE KEY-----\nx")
+    assert holds_private_key("PuTTY-User-Key-File-3: ssh-ed25519")
+    assert not holds_private_key("ssh-ed25519 AAAA x")
+    assert not holds_private_key("")
+
+
+def test_a_form_does_not_print_its_key() -> None:
+    assert "ssh-ed25519" not in repr(Form(key="ssh-ed25519 AAAA"))
+
+
+@pytest.mark.parametrize(
+    ("hardware", "machine"),
+    [({"specification": "28c-128g"}, "28c-128g"), ({"gpu": True}, "gpu"), ({"ssd": True}, ""), ({}, "")],
+)
+def test_a_machine_that_was_chosen_is_chosen_again(hardware: dict[str, str | bool], machine: str) -> None:
+    wants_a_fast_disk = catalog().images["base"].model_copy(update={"hardware": {"ssd": True}})
+    assert Form().with_machine(hardware, "", wants_a_fast_disk).machine == machine
