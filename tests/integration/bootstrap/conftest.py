@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from start.container import Container, make_image
-from start.wheels import make_wheel
+from support.container import Container, make_image
 from support.ssh import make_key
+from support.wheels import make_wheel
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import requests
-from start.container import USER, Container, ssh_line
+from support.container import USER, Container, ssh_line
 from support.jupyter import Jupyter
 from support.ports import free_port
 from support.ssh import make_key, running

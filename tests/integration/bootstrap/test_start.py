@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from start.container import USER, Container, ssh_line
+from support.container import USER, Container, ssh_line
 from support.waiting import wait_until
 
 from run_qarnot.bootstrap import COMMAND, FILES, reason

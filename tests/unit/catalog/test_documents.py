@@ -116,7 +116,7 @@ def test_five_minutes_from_nothing_to_an_image(tmp_path: Path) -> None:
 
 def test_every_hook_is_documented_shown_by_a_plugin_and_tested() -> None:
     shown = "".join(path.read_text() for path in (ROOT / "plugins").glob("*.py")) + DOCUMENTS[1].read_text()
-    tested = "".join(path.read_text() for path in (ROOT / "tests" / "hooks").glob("*.py"))
+    tested = "".join(path.read_text() for path in (ROOT / "tests" / "unit" / "hooks").glob("*.py"))
     for hook in HOOKS:
         assert f"### `{hook}(" in DOCUMENTS[1].read_text()
         assert re.search(rf"@hookimpl\ndef {hook}\(", shown), hook

@@ -19,10 +19,10 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-from support.ports import free_port
-from support.waiting import wait_until
 
 from run_qarnot.bootstrap import COMMAND, FILES
+from support.ports import free_port
+from support.waiting import wait_until
 
 USER = pwd.getpwuid(os.getuid())
 _NEW = {"dev", "proc", "sys", "run", "tmp", "job", "home", "root", "lost+found", "image"}
