@@ -240,7 +240,7 @@ def test_of_much_output_the_end_is_shown(page: Page, dashboard: Server) -> None:
 def test_the_output_stays_at_its_end_unless_somebody_reads_further_up(
     page: Page, dashboard: Server, tmp_path: Path
 ) -> None:
-    extend = tmp_path / "go_on"
+    extend = tmp_path / "extend"
     command = f"seq 2000; until [ -e {extend} ]; do sleep 0.1; done; echo came later; sleep 600"
     card = start(page, dashboard, f"command&opt-command={command}", "prints")
     expect(card.get_by_test_id("state")).to_contain_text("Running")

@@ -213,7 +213,7 @@ class Files(Component):
         self._answer(number, f"address {part}", await asyncio.to_thread(direct.address, part))
 
     @event
-    async def vue_arrived(self, fields: Fields) -> None:
+    async def vue_visitor_arrivedd(self, fields: Fields) -> None:
         """All parts are sent, the browser says; the storage is asked. Answered with whether it confirms that."""
         number = fields.whole("id")
         digests = fields.texts("digests", MOST_PARTS, 32)

@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 MOST_LOG_LINES = 5000  # kept by the browser
 _LINES_AT_ONCE = 500
 _GIVE_WAY = {"save", "add", "save_and_stop", "stop"}  # to stopping
-_NEEDS_US = {"add", "save_and_stop", "stop", "go_on"}
+_NEEDS_US = {"add", "save_and_stop", "stop", "extend"}
 _DETAILS_SECONDS = 300.0  # cost and carbon are added up by the platform now and then only
 
 
 class SessionCard(Component):
-    """`busy` is what was pressed and is not done yet: "", "add", "save", "save_and_stop", "stop", "go_on", "restart" or
+    """`busy` is what was pressed and is not done yet: "", "add", "save", "save_and_stop", "stop", "extend", "restart" or
     "delete"."""
 
     source = Path(__file__).with_suffix(".vue")
@@ -54,7 +54,7 @@ class SessionCard(Component):
     results: Any = traitlets.Any().tag(sync=True, **widget_serialization)
     panels: Any = traitlets.Any().tag(sync=True, **widget_serialization)  # of plugins
     share: Any = traitlets.Any().tag(sync=True, **widget_serialization)
-    can_go_on = traitlets.Bool(False).tag(sync=True)  # in a new session, for more hours
+    can_extend = traitlets.Bool(False).tag(sync=True)  # in a new session, for more hours
     added = traitlets.Int(0).tag(sync=True)  # files that were sent last
     usual = traitlets.Float(allow_none=True, default_value=None).tag(sync=True)  # seconds until a machine runs
     fresh = traitlets.Bool(False).tag(sync=True)  # just started: the browser goes there
@@ -87,7 +87,7 @@ class SessionCard(Component):
         panels = Panels(tasks, session, around.plugins_asked)
         parts = {"share": share, "results": results, "files": files, "panels": panels}
         super().__init__("session", tasks, folded=session.view.is_over, usual=usual, **parts)
-        self.can_go_on = not session.ends_by_itself
+        self.can_extend = not session.ends_by_itself
         self._show()
         if session.view.state is State.FAILED:
             self._say_why(session.view)
@@ -176,12 +176,12 @@ class SessionCard(Component):
         await self._while_busy("save_and_stop" if save else "stop", lambda: self.session.stop(save=save))
 
     @event
-    async def vue_go_on(self, fields: Fields) -> None:
+    async def vue_extend(self, fields: Fields) -> None:
         """More hours: in a new session. Only after a question, because what is in memory is lost."""
         hours = fields.text("hours", 20)
-        if not self.can_go_on:
-            raise HostileInput("go_on")
-        await self._while_busy("go_on", lambda: self._actions.extend(self, hours))
+        if not self.can_extend:
+            raise HostileInput("extend")
+        await self._while_busy("extend", lambda: self._actions.extend(self, hours))
 
     @event
     async def vue_add(self, fields: Fields) -> None:

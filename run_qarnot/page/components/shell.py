@@ -33,7 +33,7 @@ class Shell(Component):
     older = traitlets.Int(0).tag(sync=True)  # sessions that ended before, and have no card
     finding = traitlets.Bool(False).tag(sync=True)
     link: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)  # what a launch link filled in
-    preheated = traitlets.Bool(False).tag(sync=True)  # ahead of its visitor: the browser is asked to say `arrive`
+    preheated = traitlets.Bool(False).tag(sync=True)  # ahead of its visitor: the browser is asked to say `visitor_arrived`
     asks_again = traitlets.Bool(False).tag(sync=True)  # somebody has typed a token, which a reload forgets
     languages: Any = traitlets.Dict(LANGUAGES).tag(sync=True)
 
@@ -62,7 +62,7 @@ class Shell(Component):
         self.call("pong")
 
     @event
-    def vue_arrive(self, fields: Fields) -> None:
+    def vue_visitor_arrived(self, fields: Fields) -> None:
         """The visitor for whom the kernel was heated up is there, once."""
         if self.preheated:
             self._arrive(fields.text("query", _LONGEST_QUERY))

@@ -86,12 +86,12 @@ def test_the_operators_token_needs_no_field(cluster: LocalCluster) -> None:
 def test_a_page_ahead_of_its_visitor_asks_nobody_until_he_is_there(cluster: LocalCluster) -> None:
     async def scene(page: Page) -> None:
         page.shell.preheated = True
-        tell(page.shell, "arrive", {"query": 7})
+        tell(page.shell, "visitor_arrived", {"query": 7})
         await turn()
         assert page.account_card.state == "asking"
-        tell(page.shell, "arrive", {"query": "opt-image=torch"})
+        tell(page.shell, "visitor_arrived", {"query": "opt-image=torch"})
         await until(lambda: page.account_card.state == "known", "the account")
-        tell(page.shell, "arrive", {"query": "opt-image=base"})  # once only
+        tell(page.shell, "visitor_arrived", {"query": "opt-image=base"})  # once only
         assert page.form.image == "torch"
 
     play(scene, settings_of(cluster, cluster.token))

@@ -310,9 +310,9 @@ def test_a_command_does_not_go_on_in_a_new_session(cluster: LocalCluster) -> Non
     async def scene(page: Page) -> None:
         card = await start(page, "sleep 60")
         await shows(card, State.READY)
-        assert not card.can_go_on
+        assert not card.can_extend
         for hours in ("1", "", 3, None, "x" * 30):
-            tell(card, "go_on", {"hours": hours})
+            tell(card, "extend", {"hours": hours})
         await asyncio.sleep(0)
         assert (card.busy, card.problem) == ("", None)
         assert len(page.shell.sessions) == 1
