@@ -7,7 +7,8 @@ import socket
 from collections.abc import Iterable
 from itertools import count
 
-LOOPBACK = "127.0.0.1"
+from run_qarnot.model.connections import LOOPBACK
+
 PREFERRED_PORT = 8888
 
 

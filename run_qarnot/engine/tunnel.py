@@ -13,8 +13,8 @@ from itertools import chain, islice
 
 import asyncssh
 
-from run_qarnot.engine.ports import LOOPBACK, free_ports
-from run_qarnot.model.connections import Forward
+from run_qarnot.engine.ports import free_ports
+from run_qarnot.model.connections import LOOPBACK, Forward
 
 _CONNECT_SECONDS = 10.0
 _PROBE_SECONDS = 3.0

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import quote, urlencode
 
+LOOPBACK = "127.0.0.1"  # never `localhost`: somebody else may hold that port of ::1
 SSH_PORT = 22
 _HTTPS_PORT = 443
 
@@ -115,7 +116,7 @@ def _tunnel_connection(reach: Reach, place: Place) -> Connection:
     command = shlex.join(["run-qarnot", "open", reach.name])
     if place.tunnel_port is None:
         return closed_tunnel(command, reach.app_title)
-    url = app_url(f"http://localhost:{place.tunnel_port}", reach)
+    url = app_url(f"http://{LOOPBACK}:{place.tunnel_port}", reach)
     return Connection(ConnectionKind.TUNNEL, url, command, "Works while this program runs, on the computer it runs on.")
 
 
@@ -127,18 +128,23 @@ def _vscode_connection(reach: Reach, forward: Forward) -> Connection:
 
 
 def _ssh_connection(reach: Reach, forward: Forward, place: Place) -> Connection:
-    """OpenSSH, with known hosts thrown away: host keys change with each machine (§3.4)."""
+    """OpenSSH, with known hosts thrown away: host keys change with each machine (§3.4).
+
+    `-L PORT:…` alone listens on 127.0.0.1 and ::1, and is content with one of them: if another user holds the port of
+    127.0.0.1, that user gets what is opened there. `-4` makes it 127.0.0.1 or a failure.
+    """
     identity = ["-i", place.identity, "-o", "IdentitiesOnly=yes"] if place.identity else []
     tunnel = []
     if reach.app_port is not None:
-        tunnel = ["-N", "-L", f"{place.local_port}:localhost:{reach.app_port}", "-o", "ExitOnForwardFailure=yes"]
+        tunnel = ["-N", "-L", f"{place.local_port}:localhost:{reach.app_port}", "-4"]
+        tunnel += ["-o", "ExitOnForwardFailure=yes", "-o", "GatewayPorts=no"]
     command = [
-        "ssh", *tunnel, *identity,
+        "ssh", *tunnel, "-a", "-x", *identity,
         "-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={place.null_device}", "-o", "LogLevel=ERROR",
         "-o", "ServerAliveInterval=30",
         "-p", str(forward.port), f"{reach.ssh_user}@{forward.host}",
     ]  # fmt: skip
-    url = app_url(f"http://localhost:{place.local_port}", reach) if reach.app_port is not None else None
+    url = app_url(f"http://{LOOPBACK}:{place.local_port}", reach) if reach.app_port is not None else None
     note = "Type the command in a terminal, leave it running, and open the address. Leave -N away for a shell."
     if url is None:
         note = "Type the command in a terminal."

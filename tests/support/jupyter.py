@@ -14,7 +14,7 @@ _SECONDS = 30
 
 
 class Jupyter:
-    """The JupyterLab behind an address such as `http://localhost:8888/lab?token=…`."""
+    """The JupyterLab behind an address such as `http://127.0.0.1:8888/lab?token=…`."""
 
     def __init__(self, address: str) -> None:
         parts = urlsplit(address)

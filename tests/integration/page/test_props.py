@@ -17,9 +17,9 @@ from run_qarnot.page.props import option_row, problem_rows, result_rows, safe_ur
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 READY = SessionView("id", "calm-heron-42", "base", "jupyterlab", "JupyterLab", State.READY, attempt=1, created=NOW)
-TUNNEL = Connection(ConnectionKind.TUNNEL, "http://localhost:8888/lab?token=x", "run-qarnot open x", "")
+TUNNEL = Connection(ConnectionKind.TUNNEL, "http://127.0.0.1:8888/lab?token=x", "run-qarnot open x", "")
 VSCODE = Connection(ConnectionKind.VSCODE, "vscode://vscode-remote/ssh-remote+root@h:22/job", None, "")
-SSH = Connection(ConnectionKind.SSH, "http://localhost:8888/lab", "ssh -N h", "")
+SSH = Connection(ConnectionKind.SSH, "http://127.0.0.1:8888/lab", "ssh -N h", "")
 
 
 @pytest.mark.parametrize(("hours", "shared"), [(7.6134, 7.6), (0.25, 0.25), (23.9999, 23.9), (0.001, 0.001), (4, 4)])
@@ -27,7 +27,7 @@ def test_a_link_has_hours_as_people_write_them(hours: float, shared: float) -> N
     assert shared_hours(hours) == shared
 
 
-@pytest.mark.parametrize("url", ["http://localhost:8888/lab", "https://x.example/", "vscode://vscode-remote/x"])
+@pytest.mark.parametrize("url", ["http://127.0.0.1:8888/lab", "https://x.example/", "vscode://vscode-remote/x"])
 def test_links_pass(url: str) -> None:
     assert safe_url(url) == url
 

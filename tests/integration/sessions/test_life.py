@@ -174,7 +174,7 @@ class opened:  # noqa: N801  reads as a statement
 
     def __enter__(self):
         address = self._process.stdout.readline().strip()
-        assert address.startswith("http://localhost:"), self._process.stderr.read()
+        assert address.startswith("http://127.0.0.1:"), self._process.stderr.read()
         return Jupyter(address)
 
     def __exit__(self, *_):
@@ -266,7 +266,7 @@ def test_open_works_with_the_users_key_where_the_machine_knows_no_other(cli, tmp
     launch = cli.start("launch", "base", "--name", "own-key", "--ssh-key", key, "--open")
     try:
         lines = iter(launch.stdout.readline, "")
-        address = next(line.strip() for line in lines if line.startswith("http://localhost:"))
+        address = next(line.strip() for line in lines if line.startswith("http://127.0.0.1:"))
         wait_until(Jupyter(address).answers, "JupyterLab through the tunnel of `launch --open`")
     finally:
         launch.terminate()

@@ -41,7 +41,7 @@ def test_the_users_doors_need_the_users_key_and_the_tunnel_needs_ours():
 def test_the_tunnel_has_an_address_only_while_it_is_open():
     assert connections(REACH, Place())[0].url is None
     connection = connections(REACH, Place(tunnel_port=8890))[0]
-    assert connection.url == "http://localhost:8890/lab?token=abc"
+    assert connection.url == "http://127.0.0.1:8890/lab?token=abc"
     assert connection.command == "run-qarnot open calm-heron-42"
 
 
@@ -55,7 +55,7 @@ def test_the_ssh_command_is_one_line_that_leaves_the_known_hosts_alone():
     assert words[words.index("-i") + 1] == "/home/a b/key"
     assert "UserKnownHostsFile=/dev/null" in words
     assert words[-1] == "root@gateway.example"
-    assert connection.url == "http://localhost:8889/lab?token=abc"
+    assert connection.url == "http://127.0.0.1:8889/lab?token=abc"
 
 
 def test_a_plain_machine_has_a_shell_and_nothing_to_open():
