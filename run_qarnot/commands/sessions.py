@@ -8,13 +8,13 @@ import os
 import secrets
 import sys
 import threading
-import webbrowser
 from argparse import Namespace
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 
+from run_qarnot.browser import open_privately
 from run_qarnot.commands import show
 from run_qarnot.core import times
 from run_qarnot.core.errors import InputError, NotFoundError, RunQarnotError, SessionError, TransferError
@@ -349,7 +349,7 @@ async def _stay(session: Session, *, browser: bool, as_json: bool = False) -> No
             hint = f"If yours is another key: `run-qarnot open {session.view.name} --ssh-key FILE`."
         raise SessionError("no-door", name=session.view.name, problem=problem, hint=hint)
     show.out(address, sys.stderr if as_json else None)
-    if browser and not await asyncio.to_thread(webbrowser.open, address):
+    if browser and not await asyncio.to_thread(open_privately, address):
         show.err("No browser could be opened here: open the address yourself.")
     show.err("Press Ctrl-C to close the way to it; the session goes on.")
     view = await session.until(lambda view: view.is_over)
