@@ -39,11 +39,9 @@ def open_privately(address: str) -> bool:
 
 def redirect_page(address: str) -> str:
     """Return a page that leads on to `address`, in one line."""
-    link = html.escape(address)
-    return (
-        '<!DOCTYPE html><meta charset="utf-8"><meta name="referrer" content="no-referrer">'
-        f'<meta http-equiv="refresh" content="0;url={link}"><a href="{link}">{html.escape(urlsplit(address).netloc)}</a>\n'
-    )
+    link, name = html.escape(address), html.escape(urlsplit(address).netloc)
+    head = '<!DOCTYPE html><meta charset="utf-8"><meta name="referrer" content="no-referrer">'
+    return f'{head}<meta http-equiv="refresh" content="0;url={link}"><a href="{link}">{name}</a>\n'
 
 
 def _remove_later(folder: Path) -> None:

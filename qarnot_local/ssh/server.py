@@ -12,6 +12,7 @@ from qarnot_local.ssh.sftp import JobFiles
 from qarnot_local.ssh.shells import Shells
 
 _LOCALHOST = {"localhost", "127.0.0.1", "::1"}
+MAX_AUTH_TRIES = 6  # as OpenSSH's server has it: who offers more keys than that is sent away
 
 
 def read_keys(text: str) -> tuple[list[str], list[str]]:
@@ -91,6 +92,14 @@ class _Server(asyncssh.SSHServer):
         self._is_silent = is_silent
         self._connections = connections
         self._connection: asyncssh.SSHServerConnection | None = None
+        self._refused = 0
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        """Asked about each key that is not among the authorized ones. asyncssh has no limit of its own."""
+        self._refused += 1
+        if self._refused >= MAX_AUTH_TRIES and self._connection:
+            self._connection.disconnect(asyncssh.DISC_PROTOCOL_ERROR, "Too many authentication failures")
+        return False
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         self._connection = conn

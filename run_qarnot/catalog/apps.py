@@ -16,7 +16,7 @@ class App:
         title: its name for people.
         port: where it listens inside the container; none when there is nothing to open.
         open_path: of its page.
-        probe_path: answers 200 when the app is up, through the tunnel; none to take any accepted connection.
+        probe_path: answers 200, or redirects, when the app is up; none to take any accepted connection.
         token_env: the constant by which we choose the app's token.
         ready_pattern: finds, in the output, the link that the app prints once it answers; group `token` is used.
         ends_by_itself: whether a normal end of the command is the aim, as for a batch.

@@ -10,6 +10,7 @@ from run_qarnot.catalog.apps import App
 from run_qarnot.cloud.models import TaskSnapshot
 from run_qarnot.core.errors import SessionError
 from run_qarnot.engine import output
+from run_qarnot.engine.host_keys import HostKeys
 from run_qarnot.engine.ports import free_ports
 from run_qarnot.engine.tunnel import Tunnel, TunnelError, answers, speaks_ssh
 from run_qarnot.model.connections import SSH_PORT, Connection, Forward, Place, Reach, connections
@@ -32,6 +33,7 @@ class AppAccess:
     def __init__(self, name: str, app: App, user: str, private_key: str, lost: Callable[[], None]) -> None:
         self.identity: str | None = None  # file of the user's private key, for the printed command
         self.problem = ""  # why there is no tunnel though there should be one
+        self.host_keys = HostKeys()
         self._name = name
         self._app = app
         self._user = user
@@ -66,16 +68,23 @@ class AppAccess:
     def is_open(self) -> bool:
         return self._tunnel.is_open
 
-    async def keep(self, forward: Forward) -> None:
-        """Have the tunnel open, and lead to this forward. What speaks against it stands in `problem`."""
+    async def keep(self, forward: Forward, attempt: int) -> None:
+        """Have the tunnel open, and lead to this forward. What speaks against it stands in `problem`.
+
+        Arguments:
+            forward: of the machine's SSH port.
+            attempt: of the run, to which the machine belongs.
+        """
         if self._app.port is None or self._tunnel.leads_to(forward):
             return
         try:
-            await self._tunnel.open(forward, self._app.port)
+            await self._tunnel.open(forward, self._app.port, lambda key: self.host_keys.problem(key, forward, attempt))
         except TunnelError as error:
             log.info("%s: %s", self._name, error)
             self._denied_by, self.problem = forward if error.denied else None, str(error)
         else:
+            if (key := self._tunnel.host_key) is not None:
+                self.host_keys.keep(key, forward, attempt)
             self._tunnel.when_lost(self._lost)
             self._place, self.problem = None, ""
 

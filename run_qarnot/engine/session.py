@@ -187,7 +187,7 @@ class Session:
         steps = await self._poll()
         try:
             if steps.tunnel_to is not None:
-                await self._access.keep(steps.tunnel_to)
+                await self._access.keep(steps.tunnel_to, self.view.attempt)
             await self._probe(steps)
         finally:
             await self._access.close()
@@ -417,7 +417,7 @@ class Session:
 
     async def _keep_way(self, steps: Steps) -> None:
         assert steps.tunnel_to is not None
-        await self._access.keep(steps.tunnel_to)
+        await self._access.keep(steps.tunnel_to, self.view.attempt)
         if problem := self._access.problem:
             self._state.tell_trouble(f"The way to it is not open: {problem}. {GOES_ON}")
         self._tell_connections()

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import urllib.error
-import urllib.request
+import re
 from collections.abc import Callable, Iterable
-from http import HTTPStatus
 from itertools import chain, islice
 
 import asyncssh
@@ -20,7 +18,17 @@ _CONNECT_SECONDS = 10.0
 _PROBE_SECONDS = 3.0
 _KEEPALIVE_SECONDS = 15.0
 _CHUNK_BYTES = 1 << 16
+_LONGEST_LINE = 1024  # the first of an answer; what is longer is none
+_UP = re.compile(
+    rb"HTTP/1\.[01] (200|30[12378])\b"
+)  # a redirect, such as to a login page, is given by an app that is up
+_PLAIN_KEYS = "-*-cert-v0?@openssh.com"  # host certificates are of no use to us: we know no authority
 
+# OpenSSH's server says so by this sentence alone: the code is that of any protocol error.
+_TOO_MANY = "too many authentication failures"
+_NAME_THE_KEY = "the machine was offered too many keys, none of which it accepts: name the right one with --ssh-key"
+
+HostKeyCheck = Callable[[asyncssh.SSHKey], str]
 _Reader = asyncio.StreamReader | asyncssh.SSHReader[bytes]
 _Writer = asyncio.StreamWriter | asyncssh.SSHWriter[bytes]
 
@@ -29,7 +37,7 @@ asyncssh.set_log_level(logging.WARNING)
 
 
 class TunnelError(Exception):
-    """The tunnel cannot be opened; the text says why. `denied`: the key is not accepted, so trying again is idle."""
+    """The tunnel cannot be opened; the text says why. `denied`: our keys are not accepted, so it is not tried again."""
 
     def __init__(self, problem: str, *, denied: bool = False) -> None:
         super().__init__(problem)
@@ -80,20 +88,30 @@ class Tunnel:
         """Whether the tunnel is open, and to this forward."""
         return self.is_open and self._forward == forward
 
-    async def open(self, forward: Forward, app_port: int) -> None:
-        """Open the tunnel, or open it again.
+    async def open(self, forward: Forward, app_port: int, problem: HostKeyCheck) -> None:
+        """Open the tunnel, or open it again. The user's known hosts are left alone (`host_keys`).
 
-        Host keys are not compared with anything: they change with every machine
-        (`reference/qarnot-platform.md` §3.4), and the user's known hosts are left alone.
+        Arguments:
+            forward: of the machine's SSH port.
+            app_port: of the machine's loopback, where the tunnel ends.
+            problem: says what is wrong with the host key that is shown; empty if nothing is. A machine with a wrong
+                one is offered no key of ours, and gets no traffic.
 
         Raises:
-            TunnelError: nobody answers, or the key is not accepted.
+            TunnelError: nobody answers, the host key is wrong, or our key is not accepted.
         """
         await self.disconnect()
+        client = _Client(problem)
         try:
-            self._connection = await asyncio.wait_for(self._connect(forward), _CONNECT_SECONDS)
+            self._connection = await asyncio.wait_for(self._connect(forward, client), _CONNECT_SECONDS)
+        except asyncssh.HostKeyNotVerifiable as error:
+            raise TunnelError(client.problem or "the machine shows no host key that can be checked") from error
         except asyncssh.PermissionDenied as error:
             raise TunnelError("the machine does not accept the key", denied=True) from error
+        except asyncssh.DisconnectError as error:
+            if _TOO_MANY in error.reason.lower():
+                raise TunnelError(_NAME_THE_KEY, denied=True) from error
+            raise TunnelError(_problem(error)) from error
         except (OSError, asyncssh.Error, TimeoutError) as error:
             raise TunnelError(_problem(error)) from error
         self._forward, self._app_port = forward, app_port
@@ -102,6 +120,11 @@ class Tunnel:
         except OSError as error:
             await self.close()
             raise TunnelError(f"no port is free on this computer ({error})") from error
+
+    @property
+    def host_key(self) -> asyncssh.SSHKey | None:
+        """What the machine showed, while the tunnel is open."""
+        return None if self._connection is None else self._connection.get_server_host_key()
 
     def when_lost(self, callback: Callable[[], None]) -> None:
         """Call `callback` once, when the connection ends for whatever reason."""
@@ -130,13 +153,15 @@ class Tunnel:
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(connection.wait_closed(), 2)
 
-    async def _connect(self, forward: Forward) -> asyncssh.SSHClientConnection:
+    async def _connect(self, forward: Forward, client: _Client) -> asyncssh.SSHClientConnection:
         own_keys = {} if self._keys is None else {"client_keys": self._keys, "agent_path": None}
         return await asyncssh.connect(
             forward.host,
             forward.port,
             username=self._user,
-            known_hosts=None,
+            client_factory=lambda: client,
+            known_hosts=([], [], []),  # none; then `client` is asked
+            server_host_key_algs=_PLAIN_KEYS,
             config=None,
             preferred_auth="publickey",
             keepalive_interval=_KEEPALIVE_SECONDS,
@@ -180,34 +205,44 @@ async def _copy(reader: _Reader, writer: _Writer) -> None:
 
 
 async def answers(port: int, path: str) -> bool:
-    """Whether `GET path` behind a port of this computer gives 200."""
-    return await asyncio.to_thread(_answers, f"http://{LOOPBACK}:{port}{path}")
+    """Whether an app answers `GET path` behind a port of this computer. Redirects are not followed.
+
+    Only the first line is read: an app that sends it drop by drop, or more than that, costs neither time nor memory.
+    """
+    request = f"GET {path} HTTP/1.1\r\nHost: {LOOPBACK}:{port}\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+    return _UP.match(await _first_line(LOOPBACK, port, request.encode())) is not None
 
 
 async def speaks_ssh(host: str, port: int) -> bool:
     """Whether an SSH server greets us there."""
+    return (await _first_line(host, port)).startswith(b"SSH-")
+
+
+async def _first_line(host: str, port: int, request: bytes = b"") -> bytes:
+    """Return the first line that comes; nothing if none comes in time, or none that is short enough."""
     writer = None
     try:
         async with asyncio.timeout(_PROBE_SECONDS):
-            reader, writer = await asyncio.open_connection(host, port)
-            return (await reader.readline()).startswith(b"SSH-")
+            reader, writer = await asyncio.open_connection(host, port, limit=_LONGEST_LINE)
+            writer.write(request)
+            return await reader.readline()
     except (OSError, TimeoutError, ValueError):
-        return False
+        return b""
     finally:
         if writer is not None:
-            writer.close()
+            writer.transport.abort()
 
 
-def _answers(url: str) -> bool:
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # loopback is never behind a proxy
-    try:
-        with opener.open(url, timeout=_PROBE_SECONDS) as response:
-            return bool(response.status == HTTPStatus.OK)
-    except (OSError, urllib.error.URLError, ValueError):
-        return False
-    except Exception as error:  # noqa: BLE001  http.client raises its own for half an answer
-        log.debug("probe of %s: %r", url, error)
-        return False
+class _Client(asyncssh.SSHClient):
+    """Asks whether a host key is right before anything is sent to its owner."""
+
+    def __init__(self, problem: HostKeyCheck) -> None:
+        self._problem = problem
+        self.problem = ""
+
+    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
+        self.problem = self._problem(key)
+        return not self.problem
 
 
 def _problem(error: Exception) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from support.waiting import wait_until
 
 
 def make_key(folder: Path, name: str = "key") -> Path:
@@ -30,3 +34,19 @@ def running(command: str) -> Iterator[subprocess.Popen[str]]:
 
 def words(command: str) -> list[str]:
     return shlex.split(command)
+
+
+@contextmanager
+def agent(*private_keys: Path) -> Iterator[str]:
+    """Run OpenSSH's agent with these keys, in this order, for the block; yields its socket (`SSH_AUTH_SOCK`)."""
+    with tempfile.TemporaryDirectory() as folder:  # short: paths of sockets have a limit
+        socket = f"{folder}/agent"
+        process = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.DEVNULL)
+        try:
+            wait_until(Path(socket).exists, "the agent")
+            environment = {**os.environ, "SSH_AUTH_SOCK": socket}
+            subprocess.run(["ssh-add", "-q", *private_keys], env=environment, check=True)
+            yield socket
+        finally:
+            process.terminate()
+            process.wait(10)

@@ -13,6 +13,7 @@ import psutil
 import pytest
 from qarnot.connection import Connection
 from support.ports import free_port
+from support.ssh import agent, make_key
 from support.waiting import wait_until
 
 from qarnot_local import LocalCluster
@@ -84,6 +85,23 @@ def visit(door: Any, keys_folder: Path, command: str, *flags: str) -> subprocess
 def test_job_is_where_commands_expect_it(door: Any, keys_folder: Path) -> None:
     assert visit(door, keys_folder, "cat /job/in/file").stdout == "in\n"
     assert visit(door, keys_folder, "cd /tmp; ls -d '/job/in/'").returncode == 0
+
+
+def test_who_offers_too_many_keys_is_sent_away_as_by_openssh(door: Any, keys_folder: Path, tmp_path: Path) -> None:
+    others = [make_key(tmp_path, f"key{number}").with_suffix("") for number in range(6)]
+
+    def with_agent(*keys: Path) -> subprocess.CompletedProcess[str]:
+        options = ["StrictHostKeyChecking=no", "UserKnownHostsFile=/dev/null", "LogLevel=ERROR", "BatchMode=yes"]
+        flags = [word for option in options for word in ("-o", option)]
+        address = ["-p", str(door.forwarder_port), f"root@{door.forwarder_host}"]
+        with agent(*keys) as socket:
+            line = ["ssh", "-F", "none", *flags, "-o", f"IdentityAgent={socket}", *address, "true"]
+            return subprocess.run(line, capture_output=True, text=True, check=False, timeout=20)
+
+    assert with_agent(*others[:5], keys_folder / "own").returncode == 0
+    refused = with_agent(*others, keys_folder / "own")
+    assert refused.returncode == 255
+    assert "Too many authentication failures" in refused.stderr
 
 
 def sftp(door: Any, keys_folder: Path, *lines: str) -> subprocess.CompletedProcess[str]:

@@ -1,0 +1,57 @@
+"""Which host key the machine of a session may show: what it printed itself, else what it showed first.
+
+Every machine makes its own keys (`reference/qarnot-platform.md` §3.4), so that no file of known hosts helps. A start
+script that prints the fingerprints of its keys lets us compare them over the platform's API (`pinned`). Other images
+are believed at first sight, as with `ssh`, and then held to it for as long as this process follows the session.
+"""
+
+from __future__ import annotations
+
+import asyncssh
+
+from run_qarnot.model.connections import Forward
+
+
+class HostKeys:
+    """The host keys of one session, in memory only.
+
+    `pinned`: SHA256 fingerprints (`SHA256:…`, as `ssh-keygen -l` writes them) that the machine has printed; None where
+    it prints none.
+    """
+
+    def __init__(self) -> None:
+        self.pinned: frozenset[str] | None = None
+        self._of_attempt: dict[int, asyncssh.SSHKey] = {}
+        self._of_address: dict[tuple[str, int], asyncssh.SSHKey] = {}
+
+    def problem(self, key: asyncssh.SSHKey, forward: Forward, attempt: int) -> str:
+        """Say why the machine that shows this key is not to be spoken to; empty if nothing is wrong.
+
+        Arguments:
+            key: the public host key.
+            forward: where it was shown.
+            attempt: of the run; another attempt is another machine.
+        """
+        if self.pinned:
+            if key.get_fingerprint() in self.pinned:
+                return ""
+            return "the machine shows another host key than the one that the session printed; nothing was sent to it"
+        known = self._of_attempt.get(attempt), self._of_address.get((forward.host, forward.port))
+        if any(before not in {None, key} for before in known):
+            return "the machine shows another host key than before; nothing was sent to it"
+        return ""
+
+    def keep(self, key: asyncssh.SSHKey, forward: Forward, attempt: int) -> None:
+        """Hold the machine to this key from now on. Call it when it has let us in: before, it may be somebody else."""
+        self._of_attempt[attempt] = key
+        self._of_address[forward.host, forward.port] = key
+
+    def of(self, attempt: int) -> str | None:
+        """Return the key of this attempt's machine as a line (`ssh-ed25519 AAAA…`), if it has been seen."""
+        key = self._of_attempt.get(attempt)
+        return None if key is None else " ".join(key.export_public_key().decode().split()[:2])
+
+    def fingerprints(self, attempt: int) -> tuple[str, ...]:
+        """Return what can be compared by eye: the fingerprint that was seen, else those that were printed."""
+        key = self._of_attempt.get(attempt)
+        return tuple(sorted(self.pinned or ())) if key is None else (key.get_fingerprint(),)
