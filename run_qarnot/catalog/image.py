@@ -45,7 +45,7 @@ class Ready(Entry):
     """How to know that an app answers, where its kind does not say it well enough."""
 
     pattern: str | None = Field(None, description="Finds, in the output, what the app prints once it answers.")
-    path: str | None = Field(None, description="Answers with 200 once the app is up.", pattern=r"^/")
+    path: str | None = Field(None, description="Answers with 200, or redirects, once the app is up.", pattern=r"^/")
 
     @field_validator("pattern")
     @classmethod

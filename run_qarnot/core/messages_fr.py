@@ -279,6 +279,7 @@ PHRASES: Mapping[str, str] = {
     "Opens the session's folder in VS Code, with the Remote - SSH extension.": "Ouvre le dossier de la session dans VS Code, avec l’extension Remote - SSH.",
     "Type the command in a terminal, leave it running, and open the address. Leave -N away for a shell.": "Tapez la commande dans un terminal, laissez-la tourner, et ouvrez l’adresse. Sans -N, vous avez un shell.",
     "Type the command in a terminal.": "Tapez la commande dans un terminal.",
+    "{} The machine's host key: {}": "{} La clé d’hôte de la machine : {}",
     # what is wrong with a token, a name, a key, a value
     "a space or a line break": "un espace ou un saut de ligne",
     "a character that no token has": "un caractère qu’aucun jeton n’a",

@@ -41,13 +41,18 @@ def make_launch_id() -> str:
     return f"rq-{secrets.token_hex(8)}"
 
 
+def is_name(name: str) -> bool:
+    """Whether a session of ours can have this name. A task may have any, given by anybody on the account."""
+    return _NAME.fullmatch(name) is not None and len(name) <= LONGEST_NAME
+
+
 def check_name(name: str) -> str:
     """Return `name` if buckets can be called after it.
 
     Raises:
         InputError: with what is wrong, and the nearest name that would do.
     """
-    if _NAME.fullmatch(name) and len(name) <= LONGEST_NAME:
+    if is_name(name):
         return name
     raise InputError("name", field="name", name=name, problem=_name_problem(name), suggestion=suggest_name(name))
 

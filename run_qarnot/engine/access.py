@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
 
 from run_qarnot.catalog.apps import App
 from run_qarnot.cloud.models import TaskSnapshot
@@ -13,7 +14,16 @@ from run_qarnot.engine import output
 from run_qarnot.engine.host_keys import HostKeys
 from run_qarnot.engine.ports import free_ports
 from run_qarnot.engine.tunnel import Tunnel, TunnelError, answers, speaks_ssh
-from run_qarnot.model.connections import SSH_PORT, Connection, Forward, Place, Reach, connections
+from run_qarnot.model.connections import (
+    SSH_PORT,
+    Connection,
+    Forward,
+    Place,
+    Reach,
+    TunnelSpec,
+    connections,
+    tunnel_spec,
+)
 from run_qarnot.model.plan import SESSION_KEY, USER_KEY, Label
 
 log = logging.getLogger(__name__)
@@ -38,6 +48,7 @@ class AppAccess:
         self._app = app
         self._user = user
         self._lost = lost
+        self._private_key = private_key
         self._tunnel = Tunnel(user, [private_key])
         self._own_keys = False
         self._denied_by: Forward | None = None
@@ -119,11 +130,21 @@ class AppAccess:
                     return True
         return False
 
-    def connections(self, facts: TaskSnapshot) -> tuple[Connection, ...]:
+    def connections(self, facts: TaskSnapshot, attempt: int) -> tuple[Connection, ...]:
         """Work out the ways in."""
+        return connections(self._reach(facts, attempt), self._where())
+
+    def tunnel_spec(self, facts: TaskSnapshot, attempt: int) -> TunnelSpec | None:
+        """Return what a launcher on the visitor's computer needs; None where there is no way for it."""
+        reach = self._reach(facts, attempt)
+        known = reach.session_key_accepted and SESSION_KEY in _keys(facts)  # `use_own_keys` brings others, for here
+        return tunnel_spec(replace(reach, session_key_accepted=known), self._private_key)
+
+    def _reach(self, facts: TaskSnapshot, attempt: int) -> Reach:
         if self._app.token_env and self._app_token is None:
             self._app_token = facts.constants.get(self._app.token_env)
-        reach = Reach(
+        return Reach(
+            id=facts.id,
             name=self._name,
             app_title=self._app.title,
             app_port=self._app.port,
@@ -133,8 +154,9 @@ class AppAccess:
             forwards=facts.forwards,
             session_key_accepted=self.has_key(facts),
             user_key_accepted=USER_KEY in _keys(facts),
+            host_key=self.host_keys.of(attempt),
+            fingerprints=self.host_keys.fingerprints(attempt),
         )
-        return connections(reach, self._where())
 
     def _where(self) -> Place:
         """Where this process runs; found out once for as long as the tunnel stays, so that commands do not change."""

@@ -30,6 +30,7 @@ from run_qarnot.engine.retry import GOES_ON, backoff, retrying
 from run_qarnot.engine.session_state import ViewPublisher
 from run_qarnot.engine.snapshots import take_snapshot
 from run_qarnot.model import keys
+from run_qarnot.model.connections import TunnelSpec
 from run_qarnot.model.files import StoredFile, Upload
 from run_qarnot.model.plan import SESSION_KEY, Label, TaskPlan
 from run_qarnot.model.view import SessionView
@@ -152,6 +153,12 @@ class Session:
     def app_address(self) -> str | None:
         """The app's address through this process' own tunnel, while that is open."""
         return next((connection.url for connection in self.view.connections if connection.kind == "tunnel"), None)
+
+    def tunnel_spec(self) -> TunnelSpec | None:
+        """What a launcher on the visitor's own computer needs, once the app answers; None where it is of no use."""
+        if self.facts is None or self.view.state is not State.READY:
+            return None
+        return self._access.tunnel_spec(self.facts, self.view.attempt)
 
     # — following —
 
@@ -489,9 +496,8 @@ class Session:
 
     def _tell_connections(self) -> None:
         if self.facts is not None and not self.view.is_over:
-            self._state.change(
-                connections=self._access.connections(self.facts) if self.view.state is State.READY else ()
-            )
+            is_ready = self.view.state is State.READY
+            self._state.change(connections=self._access.connections(self.facts, self.view.attempt) if is_ready else ())
 
     async def _sleep(self, seconds: float) -> None:
         """Wait, but act at once when somebody wants something or the tunnel is lost."""

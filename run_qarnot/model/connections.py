@@ -7,15 +7,22 @@ and a key of the user's.
 
 from __future__ import annotations
 
+import re
 import shlex
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from urllib.parse import quote, urlencode
 
+from run_qarnot.core.names import is_name
+
 LOOPBACK = "127.0.0.1"  # never `localhost`: somebody else may hold that port of ::1
 SSH_PORT = 22
 _HTTPS_PORT = 443
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|(?=.*:)[0-9A-Fa-f:.]{2,45}")
+_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
+_LAUNCHER_PORTS = range(20000, 30000)  # below those that systems give away by themselves
 
 
 class ConnectionKind(StrEnum):
@@ -43,11 +50,17 @@ class Forward:
     host: str
     port: int
 
+    @property
+    def is_valid(self) -> bool:
+        """Whether this is the name of a host and a port of it: it comes from outside, and goes into commands."""
+        return _HOST.fullmatch(self.host) is not None and 0 < self.port < 65536
+
 
 @dataclass(frozen=True)
 class Reach:
     """What is known of a session that matters for reaching it."""
 
+    id: str
     name: str
     app_title: str
     app_port: int | None  # inside the container; none for a plain machine
@@ -57,12 +70,16 @@ class Reach:
     forwards: tuple[Forward, ...]
     session_key_accepted: bool
     user_key_accepted: bool
+    host_key: str | None = None  # public, of the machine, as a line; None until somebody has seen it
+    fingerprints: tuple[str, ...] = ()  # of its host keys, `SHA256:…`, as far as they are known
     folder: str = "/job"
 
     @property
     def ssh(self) -> Forward | None:
         """The forward of the SSH port, if it is there."""
-        return next((forward for forward in self.forwards if forward.app_port == SSH_PORT), None)
+        if not _USER.fullmatch(self.ssh_user):
+            return None
+        return next((forward for forward in self.forwards if forward.app_port == SSH_PORT and forward.is_valid), None)
 
 
 @dataclass(frozen=True)
@@ -73,6 +90,49 @@ class Place:
     local_port: int = 8888  # where the user's own ssh should listen
     identity: str | None = None  # file of the user's private key, when it is not where ssh looks by itself
     null_device: str = "/dev/null"  # "NUL" on Windows
+
+
+@dataclass(frozen=True)
+class TunnelSpec:
+    """What a program on the visitor's own computer needs to hold the tunnel, and to open the app behind it."""
+
+    name: str  # of the session
+    user: str
+    host: str
+    port: int
+    app_port: int
+    local_port: int
+    url: str = field(repr=False)
+    private_key: str | None = field(repr=False)  # the session's own; None to log in with the user's, as ssh finds it
+    host_key: str | None
+    fingerprints: tuple[str, ...]
+
+
+def tunnel_spec(reach: Reach, private_key: str) -> TunnelSpec | None:
+    """Return what a launcher needs; None where there is nothing to open, no way, or no key that is accepted.
+
+    Its port on the visitor's computer depends on the session alone: two launchers do not want the same one, and it is
+    not the one at which a Jupyter of the visitor's own is.
+
+    Arguments:
+        private_key: the session's own.
+    """
+    forward, has_key = reach.ssh, reach.session_key_accepted or reach.user_key_accepted
+    if forward is None or reach.app_port is None or not has_key:
+        return None
+    local_port = _LAUNCHER_PORTS[zlib.crc32(reach.id.encode()) % len(_LAUNCHER_PORTS)]
+    return TunnelSpec(
+        name=reach.name,
+        user=reach.ssh_user,
+        host=forward.host,
+        port=forward.port,
+        app_port=reach.app_port,
+        local_port=local_port,
+        url=app_url(f"http://{LOOPBACK}:{local_port}", reach),
+        private_key=private_key if reach.session_key_accepted else None,
+        host_key=reach.host_key,
+        fingerprints=reach.fingerprints,
+    )
 
 
 def connections(reach: Reach, place: Place) -> tuple[Connection, ...]:
@@ -107,13 +167,17 @@ def _connections(reach: Reach, place: Place) -> Iterable[Connection]:
 def _gateway(reach: Reach) -> Forward | None:
     """A forward of the app's port with a host of its own: the gateway speaks HTTPS there (§3.5)."""
     return next(
-        (forward for forward in reach.forwards if (forward.app_port, forward.port) == (reach.app_port, _HTTPS_PORT)),
+        (
+            forward
+            for forward in reach.forwards
+            if (forward.app_port, forward.port) == (reach.app_port, _HTTPS_PORT) and forward.is_valid
+        ),
         None,
     )
 
 
 def _tunnel_connection(reach: Reach, place: Place) -> Connection:
-    command = shlex.join(["run-qarnot", "open", reach.name])
+    command = shlex.join(["run-qarnot", "open", reach.name if is_name(reach.name) else reach.id])
     if place.tunnel_port is None:
         return closed_tunnel(command, reach.app_title)
     url = app_url(f"http://{LOOPBACK}:{place.tunnel_port}", reach)
@@ -148,4 +212,6 @@ def _ssh_connection(reach: Reach, forward: Forward, place: Place) -> Connection:
     note = "Type the command in a terminal, leave it running, and open the address. Leave -N away for a shell."
     if url is None:
         note = "Type the command in a terminal."
+    if reach.fingerprints:
+        note = f"{note} The machine's host key: {', '.join(reach.fingerprints)}"
     return Connection(ConnectionKind.SSH, url, shlex.join(command), note)

@@ -32,12 +32,13 @@ def test_nobody_else_reads_the_address_in_the_list_of_processes_or_in_the_file(t
 
 
 def test_it_is_removed_while_the_program_goes_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    opened: list[str] = []
     monkeypatch.setattr(browser, "_SECONDS", 0.05)
-    fake = FakeBrowser(tmp_path)
-    monkeypatch.setattr(browser.webbrowser, "open", lambda url: not subprocess.run([fake.program, url]).returncode)
+    monkeypatch.setattr(browser.webbrowser, "open", opened.append)
     monkeypatch.setattr(browser.tempfile, "tempdir", str(tmp_path))
     browser.open_privately(ADDRESS)
-    wait_until(lambda: not fake.seen().file.parent.exists(), "the file to be removed")
+    assert opened[0].startswith(tmp_path.as_uri())
+    wait_until(lambda: not list(tmp_path.iterdir()), "the file to be removed")
 
 
 def test_without_a_place_for_the_file_there_is_no_browser_and_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:

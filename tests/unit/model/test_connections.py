@@ -3,9 +3,12 @@
 import shlex
 from dataclasses import replace
 
-from run_qarnot.model.connections import ConnectionKind, Forward, Place, Reach, connections
+import pytest
+
+from run_qarnot.model.connections import ConnectionKind, Forward, Place, Reach, connections, tunnel_spec
 
 REACH = Reach(
+    id="5c1e0a3e-5d2b-4f5c-9b0e-1f2f3a4b5c6d",
     name="calm-heron-42",
     app_title="JupyterLab",
     app_port=8888,
@@ -67,6 +70,62 @@ def test_a_plain_machine_has_a_shell_and_nothing_to_open():
     assert "-N" not in shlex.split(ssh.command)
 
 
-def test_what_comes_from_outside_cannot_leave_its_place_in_the_command():
-    connection = connections(replace(REACH, forwards=(Forward(22, "h; rm -rf ~", 1),)), Place())[-1]
-    assert shlex.split(connection.command)[-1] == "root@h; rm -rf ~"
+HOSTILE = ["h; rm -rf ~", "-oProxyCommand=x", "h\ntouch PWNED", "h%PATH%", "h&x", "$(x)", "", "h/x", "a..b\0", "::1'"]
+
+
+@pytest.mark.parametrize("host", HOSTILE)
+def test_what_is_no_host_is_in_no_connection(host):
+    ways = Forward(22, host, 41022), Forward(8888, host, 443)
+    assert kinds(replace(REACH, forwards=ways)) == []
+    assert tunnel_spec(replace(REACH, forwards=ways), "key") is None
+
+
+@pytest.mark.parametrize("port", [0, -1, 65536])
+def test_what_is_no_port_is_in_no_connection(port):
+    assert kinds(replace(REACH, forwards=(Forward(22, "gateway.example", port),))) == []
+
+
+@pytest.mark.parametrize("host", ["gateway.example", "127.0.0.1", "7c2b-0-8888.gateway.example", "::1", "fe80::1"])
+def test_hosts_are_names_and_addresses(host):
+    assert Forward(22, host, 41022).is_valid
+
+
+def test_a_user_that_is_none_opens_nothing():
+    assert kinds(replace(REACH, ssh_user="root; touch x")) == []
+
+
+def test_a_task_whose_name_is_no_sessions_is_opened_by_its_id():
+    connection = connections(replace(REACH, name="x\ntouch PWNED"), Place())[0]
+    assert connection.command == f"run-qarnot open {REACH.id}"
+
+
+def test_the_printed_line_listens_here_alone_and_lends_nothing_to_the_machine():
+    words = shlex.split(connections(REACH, Place())[-1].command)
+    assert {"-4", "-a", "-x", "GatewayPorts=no", "ExitOnForwardFailure=yes"} <= set(words)
+
+
+def test_a_known_host_key_stands_beside_the_command():
+    note = connections(replace(REACH, fingerprints=("SHA256:abc",)), Place())[-1].note
+    assert note.endswith("Leave -N away for a shell. The machine's host key: SHA256:abc")
+    assert "host key" not in connections(REACH, Place())[-1].note
+
+
+def test_a_launcher_carries_the_sessions_key_where_the_machine_accepts_it_and_else_none():
+    own = tunnel_spec(REACH, "the key")
+    assert (own.private_key, own.host, own.port, own.app_port) == ("the key", "gateway.example", 41022, 8888)
+    assert own.url == f"http://127.0.0.1:{own.local_port}/lab?token=abc"
+    assert tunnel_spec(replace(REACH, session_key_accepted=False), "the key").private_key is None
+    assert tunnel_spec(replace(REACH, session_key_accepted=False, user_key_accepted=False), "the key") is None
+    assert tunnel_spec(replace(REACH, app_port=None), "the key") is None
+    assert tunnel_spec(replace(REACH, forwards=()), "the key") is None
+
+
+def test_the_launchers_of_two_sessions_do_not_want_the_same_port():
+    ports = {tunnel_spec(replace(REACH, id=f"session {number}"), "key").local_port for number in range(20)}
+    assert len(ports) > 15
+    assert tunnel_spec(REACH, "key").local_port == tunnel_spec(REACH, "key").local_port
+
+
+def test_what_is_secret_is_in_no_repr():
+    assert "the key" not in repr(tunnel_spec(REACH, "the key"))
+    assert "abc" not in repr(tunnel_spec(REACH, "the key"))
