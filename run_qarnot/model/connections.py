@@ -25,6 +25,16 @@ _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _LAUNCHER_PORTS = range(20000, 30000)  # below those that systems give away by themselves
 
 
+def is_host(text: str) -> bool:
+    """Whether this is the name or the address of a host, and means nothing else to a shell."""
+    return _HOST.fullmatch(text) is not None
+
+
+def is_user(text: str) -> bool:
+    """Whether somebody who logs in by SSH can have this name; it means nothing else to a shell."""
+    return _USER.fullmatch(text) is not None
+
+
 class ConnectionKind(StrEnum):
     HTTPS = "https"
     TUNNEL = "tunnel"
@@ -53,7 +63,7 @@ class Forward:
     @property
     def is_valid(self) -> bool:
         """Whether this is the name of a host and a port of it: it comes from outside, and goes into commands."""
-        return _HOST.fullmatch(self.host) is not None and 0 < self.port < 65536
+        return is_host(self.host) and 0 < self.port < 65536
 
 
 @dataclass(frozen=True)
@@ -77,7 +87,7 @@ class Reach:
     @property
     def ssh(self) -> Forward | None:
         """The forward of the SSH port, if it is there."""
-        if not _USER.fullmatch(self.ssh_user):
+        if not is_user(self.ssh_user):
             return None
         return next((forward for forward in self.forwards if forward.app_port == SSH_PORT and forward.is_valid), None)
 

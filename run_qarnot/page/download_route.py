@@ -15,7 +15,7 @@ from jupyter_server.base.handlers import JupyterHandler
 from jupyter_server.utils import url_path_join
 from tornado.iostream import StreamClosedError
 
-from run_qarnot.page.downloads import FOLDER_VARIABLE, LENGTH_BYTES, ROUTE, socket_path
+from run_qarnot.page.downloads import FOLDER_VARIABLE, LENGTH_BYTES, MEDIA_TYPES, ROUTE, socket_path
 
 _SHORT_PARENT, _LONGEST_PARENT = "/tmp", 50  # noqa: S108  paths of sockets end at about 100 characters
 _LONGEST_FRAME = 16 * 1024 * 1024
@@ -32,12 +32,13 @@ def make_folder() -> Path:
 
 def route(base_url: str, folder: Path) -> tuple[str, Any, dict[str, Any]]:
     """Return the handler's place among Tornado's handlers."""
-    pattern = url_path_join(base_url, ROUTE, r"([A-Za-z0-9_-]{20,100})/([^/]{1,200})\.zip")
+    endings = "|".join(MEDIA_TYPES)
+    pattern = url_path_join(base_url, ROUTE, rf"([A-Za-z0-9_-]{{20,100}})/([^/]{{1,200}}\.(?:{endings}))")
     return pattern, DownloadHandler, {"folder": folder}
 
 
 class DownloadHandler(JupyterHandler):  # type: ignore[misc,unused-ignore]
-    """Streams one zip. The ticket is unguessable and works once; with a login token the visitor must be logged in."""
+    """Streams one file. The ticket is unguessable and works once; with a login token the visitor must be logged in."""
 
     def initialize(self, folder: Path) -> None:
         self._folder = folder
@@ -61,7 +62,7 @@ class DownloadHandler(JupyterHandler):  # type: ignore[misc,unused-ignore]
             frame = await _read_frame(reader)
         except asyncio.IncompleteReadError:
             self.set_status(502)
-            await self._say("The results could not be read. The page says why.\n")
+            await self._say("The file could not be made. The page says why.\n")
             return
         self._set_headers(name)
         while frame:
@@ -81,9 +82,9 @@ class DownloadHandler(JupyterHandler):  # type: ignore[misc,unused-ignore]
 
     def _set_headers(self, name: str) -> None:
         plain = re.sub(r"[^A-Za-z0-9._-]", "_", name)
-        self.set_header("Content-Type", "application/zip")
+        self.set_header("Content-Type", MEDIA_TYPES[name.rpartition(".")[2]])
         self.set_header(
-            "Content-Disposition", f"attachment; filename=\"{plain}.zip\"; filename*=UTF-8''{quote(name, safe='')}.zip"
+            "Content-Disposition", f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
         )
         self.set_header("Cache-Control", "no-store")
         self.set_header("X-Content-Type-Options", "nosniff")

@@ -1,12 +1,12 @@
-"""The kernel's half of a download: a zip, streamed to whoever shows the ticket (`download_route` is the other half).
+"""The kernel's half of a download: a file, streamed to whoever shows the ticket (`download_route` is the other half).
 
 The server makes a private folder and names it in `RUN_QARNOT_DOWNLOADS`. For each download we make an unguessable
 ticket and listen on a Unix socket there, called after the ticket's hash; the route that the browser opens connects to
-it. One connection, once, within a minute. Nothing is written to a disk, and the memory needed is a few parts: the zip
+it. One connection, once, within a minute. Nothing is written to a disk, and the memory needed is a few parts: the file
 is made in a thread that waits whenever the browser is slow.
 
-On the socket a frame is four bytes of length and as many bytes; length zero says that the zip is complete. When the
-frames end without it, the route breaks its connection too, so that half a zip never looks like a whole one.
+On the socket a frame is four bytes of length and as many bytes; length zero says that the file is complete. When the
+frames end without it, the route breaks its connection too, so that half a file never looks like a whole one.
 """
 
 from __future__ import annotations
@@ -28,7 +28,15 @@ LENGTH_BYTES = 4
 _FRAME_BYTES = 256 * 1024
 _TICKET_SECONDS = 60.0
 
-Zip = Callable[[], Iterator[bytes]]
+# What may be offered, and as what: never something that a browser would show, or run, as a page of ours.
+MEDIA_TYPES = {
+    "zip": "application/zip",
+    "bat": "application/octet-stream",
+    "command": "application/octet-stream",
+    "sh": "application/octet-stream",
+}
+
+Content = Callable[[], Iterator[bytes]]
 
 
 def socket_path(folder: Path, ticket: str) -> Path:
@@ -55,12 +63,12 @@ class Downloads:
         """The server's private folder, if there is one."""
         return self._folder if self._folder is not None and self._folder.is_dir() else None
 
-    async def offer(self, name: str, make_zip: Zip, failed: Callable[[BaseException], None]) -> str:
-        """Return the address, valid once and for a minute, at which the browser gets the zip.
+    async def offer(self, name: str, make_content: Content, failed: Callable[[BaseException], None]) -> str:
+        """Return the address, valid once and for a minute, at which the browser gets the file.
 
         Arguments:
-            name: of the file, without `.zip`.
-            make_zip: makes the blocking generator; called in a thread when the browser comes.
+            name: of the file, with an ending that is in `MEDIA_TYPES`.
+            make_content: makes the blocking generator; called in a thread when the browser comes.
             failed: is told why a download broke.
 
         Raises:
@@ -69,7 +77,7 @@ class Downloads:
         folder = self.folder
         if folder is None or not hasattr(asyncio, "start_unix_server"):
             problem = "the server of this page does not offer downloads"
-            raise TransferError("download", name=f"{name}.zip", problem=problem)
+            raise TransferError("download", name=name, problem=problem)
         ticket = secrets.token_urlsafe(32)
         path = socket_path(folder, ticket)
         visitor: asyncio.Future[asyncio.StreamWriter] = asyncio.get_running_loop().create_future()
@@ -82,17 +90,17 @@ class Downloads:
 
         server = await asyncio.start_unix_server(come, path)
         path.chmod(0o600)
-        task = asyncio.get_running_loop().create_task(self._serve(server, path, visitor, make_zip, failed))
+        task = asyncio.get_running_loop().create_task(self._serve(server, path, visitor, make_content, failed))
         self._open.add(task)
         task.add_done_callback(self._open.discard)
-        return f"{self._base_url.rstrip('/')}/{ROUTE}/{ticket}/{quote(name, safe='')}.zip"
+        return f"{self._base_url.rstrip('/')}/{ROUTE}/{ticket}/{quote(name, safe='')}"
 
     async def _serve(
         self,
         server: asyncio.Server,
         path: Path,
         visitor: asyncio.Future[asyncio.StreamWriter],
-        make_zip: Zip,
+        make_content: Content,
         failed: Callable[[BaseException], None],
     ) -> None:
         try:
@@ -101,16 +109,16 @@ class Downloads:
             finally:
                 server.close()
                 path.unlink(missing_ok=True)  # noqa: ASYNC240  a socket: no disk to wait for
-            await _stream(writer, make_zip)
+            await _stream(writer, make_content)
         except (TimeoutError, ConnectionError):
             return  # nobody came, or the browser broke off: not an error of ours
         except Exception as error:  # noqa: BLE001  the top of a task: whatever it was, the page says so
             failed(error)
 
 
-async def _stream(writer: asyncio.StreamWriter, make_zip: Zip) -> None:
-    """Send the zip as frames; without the last, empty one when anything fails."""
-    pieces = await asyncio.to_thread(lambda: _frames(make_zip()))
+async def _stream(writer: asyncio.StreamWriter, make_content: Content) -> None:
+    """Send the file as frames; without the last, empty one when anything fails."""
+    pieces = await asyncio.to_thread(lambda: _frames(make_content()))
     try:
         while (frame := await asyncio.to_thread(next, pieces, None)) is not None:
             writer.write(len(frame).to_bytes(LENGTH_BYTES) + frame)

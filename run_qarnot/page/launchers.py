@@ -1,6 +1,8 @@
-"""The SSH door for the person's own system: the line to type, and a file that opens tunnel and browser.
+"""A session from the visitor's own computer: the line to type, and a file that opens tunnel and browser.
 
-The file holds what the page shows, and so the key to the session, but never the Qarnot token.
+The file needs no key of the visitor's: it carries the session's own, where the machine accepts that, and never the
+Qarnot token. Key, known hosts and the page that leads to the app (the address holds the app's token, and arguments of
+programs can be read by every user) are in a folder that only the visitor can read, and that goes with the tunnel.
 """
 
 from __future__ import annotations
@@ -10,15 +12,20 @@ import shlex
 import subprocess
 from dataclasses import dataclass
 from enum import StrEnum
-from urllib.parse import urlsplit
 
+from run_qarnot.browser import redirect_page
+from run_qarnot.core.names import is_name
+from run_qarnot.model.connections import TunnelSpec, is_host, is_user
 from run_qarnot.page.words import section
 
 _KNOWN_HOSTS = "UserKnownHostsFile="
-_LISTENERS = "[Net.NetworkInformation.IPGlobalProperties]::GetIPGlobalProperties().GetActiveTcpListeners()"
-_TAKEN = 7  # what the check of the port ends with; not what cmd.exe says when there is no PowerShell
-_SAFE = re.compile(r"[\w@=:,./+-]+", re.ASCII)  # means nothing but itself to cmd.exe
-_SAFE_URL = re.compile(r"[\w@=:,./+?&%~-]+", re.ASCII)
+_ALIAS = "session"  # by which the machine stands in our known hosts
+_URL = re.compile(r"http://127\.0\.0\.1:\d{1,5}/[\w@=:,./+?&%~-]*", re.ASCII)
+_PRIVATE_KEY = re.compile(
+    r"-----BEGIN OPENSSH PRIVATE KEY-----\n([A-Za-z0-9+/=]{1,76}\n)+-----END OPENSSH PRIVATE KEY-----\n"
+)
+_HOST_KEY = re.compile(r"(ssh|ecdsa|sk)-[a-z0-9@.-]{1,60} AAAA[A-Za-z0-9+/]+={0,2}")
+_FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 
 
 class System(StrEnum):
@@ -39,72 +46,226 @@ class Launcher:
 
 def command_for(system: System, command: str) -> str:
     """Return the command of an SSH door as one line for the terminal of another system than ours."""
-    words = _words(system, command)
+    null = "NUL" if system is System.WINDOWS else "/dev/null"
+    words = [f"{_KNOWN_HOSTS}{null}" if word.startswith(_KNOWN_HOSTS) else word for word in shlex.split(command)]
     return subprocess.list2cmdline(words) if system is System.WINDOWS else shlex.join(words)
 
 
-def make_launcher(system: System, name: str, command: str, url: str) -> Launcher | None:
-    """Return a file that opens the tunnel, and then the address; None where that cannot be written safely.
+def can_launch(spec: TunnelSpec) -> bool:
+    """Whether a launcher can be written. What comes from outside goes into a program only if it has the right form."""
+    return (
+        is_name(spec.name)
+        and is_user(spec.user)
+        and is_host(spec.host)
+        and all(0 < port < 65536 for port in (spec.port, spec.app_port, spec.local_port))
+        and _URL.fullmatch(spec.url) is not None
+        and (spec.private_key is None or _PRIVATE_KEY.fullmatch(spec.private_key) is not None)
+        and (spec.host_key is None or _HOST_KEY.fullmatch(spec.host_key) is not None)
+        and all(map(_FINGERPRINT.fullmatch, spec.fingerprints))
+    )
 
-    Arguments:
-        name: of the session.
-        command: of its SSH door.
-        url: the address to open once the tunnel is there.
-    """
-    words = _words(system, command)
-    if system is not System.WINDOWS:
-        opener = "open" if system is System.MACOS else "xdg-open"
-        suffix = "command" if system is System.MACOS else "sh"
-        return Launcher(f"{name}.{suffix}", _script(name, words, opener, url))
-    if not all(map(_SAFE.fullmatch, words)) or not _SAFE_URL.fullmatch(url):
+
+def make_launcher(system: System, spec: TunnelSpec) -> Launcher | None:
+    """Return a file that opens the tunnel, and then the app in the browser; None where `can_launch` says no."""
+    if not can_launch(spec):
         return None
-    return Launcher(f"{name}.bat", _batch(name, words, url))
+    if system is System.WINDOWS:
+        return Launcher(f"{spec.name}.bat", _batch(spec))
+    suffix = "command" if system is System.MACOS else "sh"
+    return Launcher(f"{spec.name}.{suffix}", _script(spec, system, f"{spec.name}*.{suffix}"))
 
 
-def _words(system: System, command: str) -> list[str]:
-    null = "NUL" if system is System.WINDOWS else "/dev/null"
-    return [f"{_KNOWN_HOSTS}{null}" if word.startswith(_KNOWN_HOSTS) else word for word in shlex.split(command)]
+def _ssh(spec: TunnelSpec) -> list[str]:
+    """The arguments of OpenSSH, which runs in the private folder: so no path is in them."""
+    key = ["-i", "key", "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"] if spec.private_key else []
+    is_known = bool(spec.host_key or spec.fingerprints)
+    options = (
+        "ExitOnForwardFailure=yes", "GatewayPorts=no", "ServerAliveInterval=30", "LogLevel=ERROR", "CheckHostIP=no",
+        f"HostKeyAlias={_ALIAS}", f"StrictHostKeyChecking={'yes' if is_known else 'no'}",
+        f"{_KNOWN_HOSTS}known_hosts",
+    )  # fmt: skip
+    return [
+        "-N", "-L", f"127.0.0.1:{spec.local_port}:localhost:{spec.app_port}", "-a", "-x", *key,
+        *(word for option in options for word in ("-o", option)),
+        "-p", str(spec.port), f"{spec.user}@{spec.host}",
+    ]  # fmt: skip
 
 
-def _script(name: str, words: list[str], opener: str, url: str) -> str:
-    """ssh itself opens the browser: once it is connected it runs `LocalCommand`, in which `%` is written twice."""
-    say = section("launcher")
-    then = f"{opener} {shlex.quote(url)} >/dev/null 2>&1 &".replace("%", "%%")
-    program, *rest = words
-    command = shlex.join([program, "-o", "PermitLocalCommand=yes", "-o", f"LocalCommand={then}", *rest])
-    return f"""#!/bin/sh
-# {name}: {say["about"]}
-echo {shlex.quote(say["closes"])}
-{command} || {{ echo {shlex.quote(say["ended"])}; read -r _; }}
+def _files(spec: TunnelSpec) -> dict[str, str]:
+    """What is written into the private folder, by name."""
+    files = {"open.html": redirect_page(spec.url)}
+    if spec.private_key:
+        files["key"] = spec.private_key
+    if spec.host_key:
+        files["known_hosts"] = f"{_ALIAS} {spec.host_key}\n"
+    return files
+
+
+def _scans(spec: TunnelSpec) -> bool:
+    """Whether the launcher has to look for the host key itself: only its fingerprint is known here."""
+    return spec.host_key is None and bool(spec.fingerprints)
+
+
+# — Linux and macOS —
+
+_SANDBOX = """\
+# a browser in a sandbox (Firefox on Ubuntu is a snap) sees another /tmp, and of the home only what is not hidden
+if [ -d /snap ] || [ -d /var/lib/flatpak ]; then
+    parent=$HOME
+    [ ! -d "$HOME/Downloads" ] || parent=$HOME/Downloads
+fi
 """
 
 
-def _batch(name: str, words: list[str], url: str) -> str:
-    """ssh cannot open the browser there: a second window does, when the tunnel's port is there. It must not be before.
+def _script(spec: TunnelSpec, system: System, own_name: str) -> str:
+    """ssh itself opens the browser: once it is connected it runs `LocalCommand`, and needs its key no more."""
+    say = {key: shlex.quote(text) for key, text in section("launcher").items()}
+    opener = "open" if system is System.MACOS else "xdg-open"
+    local = f'rm -f key; nohup {opener} "$PWD/open.html" >/dev/null 2>&1 &'
+    files = "".join(f"cat >{name} <<'END'\n{text}END\n" for name, text in _files(spec).items())
+    command = shlex.join(["ssh", "-o", "PermitLocalCommand=yes", "-o", f"LocalCommand={local}", *_ssh(spec)])
+    return f"""#!/bin/sh
+# {spec.name}: {section("launcher")["about"]}
+case ${{0##*/}} in {own_name}) chmod go-rwx "$0" ;; esac
+parent=${{TMPDIR:-/tmp}}
+{_SANDBOX if system is System.LINUX else ""}\
+folder=$(mktemp -d "$parent/run-qarnot-XXXXXX") && cd "$folder" || exit 1
+ssh=''
+leave() {{
+    trap '' HUP INT TERM
+    [ -z "$ssh" ] || kill "$ssh" 2>/dev/null
+    cd / && rm -rf "$folder"
+}}
+trap leave EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+mask=$(umask)
+umask 077
+{files}umask "$mask"
+{_scan_script(spec)}\
+echo {say["closes"]}
+echo {say["address"]} {shlex.quote(spec.url)}
+SHELL=/bin/sh {command} &
+ssh=$!
+wait "$ssh"
+ssh=''
+leave
+trap - EXIT HUP INT TERM
+echo {say["ended"]}
+read -r _
+"""
 
-    cmd.exe takes `%` for a variable unless it is written twice, and reads the file in the code page of the moment.
-    """
-    say = {key: _echoed(text) for key, text in section("launcher").items()}
-    port = urlsplit(url).port or 80
-    there = f"{_LISTENERS}.Port -contains {port}"
-    then = f"Start-Process '{url.replace('%', '%%')}'; break"
-    lines = (
-        "@echo off",
-        "chcp 65001 >nul",
-        f"rem {name}: {say['about']}",
-        f"echo {say['closes']}",
-        f'powershell -NoProfile -Command "if ({there}) {{ exit {_TAKEN} }}"',
-        f"if %errorlevel% equ {_TAKEN} (echo {say['taken'].format(port=port)}& pause& exit /b 1)",
-        'start "" /min powershell -NoProfile -Command '
-        f'"for ($i = 0; $i -lt 60; $i++) {{ if ({there}) {{ {then} }}; Start-Sleep 1 }}"',
-        subprocess.list2cmdline(words),
-        f"echo {say['ended']}",
-        "pause >nul",
-        "",
+
+def _scan_script(spec: TunnelSpec) -> str:
+    if not _scans(spec):
+        return ""
+    patterns = "|".join(f"*' {fingerprint} '*" for fingerprint in spec.fingerprints)
+    return f"""\
+ssh-keyscan -p {spec.port} {spec.host} >seen 2>/dev/null
+while read -r _ key; do
+    printf '%s %s\\n' {_ALIAS} "$key" >one
+    case $(ssh-keygen -l -f one 2>/dev/null) in {patterns}) cat one >>known_hosts ;; esac
+done <seen
+"""
+
+
+# — Windows —
+
+_BATCH = (
+    "@echo off",
+    "chcp 65001 >nul",
+    'set "RUN_QARNOT_LAUNCHER=%~f0"',
+    # Run what follows the mark, read as UTF-8: PowerShell itself would read it in an old code page.
+    'powershell -NoProfile -Command "Invoke-Expression (([IO.File]::ReadAllText($env:RUN_QARNOT_LAUNCHER)'
+    " -split '(?m)^#PowerShell')[1])\"",
+    "exit /b",
+    "#PowerShell",
+)
+
+
+def _batch(spec: TunnelSpec) -> str:
+    """Return a batch file that is a PowerShell program but for its first lines, in which nothing varies."""
+    return "\r\n".join((*_BATCH, *_powershell(spec).splitlines(), ""))
+
+
+def _powershell(spec: TunnelSpec) -> str:
+    """ssh cannot open the browser there: we do, once it is ssh and nobody else who listens at the port."""
+    words = section("launcher")
+    say = {key: _literal(text.format(port=spec.local_port)) for key, text in words.items()}
+    files = "\n".join(
+        f'    [IO.File]::WriteAllText("$folder\\{name}", {_lines(text)})' for name, text in _files(spec).items()
     )
-    return "\r\n".join(lines)
+    return f"""# {spec.name}: {words["about"]}
+$ErrorActionPreference = 'Stop'
+$port = {spec.local_port}
+if (-not (Get-Command ssh -ErrorAction SilentlyContinue)) {{
+    $null = Read-Host {say["no_ssh"]}
+    exit 1
+}}
+$listeners = [Net.NetworkInformation.IPGlobalProperties]::GetIPGlobalProperties().GetActiveTcpListeners()
+if ($listeners.Port -contains $port) {{
+    $null = Read-Host {say["taken"]}
+    exit 1
+}}
+# a folder that is ours alone from its first moment on; ssh refuses a key that others can read
+$me = [Security.Principal.WindowsIdentity]::GetCurrent().User
+$rule = New-Object Security.AccessControl.FileSystemAccessRule(
+    $me, 'FullControl', 'ContainerInherit, ObjectInherit', 'None', 'Allow')
+$access = New-Object Security.AccessControl.DirectorySecurity
+$access.SetAccessRuleProtection($true, $false)
+$access.AddAccessRule($rule)
+$folder = Join-Path ([IO.Path]::GetTempPath()) ('run-qarnot-' + [Guid]::NewGuid().ToString('N'))
+$ssh = $null
+$opened = $false
+try {{
+    $null = [IO.Directory]::CreateDirectory($folder, $access)
+{files}
+{_scan_powershell(spec)}\
+    Write-Host {say["closes"]}
+    Write-Host {say["address"]} {_literal(spec.url)}
+    $arguments = {_literal(" ".join(_ssh(spec)))}
+    $ssh = Start-Process ssh -WorkingDirectory $folder -NoNewWindow -PassThru -ArgumentList $arguments
+    $ours = @{{ State = 'Listen'; LocalPort = $port; OwningProcess = $ssh.Id; ErrorAction = 'SilentlyContinue' }}
+    while (-not $ssh.HasExited) {{
+        if (-not $opened -and (Get-NetTCPConnection @ours)) {{
+            $opened = $true
+            Remove-Item "$folder\\key" -ErrorAction SilentlyContinue
+            Start-Process "$folder\\open.html"
+        }}
+        Start-Sleep -Milliseconds 300
+    }}
+}} finally {{
+    if ($ssh -and -not $ssh.HasExited) {{ $ssh.Kill() }}
+    Remove-Item -LiteralPath $folder -Recurse -Force -ErrorAction SilentlyContinue
+}}
+$null = Read-Host {say["ended"]}
+"""
 
 
-def _echoed(text: str) -> str:
-    """What cmd.exe is to print, without meaning anything to it."""
-    return re.sub(r"([&|<>^()])", r"^\1", text).replace("%", "%%")
+def _scan_powershell(spec: TunnelSpec) -> str:
+    if not _scans(spec):
+        return ""
+    known = ", ".join(map(_literal, spec.fingerprints))
+    return f"""\
+    $known = @({known})
+    $ErrorActionPreference = 'Continue'  # what ssh-keyscan says on its standard error is no error
+    foreach ($line in (ssh-keyscan -p {spec.port} {spec.host} 2>$null)) {{
+        [IO.File]::WriteAllText("$folder\\one", {_literal(_ALIAS + " ")} + ($line -split ' ', 2)[1] + "`n")
+        $seen = (ssh-keygen -l -f "$folder\\one" 2>$null) -split ' '
+        if ($known -contains $seen[1]) {{
+            [IO.File]::AppendAllText("$folder\\known_hosts", [IO.File]::ReadAllText("$folder\\one"))
+        }}
+    }}
+    $ErrorActionPreference = 'Stop'
+"""
+
+
+def _lines(text: str) -> str:
+    """Return an expression for some lines that end as on Unix: OpenSSH cannot read a key with other ends of line."""
+    return f'(({", ".join(map(_literal, text.split(chr(10))))}) -join "`n")'
+
+
+def _literal(text: str) -> str:
+    """Return a text as PowerShell writes it. Typographic quotes end a text there as well as a plain one does."""
+    return "'" + re.sub("(['‘’‚‛])", r"\1\1", text) + "'"

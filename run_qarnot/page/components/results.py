@@ -73,7 +73,7 @@ class Results(Component):
         await self._zip([self._file(key) for key in wanted] or None)
 
     async def _zip(self, files: Sequence[StoredFile] | None) -> None:
-        name = f"{self._session.view.name}-results"
+        name = f"{self._session.view.name}-results.zip"
         self.call("download", await self._downloads.offer(name, lambda: self._session.results.zip(files), self.failed))
 
     def _look(self, file: StoredFile) -> Look:

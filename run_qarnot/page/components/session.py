@@ -25,7 +25,7 @@ from run_qarnot.page.components.panels import Panels
 from run_qarnot.page.components.results import Results
 from run_qarnot.page.components.share import Share
 from run_qarnot.page.downloads import Downloads
-from run_qarnot.page.launchers import System, make_launcher
+from run_qarnot.page.launchers import System, can_launch, make_launcher
 from run_qarnot.page.props import session_row
 from run_qarnot.page.uploads import Arrival, Uploads
 
@@ -71,6 +71,7 @@ class SessionCard(Component):
     ) -> None:
         self.session = session
         self._image_title = image_title
+        self._downloads = downloads
         self._actions = around
         self._seen: SessionView | None = None
         self._following: asyncio.Task[None] | None = None
@@ -153,14 +154,14 @@ class SessionCard(Component):
         self.call("save_file", f"{self.session.view.name}.log", redact(await self.session.logs()))
 
     @event
-    def vue_launcher(self, fields: Fields) -> None:
-        """A file for the person's system that opens the tunnel and the browser."""
-        connection, system = self.view["ssh"], fields.text("system")
-        if connection is None or connection["url"] is None or system not in set(System):
+    async def vue_launcher(self, fields: Fields) -> None:
+        """A file that opens the tunnel and the browser. It holds a key: what is sent is a ticket for a download."""
+        system, spec = fields.text("system"), self.session.tunnel_spec()
+        launcher = make_launcher(System(system), spec) if spec is not None and system in set(System) else None
+        if launcher is None:
             raise HostileInput("launcher")
-        launcher = make_launcher(System(system), self.session.view.name, connection["command"], connection["url"])
-        if launcher is not None:
-            self.call("save_file", launcher.name, launcher.text)
+        content = launcher.text.encode()
+        self.call("download", await self._downloads.offer(launcher.name, lambda: iter([content]), self.failed))
 
     @event
     async def vue_save(self, _fields: Fields) -> None:
@@ -251,7 +252,9 @@ class SessionCard(Component):
     def _show(self) -> None:
         view, before = self.session.view, self._seen
         row = session_row(view, self._image_title, datetime.now(UTC), batch=self.session.ends_by_itself)
-        self.view = {**row, "hint": self._actions.token_hint()}
+        spec = self.session.tunnel_spec()
+        launcher = spec is not None and can_launch(spec)
+        self.view = {**row, "hint": self._actions.token_hint(), "launcher": launcher}
         self._seen = view
         if before is not None and before.state != view.state:
             self._react(view)

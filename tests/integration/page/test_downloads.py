@@ -73,12 +73,12 @@ def site(tmp_path: Path) -> Iterator[Site]:
         thread.join()
 
 
-def fetch(site: Site, make_zip: Callable[[], Iterator[bytes]], name: str = "x") -> tuple[Answer, list[BaseException]]:
-    """Offer a zip and get it."""
+def fetch(site: Site, make: Callable[[], Iterator[bytes]], name: str = "x.zip") -> tuple[Answer, list[BaseException]]:
+    """Offer a file and get it."""
 
     async def both() -> tuple[Answer, list[BaseException]]:
         failures: list[BaseException] = []
-        url = await Downloads(site.folder, "/base/").offer(name, make_zip, failures.append)
+        url = await Downloads(site.folder, "/base/").offer(name, make, failures.append)
         try:
             return await asyncio.to_thread(site.get, url), failures
         finally:
@@ -92,10 +92,28 @@ def test_a_zip_arrives_whole(site: Site) -> None:
     with zipfile.ZipFile(content, "w") as made:
         made.writestr("a.txt", "hello")
 
-    (status, headers, body), failures = fetch(site, lambda: iter([content.getvalue()]), "müsli & co")
+    (status, headers, body), failures = fetch(site, lambda: iter([content.getvalue()]), "müsli & co.zip")
     assert (status, headers["Content-Type"], failures) == (200, "application/zip", [])
     assert headers["Content-Disposition"].startswith('attachment; filename="m_sli___co.zip"')
     assert zipfile.ZipFile(io.BytesIO(body)).read("a.txt") == b"hello"
+
+
+@pytest.mark.parametrize("name", ["lab.sh", "lab.command", "lab.bat"])
+def test_a_program_is_a_file_to_keep_and_never_a_page(site: Site, name: str) -> None:
+    (status, headers, body), failures = fetch(site, lambda: iter([b"#!/bin/sh\n"]), name)
+    assert (status, body, failures) == (200, b"#!/bin/sh\n", [])
+    assert headers["Content-Type"] == "application/octet-stream"
+    assert headers["Content-Disposition"].startswith(f'attachment; filename="{name}"')
+    assert headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize("name", ["lab.html", "lab.svg", "lab", "lab.zip.html", ".sh"])
+def test_nothing_else_is_served(site: Site, name: str) -> None:
+    async def scene() -> None:
+        url = await Downloads(site.folder, "/base/").offer(name, lambda: iter([b"x"]), lambda _error: None)
+        assert (await asyncio.to_thread(site.get, url))[0] == 404
+
+    asyncio.run(scene())
 
 
 def test_a_large_one_is_never_held_in_memory(site: Site) -> None:
@@ -116,7 +134,7 @@ def test_a_slow_browser_holds_the_kernel_back(tmp_path: Path) -> None:
 
     async def scene() -> None:
         downloads = Downloads(tmp_path)
-        url = await downloads.offer("x", endless, lambda _error: None)
+        url = await downloads.offer("x.zip", endless, lambda _error: None)
         reader, writer = await asyncio.open_unix_connection(socket_path(tmp_path, url.split("/")[-2]))
         for read in range(0, 32 * MIB, 64 * KIB):
             assert made - read < 8 * MIB, "what is made ahead of the reading stays in buffers of a known size"
@@ -149,7 +167,7 @@ def test_an_error_before_the_first_byte_is_no_download(site: Site) -> None:
 
 def test_a_ticket_works_once(site: Site) -> None:
     async def scene() -> None:
-        url = await Downloads(site.folder, "/base/").offer("x", lambda: iter([b"PK"]), lambda _error: None)
+        url = await Downloads(site.folder, "/base/").offer("x.zip", lambda: iter([b"PK"]), lambda _error: None)
         assert (await asyncio.to_thread(site.get, url))[0] == 200
         status, _, body = await asyncio.to_thread(site.get, url)
         assert status == 404
@@ -166,7 +184,7 @@ def test_an_unknown_ticket_is_not_found(site: Site, ticket: str) -> None:
 def test_a_ticket_nobody_shows_expires(tmp_path: Path) -> None:
     async def scene() -> None:
         downloads = Downloads(tmp_path, ticket_seconds=0.01)
-        await downloads.offer("x", lambda: iter([b"PK"]), lambda _error: None)
+        await downloads.offer("x.zip", lambda: iter([b"PK"]), lambda _error: None)
         await until(lambda: not downloads._open, "the ticket to expire")
 
     asyncio.run(scene())
@@ -175,7 +193,7 @@ def test_a_ticket_nobody_shows_expires(tmp_path: Path) -> None:
 
 def test_the_socket_is_private_and_does_not_tell_the_ticket(tmp_path: Path) -> None:
     async def scene() -> None:
-        url = await Downloads(tmp_path).offer("x", lambda: iter([b"PK"]), lambda _error: None)
+        url = await Downloads(tmp_path).offer("x.zip", lambda: iter([b"PK"]), lambda _error: None)
         (path,) = tmp_path.iterdir()
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert url.split("/")[-2] not in path.name
