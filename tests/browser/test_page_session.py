@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,6 +17,7 @@ from playwright.sync_api import Locator, Page, expect
 from qarnot.connection import Connection
 from support import servers
 from support.accessibility import assert_accessible, assert_fits
+from support.browser import FakeBrowser
 from support.command import CommandLine
 from support.jupyter import Jupyter
 from support.servers import Server
@@ -63,52 +66,88 @@ def end(card: Locator) -> None:
     expect(card.get_by_test_id("state")).to_contain_text("Ended", timeout=60_000)
 
 
-def tools(folder: Path, private: Path) -> str:
-    """A PATH on which ssh finds the person's key, and the browser writes down what it is to open."""
-    real = shutil.which("ssh")
-    programs = {
-        "ssh": f'exec {real} -i "{private}" -o IdentitiesOnly=yes "$@"',
-        "xdg-open": f'printf %s "$1" > "{folder}/opened"',
-        "open": f'printf %s "$1" > "{folder}/opened"',
-    }
-    for name, text in programs.items():
-        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
-        (folder / name).chmod(0o755)
-    return f"{folder}{os.pathsep}{os.environ['PATH']}"
-
-
-def test_the_launcher_opens_the_tunnel_and_the_browser(page: Page, dashboard: Server, tmp_path: Path) -> None:
-    public = make_key(tmp_path)
-    card = start(page, dashboard, "base", "launched", key=public.read_text().strip())
-    expect(card.get_by_test_id("state")).to_contain_text("Ready", timeout=60_000)
+def show_doors(card: Locator) -> None:
     if card.get_by_test_id("connections").get_attribute("aria-expanded") == "false":
         card.get_by_test_id("connections").click()
+
+
+def download(page: Page, card: Locator, system: str, file: Path) -> str:
+    """Fetch a launcher; return what it is called."""
+    card.get_by_test_id("system").select_option(system)
+    with page.expect_download() as expected:
+        card.get_by_test_id("launcher").click()
+    expected.value.save_as(file)
+    return expected.value.suggested_filename
+
+
+@contextlib.contextmanager
+def launched(script: Path, browser: FakeBrowser) -> Iterator[None]:
+    """Run a launcher for the block, from when it has opened JupyterLab."""
+    environment = {
+        **{name: value for name, value in os.environ.items() if name != "SSH_AUTH_SOCK"},
+        "PATH": f"{browser.program.parent}{os.pathsep}{os.environ['PATH']}", "HOME": str(browser.program.parent),
+        "TMPDIR": str(browser.program.parent),
+    }  # fmt: skip
+    process = subprocess.Popen(["sh", script], env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        seen = browser.seen()
+        wait_until(Jupyter(seen.target).answers, "JupyterLab behind the launcher's tunnel", 30)
+        yield
+    finally:
+        os.killpg(process.pid, signal.SIGHUP)
+        process.wait(10)
+    assert not seen.file.parent.exists()
+
+
+def test_the_launcher_needs_no_key_and_its_own_is_in_the_download_alone(
+    page: Page, dashboard: Server, tmp_path: Path
+) -> None:
+    frames: list[str] = []
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda data: frames.append(str(data))))
+    card = start(page, dashboard, "base", "launched")
+    expect(card.get_by_test_id("state")).to_contain_text("Ready", timeout=60_000)
+    show_doors(card)
+    expect(card.get_by_test_id("ssh-command"), "there is no key for it").to_have_count(0)
+    page.set_viewport_size({"width": 360, "height": 740})
+    assert_fits(page)
+    assert_accessible(page, "a session with a launcher and no ssh command")
+    names = {}
+    for system, opener in (("linux", "xdg-open"), ("macos", "open"), ("windows", "start")):
+        file = tmp_path / system
+        names[system] = download(page, card, system, file)
+        assert "-----BEGIN OPENSSH PRIVATE KEY-----" in file.read_text()
+        if system != "windows":
+            (tmp_path / f"home {system}").mkdir()
+            with launched(file, FakeBrowser(tmp_path / f"home {system}", opener)):
+                pass
+    assert names == {"linux": "launched.sh", "macos": "launched.command", "windows": "launched.bat"}
+    expect(card.get_by_test_id("open"), "the page and its kernel are still there").to_be_visible()
+    assert len(frames) > 20
+    assert not any("PRIVATE KEY" in text for text in (page.content(), *frames))
+    end(card)
+
+
+def test_where_the_machine_knows_the_persons_key_alone_the_launcher_uses_that(
+    page: Page, dashboard: Server, tmp_path: Path
+) -> None:
+    public = make_key(tmp_path)
+    card = start(page, dashboard, "base", "launched-with-mine", key=public.read_text().strip())
+    expect(card.get_by_test_id("state")).to_contain_text("Ready", timeout=60_000)
+    show_doors(card)
     expect(card.get_by_test_id("ssh-command")).to_contain_text("UserKnownHostsFile=/dev/null")
     card.get_by_test_id("system").select_option("windows")
     expect(card.get_by_test_id("ssh-command")).to_contain_text("UserKnownHostsFile=NUL")
     page.set_viewport_size({"width": 360, "height": 740})
     assert_fits(page)
     assert_accessible(page, "a session with all its doors")
-    with page.expect_download() as batch:
-        card.get_by_test_id("launcher").click()
-    assert batch.value.suggested_filename == "launched.bat"
-    environment = {**os.environ, "PATH": tools(tmp_path, public.with_suffix(""))}
-    for system, shell, suffix in (("linux", "sh", "sh"), ("macos", "bash", "command")):
-        card.get_by_test_id("system").select_option(system)
-        with page.expect_download() as download:
-            card.get_by_test_id("launcher").click()
-        assert download.value.suggested_filename == f"launched.{suffix}"
-        script, opened = tmp_path / f"launched.{suffix}", tmp_path / "opened"
-        download.value.save_as(script)
-        opened.unlink(missing_ok=True)
-        process = subprocess.Popen([shell, script], env=environment, stdin=subprocess.DEVNULL, start_new_session=True)
-        try:
-            wait_until(lambda: opened.exists() and opened.read_text(), "the browser to be opened", 30)  # noqa: B023
-            wait_until(Jupyter(opened.read_text()).answers, "JupyterLab behind the launcher's tunnel", 30)
-        finally:
-            os.killpg(process.pid, 15)
-            process.wait(10)
-    expect(card.get_by_test_id("open"), "the page and its kernel are still there").to_be_visible()
+    assert download(page, card, "linux", tmp_path / "launcher") == "launched-with-mine.sh"
+    assert "PRIVATE KEY" not in (tmp_path / "launcher").read_text()
+    (tmp_path / "bin").mkdir()
+    ssh = tmp_path / "bin" / "ssh"  # which finds the key: the system's own looks in the home that /etc/passwd names
+    ssh.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -i "{public.with_suffix("")}" "$@"\n')
+    ssh.chmod(0o755)
+    with launched(tmp_path / "launcher", FakeBrowser(tmp_path / "bin", "xdg-open")):
+        pass
     end(card)
 
 
