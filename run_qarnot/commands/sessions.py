@@ -404,20 +404,31 @@ def _read_text(file: Path) -> str:
         raise InputError("file-unreadable", field="ssh-key", path=file, problem="it is no text") from error
 
 
+def _private_half(file: Path) -> Path | None:
+    """The file of the private key, if `file` is that, or the public one beside it."""
+    file = file.expanduser()
+    private = file.with_suffix("") if file.suffix == ".pub" else file
+    is_there = private.is_file() and not _read_text(private).lstrip().startswith(("ssh-", "ecdsa-", "sk-"))
+    return private if is_there else None
+
+
 def _identity(file: Path | None) -> str | None:
-    """The private key beside the public one, for the printed command."""
-    if file is None or file.suffix != ".pub":
-        return None
-    private = file.expanduser().with_suffix("")
-    return str(private.resolve()) if private.is_file() else None
+    """What the printed command names with `-i`: the private key, else the public one.
+
+    OpenSSH takes a public one, too, and has the agent sign, which may hold the other half. Without `-i` it offers all
+    keys of the agent in turn, and is sent away after the sixth.
+    """
+    return None if file is None else str((_private_half(file) or file.expanduser()).resolve())
 
 
 def _use_own_key(session: Session, file: Path | None) -> None:
     """Where only the user's key is in the machine, open the tunnel with it; else with ours, which needs none."""
     if session.knows_session_key:
         return
-    private = _identity(file) or (str(file) if file is not None and file.suffix != ".pub" else None)
-    session.use_own_keys(None if private is None else _read_text(Path(private)))
+    private = None if file is None else _private_half(file)
+    if file is not None and private is None:
+        _read_text(file)  # the agent may hold the other half of a public key, but not of one that is not there
+    session.use_own_keys(None if private is None else _read_text(private))
 
 
 def _matches(file: StoredFile, patterns: list[str]) -> bool:
