@@ -7,6 +7,8 @@ import os
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 
+import asyncssh
+
 from run_qarnot.catalog.apps import App
 from run_qarnot.cloud.models import TaskSnapshot
 from run_qarnot.core.errors import SessionError
@@ -86,10 +88,19 @@ class AppAccess:
             forward: of the machine's SSH port.
             attempt: of the run, to which the machine belongs.
         """
-        if self._app.port is None or self._tunnel.leads_to(forward):
+
+        def problem(key: asyncssh.SSHKey) -> str:
+            return self.host_keys.problem(key, forward, attempt)
+
+        if self._app.port is None:
+            return
+        shown = self._tunnel.host_key
+        if self._tunnel.leads_to(forward) and (
+            shown is None or not problem(shown)
+        ):  # it may have been pinned meanwhile
             return
         try:
-            await self._tunnel.open(forward, self._app.port, lambda key: self.host_keys.problem(key, forward, attempt))
+            await self._tunnel.open(forward, self._app.port, problem)
         except TunnelError as error:
             log.info("%s: %s", self._name, error)
             self._denied_by, self.problem = forward if error.denied else None, str(error)

@@ -48,10 +48,14 @@ class HostKeys:
 
     def of(self, attempt: int) -> str | None:
         """Return the key of this attempt's machine as a line (`ssh-ed25519 AAAA…`), if it has been seen."""
-        key = self._of_attempt.get(attempt)
+        key = self._trusted(attempt)
         return None if key is None else " ".join(key.export_public_key().decode().split()[:2])
 
     def fingerprints(self, attempt: int) -> tuple[str, ...]:
         """Return what can be compared by eye: the fingerprint that was seen, else those that were printed."""
-        key = self._of_attempt.get(attempt)
+        key = self._trusted(attempt)
         return tuple(sorted(self.pinned or ())) if key is None else (key.get_fingerprint(),)
+
+    def _trusted(self, attempt: int) -> asyncssh.SSHKey | None:
+        key = self._of_attempt.get(attempt)
+        return key if key is None or not self.pinned or key.get_fingerprint() in self.pinned else None

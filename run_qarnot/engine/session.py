@@ -150,6 +150,16 @@ class Session:
         """Name the file of the user's private key in the printed command."""
         self._access.identity = file
 
+    def pin_host_keys(self, fingerprints: frozenset[str] | None) -> None:
+        """Speak to no machine but one that shows a host key with such a fingerprint, in the tunnel and in launchers.
+
+        Arguments:
+            fingerprints: `SHA256:…`, as this attempt's machine printed them; None or empty to believe what it shows
+                first, as for images that print none.
+        """
+        self._access.host_keys.pinned = fingerprints
+        self._wake.set()
+
     def app_address(self) -> str | None:
         """The app's address through this process' own tunnel, while that is open."""
         return next((connection.url for connection in self.view.connections if connection.kind == "tunnel"), None)

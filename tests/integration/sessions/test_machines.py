@@ -3,6 +3,7 @@
 import asyncio
 import re
 import time
+import urllib.error
 import urllib.parse
 import urllib.request
 
@@ -212,6 +213,41 @@ def test_other_keys_open_no_second_tunnel(cluster):
             assert session.app_address() == address
             assert await asyncio.to_thread(get, address)
         assert is_free(urllib.parse.urlsplit(address).port)
+
+    at_a_desk(cluster, scenario)
+
+
+def test_the_tunnel_leads_to_the_machine_that_was_pinned_and_to_no_other(cluster):
+    wrong = frozenset({"SHA256:" + "A" * 43})
+
+    async def scenario(desk):
+        async with desk.ready(page_on(next(iter(free_ports(24000))))) as session:
+            address, right = session.app_address(), frozenset(session.tunnel_spec().fingerprints)
+            session.pin_host_keys(wrong)
+            await until(session, lambda view: "printed" in view.note, "the wrong machine to be noticed")
+            assert "another host key than the one that the session printed; nothing was sent" in session.view.note
+            with pytest.raises((ConnectionError, urllib.error.URLError)):  # the port is still ours, and leads nowhere
+                await asyncio.to_thread(get, address)
+            spec = session.tunnel_spec()
+            assert (spec.host_key, spec.fingerprints) == (None, tuple(wrong)), "the launcher looks for that one, too"
+            session.pin_host_keys(right)
+            await asyncio.to_thread(wait_until, lambda: session._access.is_open, "the tunnel to be open again")
+            assert session.app_address() == address
+            assert await asyncio.to_thread(get, address)
+
+    at_a_desk(cluster, scenario)
+
+
+def test_a_preempted_session_is_entered_on_its_next_machine_with_another_host_key(cluster, control):
+    async def scenario(desk):
+        async with desk.ready(page_on(next(iter(free_ports(24000))))) as session:
+            before = session.tunnel_spec()
+            control.preempt(session.view.id)
+            session._wake.set()
+            await until(session, lambda view: view.attempt == 2 and view.state is State.READY, "it to be ready again")
+            after = session.tunnel_spec()
+            assert before.host_key != after.host_key
+            assert await asyncio.to_thread(get, session.app_address())
 
     at_a_desk(cluster, scenario)
 
