@@ -14,9 +14,9 @@ from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
 
-from run_qarnot.browser import open_privately
 from run_qarnot.commands import show
 from run_qarnot.core import times
+from run_qarnot.core.browser import open_privately
 from run_qarnot.core.errors import InputError, NotFoundError, RunQarnotError, SessionError, TransferError
 from run_qarnot.core.names import make_name
 from run_qarnot.core.state import State

@@ -13,7 +13,7 @@ import subprocess
 from dataclasses import dataclass
 from enum import StrEnum
 
-from run_qarnot.browser import redirect_page
+from run_qarnot.core.browser import redirect_page
 from run_qarnot.core.names import is_name
 from run_qarnot.model.connections import TunnelSpec, is_host, is_user
 from run_qarnot.page.words import section

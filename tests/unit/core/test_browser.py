@@ -13,10 +13,12 @@ from support.browser import FakeBrowser, _Redirect
 from support.command import clean_environment
 from support.waiting import wait_until
 
-from run_qarnot import browser
+from run_qarnot.core import browser
 
 ADDRESS = "http://127.0.0.1:8888/lab?token=secret-0123456789&next=%2F"
-OPEN = "import sys; from run_qarnot.browser import open_privately; sys.exit(not open_privately(sys.stdin.readline()))"
+OPEN = (
+    "import sys; from run_qarnot.core.browser import open_privately; sys.exit(not open_privately(sys.stdin.readline()))"
+)
 
 
 def test_nobody_else_reads_the_address_in_the_list_of_processes_or_in_the_file(tmp_path: Path) -> None:
