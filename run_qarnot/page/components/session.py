@@ -40,7 +40,7 @@ _DETAILS_SECONDS = 300.0  # cost and carbon are added up by the platform now and
 
 
 class SessionCard(Component):
-    """`busy` is what was pressed and is not done yet: "", "add", "save", "save_and_stop", "stop", "extend", "restart" or
+    """`busy` names what was pressed and is not done yet: "", "add", "save", "save_and_stop", "stop", "extend", "restart" or
     "delete"."""
 
     source = Path(__file__).with_suffix(".vue")

@@ -35,7 +35,7 @@ class Shell(Component):
     link: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)  # what a launch link filled in
     preheated = traitlets.Bool(False).tag(
         sync=True
-    )  # ahead of its visitor: the browser is asked to say `visitor_arrived`
+    )  # the browser then says `visitor_arrived`
     asks_again = traitlets.Bool(False).tag(sync=True)  # somebody has typed a token, which a reload forgets
     languages: Any = traitlets.Dict(LANGUAGES).tag(sync=True)
 
