@@ -17,7 +17,7 @@ BROWSERS = chromium chromium-browser google-chrome google-chrome-stable \
 # compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-fast test-project test-sessions test-cluster test-storage test-browser lint format bench docs screenshots clean
+.PHONY: help demo test test-fast test-project test-sessions test-cluster test-storage test-browser search lint format bench docs screenshots clean
 
 help:
 	@echo 'make demo     the whole thing on this machine, no account needed; Ctrl-C ends it'
@@ -25,6 +25,7 @@ help:
 	@echo 'make test     the tests; some of them: make test ARGS="-k plugin"'
 	@echo 'make test-fast     the tests without network, in a minute'
 	@echo 'make test-project, test-sessions, test-cluster, test-storage (a real Ceph gateway), test-browser: the long tests'
+	@echo 'make search   new inputs for the tests of properties'
 	@echo 'make lint     style, types and clean notebooks'
 	@echo 'make format   put the style right'
 	@echo 'make bench    how fast a launch is, against JupyterLab alone'
@@ -70,6 +71,10 @@ test-storage: .venv/installed-dev
 
 test-browser: .venv/installed-dev .venv/browser
 	@exec $(PYTEST) tests/browser -m slow $(ARGS)
+
+# New inputs for the property tests; what fails prints how to try it again.
+search: .venv/installed-dev
+	@HYPOTHESIS_PROFILE=search exec $(PYTEST) -m 'hypothesis and not storage' $(ARGS)
 
 .PHONY: .venv/browser
 .venv/browser:

@@ -5,9 +5,16 @@ import os
 import signal
 
 import pytest
+from hypothesis import settings
 
 _LONG = ("bootstrap", "browser", "sessions", "cloud", "local", "page")
 _BROWSER_RERUNS = 2  # in CI: a busy machine makes a browser late now and then. The summary counts them.
+
+# Property tests try the same inputs on every run, so that a run means the same everywhere; `make search` looks for new ones.
+# No deadline: a busy machine is no fault of the code.
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("search", deadline=None, max_examples=2_000, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
 # Who starts the tests in the background (`make test &` in a script) has Ctrl-C ignored, and so would all programs that
 # they start: those whose end by Ctrl-C is tested would go on for ever.

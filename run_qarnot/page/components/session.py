@@ -40,8 +40,8 @@ _DETAILS_SECONDS = 300.0  # cost and carbon are added up by the platform now and
 
 
 class SessionCard(Component):
-    """`busy` names what was pressed and is not done yet: "", "add", "save", "save_and_stop", "stop", "extend", "restart" or
-    "delete"."""
+    """`busy` names what was pressed and is not done yet: "", "add", "save", "save_and_stop", "stop", "extend",
+    "restart" or "delete"."""
 
     source = Path(__file__).with_suffix(".vue")
 

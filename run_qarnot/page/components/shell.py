@@ -33,9 +33,7 @@ class Shell(Component):
     older = traitlets.Int(0).tag(sync=True)  # sessions that ended before, and have no card
     finding = traitlets.Bool(False).tag(sync=True)
     link: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)  # what a launch link filled in
-    preheated = traitlets.Bool(False).tag(
-        sync=True
-    )  # the browser then says `visitor_arrived`
+    preheated = traitlets.Bool(False).tag(sync=True)  # the browser then says `visitor_arrived`
     asks_again = traitlets.Bool(False).tag(sync=True)  # somebody has typed a token, which a reload forgets
     languages: Any = traitlets.Dict(LANGUAGES).tag(sync=True)
 
