@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import requests
@@ -47,6 +47,15 @@ _HARDWARE = {
 }
 
 log = logging.getLogger(__name__)
+
+
+class BucketUser(NamedTuple):
+    """A task or pool, and the buckets that it reads or writes."""
+
+    id: str
+    name: str
+    state: str  # the cluster's word
+    buckets: set[str]
 
 
 class Cloud:
@@ -113,10 +122,13 @@ class Cloud:
         found = map(read_task, self._paginate("/tasks/paginate", _equal("Tags", TAG)))
         return sorted(found, key=lambda task: task.created.timestamp() if task.created else 0.0, reverse=True)
 
-    def buckets_in_use(self) -> set[str]:
-        """Return the buckets that any task or pool of the account names, whoever started it, also an ended one."""
-        holders = [*self._paginate("/tasks/paginate"), *self._paginate("/pools/paginate")]
-        return set().union(*map(read_buckets, holders))
+    def bucket_users(self) -> list[BucketUser]:
+        """Return all tasks and pools of the account, whoever started them, also ended ones."""
+        found = [*self._paginate("/tasks/paginate"), *self._paginate("/pools/paginate")]
+        return [
+            BucketUser(str(user.get("uuid")), str(user.get("name")), str(user.get("state")), read_buckets(user))
+            for user in found
+        ]
 
     def _paginate(self, path: str, wanted: Mapping[str, str] | None = None) -> list[Mapping[str, Any]]:
         found: list[Mapping[str, Any]] = []

@@ -123,9 +123,8 @@ def _sessions(made: dict[str, argparse.ArgumentParser]) -> None:
     ending.add_argument("--continue", dest="hours", type=_hours_or_clock, metavar="H", help="go on with its files "
                         "in a new session of so many hours; the limit of one that runs cannot be changed")  # fmt: skip
     delete = made["delete"]
-    delete.add_argument(
-        "--files", action="store_true", help="with its buckets and all files in them; by the whole name, or an id"
-    )
+    delete.add_argument("--files", action="store_true", help="with its buckets and all files in them, after a "
+                        "question; by the whole name, or an id")  # fmt: skip
     delete.add_argument("--left-over", action="store_true", help="instead of a session: the buckets of those that are "
                         "forgotten; they are listed, and you are asked")  # fmt: skip
     delete.add_argument("--yes", action="store_true", help="do not ask; for programs")

@@ -217,10 +217,26 @@ async def delete(account: Account, arguments: Namespace) -> int:
     if arguments.left_over:
         return await _delete_left_over(account, ask=not arguments.yes)
     session = await account.find(arguments.session, whole=arguments.files)
+    if arguments.files and not arguments.yes and not await _may_delete(session):
+        show.err("Nothing was deleted.")
+        return 0
     await session.delete(files=arguments.files)
     kept = "" if arguments.files else f" Its files are still in {session.view.inputs} and {session.view.results}."
     show.err(f"{session.view.name} is forgotten.{kept}")
     return 0
+
+
+async def _may_delete(session: Session) -> bool:
+    """Ask before files go.
+
+    Raises:
+        InputError: nobody is at a terminal to answer.
+        SessionError: they may not go: no question is needed.
+    """
+    name, buckets = session.view.name, await session.deletable_buckets()
+    if not sys.stdin.isatty():
+        raise InputError("delete-unasked", name=name)
+    return show.confirm(f"Delete {name} with all files in {' and '.join(buckets)}? There is no way back.")
 
 
 async def _delete_left_over(account: Account, *, ask: bool) -> int:

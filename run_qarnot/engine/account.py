@@ -59,6 +59,7 @@ class Account:
         self.is_refused = False  # the cluster accepted the token, and does not any more
         self._token = token
         self._workers = workers
+        self.preparing: set[Session] = set()  # not submitted yet, so the cluster does not know that they need buckets
         self.watch = BatchedPoller(lambda task, name: self.call(cloud.task, task, name), lambda: self.call(cloud.tasks))
 
     @classmethod

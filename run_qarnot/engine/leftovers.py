@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from run_qarnot.cloud.s3.client import Storage
 from run_qarnot.core.errors import SessionError
 from run_qarnot.core.names import session_of_bucket
+from run_qarnot.core.state import FINAL, observed_state
 from run_qarnot.model.plan import TaskPlan
 from run_qarnot.model.view import SessionView
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from run_qarnot.engine.account import Account
 
 _QUIET = timedelta(days=1)
+_MOST_NAMES = 10  # in one sentence
 
 
 @dataclass(frozen=True)
@@ -48,17 +50,21 @@ class LeftOver:
 async def deletable_buckets(account: Account, view: SessionView) -> list[str]:
     """Return the buckets that are an ended session's own.
 
-    One that was never submitted may have been started again by the same name: then they are the other's.
+    A session that was continued from this one has only what it changed in buckets of its own. So as long as anything
+    else names these buckets, running or ended, they stay. One start by the same name is an exception: if `view` was
+    never submitted, the buckets belong to the start that was.
 
     Raises:
-        SessionError: a session that runs was continued from this one, and needs them.
+        SessionError: another task or pool, or a session that is being prepared, needs them.
     """
-    own = {view.inputs, view.results} & set(TaskPlan.bucket_names(view.name))
-    others = [session for session in await account.sessions() if session.view.id != view.id]
-    for other in others:
-        if not other.view.is_over and other.facts and own & set(other.facts.resources):
-            raise SessionError("in-use", name=view.name, other=other.view.name)
-    return [] if view.name in {other.view.name for other in others} else sorted(filter(None, own))
+    own = {bucket for bucket in TaskPlan.bucket_names(view.name) if bucket in {view.inputs, view.results}}
+    users = [user for user in await account.call(account.cloud.bucket_users) if user.id != view.id]
+    twins = [user for user in users if user.name == view.name and not view.id and observed_state(user.state) in FINAL]
+    needing = [user.name for user in users if own & user.buckets and user not in twins]
+    needing += [each.view.name for each in account.preparing if own & set(each.reads)]
+    if needing:
+        raise SessionError("in-use", name=view.name, others=_listed(needing))
+    return [] if twins else sorted(own)
 
 
 async def find_left_over(account: Account) -> list[LeftOver]:
@@ -69,7 +75,8 @@ async def find_left_over(account: Account) -> list[LeftOver]:
     """
     storage = account.cloud.storage
     made = await asyncio.to_thread(storage.buckets)  # before the tasks: what is begun in between is too young
-    in_use = await account.call(account.cloud.buckets_in_use)
+    in_use = set().union(*(user.buckets for user in await account.call(account.cloud.bucket_users)))
+    in_use.update(*(session.reads for session in account.preparing))
     names = {task.name for task in await account.call(account.cloud.tasks)}
     candidates = {
         bucket: created
@@ -86,6 +93,12 @@ async def delete_left_over(account: Account, wanted: Sequence[LeftOver]) -> list
     for each in still:
         await asyncio.to_thread(account.cloud.storage.delete_bucket, each.bucket)
     return still
+
+
+def _listed(names: Sequence[str]) -> str:
+    """The names in one line. Anybody on the account may have chosen them."""
+    shown = [name if name.isprintable() else ascii(name) for name in dict.fromkeys(names)]
+    return ", ".join([*shown[:_MOST_NAMES], *(["…"] if len(shown) > _MOST_NAMES else [])])
 
 
 def _look_into(storage: Storage, bucket: str, created: datetime) -> LeftOver | None:

@@ -44,7 +44,7 @@ class Preparation:
     def __init__(self, account: Account, plan: TaskPlan, uploads: Sequence[Upload], tell: Tell) -> None:
         self._account = account
         self._cloud = account.cloud
-        self._plan = plan
+        self.plan = plan
         self._uploads = uploads
         self._tell = tell
         self._given_up = threading.Event()
@@ -64,13 +64,13 @@ class Preparation:
             RunQarnotError: it cannot be done, or was given up; what is uploaded stays.
         """
         self._tell("Making the buckets…")
-        for bucket in (self._plan.inputs, self._plan.results):
-            make = partial(asyncio.to_thread, self._cloud.storage.create, bucket, self._plan.name)
+        for bucket in (self.plan.inputs, self.plan.results):
+            make = partial(asyncio.to_thread, self._cloud.storage.create, bucket, self.plan.name)
             await retrying(make, self._tell)
         scripts, files = (
             [each for each in self._uploads if (each.key in bootstrap.FILES) is ours] for ours in (True, False)
         )
-        storage, inputs = self._cloud.storage, self._plan.inputs
+        storage, inputs = self._cloud.storage, self.plan.inputs
         # Of a start that broke off, the script of an older version of ours may be there.
         await upload(storage, inputs, scripts, self._tell, self._given_up, replace=True)
         try:
@@ -80,7 +80,7 @@ class Preparation:
                 raise
             raise InputError("bucket-differs", field="name", name=error.facts["name"], bucket=inputs) from error
         if self.given_up:
-            raise SessionError("given-up", name=self._plan.name)
+            raise SessionError("given-up", name=self.plan.name)
 
     async def submit(self) -> TaskSnapshot:
         """Make the job and the task; return the first look at it. Not to be broken off: only its end tells what runs.
@@ -89,7 +89,7 @@ class Preparation:
             RunQarnotError: it cannot be done; nothing runs.
         """
         self._tell("Asking the cluster for a machine…")
-        call, plan = self._account.call, self._plan.starting(self._account.now())
+        call, plan = self._account.call, self.plan.starting(self._account.now())
         job = await retrying(lambda: call(self._cloud.make_job, plan), self._tell)
         try:
             if await self._others():
@@ -113,7 +113,7 @@ class Preparation:
     async def _others(self) -> list[TaskSnapshot]:
         """Return what others have submitted by this name."""
         tasks = await retrying(lambda: self._account.call(self._cloud.tasks), self._tell)
-        return [task for task in tasks if task.name == self._plan.name and task.launch_id != self._plan.launch_id]
+        return [task for task in tasks if task.name == self.plan.name and task.launch_id != self.plan.launch_id]
 
     async def _is_first(self, facts: TaskSnapshot) -> bool:
         """Whether nobody submitted before, in the moment between our look and our submission."""
@@ -131,8 +131,8 @@ class Preparation:
             InputError: others have sent files there too.
             TransferError: one of ours is gone.
         """
-        inputs, ours = self._plan.inputs, {each.key for each in self._uploads}
-        if inputs not in TaskPlan.bucket_names(self._plan.name):
+        inputs, ours = self.plan.inputs, {each.key for each in self._uploads}
+        if inputs not in TaskPlan.bucket_names(self.plan.name):
             return  # a plugin wants it so, and knows what else is there
         find = partial(asyncio.to_thread, self._cloud.storage.files, inputs)
         found = {file.key for file in await retrying(find, self._tell)}
@@ -142,16 +142,16 @@ class Preparation:
             raise TransferError("upload", name=gone[0], problem="somebody deleted it from the bucket meanwhile")
 
     def _overtaken(self) -> InputError:
-        return InputError("name-overtaken", field="name", name=self._plan.name, bucket=self._plan.inputs)
+        return InputError("name-overtaken", field="name", name=self.plan.name, bucket=self.plan.inputs)
 
     async def _save_regularly(self, facts: TaskSnapshot) -> None:
         """Arrange the saves. It is on the cluster by now: that this is refused must not look as if it were not."""
-        seconds = self._plan.snapshot_seconds
+        seconds = self.plan.snapshot_seconds
         try:
             if seconds:
                 await retrying(lambda: self._account.call(self._cloud.snapshot_every, facts, seconds), self._tell)
         except RunQarnotError as error:  # a short batch may be over already; else `Saves` asks again, and says so
-            log.info("%s is not saved every %d s: %s", self._plan.name, seconds, error.what)
+            log.info("%s is not saved every %d s: %s", self.plan.name, seconds, error.what)
 
 
 async def upload(

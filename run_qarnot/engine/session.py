@@ -121,6 +121,13 @@ class Session:
         return await self._state.until(condition)
 
     @property
+    def reads(self) -> tuple[str, ...]:
+        """The buckets whose files it gets: its own, and those of sessions from which it was continued."""
+        if self.facts is not None:
+            return self.facts.resources
+        return self._preparation.plan.resources if self._preparation is not None else ()
+
+    @property
     def ends_by_itself(self) -> bool:
         """Whether there is nothing to open, and the end of the command is what one waits for."""
         return self._app.ends_by_itself
@@ -304,16 +311,29 @@ class Session:
         else:  # a machine that is being loaded may have looked into the bucket already
             self._owes_files = True
 
+    async def deletable_buckets(self) -> list[str]:
+        """Return the buckets that `delete` deletes with the files, to ask the user first.
+
+        Raises:
+            SessionError: the session still runs, or something else needs its files.
+        """
+        if not self.view.is_over:
+            raise SessionError("still-running", name=self.view.name)
+        return await deletable_buckets(self._account, self.view)
+
     async def delete(self, *, files: bool = False) -> None:
         """Forget an ended session; with its own two buckets, if asked.
 
         Of one that was never submitted the cluster has no task, but perhaps buckets.
+
+        Raises:
+            SessionError: as `deletable_buckets`; nothing was deleted.
         """
         if not self.view.is_over:
             raise SessionError("still-running", name=self.view.name)
-        if files:  # first, so that what fails here can be tried again: only the task knows the buckets
-            for bucket in await deletable_buckets(self._account, self.view):
-                await asyncio.to_thread(self._cloud.storage.delete_bucket, bucket)
+        # The buckets first, so that what fails here can be tried again: only the task knows them.
+        for bucket in await self.deletable_buckets() if files else ():
+            await asyncio.to_thread(self._cloud.storage.delete_bucket, bucket)
         if self.facts is not None:
             await self._account.call(self._cloud.delete, self.facts)
 
@@ -336,6 +356,7 @@ class Session:
     # — inner: preparing —
 
     async def _prepare(self, preparation: Preparation) -> None:
+        self._account.preparing.add(self)
         try:
             with self._state.doing("Preparing…"):
                 await preparation.prepare()
@@ -347,6 +368,8 @@ class Session:
             sentence = f"{error.what} {error.todo}"
             self._state.change(state=State.FAILED, reason=EndReason.FAILED.value, error=sentence)
             raise
+        finally:
+            self._account.preparing.discard(self)
         if preparation.given_up and not self._stopping:
             await self._stop(save=False)
 

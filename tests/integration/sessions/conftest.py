@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import qarnot
 from support.command import CommandLine
 
 from qarnot_local import LocalCluster
@@ -20,6 +21,14 @@ def cluster(wheels: Path) -> Iterator[LocalCluster]:
         patch.setenv("PIP_NO_INDEX", "1")
         with LocalCluster() as cluster:
             yield cluster
+
+
+@pytest.fixture
+def sdk(cluster: LocalCluster) -> qarnot.Connection:
+    """Somebody else's program on the same account."""
+    return qarnot.Connection(
+        client_token=cluster.token, cluster_url=cluster.cluster_url, storage_url=cluster.storage_url, logger=None
+    )
 
 
 @pytest.fixture

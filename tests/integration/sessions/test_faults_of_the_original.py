@@ -9,7 +9,6 @@ import time
 from pathlib import Path
 
 import pytest
-import qarnot
 from support.command import REPOSITORY
 from support.jupyter import Jupyter
 from support.ports import take_port
@@ -24,14 +23,6 @@ profile = "docker-network-ssh"
 repo = "library/ubuntu"
 command = "sh -c 'exit 7'"
 """
-
-
-@pytest.fixture
-def sdk(cluster):
-    """Somebody else's program on the same account."""
-    return qarnot.Connection(
-        client_token=cluster.token, cluster_url=cluster.cluster_url, storage_url=cluster.storage_url, logger=None
-    )
 
 
 def test_an_input_folder_is_not_mirrored_so_nothing_on_the_bucket_is_deleted(cli, sdk):

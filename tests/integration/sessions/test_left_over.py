@@ -1,11 +1,11 @@
 """Buckets that sessions left behind: found, offered, and nothing else is ever touched."""
 
+import asyncio
 import os
 import pty
 import subprocess
 
 import pytest
-import qarnot
 from support.desk import at_a_desk, until
 from support.waiting import wait_until
 
@@ -22,14 +22,6 @@ def cluster():
     """One of its own: its clock is advanced."""
     with LocalCluster() as cluster:
         yield cluster
-
-
-@pytest.fixture
-def sdk(cluster):
-    """Somebody else's program on the same account."""
-    return qarnot.Connection(
-        client_token=cluster.token, cluster_url=cluster.cluster_url, storage_url=cluster.storage_url, logger=None
-    )
 
 
 def forget(cluster, name, seconds=TWO_DAYS):
@@ -113,21 +105,55 @@ def test_a_large_file_on_its_way_counts_though_only_parts_of_it_are_there(cluste
     clean_up(cluster)
 
 
-def test_files_are_not_deleted_while_a_session_that_was_continued_from_them_runs(cluster):
-    async def scenario(desk):
-        async with desk.ready() as older:
-            await older.stop(save=False)
-        newer = await desk.account.continue_with(older, 1)
-        async with desk.following(newer):
-            await until(newer, lambda view: view.state is State.READY, "the one that goes on")
-            with pytest.raises(SessionError, match=f"in use: “{newer.view.name}” was continued from it and runs"):
-                await older.delete(files=True)
-            await newer.stop(save=False)
-        await older.delete(files=True)
-        return older.view.name, await desk.account.call(desk.account.cloud.storage.buckets)
+def test_files_stay_while_a_session_that_was_continued_from_them_is_there(cluster):
+    """It is refused while the newer one is prepared, runs, and when it has ended: its own buckets hold only changes."""
 
-    name, buckets = at_a_desk(cluster, scenario)
-    assert {f"{name}-in", f"{name}-out"} & set(buckets) == set()
+    async def scenario(desk):
+        async def refused(older, by):
+            with pytest.raises(SessionError, match=f"in use by {by}: .* nothing was deleted"):
+                await older.delete(files=True)
+            assert {older.view.inputs, older.view.results} <= set(desk.account.cloud.storage.buckets())
+
+        async with desk.ready() as first:
+            await first.stop(save=False)
+        second = await desk.account.continue_with(first, 1)
+        second.subscribe(lambda view: view.note.startswith("Making the buckets") and began.set())
+        began = asyncio.Event()
+        async with desk.following(second):
+            await began.wait()
+            await refused(first, second.view.name)
+            await until(second, lambda view: view.state is State.READY, "the one that goes on")
+            await refused(first, second.view.name)
+            await second.stop(save=False)
+        third = await desk.account.continue_with(second, 1)
+        async with desk.following(third):
+            await until(third, lambda view: view.state is State.READY, "the last one")
+            await third.stop(save=False)
+        await refused(first, f"{third.view.name}, {second.view.name}")
+        await refused(second, third.view.name)
+        for session in (third, second, first):
+            await session.delete(files=True)
+        kept = desk.account.cloud.storage.buckets()
+        assert all(session.view.inputs not in kept for session in (first, second, third)), "the newest first, all went"
+
+    at_a_desk(cluster, scenario)
+
+
+def test_files_stay_while_another_programs_task_names_them(cluster, sdk):
+    async def scenario(desk):
+        async with desk.ready() as session:
+            await session.stop(save=False)
+        task = sdk.create_task("else\x1b[2Jwhere", "docker-batch", 1)
+        task.resources = [sdk.retrieve_bucket(session.view.results)]
+        task.constants["DOCKER_CMD"] = "true"
+        task.submit()
+        task.wait()
+        with pytest.raises(SessionError, match=r"in use by 'else\\x1b\[2Jwhere'"):
+            await session.delete(files=True)
+        task.delete()
+        await session.delete(files=True)
+
+    at_a_desk(cluster, scenario)
 
 
 def test_a_tag_of_another_session_or_none_at_all_proves_nothing(cluster, sdk):
@@ -155,13 +181,11 @@ def test_when_the_storage_does_not_answer_nothing_is_deleted(cluster, sdk):
     clean_up(cluster)
 
 
-@pytest.mark.parametrize(("typed", "deleted"), [("n\n", False), ("\n", False), ("\x04", False), ("y\n", True)])
-def test_the_command_lists_and_asks_before_it_deletes(cli, cluster, typed, deleted):
-    if not left_over(cluster):
-        forget(cluster, "asked")
+def at_a_terminal(cli, typed, *arguments):
+    """Run a command whose standard input is a terminal; return what it prints."""
     terminal, theirs = pty.openpty()
     process = subprocess.Popen(
-        cli.command("delete", "--left-over"), env=dict(cli.environment), cwd=cli.folder, text=True,
+        cli.command(*arguments), env=dict(cli.environment), cwd=cli.folder, text=True,
         stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
     os.write(terminal, typed.encode())
@@ -169,6 +193,40 @@ def test_the_command_lists_and_asks_before_it_deletes(cli, cluster, typed, delet
     os.close(terminal)
     os.close(theirs)
     assert process.returncode == 0
+    return out, err
+
+
+ANSWERS = pytest.mark.parametrize(("typed", "deleted"), [("n\n", False), ("\n", False), ("\x04", False), ("y\n", True)])
+
+
+@ANSWERS
+def test_the_command_asks_before_files_go(cli, cluster, typed, deleted):
+    async def run(desk):
+        session = await desk.start(name="asked-for")
+        async with desk.following(session):
+            await until(session, lambda view: view.state is State.READY, "it to be ready")
+            await session.stop(save=False)
+
+    def is_there():
+        return "asked-for" in cli("sessions").out
+
+    if not is_there():
+        at_a_desk(cluster, run)
+    unasked = cli("delete", "asked-for", "--files", expect=1).err.splitlines()
+    assert len(unasked) == 2
+    assert "--yes" in unasked[1]
+    _, err = at_a_terminal(cli, typed, "delete", "asked-for", "--files")
+    assert "Delete asked-for with all files in asked-for-in and asked-for-out? There is no way back. [y/N]" in err
+    assert ("asked-for is forgotten." in err) is deleted
+    assert ("Nothing was deleted." in err) is not deleted
+    assert is_there() is not deleted
+
+
+@ANSWERS
+def test_the_command_lists_and_asks_before_it_deletes(cli, cluster, typed, deleted):
+    if not left_over(cluster):
+        forget(cluster, "asked")
+    out, err = at_a_terminal(cli, typed, "delete", "--left-over")
     assert "asked-in" in out
     assert "There is no way back. [y/N]" in err
     assert ("2 bucket(s) deleted." in err) is deleted

@@ -101,7 +101,7 @@ def test_before_anything_runs_it_is_started_anew_instead(cluster):
     at_a_desk(cluster, scenario)
 
 
-def test_stop_and_continue_by_the_command_line(cli):
+def test_stop_and_continue_by_the_command_line(cli, sdk):
     (cli.folder / "images.toml").write_text(
         'schema = 1\n[images.work]\napp = "ssh"\nprofile = "docker-network-ssh"\nrepo = "library/debian"\n'
         "command = \"sh -c 'test -f made.txt || echo first > made.txt; sleep 1000'\"\n"
@@ -113,10 +113,13 @@ def test_stop_and_continue_by_the_command_line(cli):
     states = {session["name"]: session["state"] for session in cli("sessions", "--json").json}
     assert (states["by-hand"], states["by-hand-2"]) == ("ended", "ready")
     cli("stop", "by-hand-2", "--no-save")
-    cli("delete", "by-hand", "--files")
-    refused = cli("delete", "by-hand", "--files", expect=1).err
+    assert "in use by by-hand-2:" in cli("delete", "by-hand", "--files", "--yes", expect=1).err
+    cli("delete", "by-hand")
+    refused = cli("delete", "by-hand", "--files", "--yes", expect=1).err
     assert refused.splitlines()[1].startswith("Did you mean “by-hand-2”?"), "nothing of the next one is deleted"
     assert cli("show", "by-han", "--json").json["name"] == "by-hand-2", "where nothing is lost, a beginning will do"
+    for bucket in ("by-hand-in", "by-hand-out"):  # somebody deletes them with another program
+        sdk.retrieve_bucket(bucket).delete()
     again = cli("launch", "work", "--name", "third", "--resume", "by-hand-2", "--detach").err
     assert "not brought along with the files of by-hand-2: by-hand-in, by-hand-out" in again
     cli("stop", "third", "--no-save")
