@@ -9,6 +9,7 @@ import secrets
 import sys
 import threading
 from argparse import Namespace
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from fnmatch import fnmatch
@@ -413,7 +414,8 @@ def _read_key(file: Path | None) -> str | None:
 
 def _read_text(file: Path) -> str:
     try:
-        return file.expanduser().read_text(encoding="utf-8")
+        data = file.expanduser().read_bytes()
+        return data.decode("utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8")
     except OSError as error:
         raise InputError("file-unreadable", field="ssh-key", path=file, problem=error.strerror) from error
     except UnicodeDecodeError as error:

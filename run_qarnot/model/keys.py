@@ -3,19 +3,38 @@
 Whoever has the Qarnot token and the launch id can make the session's key again, so a page that starts afresh can open
 the tunnel of a session that an earlier one started (`design.md` §7).
 
-`cryptography` is imported where a key is made or checked: the catalog imports this module for its `KeyPolicy`, and the
-page's first paint would wait for 2 MB of library that it has no use for.
+`asyncssh` and `cryptography` are imported where a key is made or checked: the catalog imports this module for its
+`KeyPolicy`, and the page's first paint would wait for 2 MB of library that it has no use for.
 """
 
 from __future__ import annotations
 
 import base64
+import re
+import unicodedata
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any, cast
 
 from run_qarnot.core.errors import InputError
 
-_PRIVATE_MARKS = ("PRIVATE KEY", "PuTTY-User-Key-File")
+# The last is how the body of OpenSSH's own format begins ("openssh-key-v1" in base64).
+_PRIVATE = re.compile(r"PRIVATE[\s-]*KEY|PuTTY-User-Key-File|Private-(Lines|MAC):|b3BlbnNzaC1rZXktdjE")
+# What a server takes as it is shipped (`PubkeyAcceptedAlgorithms` of OpenSSH 9): no DSA, no Ed448.
+_KINDS = frozenset({
+    "ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521",
+    "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com",
+})  # fmt: skip
+_LEAST_RSA_BITS = 2048  # Red Hat's servers, and NIST SP 800-131A; OpenSSH itself takes 1024
+_MOST_RSA_BITS = 16384
+_LONGEST_TEXT = 100_000
+_BYTE_ORDER_MARK = "\ufeff"
+_CHUNK = re.compile(
+    r"^-{4,5} ?BEGIN.*?(?:^-{4,5} ?END[^\n]*|\Z)|^[^\n]*", re.DOTALL | re.MULTILINE
+)  # a block, or a line
+_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
+_KEY_INSIDE = re.compile(r"(?:ssh|ecdsa|sk)-[a-z0-9@.-]+ +AAAA")
+_CERTIFICATE = re.compile(r"-cert-v\d\d@|BEGIN [A-Z ]*CERTIFICATE")
 
 
 class KeyPolicy(StrEnum):
@@ -51,39 +70,32 @@ def derive_app_token(token: str, launch_id: str) -> str:
     return _derive(token, launch_id, b"app token").hex()[:48]
 
 
+def is_private_key(text: str) -> bool:
+    """Whether `text` holds a private key, in a form that some program writes: it must not be kept or sent."""
+    return _PRIVATE.search("".join(mark for mark in text if mark.isprintable() or mark in "\n\r")) is not None
+
+
 def check_public_key(text: str) -> str:
-    """Return the public key in `text` as one clean line.
+    """Return the one public key in `text` as a line that OpenSSH's server takes.
 
     Raises:
-        InputError: for a private key (which is kept nowhere), or what is no OpenSSH public key.
+        InputError: for a private key (which is kept nowhere), for no key or several, and for one that is refused.
     """
-    if any(mark in text for mark in _PRIVATE_MARKS):
-        raise InputError("key-private", field="ssh-key")
-    line = text.strip()
-    if not line:
-        raise InputError("key-format", field="ssh-key", problem="it is empty")
-    if "\n" in line or "\r" in line:
-        raise InputError("key-format", field="ssh-key", problem="it has several lines")
-    parts = line.split(None, 2)
-    if len(parts) < 2 or not parts[0].startswith(("ssh-", "ecdsa-", "sk-")):
-        raise InputError("key-format", field="ssh-key", problem="it does not begin with ssh-")
-    if not (_is_loadable(parts[0], parts[1]) or _names_its_own_type(parts[0], parts[1])):
-        raise InputError("key-format", field="ssh-key", problem="the middle part is damaged")
-    return " ".join(parts)
+    lines = _read(text)
+    if len(lines) > 1:
+        raise _malformed("it has several lines")
+    return lines[0]
 
 
 def check_public_keys(text: str, policy: KeyPolicy) -> str:
-    """Return the public keys in `text`, one on a line, as clean lines.
+    """Return the public keys in `text`, one on a line, as lines that OpenSSH's server takes.
 
     Raises:
         InputError: one of them is none (`check_public_key`), or the image takes one only.
     """
-    if any(mark in text for mark in _PRIVATE_MARKS):
-        raise InputError("key-private", field="ssh-key")
-    given = [line for line in text.splitlines() if line.strip()]
-    lines = [check_public_key(line) for line in given or [""]]
+    lines = _read(text)
     if len(lines) > 1 and policy is KeyPolicy.ONE:
-        raise InputError("key-format", field="ssh-key", problem="this environment takes one key only")
+        raise _malformed("this environment takes one key only")
     return "\n".join(lines)
 
 
@@ -102,21 +114,79 @@ def _derive(token: str, salt: str, purpose: bytes) -> bytes:
     return HKDF(algorithm=hashes.SHA256(), length=32, salt=salt.encode(), info=purpose).derive(token.encode())
 
 
-def _is_loadable(kind: str, blob: str) -> bool:
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives import serialization
+def _read(text: str) -> list[str]:
+    """Return the keys in a text, at least one: lines as OpenSSH writes them, and blocks of RFC 4716 or PEM."""
+    if is_private_key(text):
+        raise InputError("key-private", field="ssh-key")
+    if len(text) > _LONGEST_TEXT:
+        raise _malformed("it is too long")
+    text = text.removeprefix(_BYTE_ORDER_MARK).replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ")
+    if invisible := [mark for mark in text if mark not in " \n" and _is_invisible(mark)]:
+        raise InputError("key-characters", field="ssh-key", character=f"U+{ord(invisible[0]):04X}")
+    chunks = [match[0].strip() for match in _CHUNK.finditer(text)]
+    keys = [_read_key(chunk) for chunk in chunks if chunk and not chunk.startswith("#")]
+    if not keys:
+        raise _malformed("it is empty")
+    return keys
 
+
+def _is_invisible(mark: str) -> bool:
+    """Control and format characters, spaces other than the usual one, and what is no character at all."""
+    return unicodedata.category(mark) in {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"}
+
+
+def _read_key(chunk: str) -> str:
+    if chunk.startswith("---"):
+        return _clean(chunk)
+    kind, _, rest = chunk.partition(" ")
+    if kind not in _KINDS and _KEY_INSIDE.search(rest):
+        raise InputError("key-options", field="ssh-key")
+    if kind.startswith("AAAA"):
+        raise _malformed("the word before it is missing, such as ssh-ed25519")
+    if not kind.startswith(("ssh-", "ecdsa-", "sk-")):
+        raise _malformed("it does not begin with ssh-")
+    _check_kind(kind)
+    blob, _, comment = rest.strip().partition(" ")
+    if not _is_base64(blob):  # asyncssh skips what is none
+        raise InputError("key-damaged", field="ssh-key")
+    return f"{_clean(f'{kind} {blob}')} {comment.strip()}".rstrip()
+
+
+def _is_base64(text: str) -> bool:
     try:
-        serialization.load_ssh_public_key(f"{kind} {blob}".encode())
-    except (ValueError, UnsupportedAlgorithm):
-        return False
-    return True
-
-
-def _names_its_own_type(kind: str, blob: str) -> bool:
-    """Accept types that `cryptography` cannot load (`sk-…`), if the blob says the same type inside."""
-    try:
-        raw = base64.b64decode(blob, validate=True)
+        return base64.b64encode(base64.b64decode(text)).decode() == text
     except ValueError:
         return False
-    return kind.startswith("sk-") and raw[4 : 4 + int.from_bytes(raw[:4], "big")] == kind.encode()
+
+
+def _clean(text: str) -> str:
+    """Return a key anew, as OpenSSH writes it; from a block of RFC 4716 with its comment."""
+    import asyncssh
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    try:
+        key = asyncssh.import_public_key(text.encode())
+    except (ValueError, ArithmeticError, UnsupportedAlgorithm) as error:
+        if _CERTIFICATE.search(f"{text} {error}"):
+            raise InputError("key-certificate", field="ssh-key") from None
+        raise InputError("key-damaged", field="ssh-key") from None
+    kind, public = key.algorithm.decode(), cast(Any, key.pyca_key)
+    _check_kind(kind)
+    if kind == "ssh-rsa" and not _LEAST_RSA_BITS <= public.key_size <= _MOST_RSA_BITS:
+        raise InputError("key-size", field="ssh-key", bits=public.key_size, least=_LEAST_RSA_BITS)
+    kind, blob, *comment = key.export_public_key().decode().strip().split(" ", 2)
+    if not kind.startswith("sk-"):  # asyncssh keeps a point in short form, which OpenSSH does not read
+        _, blob = public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode().split(" ")
+    return " ".join([kind, blob, *comment])
+
+
+def _check_kind(kind: str) -> None:
+    if _CERTIFICATE.search(kind):
+        raise InputError("key-certificate", field="ssh-key")
+    if kind not in _KINDS:
+        raise InputError("key-kind", field="ssh-key", kind=kind[:40])
+
+
+def _malformed(problem: str) -> InputError:
+    return InputError("key-format", field="ssh-key", problem=problem)

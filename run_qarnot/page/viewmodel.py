@@ -17,7 +17,6 @@ from run_qarnot.catalog.image import Image
 from run_qarnot.core import times
 from run_qarnot.core.errors import InputError, RunQarnotError
 from run_qarnot.core.names import make_name
-from run_qarnot.model.keys import check_public_key
 from run_qarnot.model.links import Filling
 from run_qarnot.model.spec import SCHEDULING, SessionSpec, faults, parse_count, parse_hours, parse_size
 from run_qarnot.page import words
@@ -166,15 +165,6 @@ class Form:
         app = image.effective_app
         if app.port is None and not app.ends_by_itself and key is None:  # it would cost money behind closed doors
             yield Blocker(words.blocker("needs-key"), "ssh-key")
-
-
-def holds_private_key(text: str) -> bool:
-    """Whether somebody pasted a private key; it is then erased at once."""
-    try:
-        check_public_key(text)
-    except InputError as error:
-        return error.code == "key-private"
-    return False
 
 
 def _as_blocker(error: RunQarnotError) -> Blocker:

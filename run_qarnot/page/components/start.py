@@ -10,13 +10,14 @@ import traitlets
 from ipywidgets import widget_serialization
 
 from run_qarnot.core.errors import InputError
+from run_qarnot.model.keys import is_private_key
 from run_qarnot.model.spec import SCHEDULING
 from run_qarnot.page.background import Background
 from run_qarnot.page.component import Component, Fields, event
 from run_qarnot.page.components.files import Files
 from run_qarnot.page.components.share import Share, Shared
 from run_qarnot.page.uploads import Uploads
-from run_qarnot.page.viewmodel import FORM_FIELDS, holds_private_key
+from run_qarnot.page.viewmodel import FORM_FIELDS
 
 _LONGEST_FIELD = 20_000
 
@@ -88,7 +89,7 @@ class StartCard(Component):
 
     def _take(self, fields: Fields) -> None:
         values = {name: fields.text(name, _LONGEST_FIELD) for name in FORM_FIELDS}
-        if holds_private_key(values["key"]):
+        if is_private_key(values["key"]):  # it is erased at once
             self.call("erase_key")
             self._set_form({**values, "key": ""})
             raise InputError("key-private", field="ssh-key")

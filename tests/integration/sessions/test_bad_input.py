@@ -6,6 +6,7 @@ import time
 
 import asyncssh
 import pytest
+from support.ssh import make_key
 
 
 def sentence(answer):
@@ -44,6 +45,17 @@ def test_a_private_key_given_as_public_key(cli, cluster):
     answer = cli("launch", "base", "--ssh-key", "id", expect=1)
     assert "That is a private key" in sentence(answer)
     assert private.splitlines()[1] not in answer.err
+
+
+def test_a_key_that_no_server_takes_starts_nothing(cli, sdk, tmp_path):
+    (cli.folder / "cut.pub").write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKMNmJvobD5lc7YC someone")
+    answer = cli("launch", "base", "--ssh-key", "cut.pub", expect=1)
+    assert "cut off or damaged" in sentence(answer)
+    assert list(sdk.all_tasks()) == []
+    (cli.folder / "windows.pub").write_text(key := make_key(tmp_path).read_text(), encoding="utf-16")
+    cli("launch", "base", "--ssh-key", "windows.pub", "--detach")
+    (task,) = sdk.all_tasks()
+    assert task.constants["DOCKER_SSH"].splitlines()[0] == key.strip()
 
 
 def test_an_unknown_image_names_the_nearest(cli):

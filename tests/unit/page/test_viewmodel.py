@@ -12,7 +12,7 @@ from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.reader import read_entries
 from run_qarnot.core.errors import InputError
 from run_qarnot.page.uploads import Arrival, Incoming
-from run_qarnot.page.viewmodel import Form, clean_token, holds_private_key
+from run_qarnot.page.viewmodel import Form, clean_token
 
 CATALOG = catalog()
 FORM = Form(name="calm-heron-42").with_image(CATALOG.images["base"])
@@ -102,13 +102,6 @@ def test_what_is_no_token_is_refused_before_it_is_sent(text: str, code: str) -> 
     with pytest.raises(InputError) as caught:
         clean_token(text)
     assert caught.value.code == code
-
-
-def test_private_keys_are_recognized() -> None:
-    assert holds_private_key("-----BEGIN OPENSSH PRIVATE KEY-----\nx")
-    assert holds_private_key("PuTTY-User-Key-File-3: ssh-ed25519")
-    assert not holds_private_key("ssh-ed25519 AAAA x")
-    assert not holds_private_key("")
 
 
 def test_a_form_does_not_print_its_key() -> None:
