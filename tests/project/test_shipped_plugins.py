@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 import runpy
 import shutil
+import subprocess
+import tarfile
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -22,6 +26,7 @@ from run_qarnot.core.errors import RefusedError
 from run_qarnot.core.messages import say
 from run_qarnot.core.state import State
 from run_qarnot.hooks.manager import Plugins, find_plugins
+from run_qarnot.model.keys import derive_app_token
 from run_qarnot.model.plan import TaskPlan, make_plan
 from run_qarnot.model.settings import Settings
 from run_qarnot.model.spec import SessionSpec, option_constants
@@ -104,8 +109,55 @@ def test_code_server_is_an_app_of_its_own() -> None:
     image = find_plugins(settings(PLUGINS)).catalog().get("code-server")
     app = image.effective_app
     assert (app.kind, app.title, app.port, app.probe_path) == ("code-server", "VS Code", 8080, "/healthz")
-    assert "127.0.0.1:8080" in image.command  # reached by the tunnel alone: it asks for no password
+    assert "127.0.0.1:8080" in image.command  # reached by the tunnel alone
     assert " sshd" in image.command.replace("/usr/sbin/sshd", " sshd")  # by which the local cluster knows not to run it
+
+
+def test_code_server_asks_for_the_password_that_its_address_shows() -> None:
+    image = find_plugins(settings(PLUGINS)).catalog().get("code-server")
+    spec = SessionSpec(image=image, name="calm-heron-42", hours=4)
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    plan = make_plan(spec, launch_id="rq-1", token="a-token-of-the-test", profiles=["x"], version="1", now=now)
+    assert "--auth password" in image.command
+    assert plan.constants["PASSWORD"] == derive_app_token("a-token-of-the-test", "rq-1")
+
+
+@pytest.mark.parametrize("genuine", [True, False])
+def test_code_server_runs_only_if_the_archive_is_the_one_that_was_published(tmp_path: Path, genuine: bool) -> None:
+    """The real command from the download on, with an archive of the test's own in the place of the release."""
+    plugin = runpy.run_path(str(PLUGINS / "code_server.py"))
+    program = tmp_path / "code-server-1/bin/code-server"
+    program.parent.mkdir(parents=True)
+    program.write_text('#!/bin/sh\necho "runs $*"\n')
+    program.chmod(0o755)
+    archive = tmp_path / "release.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(program.parents[1], "code-server-1")
+    digest = hashlib.sha256(archive.read_bytes()).hexdigest() if genuine else plugin["SHA256"]
+    script = plugin["COMMAND"].removeprefix("sh -c '").removesuffix("'")
+    script = script[script.index("curl -fsSL") :]
+    changes = {
+        plugin["ARCHIVE"]: archive.as_uri(), "--proto =https": "", plugin["SHA256"]: digest,
+        "/tmp/code-server.tar.gz": str(tmp_path / "fetched"), "/opt/code-server": str(tmp_path / "opt"),
+    }  # fmt: skip
+    for old, new in changes.items():
+        assert old in script
+        script = script.replace(old, new)
+    ended = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
+    assert (ended.returncode == 0) is genuine
+    assert ("runs --auth password" in ended.stdout) is genuine
+    assert (tmp_path / "opt").exists() is genuine
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*PLUGINS.glob("*"), ROOT / "images.toml", *(ROOT / "docs").glob("*.md"), ROOT / "README.md"],
+    ids=lambda path: path.name,
+)
+def test_nothing_that_is_shipped_runs_what_it_downloads_unseen_or_asks_nobody_for_a_password(path: Path) -> None:
+    text = path.read_text() if path.is_file() else ""
+    assert not re.search(r"\|\s*(sudo\s+)?(ba|da|z)?sh\b(?! -c)", text)
+    assert not re.search(r"--auth[ =]none|token=''|--allow-root --no-auth", text)
 
 
 def prepared(plugins: Plugins, hours: float = 4) -> TaskPlan:
