@@ -68,7 +68,6 @@ def schema() -> dict[str, Any]:
                 "additionalProperties": {"$ref": "#/$defs/Image"},
             },
         },
-        "required": ["schema"],
         "additionalProperties": False,
         "$defs": _plain(definitions),
     }

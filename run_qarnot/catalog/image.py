@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, Strict, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from run_qarnot.catalog import docker
 from run_qarnot.catalog.apps import BUILTIN, App
 from run_qarnot.catalog.options import CONSTANT, Entry, Option, OptionType, check_regex, fault
 from run_qarnot.catalog.problem import show_value
@@ -34,6 +35,8 @@ HARDWARE: Mapping[str, type] = {
     "ssd": bool,
 }
 
+# A profile of Qarnot that runs the docker image that it is told; others bring software of their own.
+_DOCKER_PROFILE = re.compile(r"jupyterlab|docker-.+")
 _ICONS = "those of https://pictogrammers.com/library/mdi/"
 Whole = Annotated[int, Strict()]
 Number = Annotated[float, Strict()]
@@ -70,7 +73,16 @@ class Image(Entry):
     start: Literal["image", "bundled"] = Field(
         "image", description="Who brings up the app: the image or profile by itself, or our own start script."
     )
-    repo: str = Field("", description="Docker repository.", pattern=r"^\S*$")
+    repo: str = Field(
+        "",
+        description="Docker repository, such as `team/image`; it may begin with its registry.",
+        json_schema_extra={"pattern": f"^(({docker.REGISTRY}/)?{docker.REPO})?$"},
+    )
+    registry: str = Field(
+        "",
+        description="Docker registry, where it is not Docker Hub, such as `quay.io`.",
+        json_schema_extra={"pattern": f"^({docker.REGISTRY})?$"},
+    )
     tag: str = Field("", description="Docker tag.", pattern=r"^([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$")
     digest: str = Field("", description="Docker digest, instead of a tag.", pattern=r"^(sha256:[0-9a-f]{64})?$")
     command: str = Field("", description="Command, where the image does not have the right one.")
@@ -129,6 +141,10 @@ class Image(Entry):
     def _is_consistent(self) -> Image:
         if self.tag and self.digest:
             raise fault("tag-digest", "digest")
+        if self.registry and (problem := docker.registry_fault(self.registry)):
+            raise problem
+        if self.repo and (problem := docker.repo_fault(self.repo, self.registry)):
+            raise problem
         if self.hours > self.max_hours:
             raise fault("hours", "hours", found=f"{self.hours:g}", allowed=f"up to {self.max_hours:g}")
         return self
@@ -137,6 +153,15 @@ class Image(Entry):
     def name(self) -> str:
         """Its title, or its id where it has none."""
         return self.title or self.id
+
+    @property
+    def lacks_repo(self) -> bool:
+        """Whether it says neither which docker image it is nor what to run, though its profile runs any.
+
+        A command alone is something to run, in Qarnot's default image (`reference/qarnot-platform.md` §3.4).
+        """
+        told = self.repo or self.command or {"DOCKER_REPO", "DOCKER_CMD"} & self.constants.keys()
+        return not told and any(map(_DOCKER_PROFILE.fullmatch, self.profile))
 
     @property
     def effective_app(self) -> App:

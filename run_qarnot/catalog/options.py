@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from run_qarnot.catalog.problem import show_value
 from run_qarnot.core import language
 from run_qarnot.core.errors import InputError
 from run_qarnot.core.redaction import protect
@@ -77,6 +78,10 @@ class Option(Entry):
         return self
 
     def _unused(self) -> Iterator[PydanticCustomError]:
+        for choice in self.choices:
+            if not choice.strip() or choice != choice.strip() or (self.type == "multi" and "," in choice):
+                near = " ".join(choice.replace(",", " ").split())
+                yield fault("choices-form", "choices", found=show_value(choice), nearest=near)
         if (self.type in _CHOSEN) != bool(self.choices):
             yield fault("choices-unused" if self.choices else "choices", "choices", type=self.type)
         limits = [name for name in ("min", "max") if getattr(self, name) is not None]

@@ -29,19 +29,25 @@ _EXCLUSIVE = {"tag": "digest", "digest": "tag"}
 class Reading:
     """What reading a source gave, and the lines of its file, if it is one.
 
-    `broken` are the entries that have problems: of each its id, source and app, and nothing else.
+    `broken` are the entries that have problems: of each its id, source and app, and nothing else. `adds` is true for a
+    file that says no `schema`: it adds to the images that come with Run Qarnot, instead of standing alone.
     """
 
     images: tuple[Image, ...] = ()
     problems: tuple[Problem, ...] = ()
     broken: tuple[Image, ...] = ()
     lines: Lines | None = field(default=None, repr=False, compare=False)
+    adds: bool = False
 
 
-def read_file(path: Path) -> Reading:
-    """Read a catalog file. Whatever is wrong comes back as a problem, not as an exception."""
+def read_file(path: Path, source: str = "") -> Reading:
+    """Read a catalog file. Whatever is wrong comes back as a problem, not as an exception.
+
+    Arguments:
+        source: what it is called in problems and beside images; its own name if empty.
+    """
     with _uncollected():
-        return _read_file(path, path.name)
+        return _read_file(path, source or path.name)
 
 
 def _read_file(path: Path, source: str) -> Reading:
@@ -49,11 +55,12 @@ def _read_file(path: Path, source: str) -> Reading:
     if not document.text and document.problems:
         return Reading((), tuple(document.problems))
     data, lines = document.data, Lines(document.text)
-    problems = [*document.problems, *_top_problems(data, source, lines, whole=not document.problems)]
+    problems = [*document.problems, *_top_problems(data, source, lines)]
     tables = {key: data[key] if isinstance(data.get(key), dict) else {} for key in ("defaults", "images")}
     defaults, wrong = _checked_defaults(tables["defaults"], source, lines)
     reading = read_entries(tables["images"], source, defaults, lines)
-    return Reading(reading.images, (*problems, *wrong, *reading.problems), reading.broken, lines)
+    found = (*problems, *wrong, *reading.problems)
+    return Reading(reading.images, found, reading.broken, lines, adds="schema" not in data)
 
 
 def read_entries(
@@ -71,12 +78,19 @@ def read_entries(
             continue
         keys = merge(defaults or {}, entry)
         try:
-            images.append(_image(keys, name, source))
+            image = _image(keys, name, source)
         except ValidationError:
             usable, wrong = _without_wrong_keys(keys, name, source, str(name), lines)
             problems.extend(wrong)
             app = usable.get("app", Image.model_fields["app"].default)
             broken.append(Image.model_construct(id=str(name), source=source, app=app))
+            continue
+        if image.lacks_repo:  # told only if nothing else is wrong: perhaps the key is misspelt
+            line = lines.of("images", str(name), "repo")
+            problems.append(make_problem("repo-missing", source, entry=str(name), key="repo", line=line))
+            broken.append(Image.model_construct(id=image.id, source=source, app=image.app))
+        else:
+            images.append(image)
     return Reading(tuple(images), tuple(problems), tuple(broken))
 
 
@@ -138,7 +152,7 @@ def raise_as_unknown(entry: Mapping[str, Any]) -> None:
     Image.model_validate({"id": "x", **{f"{key} ": "" for key in INTERNAL & entry.keys()}})
 
 
-def _top_problems(data: Mapping[str, Any], source: str, lines: Lines, *, whole: bool) -> Iterable[Problem]:
+def _top_problems(data: Mapping[str, Any], source: str, lines: Lines) -> Iterable[Problem]:
     for key in data:
         if key not in TOP_KEYS:
             facts: dict[str, Any] = {
@@ -147,10 +161,11 @@ def _top_problems(data: Mapping[str, Any], source: str, lines: Lines, *, whole: 
                 "nearest": nearest(key, TOP_KEYS),
             }
             yield make_problem("key-unknown", source, key=key, line=lines.of(key), **facts)
-    schema = data.get("schema")
-    if (whole or schema is not None) and (schema != SCHEMA or isinstance(schema, bool)):
-        found = "nothing" if schema is None else show_value(schema)
-        yield make_problem("schema", source, key="schema", line=lines.of("schema") or 1, schema=SCHEMA, found=found)
+    schema = data.get("schema", SCHEMA)
+    if schema != SCHEMA or isinstance(schema, bool):
+        yield make_problem(
+            "schema", source, key="schema", line=lines.of("schema"), schema=SCHEMA, found=show_value(schema)
+        )
     for key in ("defaults", "images"):
         if key in data and not isinstance(data[key], dict):
             yield make_problem("table", source, key=key, line=lines.of(key), found=show_value(data[key]))

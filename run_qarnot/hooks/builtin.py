@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from run_qarnot.catalog.reader import Reading, read_file
 from run_qarnot.hooks.spec import hookimpl
-from run_qarnot.model.settings import Settings
+from run_qarnot.model.settings import IMAGES_FILE, Settings, packaged_file
+
+_SHIPPED = "Run Qarnot"  # beside the images that come with it, where another file adds to them
 
 
 @hookimpl
-def rq_images(settings: Settings) -> Reading:
-    """The images of `images.toml`."""
-    return read_file(settings.images)
+def rq_images(settings: Settings) -> list[Reading]:
+    """The images of `images.toml`; if it adds to those that come with Run Qarnot, these too, but for its own ids."""
+    own = read_file(settings.images)
+    if not own.adds:
+        return [own]
+    shipped = read_file(packaged_file(IMAGES_FILE), _SHIPPED)
+    ids = {image.id for image in (*own.images, *own.broken)}
+    return [own, replace(shipped, images=tuple(image for image in shipped.images if image.id not in ids))]

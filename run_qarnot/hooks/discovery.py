@@ -116,6 +116,8 @@ def _load(manager: Manager, plugin: Plugin, load: Callable[[], Any]) -> None:
         return
     plugin.module = outcome.value
     plugin.version = plugin.version or str(getattr(outcome.value, "__version__", ""))
+    for hook, owner, line in _in_classes(outcome.value):
+        plugin.report("hook-class", hook=hook, owner=owner, line=line)
     try:
         manager.take(plugin)
     except Exception as error:  # noqa: BLE001  a module may even have a property that raises
@@ -163,6 +165,16 @@ def _import_file(path: Path) -> ModuleType:
         del sys.modules[name]
         raise
     return module
+
+
+def _in_classes(module: Any) -> Iterator[tuple[str, str, int]]:
+    """Yield the hooks that stand in classes of a module: their names, their class, and their line."""
+    for owner in list(vars(module).values()) if inspect.ismodule(module) else ():
+        if inspect.isclass(owner) and owner.__module__ == module.__name__:
+            for name, function in vars(owner).items():
+                inner = getattr(function, "__func__", function)  # of a static or class method
+                if inspect.isfunction(inner) and (name.startswith("rq_") or hasattr(inner, f"{spec.PROJECT}_impl")):
+                    yield name, owner.__name__, inner.__code__.co_firstlineno
 
 
 def _report(plugin: Plugin, problem: tuple[str, dict[str, Any]]) -> None:

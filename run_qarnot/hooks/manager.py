@@ -134,6 +134,8 @@ class Plugins:
         for plugin, answer in self._each("rq_images", settings=public):
             if isinstance(answer, Mapping):
                 yield read_entries(answer, plugin.name)
+            elif isinstance(answer, list) and all(isinstance(each, Reading) for each in answer):
+                yield from answer
             else:
                 yield as_reading(plugin, answer)
 

@@ -21,13 +21,13 @@ def as_reading(plugin: Plugin, answer: Any) -> Reading:
     """Return the images in the answer of `rq_images`; what is no image is a problem."""
     if answer is None:
         return Reading()
-    if isinstance(answer, Reading):
-        return answer
     several = isinstance(answer, Iterable) and not isinstance(answer, str | bytes | Image)
     items = answer if several else [answer]
     images = []
     for item in items:
-        if isinstance(item, Image):
+        if isinstance(item, Image) and item.lacks_repo:
+            plugin.report("repo-missing", entry=item.id, key="repo")
+        elif isinstance(item, Image):
             images.append(item.model_copy(update={"source": plugin.name}))
         else:
             plugin.report("hook-answer", hook="rq_images", wanted=_WANTED_IMAGES, found=type(item).__name__)

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from run_qarnot import bootstrap
+from run_qarnot.catalog import docker
 from run_qarnot.core import times
 from run_qarnot.model import keys
 from run_qarnot.model.spec import SessionSpec, option_constants
@@ -127,8 +128,9 @@ def _constants(spec: SessionSpec, keys_lines: Sequence[str], app_token: str) -> 
     constants = {name: _constant(value) for name, value in image.constants.items()}
     constants |= option_constants(image, spec.options)
     constants["DOCKER_SSH"] = "\n".join(keys_lines)
-    docker = {"DOCKER_REPO": image.repo, "DOCKER_TAG": image.tag or image.digest, "DOCKER_CMD": image.command}
-    constants |= {name: value for name, value in docker.items() if value}
+    named = {"DOCKER_TAG": image.tag or image.digest, "DOCKER_CMD": image.command}
+    named |= docker.constants(image.registry, image.repo)
+    constants |= {name: value for name, value in named.items() if value}
     if image.start == "bundled":
         constants |= bootstrap.constants(app, constants.get("DOCKER_CMD", ""))
     if app.token_env:

@@ -75,7 +75,8 @@ def test_the_catalog_file_comes_first_and_wins(tmp_path: Path) -> None:
     """Plugins may add to what an admin wrote there, not replace it."""
     (tmp_path / "ours.py").write_text(
         "from run_qarnot import hookimpl\n\n\n"
-        "@hookimpl\ndef rq_images(settings):\n    return {'base': {'title': 'Other'}, 'ours': {'title': 'Ours'}}\n"
+        "@hookimpl\ndef rq_images(settings):\n"
+        "    return {'base': {'title': 'Other', 'repo': 'a/b'}, 'ours': {'repo': 'a/b'}}\n"
     )
     catalog = find_plugins(settings(tmp_path)).catalog()
     assert next(iter(catalog.images)) == "base"

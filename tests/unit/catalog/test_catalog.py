@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from support.repository import ROOT
 
-from run_qarnot.catalog import Catalog, merge
+from run_qarnot.catalog import Catalog, docker, merge
 from run_qarnot.catalog.apps import App
 from run_qarnot.catalog.image import HARDWARE, Image, Option
 from run_qarnot.catalog.reader import Reading, read_entries, read_file
 from run_qarnot.core import language
 from run_qarnot.core.errors import InputError, NotFoundError
 from run_qarnot.core.redaction import redact
+from run_qarnot.hooks.manager import find_plugins
+from run_qarnot.model.plan import make_plan
+from run_qarnot.model.settings import Settings
 from run_qarnot.model.spec import SessionSpec
 
 ALL_KEYS = """
@@ -29,6 +36,7 @@ app = "web"
 profile = ["jupyterlab", "docker-network-ssh"]
 start = "bundled"
 repo = "example/all"
+registry = "quay.io"
 digest = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
 command = "run"
 ssh_user = "me"
@@ -56,9 +64,9 @@ def test_every_key_of_the_contract(tmp_path: Path) -> None:
     assert (image.profile, image.effective_app.port) == (("jupyterlab", "docker-network-ssh"), 5000)
     assert (image.effective_app.probe_path, image.effective_app.ready_pattern) == ("/up", "up")
     contract = (
-        "title summary description icon category docs_url app profile start repo tag digest command ssh_user port "
-        "open_path token_env ready snapshot_minutes hours max_hours constants hardware scheduling ssh_keys options "
-        "hidden"
+        "title summary description icon category docs_url app profile start repo registry tag digest command ssh_user "
+        "port open_path token_env ready snapshot_minutes hours max_hours constants hardware scheduling ssh_keys "
+        "options hidden"
     )
     assert set(contract.split()) == set(Image.model_fields) - {"id", "source", "kind"}
     wanted = "label help type choices min max regex message default constant"
@@ -70,6 +78,7 @@ def test_the_entry_wins_over_the_defaults_and_the_user_over_both(tmp_path: Path)
         {"a": {"hours": 3, "constants": {"X": "2"}}, "b": {"digest": "sha256:" + "0" * 64}},
         "x.toml",
         {
+            "repo": "a/b",
             "hours": 2,
             "tag": "v1",
             "constants": {"X": "1", "Y": "1"},
@@ -93,7 +102,9 @@ def test_of_two_images_with_one_id_the_first_wins_and_the_second_is_told() -> No
 
 def test_an_app_of_a_plugin_is_carried_by_the_image() -> None:
     app = App(kind="viewer", title="Viewer", port=5006)
-    catalog = merge([read_entries({"a": {"app": "viewer"}, "b": {"app": "viewr"}}, "x")], {"viewer": app})
+    catalog = merge(
+        [read_entries({"a": {"app": "viewer"}, "b": {"app": "viewr"}}, "x", {"repo": "a/b"})], {"viewer": app}
+    )
     assert catalog.get("a").effective_app.port == 5006
     assert [problem.facts["nearest"] for problem in catalog.problems] == ["viewer"]
     with pytest.raises(InputError, match="viewr"):
@@ -102,7 +113,7 @@ def test_an_app_of_a_plugin_is_carried_by_the_image() -> None:
 
 def test_an_image_that_is_not_there_names_the_nearest() -> None:
     with pytest.raises(NotFoundError, match="“base”"):
-        merge([read_entries({"base": {}}, "x")]).get("bse")
+        merge([read_entries({"base": {"repo": "a/b"}}, "x")]).get("bse")
 
 
 def test_search_takes_every_word_and_leaves_out_what_is_hidden() -> None:
@@ -111,7 +122,7 @@ def test_search_takes_every_word_and_leaves_out_what_is_hidden() -> None:
         "b": {"title": "Deep sea", "category": "Bio"},
         "c": {"title": "Deep secret", "hidden": True},
     }
-    catalog = merge([read_entries(entries, "x")])
+    catalog = merge([read_entries(entries, "x", {"repo": "a/b"})])
     assert [image.id for image in catalog.search("DEEP")] == ["a", "b"]
     assert [image.id for image in catalog.search("learn deep")] == ["a"]
     assert [image.id for image in catalog.search("deep", category="Bio")] == ["b"]
@@ -194,3 +205,73 @@ def test_an_option_without_a_constant_is_checked_too() -> None:
     image = Image(id="a", options={"n": Option(type="int", min=2)})
     spec = SessionSpec(image=image, name="calm-heron-42", hours=1, options={"n": "1"})
     assert [blocker.code for blocker in spec.blockers()] == ["option-value"]
+
+
+@pytest.mark.parametrize(
+    ("text", "near"),
+    [
+        ("python", "library/python"),
+        ("Team/Lab", "team/lab"),
+        (" team/lab ", "team/lab"),
+        ("/team/lab/", "team/lab"),
+        ("team/my lab", "team/my-lab"),
+        ("docker://quay.io/team/lab", "quay.io/team/lab"),
+        ("docker pull team/lab:1", "team/lab"),
+        ("//team/lab", "team/lab"),
+        ("https://hub.docker.com/_/python", "library/python"),
+        ("https://hub.docker.com/r/team/lab/tags?page=1", "team/lab"),
+        ("https://quay.io/repository/team/lab", "quay.io/team/lab"),
+        ("Quay.IO/Team/Lab:1.0", "quay.io/team/lab"),
+        ("host:5000/team/lab:1", "host:5000/team/lab"),
+        ("team/lab@sha256:12", "team/lab"),
+        ("docker.io/python", "library/python"),
+        ("https://", ""),
+    ],
+)
+def test_a_docker_repository_that_is_none_names_the_nearest(text: str, near: str) -> None:
+    (problem,) = read_entries({"a": {"repo": text}}, "x").problems
+    assert (problem.key, problem.facts["nearest"]) == ("repo", near)
+
+
+@pytest.mark.parametrize(
+    ("keys", "registry", "repo"),
+    [
+        ({"repo": "team/lab"}, None, "team/lab"),
+        ({"repo": "docker.io/team/lab"}, None, "team/lab"),
+        ({"repo": "a/b-c/d_e/f__g.h"}, None, "a/b-c/d_e/f__g.h"),
+        ({"repo": "registry.example.org:5000/team/lab"}, "https://registry.example.org:5000", "team/lab"),
+        ({"repo": "quay.io/lab"}, "https://quay.io", "lab"),
+        ({"repo": "lab", "registry": "localhost:5000"}, "https://localhost:5000", "lab"),
+        ({"repo": "team/lab", "registry": "ghcr.io"}, "https://ghcr.io", "team/lab"),
+    ],
+)
+def test_a_registry_becomes_the_constant_for_it(keys: dict[str, str], registry: str | None, repo: str) -> None:
+    (image,) = read_entries({"a": keys}, "x").images
+    spec = SessionSpec(image=image, name="calm-heron-42", hours=1)
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    plan = make_plan(spec, launch_id="rq-1", token="a-token-of-the-test", profiles=["x"], version="1", now=now)
+    assert (plan.constants.get("DOCKER_SRV"), plan.constants["DOCKER_REPO"]) == (registry, repo)
+
+
+@given(st.text(st.sampled_from("aB1./:@-_ \\h"), max_size=30))
+def test_what_is_meant_by_a_docker_repository_is_one(text: str) -> None:
+    near = docker.nearest_repo(text)
+    assert not near or docker.repo_fault(near) is None
+    assert not text or docker.repo_fault(text) is None or near != text
+
+
+def test_a_file_without_a_schema_adds_to_the_images_that_come_along(tmp_path: Path) -> None:
+    """The five lines of the README as a file of their own."""
+    text = (ROOT / "README.md").read_text()
+    (tmp_path / "images.toml").write_text(five := text.split("```toml\n")[1].split("```")[0])
+    catalog = find_plugins(Settings(images=tmp_path / "images.toml", plugins=None)).catalog()
+    shipped = find_plugins(Settings(plugins=None)).catalog()
+    assert catalog.problems == ()
+    assert set(catalog.images) == {"our-lab", *shipped.images}
+    (tmp_path / "images.toml").write_text(five.replace("our-lab", "base"))
+    catalog = find_plugins(Settings(images=tmp_path / "images.toml", plugins=None)).catalog()
+    assert catalog.problems == ()
+    assert catalog.get("base").title == "Our lab", "its own entries win"
+    (tmp_path / "images.toml").write_text(f"schema = 1\n{five}")
+    catalog = find_plugins(Settings(images=tmp_path / "images.toml", plugins=None)).catalog()
+    assert set(catalog.images) == {"our-lab"}

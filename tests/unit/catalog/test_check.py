@@ -46,9 +46,11 @@ def test_any_file_can_be_checked(tmp_path: Path) -> None:
 
 def test_problems_come_in_the_order_of_the_file(tmp_path: Path) -> None:
     """An unknown app is found later than the rest, once all plugins are known."""
-    (tmp_path / "images.toml").write_text("schema = 1\n[images.a]\napp = 'jupiterlab'\n[images.b]\ntitel = 'x'\n")
+    (tmp_path / "images.toml").write_text(
+        "schema = 1\n[images.a]\napp = 'jupiterlab'\nrepo = 'a/b'\n[images.b]\ntitel = 'x'\n"
+    )
     answer = command(tmp_path)("check", "--json", expect=1)
-    assert [(problem["line"], problem["code"]) for problem in answer.json] == [(3, "app"), (5, "key-unknown")]
+    assert [(problem["line"], problem["code"]) for problem in answer.json] == [(3, "app"), (6, "key-unknown")]
 
 
 CATALOG = """schema = 1
@@ -60,10 +62,12 @@ repo = "example/good"
 profile = "jupiterlab"
 
 [images.constants]
+command = "run"
 profile = "docker-batch"
 constants = { DOCKER_WORKDR = "/x" }
 
 [images.variables]
+command = "run"
 profile = "docker-batch"
 [images.variables.constants]
 OMP_NUM_THREADS = "8"
@@ -79,14 +83,14 @@ def test_with_a_token_the_account_is_asked(tmp_path: Path, cluster: LocalCluster
     assert found["elsewhere"]["nearest"] == "jupyterlab"
     assert (found["constants"]["code"], found["constants"]["nearest"]) == ("constant", "DOCKER_WORKDIR")
     assert found["variables"]["warning"]
-    assert found["variables"]["line"] == 16
+    assert found["variables"]["line"] == 18
     assert [name for name, problem in found.items() if not problem["warning"]] == ["elsewhere", "constants"]
 
 
 def test_a_warning_is_said_and_is_no_failure(tmp_path: Path, cluster: LocalCluster) -> None:
     (tmp_path / "images.toml").write_text("schema = 1\n" + CATALOG[CATALOG.index("[images.variables]") :])
     answer = command(tmp_path, cluster)("check")
-    assert answer.out.startswith("warning: images.toml:5: [images.variables] constants.OMP_NUM_THREADS")
+    assert answer.out.startswith("warning: images.toml:6: [images.variables] constants.OMP_NUM_THREADS")
     assert answer.err.strip().endswith("1 warning")
 
 

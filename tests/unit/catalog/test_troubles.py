@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +14,7 @@ from run_qarnot.catalog.problem import Problem
 from run_qarnot.catalog.reader import Reading, read_file
 from run_qarnot.core.messages import PROBLEMS
 
-HEAD = 'schema = 1\n[images.good]\ntitle = "Good"\n'  # three lines; what is wrong comes after them
+HEAD = 'schema = 1\n[images.good]\nrepo = "team/good"\n'  # three lines; what is wrong comes after them
 
 
 def read(folder: Path, text: str | bytes) -> Reading:
@@ -47,12 +48,22 @@ TROUBLES = {
     bad("port = 0"): Trouble("bad", "port", 5, "least", ("1 or more",)),
     bad("hours = 30"): Trouble("bad", "hours", 5, "hours", ("found 30", "up to 24")),
     bad("hours = nan"): Trouble("bad", "hours", 5, "type", ("must be a number",)),
-    bad('app = "jupiterlab"'): Trouble("bad", "app", 5, "app", ("“jupiterlab”", "ssh, web, batch", "“jupyterlab”?")),
+    bad('app = "jupiterlab"\nrepo = "a/b"'): Trouble(
+        "bad", "app", 5, "app", ("“jupiterlab”", "ssh, web, batch", "“jupyterlab”?")
+    ),
     bad('start = "bundeld"'): Trouble("bad", "start", 5, "not-offered", ("image, bundled", "“bundled”?")),
     bad('icon = "mdi-fir"'): Trouble("bad", "icon", 5, "icon", ("“mdi-fir”", "“mdi-fire”?")),
     bad('tag = "v1"\ndigest = "sha256:' + "a" * 64 + '"'): Trouble("bad", "digest", 6, "tag-digest", ("exclude",)),
     bad('digest = "sha256:1"'): Trouble("bad", "digest", 5, "form", ("64 digits", "“sha256:1”")),
     bad('docs_url = "javascript:x"'): Trouble("bad", "docs_url", 5, "form", ("https://",)),
+    bad('title = "x"'): Trouble("bad", "repo", 4, "repo-missing", ("must be given", "team/image")),
+    bad('repo = ""'): Trouble("bad", "repo", 5, "repo-missing", ("must be given",)),
+    bad('repo = "quay.io/a/b:1.2"'): Trouble("bad", "repo", 5, "repo-tag", ('tag = "1.2"', "“quay.io/a/b”?")),
+    bad('repo = "a/b@sha256:' + "a" * 64 + '"'): Trouble("bad", "repo", 5, "repo-tag", ("digest = ", "“a/b”?")),
+    bad('repo = "https://hub.docker.com/r/a/b"'): Trouble("bad", "repo", 5, "form", ("“a/b”?",)),
+    bad('repo = "Team/Lab"'): Trouble("bad", "repo", 5, "form", ("small letters", "“team/lab”?")),
+    bad('registry = "https://quay.io/"\nrepo = "a/b"'): Trouble("bad", "registry", 5, "form", ("“quay.io”?",)),
+    bad('registry = "quay.io"\nrepo = "ghcr.io/a/b"'): Trouble("bad", "repo", 6, "form", ("“ghcr.io/a/b”",)),
     bad("profile = []"): Trouble("bad", "profile", 5, "form", ("a list of at least one",)),
     bad("profile = [1]"): Trouble("bad", "profile", 5, "type", ("must be text",)),
     bad("constants = { A = [1] }"): Trouble("bad", "constants.A", 5, "type", ("text, a number",)),
@@ -70,6 +81,12 @@ TROUBLES = {
     OPTION + 'regex = "a"\n': Trouble("bad", "options.x.regex", 6, "regex-message", ("`message`",)),
     OPTION + 'type = "choice"\n': Trouble("bad", "options.x.choices", 5, "choices", ("choice needs `choices`",)),
     OPTION + 'choices = ["a"]\n': Trouble("bad", "options.x.choices", 6, "choices-unused", ("type text",)),
+    OPTION + 'type = "multi"\nchoices = ["a", "b,c"]\n': Trouble(
+        "bad", "options.x.choices", 7, "choices-form", ("no comma", "“b,c”", "“b c”?")
+    ),
+    OPTION + 'type = "choice"\nchoices = [" a"]\n': Trouble(
+        "bad", "options.x.choices", 7, "choices-form", ("no space at its ends",)
+    ),
     OPTION + "min = 1\n": Trouble("bad", "options.x.min", 6, "limits-unused", ("type text",)),
     OPTION + 'type = "int"\nmin = 3\nmax = 1\n': Trouble("bad", "options.x.min", 7, "limits", ("3 and 1",)),
     OPTION + 'type = "int"\nmax = 3\ndefault = 9\n': Trouble(
@@ -110,10 +127,10 @@ def only(reading: Reading) -> Problem:
 
 
 def test_a_schema_of_another_time(tmp_path: Path) -> None:
-    problem = only(read(tmp_path, "[images.a]\n"))
-    assert (problem.code, "must be 1 (found nothing)" in str(problem)) == ("schema", True)
-    problem = only(read(tmp_path, "# x\nschema = 2\n[images.a]\n"))
-    assert (problem.line, problem.facts["found"]) == (2, "2")
+    assert read(tmp_path, HEAD).adds is False
+    assert read(tmp_path, HEAD.removeprefix("schema = 1\n")) == replace(read(tmp_path, HEAD), adds=True)
+    problem = only(read(tmp_path, "# x\nschema = 2\n[images.a]\nrepo = 'a/b'\n"))
+    assert (problem.code, problem.line, problem.facts["found"]) == ("schema", 2, "2")
 
 
 def test_several_mistakes_are_all_told(tmp_path: Path) -> None:
@@ -131,14 +148,16 @@ def test_what_depends_on_several_keys_or_on_plugins_is_told_beside_other_mistake
 
 
 def test_a_wrong_default_is_told_once_and_not_used(tmp_path: Path) -> None:
-    reading = read(tmp_path, 'schema = 1\n[defaults]\nhours = 99\nsummary = "S"\n[images.a]\n[images.b]\n')
+    reading = read(
+        tmp_path, 'schema = 1\n[defaults]\nhours = 99\nsummary = "S"\nrepo = "a/b"\n[images.a]\n[images.b]\n'
+    )
     assert only(reading).key == "defaults.hours"
     assert [(image.hours, image.summary) for image in reading.images] == [(4, "S"), (4, "S")]
 
 
 def test_marks_of_windows_are_no_trouble(tmp_path: Path) -> None:
     reading = read(tmp_path, b"\xef\xbb\xbf" + HEAD.replace("\n", "\r\n").encode() + b'[images.bad]\r\ntitel = "x"\r\n')
-    assert [image.title for image in reading.images] == ["Good"]
+    assert [image.repo for image in reading.images] == ["team/good"]
     assert only(reading).line == 5
 
 

@@ -16,9 +16,9 @@ from run_qarnot.hooks.discovery import HOOKS
 from run_qarnot.hooks.manager import Plugins, find_plugins
 from run_qarnot.model.settings import Settings
 
-CATALOG = 'schema = 1\n[images.base]\ntitle = "Base"\n'
+CATALOG = 'schema = 1\n[images.base]\nrepo = "team/base"\ntitle = "Base"\n'
 START = "from run_qarnot import *\nimport time, sys\n"
-GOOD = START + "@hookimpl\ndef rq_images(settings):\n    return [Image(id='good', title='Good')]\n"
+GOOD = START + "@hookimpl\ndef rq_images(settings):\n    return [Image(id='good', title='Good', repo='team/good')]\n"
 
 
 def hook(body: str, signature: str = "rq_images(settings)") -> str:
@@ -36,7 +36,7 @@ def plugins(folder: Path, **files: str) -> Plugins:
 
 
 def test_one_image_needs_no_list_around_it(tmp_path: Path) -> None:
-    found = plugins(tmp_path, one=hook("return Image(id='one')"))
+    found = plugins(tmp_path, one=hook("return Image(id='one', repo='team/one')"))
     assert "one" in found.catalog().images
     assert found.problems == []
 
@@ -50,6 +50,16 @@ TROUBLES: dict[str, tuple[str, str, str]] = {
     "load_sleeps": ("import threading\nthreading.Event().wait(60)\n", "plugin-slow", "loading it took over"),
     "latin": ("x = 'Café'\n", "plugin-load", "SyntaxError"),
     "misspelt": (hook("return []", "rq_image(settings)"), "hook-unknown", "did you mean “rq_images”?"),
+    "in_a_class": (
+        START + "class Ours:\n    @hookimpl\n    def rq_images(self, settings):\n        return []\n",
+        "hook-class", "`rq_images` stands in the class Ours, where nobody calls it",
+    ),
+    "in_a_class_unmarked": (
+        START + "class Ours:\n    @staticmethod\n    def rq_event(session, event): ...\nours = Ours()\n",
+        "hook-class", "`rq_event` stands in the class Ours",
+    ),
+    "no_repo": (hook("return [Image(id='x', title='X')]"), "repo-missing", "must be given, such as"),
+    "no_repo_in_an_entry": (hook("return {'x': {'title': 'X'}}"), "repo-missing", "must be given, such as"),
     "unmarked": ("def rq_images(settings):\n    return []\n", "hook-unmarked", "not marked with @hookimpl"),
     "unmarked_misspelt": ("def rq_imgaes(settings):\n    return []\n", "hook-unknown", "“rq_images”?"),
     "signature": (hook("return []", "rq_images(settings, more)"), "hook-arguments", "found more); allowed: settings"),
@@ -77,8 +87,8 @@ TROUBLES: dict[str, tuple[str, str, str]] = {
     "no_id": (hook("return [Image(title='x')]"), "key-missing", "id: must be given"),
     "wrong_entry": (hook("return {'x': {'titel': ''}}"), "key-unknown", "did you mean “title”?"),
     "wrong_id": (hook("return {'X Y': {}}"), "form", "small letters"),
-    "unknown_app": (hook("return [Image(id='x', app='jupyter')]"), "app", "“jupyterlab”?"),
-    "twice": (hook("return [Image(id='base')]"), "entry-twice", "images.toml already brings"),
+    "unknown_app": (hook("return [Image(id='x', repo='a/b', app='jupyter')]"), "app", "“jupyterlab”?"),
+    "twice": (hook("return [Image(id='base', repo='a/b')]"), "entry-twice", "images.toml already brings"),
     "apps_rubbish": (hook("return ['x']", "rq_apps()"), "hook-answer", "must return App objects (found str)"),
     "apps_wrong": (hook("return [App(kind='x', title='X', port='80')]", "rq_apps()"), "app-wrong", "`port` must be"),
     "apps_twice": (hook("return [App(kind='ssh', title='S')]", "rq_apps()"), "app-twice", "run_qarnot already"),
@@ -92,7 +102,7 @@ TROUBLES: dict[str, tuple[str, str, str]] = {
         hook("return {'a b': {}} if image.id == 'base' else None", "rq_options(image)"), "form", "a name of letters",
     ),
     "options_twice": (
-        START + "@hookimpl\ndef rq_images():\n    return {'o': {'options': {'n': {}}}}\n"
+        START + "@hookimpl\ndef rq_images():\n    return {'o': {'repo': 'a/b', 'options': {'n': {}}}}\n"
         "@hookimpl\ndef rq_options(image):\n    return {'n': {}} if image.id == 'o' else None\n",
         "option-twice", "the option “n” is skipped",
     ),
@@ -142,7 +152,9 @@ def test_a_second_look_tells_nothing_twice(tmp_path: Path) -> None:
 
 
 def test_one_bad_hook_leaves_the_others_of_its_plugin(tmp_path: Path) -> None:
-    catalog = plugins(tmp_path, half=hook("return [Image(id='half')]") + hook("pass", "rq_evnt(session)")).catalog()
+    catalog = plugins(
+        tmp_path, half=hook("return [Image(id='half', repo='a/b')]") + hook("pass", "rq_evnt(session)")
+    ).catalog()
     assert "half" in catalog.images
     (problem,) = catalog.problems
     assert (problem.code, problem.facts["nearest"]) == ("hook-unknown", "rq_event")
@@ -176,7 +188,7 @@ def test_a_package_in_the_folder_is_a_plugin_and_other_folders_are_not(tmp_path:
     (package / "helper.py").write_text("TITLE = 'From a package'\n")
     imports = "from .helper import TITLE\n" + START
     (package / "__init__.py").write_text(
-        imports + "@hookimpl\ndef rq_images():\n    return {'ours': {'title': TITLE}}\n"
+        imports + "@hookimpl\ndef rq_images():\n    return {'ours': {'title': TITLE, 'repo': 'a/b'}}\n"
     )
     (tmp_path / "plugins" / "data").mkdir()
     catalog = plugins(tmp_path).catalog()
@@ -197,7 +209,7 @@ def test_two_plugins_of_one_name_are_told_apart(tmp_path: Path) -> None:
 def test_two_folders_do_not_share_a_module(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        plugins(tmp_path / name, same=f"{START}NAME = '{name}'\n" + hook("return {NAME: {}}"))
+        plugins(tmp_path / name, same=f"{START}NAME = '{name}'\n" + hook("return {NAME: {'repo': 'a/b'}}"))
     first = find_plugins(Settings(images=tmp_path / "one" / "images.toml", plugins=tmp_path / "one" / "plugins"))
     second = find_plugins(Settings(images=tmp_path / "two" / "images.toml", plugins=tmp_path / "two" / "plugins"))
     assert "one" in first.catalog().images

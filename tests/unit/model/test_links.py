@@ -17,6 +17,7 @@ from run_qarnot.core.redaction import redact
 from run_qarnot.model.links import Filling, make_badge, make_link, read_link
 
 CHOICES = ("small", "a, b", "größer", "x&y=z", "50 %")
+SEVERAL = tuple(choice for choice in CHOICES if "," not in choice)  # commas stand between them
 IMAGE = Image(
     id="torch",
     title="PyTorch [GPU]_*",
@@ -28,7 +29,7 @@ IMAGE = Image(
         "rate": Option(type="float"),
         "fast": Option(type="bool"),
         "size": Option(type="choice", choices=CHOICES),
-        "parts": Option(type="multi", choices=CHOICES),
+        "parts": Option(type="multi", choices=SEVERAL),
         "password": Option(label="Password", type="secret"),
         "must": Option(regex=".+", message="Write something.", default=""),
     },
@@ -45,7 +46,7 @@ values = st.fixed_dictionaries(
         "rate": st.floats(allow_nan=False, allow_infinity=False).map(str),
         "fast": st.booleans(),
         "size": st.sampled_from(CHOICES),
-        "parts": st.lists(st.sampled_from(CHOICES), min_size=1, unique=True),
+        "parts": st.lists(st.sampled_from(SEVERAL), min_size=1, unique=True),
     },
 )
 
