@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
@@ -105,8 +106,8 @@ def _sessions(made: dict[str, argparse.ArgumentParser]) -> None:
                         "found; default: as the image has it")  # fmt: skip
     launch.add_argument("--ssh-key", type=_path, metavar="FILE", help="your public key, for ssh and VS Code")
     launch.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="an option of the image")
-    launch.add_argument("--hours", type=_hours_or_clock, metavar="H", help="stop by itself after so many, or at a "
-                        "time of the day such as 18:30")  # fmt: skip
+    launch.add_argument("--hours", type=_hours_or_clock, metavar="H", help="stop by itself after so many, such as "
+                        "4, 1h30 or 90m, or at a time of the day such as 18:30")  # fmt: skip
     launch.add_argument("--detach", action="store_true", help="do not wait until it is ready")
     launch.add_argument("--open", action="store_true", help="open it in the browser, and stay until Ctrl-C")
     for name in ("show", "open", "logs", "add", "save", "stop", "results", "delete"):
@@ -145,9 +146,12 @@ def _link(link: argparse.ArgumentParser) -> None:
 
 def _hours(text: str) -> float:
     try:
-        return float(text.replace(",", "."))  # as on the page
-    except ValueError:
-        raise argparse.ArgumentTypeError("write a number of hours, such as 1.5") from None
+        hours = times.read_hours(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(f"{error.what} {error.todo}".rstrip(".")) from None
+    if math.isnan(hours):
+        raise argparse.ArgumentTypeError("write a number of hours, such as 1.5, 1h30 or 90m")
+    return hours
 
 
 def _hours_or_clock(text: str) -> float:
@@ -155,12 +159,10 @@ def _hours_or_clock(text: str) -> float:
     if until is not None:
         return until
     try:
-        times.check_is_no_clock(text)
         return _hours(text)
-    except InputError as error:
-        raise argparse.ArgumentTypeError(f"{error.what} {error.todo}".rstrip(".")) from None
     except argparse.ArgumentTypeError as error:
-        raise argparse.ArgumentTypeError(f"{error}, or a time of the day, such as 18:30") from None
+        also = "" if "time of the day" in str(error) else ", or a time of the day, such as 18:30"
+        raise argparse.ArgumentTypeError(f"{error}{also}") from None
 
 
 def _path(text: str) -> Path:

@@ -27,7 +27,7 @@ PREFIX = "opt-"
 IMAGE, HOURS = f"{PREFIX}image", f"{PREFIX}hours"  # an option of the same name can only be set by hand
 _LONGEST_QUERY = 20_000
 _LONGEST_KEY, _MOST_KEYS = 50, 10  # of those that are said to be left out
-_CLOCK = re.compile(r"\s*\d{1,2}\s*[:h]\s*\d")  # 18:30, 18h30: as the form takes it
+_CLOCK = re.compile(r"\s*\d{1,2}\s*:\s*\d")  # 18:30, as the form takes it
 _BADGE = "https://img.shields.io/badge/run%20on%20Qarnot-{label}-0E5A64"
 
 Value = str | bool | list[str]
@@ -154,7 +154,8 @@ def _read_hours(pairs: Pairs, image: Image, ignored: list[RunQarnotError]) -> st
         if text:
             check_hours(parse_hours(text, image), image)
     except InputError as error:
-        ignored.append(error)
+        clock = error.code == "hours-or-clock"  # the time that it offers instead may be over when the link is opened
+        ignored.append(InputError("link-clock", field="hours", time=text.strip()[:20]) if clock else error)
         return ""
     return text
 

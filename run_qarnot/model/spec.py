@@ -71,16 +71,12 @@ class SessionSpec:
 
 
 def parse_hours(text: str, image: Image) -> float:
-    """Read a number of hours as people write it, `1.5` or `1,5`.
+    """Read hours as people write them, such as `1.5`, `1,5`, `1h30` or `90m` (`times.read_hours`).
 
     Raises:
         InputError: it is no number, or could be a time of the day as well.
     """
-    times.check_is_no_clock(text)
-    try:
-        hours = float(text.strip().replace(",", "."))
-    except ValueError:
-        hours = math.nan
+    hours = times.read_hours(text)
     if math.isnan(hours):
         typed = f"“{text.strip()[:20]}”"
         raise InputError("hours", field="hours", hours=typed, least=LEAST_HOURS, most=float(image.max_hours))

@@ -89,6 +89,8 @@ def test_hours_and_options_that_are_not_possible(cli):
     assert "99 hours is not possible" in sentence(cli("launch", "base", "--hours", "99", expect=1))
     asked = cli("launch", "base", "--hours", "18.30", expect=2).err
     assert "“18.30” could be a time of the day, or a number of hours. Write 18:30 for the time, or 18.3" in asked
+    assert "Write 08:00 for the time, or 8 h" in cli("launch", "base", "--hours", "8h00", expect=2).err
+    assert "opt-hours=1.5" in cli("link", "base", "--hours", "90m").out
     assert "or a time of the day, such as 18:30." in cli("launch", "base", "--hours", "25:00", expect=2).err
     assert "no option “colour”" in sentence(cli("launch", "base", "--set", "colour=red", expect=1))
 

@@ -35,16 +35,19 @@ IMAGE = Image(id="base", hours=4, max_hours=48)
 MINUTES = st.integers(0, 59)
 
 
-@given(st.integers(0, 23), MINUTES, st.sampled_from(":hH"), st.datetimes(min_value=LEAST, max_value=MOST))
-def test_a_time_of_the_day_is_the_next_one(hour, minute, mark, now):
-    hours = times.hours_until(f" {hour}{mark}{minute:02} ", now)
+@given(st.integers(0, 23), MINUTES, st.datetimes(min_value=LEAST, max_value=MOST))
+def test_a_time_of_the_day_is_the_next_one(hour, minute, now):
+    hours = times.hours_until(f" {hour:02}:{minute:02} ", now)
     assert hours is not None
     assert 0 < hours <= 25
     end = (now.astimezone() + timedelta(hours=hours, milliseconds=1)).astimezone()
     assert (end.hour, end.minute) == (hour, minute)
 
 
-@pytest.mark.parametrize("text", ["", "4", "1.5", "24:00", "18:60", "18", "18h", "18.30", "١٨:٣٠", "18:30:00"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "4", "1.5", "24:00", "18:60", "18", "18h", "18h30", "4h00", "8:00", "18.30", "١٨:٣٠", "18:30:00"],
+)
 def test_what_is_no_time_of_the_day(text):
     assert times.hours_until(text, datetime(2026, 3, 2)) is None  # noqa: DTZ001  of this machine's zone
 
@@ -55,8 +58,61 @@ def test_what_may_be_hours_or_a_time_of_the_day_is_asked_about_and_both_can_be_w
     with pytest.raises(InputError) as caught:
         parse_hours(typed, IMAGE)
     assert caught.value.code == "hours-or-clock"
-    assert caught.value.facts["clock"] == f"{hour}:{minute:02}"
+    assert caught.value.facts["clock"] == f"{hour:02}:{minute:02}"
     assert parse_hours(str(caught.value.facts["hours"]), IMAGE) == float(typed.replace(",", "."))
+
+
+def read(text):
+    """The hours, or what is said instead."""
+    try:
+        return parse_hours(text, IMAGE)
+    except InputError as error:
+        return error
+
+
+@given(st.integers(0, 23), MINUTES, st.sampled_from(["h", "H", " h ", ":", " : "]))
+def test_hours_and_minutes_are_what_they_say_or_are_asked_about(hour, minute, mark):
+    """Never is one taken for the other: what reads as four hours is not the time until four o'clock."""
+    typed, now = f" {hour}{mark}{minute:02}", datetime(2026, 3, 2, 9, 30)  # noqa: DTZ001  of this machine's zone
+    answer, until = read(typed), times.hours_until(typed, now)
+    if isinstance(answer, float):
+        assert (answer, until) == (pytest.approx(hour + minute / 60), None)
+    elif answer.code == "hours":
+        assert until is not None, "it is a time, for who may give one"
+    else:
+        assert until is None
+        assert times.hours_until(str(answer.facts["clock"]), now) is not None
+        assert read(str(answer.facts["hours"])) == pytest.approx(hour + minute / 60)
+
+
+@given(st.integers(0, 40), MINUTES, st.sampled_from(["{} h {} min", "{}h{}m", "{} hours {} minutes", "{}h {}mn"]))
+def test_what_has_units_is_a_duration(hour, minute, form):
+    assert parse_hours(form.format(hour, minute), IMAGE) == pytest.approx(hour + minute / 60)
+    assert times.hours_until(form.format(hour, minute), datetime(2026, 3, 2)) is None  # noqa: DTZ001
+
+
+@given(st.text(st.sampled_from("0123456789:hHm.,d min"), max_size=8))
+def test_anything_else_is_refused_in_words(text):
+    answer = read(text)
+    assert answer >= 0 if isinstance(answer, float) else answer.code in {"hours", "hours-or-clock"}
+
+
+DURATIONS = {
+    "4h00": 4, "90m": 1.5, "4h": 4, "1h30": 1.5, "4,5": 4.5, "1.5 h": 1.5, "90 min": 1.5, "2d": 48, "4 heures": 4,
+    "24h00": 24, "1 j": 24, "0h45": 0.75, "1h05": 1 + 5 / 60, "30mn": 0.5, "12h": 12,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "hours"), DURATIONS.items())
+def test_durations_as_people_write_them(text, hours):
+    assert parse_hours(text, IMAGE) == pytest.approx(hours)
+
+
+@pytest.mark.parametrize("text", ["1:30", "4:00", "9:05", "0:30", "18h30", "8h00", "06h00", "18 H 30"])
+def test_what_is_asked_about(text):
+    with pytest.raises(InputError) as caught:
+        parse_hours(text, IMAGE)
+    assert caught.value.code == "hours-or-clock"
 
 
 @given(st.floats(LEAST_HOURS, 48) | st.decimals("0.01", 48, places=2).map(float))
