@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from run_qarnot.commands import show
 from run_qarnot.hooks.manager import find_plugins
-from run_qarnot.model.links import make_badge, make_link
+from run_qarnot.model.links import base_problems, make_badge, make_link
 from run_qarnot.model.settings import Settings
 from run_qarnot.model.spec import parse_settings
 
@@ -15,6 +15,8 @@ def link(settings: Settings, image_id: str, pairs: Sequence[str], hours: float |
     """Print them. No account is asked; the values pass the same checks as on the form."""
     image = find_plugins(settings).catalog().get(image_id)
     address = make_link(base, image, hours=hours, options=parse_settings(list(pairs)))
+    for problem in base_problems(base):
+        show.err(f"{problem.what}\n{problem.todo} {problem.typed}".rstrip())
     show.out(address)
     show.out(make_badge(address, image))
     return 0

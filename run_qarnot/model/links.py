@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from ipaddress import ip_address
 from itertools import islice
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
@@ -28,6 +29,7 @@ IMAGE, HOURS = f"{PREFIX}image", f"{PREFIX}hours"  # an option of the same name 
 _LONGEST_QUERY = 20_000
 _LONGEST_KEY, _MOST_KEYS = 50, 10  # of those that are said to be left out
 _CLOCK = re.compile(r"\s*\d{1,2}\s*:\s*\d")  # 18:30, as the form takes it
+_ESCAPED_AND = re.compile(r"&(?:amp;)+", re.IGNORECASE)  # a link that was copied out of HTML
 _BADGE = "https://img.shields.io/badge/run%20on%20Qarnot-{label}-0E5A64"
 
 Value = str | bool | list[str]
@@ -90,6 +92,29 @@ def make_badge(link: str, image: Image) -> str:
     return f"[![Run {alternative} on Qarnot]({_BADGE.format(label=label)})]({link})"
 
 
+def base_problems(base: str) -> Iterator[RunQarnotError]:
+    """Yield why a link to a dashboard at this address does not work for others, or not as it stands."""
+    parts = urlsplit(base)
+    host = parts.hostname or ""
+    if _is_local(host):
+        yield InputError("link-local", host=host)
+    if re.search(r"/user/[^/]+/", parts.path):  # of a JupyterHub, such as Binder's: one person's server
+        yield InputError("link-session", host=host)
+    inside = [value.partition("?")[2] for key, value in parse_qsl(parts.query) if key == "urlpath"]
+    if any(key.lower() == "token" for query in (parts.query, *inside) for key, _ in parse_qsl(query)):
+        yield InputError("link-token")
+
+
+def _is_local(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
 def binder_base(environment: Mapping[str, str]) -> str | None:
     """Return the lasting address of a dashboard on Binder: what the address bar shows is gone tomorrow."""
     host, request = environment.get("BINDER_LAUNCH_HOST"), environment.get("BINDER_REQUEST")
@@ -106,13 +131,27 @@ def read_link(query: str, catalog: Catalog, usual: str = "") -> Filling:
         catalog: whose images and options count.
         usual: the id of the image that is meant where the query names none.
     """
-    pairs = parse_qsl(query[:_LONGEST_QUERY].removeprefix("?"), keep_blank_values=True)
+    too_long = len(query) > _LONGEST_QUERY
+    query = _ESCAPED_AND.sub("&", query[:_LONGEST_QUERY].removeprefix("?"))
+    pairs = parse_qsl(query, keep_blank_values=True)
     tokens = [(key, value) for key, value in pairs if key.lower() == "token"]
     for _, token in tokens:
         protect(token)
-    ours = [pair for pair in pairs if pair[0].startswith(PREFIX)]
-    filling = Filling(had_token=bool(tokens), secrets=tuple(dict.fromkeys(key for key, _ in tokens)))
-    return _read_values(ours, catalog, usual, filling) if ours else filling
+    ours = [(_plain_key(key), value) for key, value in pairs if _is_value(key)]
+    secrets = tuple(dict.fromkeys(key for key, _ in tokens))
+    filling = Filling(had_token=bool(tokens), secrets=secrets)
+    filling = _read_values(ours, catalog, usual, filling) if ours else filling
+    cut = (InputError("link-long", most=_LONGEST_QUERY),) if ours and too_long else ()
+    return replace(filling, ignored=(*filling.ignored, *cut))
+
+
+def _is_value(key: str) -> bool:
+    return key.lower().startswith(PREFIX)
+
+
+def _plain_key(key: str) -> str:
+    """A key as this module writes it. An option's name stays as it is: `_read_options` finds what is meant."""
+    return key.lower() if key.lower() in {IMAGE, HOURS} else PREFIX + key[len(PREFIX) :]
 
 
 def _read_values(pairs: Pairs, catalog: Catalog, usual: str, filling: Filling) -> Filling:
@@ -124,7 +163,9 @@ def _read_values(pairs: Pairs, catalog: Catalog, usual: str, filling: Filling) -
         return replace(filling, ignored=tuple(ignored))
     hours = _read_hours(pairs, image, ignored)
     options = dict(_read_options(pairs, image, ignored))
-    secrets = {PREFIX + name for name, option in image.options.items() if option.type == "secret"}
+    secrets = {
+        key for key, _ in pairs if (option := image.options.get(_option_name(image, key))) and option.type == "secret"
+    }
     return replace(
         filling,
         image=image.id if hours or options or any(key == IMAGE for key, _ in pairs) else "",
@@ -136,7 +177,7 @@ def _read_values(pairs: Pairs, catalog: Catalog, usual: str, filling: Filling) -
 
 
 def _read_image(pairs: Pairs, catalog: Catalog, usual: str, ignored: list[RunQarnotError]) -> Image | None:
-    name = next((value for key, value in pairs if key == IMAGE), None)
+    name = _first(IMAGE, [value for key, value in pairs if key == IMAGE], ignored)
     if name is None:
         return catalog.images.get(usual)
     try:
@@ -147,7 +188,7 @@ def _read_image(pairs: Pairs, catalog: Catalog, usual: str, ignored: list[RunQar
 
 
 def _read_hours(pairs: Pairs, image: Image, ignored: list[RunQarnotError]) -> str:
-    text = next((value for key, value in pairs if key == HOURS), "")
+    text = _first(HOURS, [value for key, value in pairs if key == HOURS], ignored) or ""
     try:
         if _CLOCK.match(text):
             raise InputError("link-clock", field="hours", time=text.strip()[:20])  # noqa: TRY301  beside the others
@@ -164,15 +205,29 @@ def _read_options(pairs: Pairs, image: Image, ignored: list[RunQarnotError]) -> 
     given: dict[str, list[str]] = {}
     for key, value in pairs:
         if key not in {IMAGE, HOURS}:
-            given.setdefault(key.removeprefix(PREFIX), []).append(value)
+            given.setdefault(_option_name(image, key), []).append(value)
     for name, texts in given.items():
         try:
-            yield name, _read_option(image, name, texts)
+            yield name, _read_option(image, name, texts, ignored)
         except InputError as error:
             ignored.append(error)
 
 
-def _read_option(image: Image, name: str, texts: list[str]) -> Value:
+def _option_name(image: Image, key: str) -> str:
+    """The option that a key means: that of its name, else the only one whose name differs in capitals alone."""
+    name = key.removeprefix(PREFIX)
+    alike = [other for other in image.options if other.lower() == name.lower()]
+    return alike[0] if name not in image.options and len(alike) == 1 else name
+
+
+def _first(key: str, texts: Sequence[str], ignored: list[RunQarnotError]) -> str | None:
+    """The value that counts of those that a key has; None if it has none."""
+    if len(set(texts)) > 1:
+        ignored.append(InputError("link-twice", key=key[:_LONGEST_KEY]))
+    return texts[0] if texts else None
+
+
+def _read_option(image: Image, name: str, texts: list[str], ignored: list[RunQarnotError]) -> Value:
     """The value as the form holds it."""
     check_names(image, [name[:200]])
     option = image.options[name]
@@ -184,6 +239,7 @@ def _read_option(image: Image, name: str, texts: list[str]) -> Value:
         chosen = texts if len(texts) > 1 or texts[0] in option.choices else texts[0].split(",")
         option.check(name, chosen)
         return chosen
+    _first(PREFIX + name, texts, ignored)
     checked = option.check(name, texts[0])
     return checked == "true" if option.type == "bool" else texts[0]
 
@@ -220,4 +276,4 @@ def _with_query(base: str, query: str) -> str:
 
 
 def _is_ours(key: str) -> bool:
-    return key.startswith(PREFIX) or key.lower() == "token"
+    return _is_value(key) or key.lower() == "token"

@@ -39,7 +39,7 @@ from run_qarnot.page.components.share import Shared
 from run_qarnot.page.components.shell import Shell
 from run_qarnot.page.components.start import StartCard
 from run_qarnot.page.downloads import Downloads
-from run_qarnot.page.props import link_row, option_row, planned_hours, problem_rows, shared_hours
+from run_qarnot.page.props import link_row, option_row, planned_hours, problem_rows, shared_hours, shared_options
 from run_qarnot.page.sessions import Sessions
 from run_qarnot.page.uploads import Incoming, Uploads
 from run_qarnot.page.viewmodel import FORM_FIELDS, Form, OptionValue, clean_token
@@ -162,13 +162,16 @@ class Page:
         return self._shared(address, image, self.form, parse_hours(self.form.hours, image))
 
     def share(self, card: SessionCard, address: str) -> Shared:
-        """Make a link that fills the form as it was for a session; of an older one only image and hours are known."""
-        view = card.session.view
+        """Make a link that fills the form as it was for a session; of an older one, as its task tells."""
+        from run_qarnot.engine.restart_spec import entered_options
+
+        view, facts = card.session.view, card.session.facts
         image = self.catalog.get(view.image)
         if view.name in self._starts:
             form = self._starts[view.name][0]
             return self._shared(address, image, form, parse_hours(form.hours, image))
-        return self._shared(address, image, Form(), planned_hours(view))
+        entered = {} if facts is None else entered_options(facts, image)
+        return self._shared(address, image, Form(options=shared_options(entered, image)), planned_hours(view))
 
     def _shared(self, address: str, image: Image, form: Form, hours: float | None) -> Shared:
         options = {name: value for name, value in form.given_options().items() if image.options[name].type != "secret"}

@@ -6,12 +6,13 @@ import math
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.image import Image, Option
 from run_qarnot.catalog.problem import Problem
+from run_qarnot.core.errors import InputError
 from run_qarnot.core.language import number
 from run_qarnot.core.messages import error_words, say
 from run_qarnot.core.redaction import redact
@@ -32,6 +33,7 @@ MOST_IGNORED = 10
 _MOST_REASONS = 20
 
 Row = dict[str, Any]
+T = TypeVar("T")
 
 
 def safe_url(url: str | None) -> str | None:
@@ -150,7 +152,7 @@ def link_row(link: Filling, image: Image | None) -> Row | None:
         return None
     return {
         "filled": filled,
-        "ignored": [f"{words.what} {words.todo}" for words in ignored],
+        "ignored": [*(f"{words.what} {words.todo}" for words in ignored), *["…"] * (len(link.ignored) > MOST_IGNORED)],
         "token": link.had_token,
         "erase": list(link.secrets),
     }
@@ -198,6 +200,21 @@ def planned_hours(view: SessionView) -> float | None:
 def shared_hours(hours: float) -> float:
     """Return hours as a link has them: what comes from a time of the day has more places than anybody types."""
     return hours if hours == round(hours, 2) else math.floor(hours * 10) / 10 or hours
+
+
+def shared_options(entered: Mapping[str, T], image: Image) -> dict[str, T]:
+    """Return what a link says of the options of an earlier session: not what is the default anyway, nor what the
+    catalog does not allow any more."""
+
+    def is_worth_saying(name: str, value: T) -> bool:
+        option = image.options[name]
+        try:
+            text = option.check(name, value)
+        except InputError:
+            return False
+        return option.default in (None, "", ()) or text != option.check(name, option.default)
+
+    return {name: value for name, value in entered.items() if is_worth_saying(name, value)}
 
 
 def result_rows(files: Iterable[Any]) -> Row:

@@ -79,18 +79,18 @@ def test_only_a_web_address_is_shared(address: object) -> None:
     play(scene)
 
 
-def test_an_old_session_is_shared_with_its_image_and_hours(cluster: LocalCluster) -> None:
+def test_an_old_session_is_shared_with_its_image_hours_and_options(cluster: LocalCluster) -> None:
     async def scene(page: Page) -> None:
-        started = await start(page, "sleep 60", hours="3")
+        started = await start(page, "sleep 61", hours="3")
         await started.session.until(lambda view: bool(view.id))
         parts = (started.share, started.results, started.panels)
         assert [part.session for part in parts] == [NAME] * 3, "their landmarks are called after it"
         tell(started.share, "make", {"address": "http://localhost:8866/"})
-        assert "&opt-command=sleep%2060" in started.share.shared["link"], "this page knows what was typed"
+        assert "&opt-command=sleep%2061" in started.share.shared["link"], "this page knows what was typed"
         tell(page.account_card, "change")
         await sign_in(page, cluster.token)
         share = cards(page)[NAME].share
         tell(share, "make", {"address": "http://localhost:8866/"})
-        assert share.shared["link"] == "http://localhost:8866/?opt-image=base&opt-hours=3"
+        assert share.shared["link"] == "http://localhost:8866/?opt-image=base&opt-hours=3&opt-command=sleep%2061"
 
     play_with_account(scene, cluster)

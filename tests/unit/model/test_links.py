@@ -14,7 +14,7 @@ from run_qarnot.catalog.image import Image, Option
 from run_qarnot.core import language
 from run_qarnot.core.errors import InputError, NotFoundError
 from run_qarnot.core.redaction import redact
-from run_qarnot.model.links import Filling, make_badge, make_link, read_link
+from run_qarnot.model.links import Filling, base_problems, make_badge, make_link, read_link
 
 CHOICES = ("small", "a, b", "größer", "x&y=z", "50 %")
 SEVERAL = tuple(choice for choice in CHOICES if "," not in choice)  # commas stand between them
@@ -99,6 +99,77 @@ def test_choices_may_be_written_by_hand() -> None:
 
 def test_keys_of_others_are_none_of_our_business() -> None:
     assert read_link("?utm_source=x&image=torch&opt=1", CATALOG) == read_link("", CATALOG)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "opt-hours=3&amp;opt-image=torch&amp;opt-workers=3",
+        "opt-hours=3&AMP;opt-image=torch&amp;amp;opt-workers=3",
+        "OPT-HOURS=3&Opt-Image=torch&opt-Workers=3",
+        "opt-image=torch&OPT-hours=3&opt-WORKERS=3",
+    ],
+)
+def test_keys_count_without_case_and_an_escaped_and_is_one(query: str) -> None:
+    filling = read_link(query, CATALOG)
+    assert (filling.image, filling.hours, filling.options) == ("torch", "3", {"workers": "3"})
+    assert filling.ignored == ()
+
+
+@given(values, st.integers(1, 24), st.data())
+def test_a_link_that_was_written_by_hand_or_copied_from_html_says_the_same(
+    options: dict[str, object], hours: int, data: st.DataObject
+) -> None:
+    query = urlsplit(make_link(BASE, IMAGE, hours=hours, options=options)).query
+    changed = [
+        "=".join([data.draw(st.sampled_from([key, key.upper(), key.title()])), value])
+        for key, _, value in (pair.partition("=") for pair in query.split("&"))
+    ]
+    assert read_link(data.draw(st.sampled_from(["&", "&amp;"])).join(changed), CATALOG) == read_link(query, CATALOG)
+
+
+def test_a_secret_is_erased_however_its_key_is_written() -> None:
+    filling = read_link("opt-image=torch&amp;OPT-Password=correct-horse&amp;token=a-secret-in-a-link", CATALOG)
+    assert {key.lower() for key in filling.secrets} == {"opt-password", "token"}
+    assert [error.code for error in filling.ignored] == ["link-secret"]
+
+
+def test_options_that_differ_in_capitals_alone_are_told_apart() -> None:
+    image = Image(id="two", options={"Size": Option(), "size": Option()})
+    filling = read_link("opt-image=two&opt-Size=a&opt-size=b&opt-SIZE=c", Catalog({"two": image}))
+    assert filling.options == {"Size": "a", "size": "b"}
+    assert [error.code for error in filling.ignored] == ["option-unknown"]
+
+
+def test_what_is_said_twice_or_cut_off_is_told() -> None:
+    filling = read_link("opt-image=torch&opt-hours=2&opt-hours=3&opt-workers=3&opt-workers=3&OPT-IMAGE=x", CATALOG)
+    assert (filling.image, filling.hours) == ("torch", "2")
+    assert [error.facts["key"] for error in filling.ignored] == ["opt-image", "opt-hours"]
+    (error,) = read_link(f"opt-image=torch&x={'y' * 30_000}&opt-hours=3", CATALOG).ignored
+    assert error.code == "link-long"
+
+
+@pytest.mark.parametrize(
+    ("base", "codes"),
+    [
+        ("http://localhost:8866/", ["link-local"]),
+        ("http://LOCALHOST/", ["link-local"]),
+        ("http://page.localhost/", ["link-local"]),
+        ("http://127.0.1.1/", ["link-local"]),
+        ("http://[::1]:8866/", ["link-local"]),
+        ("http://0.0.0.0:8866/", ["link-local"]),
+        ("https://hub.gke2.mybinder.org/user/a-b-x1y2/voila/render/dashboard.ipynb", ["link-session"]),
+        ("https://hub.example.org/user/anna/run-qarnot/?TOKEN=abc", ["link-session", "link-token"]),
+        ("https://page.example.org/?token=abc", ["link-token"]),
+        ("https://mybinder.org/v2/gh/a/b/HEAD?urlpath=voila%2Frender%2Fd.ipynb%3Ftoken%3Dabc", ["link-token"]),
+        ("https://mybinder.org/v2/gh/a/b/HEAD?urlpath=voila%2Frender%2Fd.ipynb", []),
+        ("https://page.example.org/users/", []),
+        ("http://192.168.1.7:8866/", []),
+    ],
+)
+def test_addresses_that_do_not_work_for_others_are_told(base: str, codes: list[str]) -> None:
+    assert [error.code for error in base_problems(base)] == codes
+    assert "abc" not in make_link(base, IMAGE, options={})
 
 
 @pytest.mark.parametrize("key", ["token", "TOKEN", "Token"])
