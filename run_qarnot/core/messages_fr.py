@@ -354,6 +354,10 @@ PHRASES: Mapping[str, str] = {
     "Package": "Paquet",
     "Installed by you": "Installé par vous",
     # the page
+    "(a picture in SVG: download the file to see it)": "(une image en SVG : téléchargez le fichier pour la voir)",
+    "(a table in HTML: download the file to see it)": "(un tableau en HTML : téléchargez le fichier pour le voir)",
+    "(HTML: download the file to see it)": "(du HTML : téléchargez le fichier pour le voir)",
+    "({}: download the file to see it)": "({} : téléchargez le fichier pour le voir)",
     "there is no room for it on this machine": "il n’y a pas de place pour lui sur cette machine",
     "the server of this page does not offer downloads": "le serveur de cette page ne propose pas de téléchargement",
     "the disk does not take it": "le disque ne le prend pas",

@@ -20,14 +20,25 @@ _MINIMUM_LENGTH = 6  # shorter "secrets" would mask ordinary words everywhere
 
 _secrets: set[str] = set()
 
+# `authorization: enabled` is no secret; `Authorization: Bearer …` is one.
+_NO_PLAIN_WORD = r"(?!['\"]?(?!(?:bearer|token|basic|aws|digest|negotiate)\b)[a-z]{1,12}['\"]?(?:[\s,.;)}\]]|$))"
 _PATTERNS = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), MASK),
     (re.compile(r"(PuTTY-User-Key-File-\d:).*", re.DOTALL), rf"\1 {MASK}"),
-    (re.compile(r"(?i)(?<![a-z])((?:access_)?token=)[^\s&\"'<>]+"), rf"\1{MASK}"),
+    (re.compile(r"(?i)([?&#;](?:access_)?token=)[^\s&\"'<>]+"), rf"\1{MASK}"),  # in an address, whatever it is
+    (re.compile(r"(?<![A-Za-z])([A-Z0-9_]*TOKEN=['\"]?)(?![0-9.]+\b)[^\s&\"'<>()\[\]{},]{6,}"), rf"\1{MASK}"),
+    # Elsewhere only what has letters and digits: `max_token=4096` and `token=None` are no secrets.
     (
         re.compile(
-            r"(?i)(authorization['\"]?\s*[:=]\s*)"
-            r"(?:b?'[^'\n]*'|b?\"[^\"\n]*\"|AWS4-[^'\"\n]*|b?['\"]?(?:(?:bearer|token|basic|aws)\s+)?[^\s,'\"}]+)"
+            r"(?i)((?<![a-z])token=['\"]?)(?=[^\s&\"'<>()\[\]{},]*[0-9])(?=[^\s&\"'<>()\[\]{},]*[a-z])"
+            r"[^\s&\"'<>()\[\]{},]{8,}"
+        ),
+        rf"\1{MASK}",
+    ),
+    (
+        re.compile(
+            rf"(?i)(authorization['\"]?\s*[:=]\s*){_NO_PLAIN_WORD}"
+            r"(?:b?'[^'\n]*'|b?\"[^\"\n]*\"|AWS4-[^'\"\n]*|(?:b?['\"])?(?:(?:bearer|token|basic|aws)\s+)?[^\s,'\"}]+)"
         ),
         rf"\1{MASK}",
     ),

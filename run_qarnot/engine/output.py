@@ -39,8 +39,13 @@ def plain(text: str) -> str:
 
 
 def as_shown(line: str) -> str:
+    """Return a line of the output as a terminal leaves it, without the instance prefix."""
+    return in_terminal(plain(line.rstrip("\r").rpartition("\r")[2]))
+
+
+def in_terminal(line: str) -> str:
     """Return a line as a terminal leaves it: of a progress bar the last state, and no codes for colours."""
-    return _TERMINAL.sub("", plain(line.rstrip("\r").rpartition("\r")[2]))
+    return _TERMINAL.sub("", line.rstrip("\r").rpartition("\r")[2])
 
 
 def new_text(before: str, now: str) -> str:

@@ -8,12 +8,15 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
+from run_qarnot.core.messages import say
 from run_qarnot.core.redaction import redact
+from run_qarnot.engine.output import in_terminal
 
 MOST_BYTES = 16 << 20  # of what can be shown only as a whole
 _HEAD_BYTES = 1 << 20  # of a text
@@ -27,6 +30,17 @@ _PICTURES = {
     ".gif": "image/gif",
     ".webp": "image/webp",
 }
+
+# Of text that is not UTF-8: by its first bytes. The longer ones first: that of UTF-16 begins that of UTF-32.
+_ENCODINGS = {b"\xff\xfe\0\0": "utf-32", b"\0\0\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+_FORMAT_3 = {
+    "png": "image/png",
+    "jpeg": "image/jpeg",
+    "svg": "image/svg+xml",
+    "html": "text/html",
+    "latex": "text/latex",
+}
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 Block = dict[str, str]  # kind: "code", "words", "output" or "picture"; and its text, or the picture as a data address
 
@@ -60,14 +74,17 @@ def preview(name: str, size: int, head: bytes) -> Look:
         return Look([], "large")
     if kind := _PICTURES.get(_suffix(name)):
         return Look([_picture(kind, head)])
-    if b"\0" in head:
+    encoding = next((name for mark, name in _ENCODINGS.items() if head.startswith(mark)), None)
+    if encoding is None and b"\0" in head:
         return Look([], "unknown")
-    text = head.decode("utf-8", "replace")
+    text = head.decode(encoding or "utf-8", "replace").removeprefix("\ufeff")
     if _suffix(name) == _NOTEBOOK:
         try:
             return _shortened(_cells(json.loads(text)))
         except (ValueError, RecursionError):
             pass  # then it is shown as the text that it is
+    if "\n" not in text:  # lines of an old Mac, or the states of a progress bar
+        text = text.replace("\r", "\n")
     return _shortened([{"kind": "output", "text": text}], cut=cut)
 
 
@@ -85,19 +102,28 @@ def _shortened(blocks: Iterable[Block], *, cut: bool = False) -> Look:
     cut = cut or len(some) > _MOST_BLOCKS
     for block in some:
         if block["kind"] != "picture":
-            text = redact(block["text"])
+            text = redact(_readable(block["text"]))
             cut = cut or len(text) > _MOST_TEXT
             block["text"] = text[:_MOST_TEXT]
     return Look(some[:_MOST_BLOCKS], "cut" if cut else "" if some else "empty")
 
 
+def _readable(text: str) -> str:
+    """Without codes for colours, earlier states of progress bars, and halves of characters, which no browser gets."""
+    return _SURROGATE.sub("\ufffd", "\n".join(map(in_terminal, text.split("\n"))))
+
+
 def _cells(notebook: Any) -> Iterator[Block]:
+    """Cells of a notebook: of the format 4, or of 3 and before, which has them in worksheets."""
     cells = notebook.get("cells") if isinstance(notebook, Mapping) else None
+    if isinstance(notebook, Mapping) and isinstance(sheets := notebook.get("worksheets"), list):
+        cells = [cell for sheet in sheets if isinstance(sheet, Mapping) for cell in _listed(sheet.get("cells"))]
     if not isinstance(cells, list):
         raise ValueError("no notebook")  # noqa: TRY004  it is a matter of content
     for cell in cells:
         if isinstance(cell, Mapping):
-            yield _text("code" if cell.get("cell_type") == "code" else "words", cell.get("source"))
+            is_code = cell.get("cell_type") == "code"
+            yield _text("code" if is_code else "words", cell.get("source") or (is_code and cell.get("input")))
             outputs = cell.get("outputs")
             for output in outputs if isinstance(outputs, list) else ():
                 yield from _output(output)
@@ -107,17 +133,37 @@ def _output(output: Any) -> Iterator[Block]:
     if not isinstance(output, Mapping):
         return
     data = output.get("data")
-    if not isinstance(data, Mapping):
-        yield _text("output", output.get("text") or _error(output))
-        return
-    for kind in ("image/png", "image/jpeg"):
+    if not isinstance(data, Mapping):  # a stream, an error, or what format 3 has instead of `data`
+        data = {kind: output[name] for name, kind in _FORMAT_3.items() if name in output}
+        if not data:
+            yield _text("output", output.get("text") or _error(output))
+            return
+        data["text/plain"] = output.get("text")
+    for kind in _PICTURES.values():
         if kind in data:
             try:
-                yield _picture(kind, base64.b64decode(_joined(data[kind])))
+                yield _picture(kind, base64.b64decode("".join(_joined(data[kind]).split()), validate=True))
             except (binascii.Error, ValueError):
                 continue
             return
-    yield _text("output", data.get("text/plain"))
+    yield _text("output", _words_for(data))
+
+
+def _words_for(data: Mapping[str, Any]) -> str:
+    """What is shown of an output that is no plain picture: its text, or else what it is."""
+    if "image/svg+xml" in data:
+        return say("(a picture in SVG: download the file to see it)")
+    for kind in ("text/plain", "text/markdown", "text/latex"):
+        if text := _joined(data.get(kind)):
+            return text
+    if html := _joined(data.get("text/html")):
+        table = "<table" in html.lower()
+        return say("(a table in HTML: download the file to see it)" if table else "(HTML: download the file to see it)")
+    return say("({}: download the file to see it)").format(", ".join(map(str, data))[:200]) if data else ""
+
+
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _error(output: Mapping[str, Any]) -> str:

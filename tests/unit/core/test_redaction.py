@@ -35,6 +35,13 @@ def test_it_is_found_in_its_quoted_form_too():
     [
         ("http://localhost:8888/lab?token=abcdef123", "abcdef123"),
         ("JUPYTER_TOKEN=abcdef-123", "abcdef-123"),
+        ("export QARNOT_CLIENT_TOKEN='correct-horse'", "correct-horse"),
+        ("/lab?reset&token=correcthorse", "correcthorse"),
+        ("<a href='/?x=1&amp;token=short'>", "short"),
+        ("access_token=ab12cd34", "ab12cd34"),
+        ('login(token="ab12cd34ef")', "ab12cd34ef"),
+        ("Authorization: Bearer abcdefgh", "abcdefgh"),
+        ("Authorization: token abcdefgh", "abcdefgh"),
         ("Authorization: 0123456789abcdef", "0123456789abcdef"),
         ("{'Authorization': 'Bearer xyz-123'}", "xyz-123"),
         ("{'Authorization': b'AWS4-HMAC-SHA256 Credential=me/s3, SignedHeaders=host, Signature=89e7'}", "89e7"),
@@ -53,8 +60,19 @@ def test_what_looks_like_a_secret_is_masked_even_if_nobody_made_it_known(text, s
     assert secret not in redaction.redact(text)
 
 
-def test_ordinary_text_is_left_alone():
-    text = "The token was refused. Author: me. 3 tokens left. http://host:8080/a?mail=me@home ssh://root@host:22/job"
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The token was refused. Author: me. 3 tokens left. http://host:8080/a?mail=me@home ssh://root@host:22/job",
+        "max_token=4096 n_token=12 pad_token=[PAD] eos_token=</s> MAX_TOKEN=4096 NUM_TOKEN=1.5",
+        "def f(token=None, key=1): return g(token=tokenizer.pad_token, id_token=self.token)",
+        "authorization: enabled",
+        "Authorization = none, then",
+        "{'authorization': 'required'}",
+        "token=True token='' bos_token=<s>",
+    ],
+)
+def test_ordinary_text_is_left_alone(text):
     assert redaction.redact(text) == text
 
 
