@@ -24,7 +24,7 @@ from run_qarnot.core.state import State
 from run_qarnot.engine.account import Account
 from run_qarnot.engine.session import Session
 from run_qarnot.model.connections import ConnectionKind, closed_tunnel
-from run_qarnot.model.files import StoredFile, collect_inputs, publish
+from run_qarnot.model.files import StoredFile, Upload, collect_inputs, publish
 from run_qarnot.model.keys import KeyPolicy, check_public_keys
 from run_qarnot.model.spec import SessionSpec, parse_settings, parse_size
 from run_qarnot.model.view import SessionView
@@ -32,12 +32,13 @@ from run_qarnot.model.view import SessionView
 _POLL_SECONDS = 5.0
 _SILENT_SECONDS = 0.5  # who pressed Ctrl-C is left without a word at most so long
 _LOG_LINES_ON_FAILURE = 15
+_MOST_NAMES = 10  # in one sentence
 _STANDARD_OUTPUT = Path("-")
 
 
 async def launch(account: Account, arguments: Namespace) -> int:
     """Start a session; show phases; print the doors when it is ready."""
-    uploads = collect_inputs(arguments.input)
+    uploads = _collect(arguments.input)
     image = account.catalog.get(arguments.image)
     spec = SessionSpec(
         image=image,
@@ -137,7 +138,7 @@ async def logs(account: Account, arguments: Namespace) -> int:
 
 async def add(account: Account, arguments: Namespace) -> int:
     """Add files to a running session."""
-    uploads = collect_inputs(arguments.paths)
+    uploads = _collect(arguments.paths)
     session = await account.find(arguments.session)
     session.subscribe(show.Phases(actions_only=True))
     await session.add(uploads, replace=arguments.replace)
@@ -406,6 +407,18 @@ def _say_that_it_goes_on(session: Session) -> None:
         show.err(f"\n{name} goes on. `run-qarnot open {name}` returns to it, `run-qarnot stop {name}` ends it.")
     else:
         show.err(f"\n{name} was given up before it started; nothing runs.")
+
+
+def _collect(paths: list[Path]) -> list[Upload]:
+    """Find the files to send, and say what of the folders is left out."""
+    left_out: dict[str, str] = {}
+    uploads = collect_inputs(paths, left_out.__setitem__)
+    if left_out:
+        names = [name if name.isprintable() else ascii(name) for name in left_out]
+        shown = ", ".join([*names[:_MOST_NAMES], *(["…"] if len(names) > _MOST_NAMES else [])])
+        problem = InputError("inputs-left-out", count=len(names), names=shown, problem=next(iter(left_out.values())))
+        show.err(f"{problem.what} {problem.todo}")
+    return uploads
 
 
 def _read_key(file: Path | None) -> str | None:

@@ -89,6 +89,7 @@ ERRORS: Mapping[str, Words] = {
     "file-unreadable": Words("“{path}” cannot be read: {problem}.", "Change its permissions, or leave it out; nothing was changed."),
     "log-unwritable": Words("The log cannot be written to “{path}”: {problem}.", "Name a file in a folder that exists and that you may write to."),
     "file-name": Words("A file named {name} cannot be stored safely.", "Rename it: no “..”, no backslash, no leading slash, no space at either end, at most 1000 bytes."),
+    "inputs-left-out": Words("Left out ({count}): {names}. The reason of the first: {problem}.", "Everything else is sent."),
     "file-twice": Words("Two of the inputs would both become “{name}”.", "Rename one of them, or put them in different folders."),
     "file-and-folder": Words("“{name}” cannot be both a file and the folder of “{other}”.", "Rename one of them; nothing was sent."),
     "machine-size": Words("A machine cannot be as large as “{value}”.", "Write a whole number such as 8, or leave it empty."),

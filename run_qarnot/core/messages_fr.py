@@ -76,6 +76,7 @@ ERRORS: Mapping[str, Words] = {
     "file-unreadable": Words("« {path} » est illisible : {problem}.", "Changez ses droits, ou laissez-le de côté ; rien n’a été changé."),
     "log-unwritable": Words("Le journal ne peut pas être écrit dans « {path} » : {problem}.", "Nommez un fichier d’un dossier qui existe et où vous pouvez écrire."),
     "file-name": Words("Un fichier nommé {name} ne peut pas être stocké sûrement.", "Renommez-le : ni « .. », ni barre oblique inverse, ni barre au début, ni espace aux bouts, 1000 octets au plus."),
+    "inputs-left-out": Words("Laissé de côté ({count}) : {names}. La raison du premier : {problem}.", "Tout le reste est envoyé."),
     "file-twice": Words("Deux des fichiers deviendraient « {name} ».", "Renommez l’un d’eux, ou mettez-les dans des dossiers différents."),
     "file-and-folder": Words("« {name} » ne peut pas être à la fois un fichier et le dossier de « {other} ».", "Renommez l’un des deux ; rien n’a été envoyé."),
     "machine-size": Words("Une machine ne peut pas avoir la taille « {value} ».", "Écrivez un nombre entier, par exemple 8, ou laissez vide."),
@@ -353,6 +354,10 @@ PHRASES: Mapping[str, str] = {
     "{} packages, {} of them installed by you.": "{} paquets, dont {} que vous avez installés.",
     "Package": "Paquet",
     "Installed by you": "Installé par vous",
+    # what is left out of a folder
+    "there is no file in it": "il ne contient aucun fichier",
+    "There is no file in it.": "Il ne contient aucun fichier.",
+    "it is a link that leads nowhere": "c’est un lien qui ne mène nulle part",
     # the page
     "(a picture in SVG: download the file to see it)": "(une image en SVG : téléchargez le fichier pour la voir)",
     "(a table in HTML: download the file to see it)": "(un tableau en HTML : téléchargez le fichier pour le voir)",

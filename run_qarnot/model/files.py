@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
@@ -47,18 +47,26 @@ class StoredFile:
         return self.key.endswith("/") and self.size == 0
 
 
-def collect_inputs(paths: Sequence[Path]) -> list[Upload]:
-    """Find all files below `paths`. Of a folder, the content is taken, as the SDK's `add_directory` does.
+LeaveOut = Callable[[str, str], None]
+
+
+def collect_inputs(paths: Sequence[Path], leave_out: LeaveOut = lambda _name, _problem: None) -> list[Upload]:
+    """Find all files below `paths`. Of a folder, the content is taken, as the SDK's `add_directory` and the page do.
 
     Everything is opened once, so that what cannot be read is known before anything is started.
 
+    Arguments:
+        paths: files and folders.
+        leave_out: told the name of each thing inside a folder that is not sent, and why: a link that leads nowhere, a
+            name that cannot be stored. Also told of a folder without any file.
+
     Raises:
-        InputError: a path that is missing or cannot be read, an unsafe name, two files for one name, or a file that
-            stands where another needs a folder.
+        InputError: a path that is missing or cannot be read, a file whose own name cannot be stored, two files for one
+            name, or a file that stands where another needs a folder.
     """
     uploads: dict[str, Upload] = {}
     for path in paths:
-        for upload in _files_of(path):
+        for upload in _files_of(path, leave_out):
             _check_readable(upload.path)
             if upload.key in uploads and uploads[upload.key].path.resolve() != upload.path.resolve():
                 raise InputError("file-twice", name=upload.key)
@@ -113,16 +121,21 @@ def publish(partial: Path, target: Path) -> None:
         partial.unlink()
 
 
-def _files_of(path: Path) -> Iterator[Upload]:
+def _files_of(path: Path, leave_out: LeaveOut) -> Iterator[Upload]:
     if path.is_file():
         yield Upload(path, check_key(path.name))
     elif path.is_dir():
-        yield from _walk(path, path, frozenset())
+        is_empty = True
+        for upload in _walk(path, path, frozenset(), leave_out):
+            is_empty = False
+            yield upload
+        if is_empty:
+            leave_out(path.name or str(path), "there is no file in it")
     else:
         raise InputError("file-missing", field="upload", path=path)
 
 
-def _walk(folder: Path, top: Path, above: frozenset[Path]) -> Iterator[Upload]:
+def _walk(folder: Path, top: Path, above: frozenset[Path], leave_out: LeaveOut) -> Iterator[Upload]:
     real = folder.resolve()
     if real in above:
         return  # a link that leads back up
@@ -131,10 +144,16 @@ def _walk(folder: Path, top: Path, above: frozenset[Path]) -> Iterator[Upload]:
     except OSError as error:
         raise InputError("file-unreadable", field="upload", path=folder, problem=error.strerror) from error
     for entry in entries:
+        key = entry.relative_to(top).as_posix()
         if entry.is_dir():
-            yield from _walk(entry, top, above | {real})
+            yield from _walk(entry, top, above | {real}, leave_out)
+        elif entry.is_symlink() and not entry.exists():
+            leave_out(key, "it is a link that leads nowhere")
         else:
-            yield Upload(entry, check_key(entry.relative_to(top).as_posix()))
+            try:
+                yield Upload(entry, check_key(key))
+            except InputError as error:
+                leave_out(key, error.what.rstrip("."))
 
 
 def _check_readable(path: Path) -> None:

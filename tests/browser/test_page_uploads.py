@@ -71,10 +71,21 @@ def test_a_dropped_folder_keeps_its_shape(form: Page, tmp_path: Path) -> None:
     expect(form.get_by_test_id("upload-summary")).to_contain_text("121 / 121 files are here")
     expect(form.get_by_test_id("upload-summary"), "a screenful is shown").to_contain_text("not all of them are shown")
     expect(form.get_by_test_id("upload-list").get_by_role("listitem")).to_have_count(100)
-    expect(row(form, "data/deep/000.txt")).to_contain_text("1 B · is here")
+    expect(row(form, "deep/000.txt")).to_contain_text("1 B · is here")
     form.get_by_test_id("upload").set_input_files(tmp_path / "beside.txt")
     expect(form.get_by_test_id("twin"), "one that is not shown is known all the same").to_contain_text("beside.txt")
     expect(form.get_by_test_id("start")).to_be_enabled()
+
+
+def test_an_empty_folder_is_named(form: Page, tmp_path: Path) -> None:
+    (tmp_path / "nothing" / "inside").mkdir(parents=True)
+    (tmp_path / "some" / "hollow").mkdir(parents=True)
+    (tmp_path / "some" / "a.txt").write_text("a")
+    drop(form, form.locator(".rq-drop").first, tmp_path / "nothing", tmp_path / "some")
+    said = "Not taken (1): nothing. The reason of the first: There is no file in it."
+    expect(form.get_by_text(said, exact=True)).to_be_visible()
+    expect(row(form, "a.txt")).to_contain_text("1 B · is here")
+    expect(form.get_by_test_id("upload-list").get_by_role("listitem")).to_have_count(1)
 
 
 def test_speed_and_time_left_are_shown_and_a_file_can_be_cancelled(form: Page, home: Path, tmp_path: Path) -> None:

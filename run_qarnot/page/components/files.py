@@ -103,6 +103,12 @@ class Files(Component):
         raise InputError("files-refused", field="upload", problem="The browser cannot read it.", **_count(names))
 
     @event
+    def vue_empty(self, fields: Fields) -> None:
+        """Folders that were dropped hold no file at all."""
+        names = fields.texts("names", MOST_AT_ONCE, 4000)
+        raise InputError("files-refused", field="upload", problem="There is no file in it.", **_count(names))
+
+    @event
     def vue_unreadable(self, fields: Fields) -> None:
         """The browser cannot read the file any more."""
         self._uploads.fail(fields.whole("id"), Trouble.UNREADABLE)

@@ -79,6 +79,22 @@ def test_files_that_are_not_there_or_cannot_be_read(cli):
     assert "not a regular file" in sentence(cli("launch", "base", "--input", "data", expect=1))
 
 
+def test_what_of_a_folder_cannot_be_sent_is_left_out_and_named(cli, sdk):
+    folder = cli.folder / "data"
+    folder.mkdir()
+    (folder / "kept.txt").write_text("kept")
+    (folder / "dangling").symlink_to("nowhere")
+    (folder / "line\nfeed").touch()
+    answer = cli("launch", "base", "--name", "left-out", "--input", "data", "--detach")
+    assert (
+        "Left out (2): dangling, 'line\\nfeed'. The reason of the first: it is a link that leads nowhere." in answer.err
+    )
+    names = {file.key for file in sdk.retrieve_bucket("left-out-in").list_files()}
+    assert "kept.txt" in names
+    assert not {name for name in names if "dangling" in name or "feed" in name}
+    cli("stop", "left-out", "--no-save")
+
+
 @pytest.mark.parametrize("words", [("launch", "base", "--input"), ("add", "base"), ("results", "base", "--output")])
 def test_an_empty_path_is_not_the_folder_where_one_is(cli, words):
     """Of a variable of the shell that is not set: all that lies here would travel, or be written here."""

@@ -47,11 +47,38 @@ def test_a_file_where_another_needs_a_folder_is_refused(tmp_path):
     check_folders(["new", "a/d"], there=["b", "b/c", "a/c"])
 
 
-def test_a_broken_link_and_a_pipe_are_refused_before_anything_starts(tmp_path):
-    (tmp_path / "dangling").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="dangling"):
-        collect_inputs([tmp_path])
-    (tmp_path / "dangling").unlink()
+ODD_NAMES = ["back\\slash", "line\nfeed", " space", os.fsdecode(b"caf\xe9")]
+
+
+def test_links_that_lead_nowhere_and_odd_names_are_left_out_and_named(tmp_path):
+    folder = tmp_path / "data"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "deep/kept.txt").touch()
+    (folder / "deep/dangling").symlink_to(tmp_path / "nowhere")
+    for name in ODD_NAMES:
+        (folder / "deep" / name).touch()
+    left_out = {}
+    assert [upload.key for upload in collect_inputs([folder], left_out.__setitem__)] == ["deep/kept.txt"]
+    assert set(left_out) == {"deep/dangling", *(f"deep/{name}" for name in ODD_NAMES)}
+    assert left_out["deep/dangling"] == "it is a link that leads nowhere"
+    assert "cannot be stored safely" in left_out["deep/ space"]
+    with pytest.raises(InputError, match="stored safely"):
+        collect_inputs([folder / "deep/ space"])
+    with pytest.raises(InputError, match="no file or folder"):
+        collect_inputs([folder / "deep/dangling"])
+
+
+def test_an_empty_folder_is_named_and_empty_ones_inside_are_nothing(tmp_path):
+    (tmp_path / "empty/inner").mkdir(parents=True)
+    (tmp_path / "data/inner").mkdir(parents=True)
+    (tmp_path / "data/a.txt").touch()
+    left_out = {}
+    uploads = collect_inputs([tmp_path / "empty", tmp_path / "data"], left_out.__setitem__)
+    assert [upload.key for upload in uploads] == ["a.txt"]
+    assert left_out == {"empty": "there is no file in it"}
+
+
+def test_a_pipe_is_refused_before_anything_starts(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(InputError, match="not a regular file"):
         collect_inputs([tmp_path])
