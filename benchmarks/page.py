@@ -88,6 +88,7 @@ class Server(NamedTuple):
 
     process: psutil.Process
     address: str
+    login: str  # the query that logs in
     pool: int  # kernels that it keeps ahead of visitors
 
 
@@ -100,7 +101,13 @@ def served(module: str, home: Path, *arguments: object) -> Iterator[Server]:
     process = subprocess.Popen(command, cwd=home, env=clean_environment(HOME=str(home)), stdout=log, stderr=log)
     try:
         wait_until(lambda: answers(port), f"{module} on port {port}", seconds=60)
-        yield Server(psutil.Process(process.pid), f"http://localhost:{port}/", pool=int("heat" in "".join(command)))
+        login = None
+        if module == "run_qarnot.page.server":
+            text = (home / f"{port}.log").read_text
+            login = wait_until(lambda: re.search(r"Dashboard: \S+(\?token=\S+)\n", text()), "its address")
+        address = f"http://localhost:{port}/"
+        pool = int("heat" in "".join(command))
+        yield Server(psutil.Process(process.pid), address, login[1] if login else "", pool)
     finally:
         process.terminate()
         process.wait()
@@ -113,7 +120,7 @@ def visit(browser: Browser, server: Server, wanted: str) -> tuple[float, int]:
     context = browser.new_context(locale="en-GB")
     page = context.new_page()
     started = time.perf_counter()
-    page.goto(server.address, wait_until="commit")
+    page.goto(server.address + server.login, wait_until="commit")
     page.locator(wanted).first.wait_for(state="visible", timeout=60_000)
     seconds = time.perf_counter() - started
     page.wait_for_load_state("networkidle")
@@ -122,8 +129,8 @@ def visit(browser: Browser, server: Server, wanted: str) -> tuple[float, int]:
     identity = re.search(r"kernelId\W+([\w-]{36})", page.content())
     assert identity is not None
     # Voila asks for this cookie at the farewell, and never sets it itself: its own page could not say it
-    farewell = f"{server.address}voila/api/shutdown/{identity[1]}?_xsrf=x"
-    assert context.request.post(farewell, headers={"Cookie": "_xsrf=x"}).ok
+    context.add_cookies([{"name": "_xsrf", "value": "x", "url": server.address}])
+    assert context.request.post(f"{server.address}voila/api/shutdown/{identity[1]}?_xsrf=x").ok
     context.close()
     wait_until(lambda: not kernel.is_running(), "the kernel to end")
     return seconds, weight

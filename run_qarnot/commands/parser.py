@@ -11,6 +11,7 @@ from typing import NoReturn
 from run_qarnot import __version__
 from run_qarnot.core import times
 from run_qarnot.core.errors import InputError
+from run_qarnot.page import serving
 
 COMMANDS: dict[str, str] = {
     "demo": "the local cluster and the dashboard, on this machine; no account needed",
@@ -75,10 +76,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
 
 
 def _servers(made: dict[str, argparse.ArgumentParser]) -> None:
-    for name in ("demo", "dashboard"):
-        made[name].add_argument("--port", type=_port, metavar="N", help="default: 8866, or the next free one")
-        made[name].add_argument("--no-browser", action="store_true", help="do not open a browser")
-    made["dashboard"].add_argument("--ip", default="127.0.0.1", metavar="A", help="address to listen on")
+    made["demo"].add_argument("--port", type=_port, metavar="N", help="default: 8866, or the next free one")
+    made["demo"].add_argument("--no-browser", action="store_true", help="do not open a browser")
+    serving.add_arguments(made["dashboard"])
     made["cluster"].add_argument("--port", type=_port, metavar="N", help="default: any free one")
     made["cluster"].add_argument("--state-dir", type=_path, metavar="D", help="keep tasks and files there")
     made["cluster"].add_argument("--realistic", action="store_true", help="be as slow as the cloud: minutes to a start")

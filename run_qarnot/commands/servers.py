@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
-import ipaddress
 import os
 import re
 import signal
 import subprocess
 import sys
 import threading
-import webbrowser
 from argparse import Namespace
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -23,6 +21,7 @@ from run_qarnot.commands import show
 from run_qarnot.core.errors import InputError, SessionError
 from run_qarnot.engine.ports import is_free
 from run_qarnot.model.settings import Settings
+from run_qarnot.page import serving
 
 _LOCAL_PACKAGES = ("fastapi", "uvicorn", "moto", "jupyterlab")
 _START_SECONDS = 90.0
@@ -46,37 +45,34 @@ def cluster(arguments: Namespace) -> int:
 
 def dashboard(settings: Settings, arguments: Namespace) -> int:
     """Run the dashboard against the cluster of the settings."""
-    if not _is_loopback(arguments.ip) and not settings.login_token:
-        raise InputError("address-open", ip=arguments.ip)
-    _check_port(arguments.port)
     from run_qarnot.page.server import serve
 
-    serve(settings, ip=arguments.ip, port=arguments.port, open_browser=not arguments.no_browser)
+    serve(settings, serving.from_arguments(arguments))
     return 0
 
 
 def demo(arguments: Namespace) -> int:
     """Run the local cluster and a dashboard against it; leave nothing behind."""
     _check_local_packages()
-    _check_port(arguments.port)
+    _check_page_port(arguments.port)
+    cluster_environment = {name: value for name, value in os.environ.items() if name != "RUN_QARNOT_LOGIN_TOKEN"}
     with contextlib.suppress(KeyboardInterrupt), ExitStack() as parts:  # Ctrl-C is how a demo ends
         stop = _wait_for_end()
         show.err("Starting the local cluster…")
-        local = parts.enter_context(Part("local cluster", ["qarnot_local"], os.environ))
+        local = parts.enter_context(Part("local cluster", ["qarnot_local"], cluster_environment))
         exports: dict[str, str] = {}
         while len(exports) < 3:
             exports.update(_EXPORT.findall(local.read_line()))
         show.err("Starting the dashboard…")
         options = ["--port", str(arguments.port)] if arguments.port else []
-        command = ["run_qarnot.page.server", "--no-browser", *options]
+        options += ["--no-browser"] if arguments.no_browser else []
+        command = ["run_qarnot.page.server", *options]
         everybody = {"RUN_QARNOT_ADMINS": "*"}  # who tries the demo also keeps its catalog and plugins
         page = parts.enter_context(Part("dashboard", command, {**everybody, **os.environ, **exports}))
         while not (address := _ADDRESS.search(page.read_line())):
             pass
         show.out(f"Run Qarnot is ready: {address[1]}")
         show.err("Everything runs on this machine, with an account made for this demo. Ctrl-C ends it.")
-        if not arguments.no_browser and not webbrowser.open(address[1]):
-            show.err("No browser could be opened here: open the address yourself.")
         while not stop.wait(_WATCH_SECONDS):
             local.check()
             page.check()
@@ -166,6 +162,15 @@ def _check_port(port: int | None) -> None:
         raise InputError("port-taken", port=port)
 
 
+def _check_page_port(port: int | None) -> None:
+    """Before the cluster is started: the page needs the port on all addresses of this machine's own name."""
+    if port is not None:
+        from run_qarnot.page.listening import listen
+
+        for each in listen("localhost", port).sockets:
+            each.close()
+
+
 def _check_folder(folder: Path | None) -> None:
     """Private from the first moment on: the cluster's token will be in it."""
     try:
@@ -173,10 +178,3 @@ def _check_folder(folder: Path | None) -> None:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise InputError("write", path=folder, problem=error.strerror) from error
-
-
-def _is_loopback(address: str) -> bool:
-    try:
-        return address == "localhost" or ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False

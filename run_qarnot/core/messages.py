@@ -98,7 +98,10 @@ ERRORS: Mapping[str, Words] = {
     "files-many": Words("“{name}” is one file too many: the list takes {most}.", "Put them into an archive, or send the folder from the command line.", "`run-qarnot launch IMAGE --input FOLDER` takes any number."),
     "files-refused": Words("Not taken ({count}): {names}. The reason of the first: {problem}", "The others are in the list. Put these right, and choose them again."),
     "settings": Words("{name} is set to “{value}”, which {problem}.", "{hint}"),
-    "address-open": Words("The address {ip} can be reached by others, and no login token protects the dashboard.", "Set RUN_QARNOT_LOGIN_TOKEN to a long random text, or leave --ip away to stay on this machine."),
+    "login-token-short": Words("RUN_QARNOT_LOGIN_TOKEN has {length} characters and could be guessed.", "Set it to a random text of at least {shortest} characters, or leave it away: then one is made at each start."),
+    "no-login": Words("Without a login, everybody who can connect would use the account.", "Give --no-login together with --unix-socket only, when the program that connects has authenticated the visitor."),
+    "base-url": Words("“{value}” cannot be the path of a page.", "Write the path alone, such as /run-qarnot/."),
+    "listen": Words("The dashboard cannot listen on {address}: {problem}.", "Choose another with --ip, --port or --unix-socket."),
     # what is not there
     "session-unknown": Words("There is no session “{text}” in this account.", "Perhaps it was deleted.", "`run-qarnot sessions` lists those that there are."),
     "session-ambiguous": Words("“{text}” could mean several sessions: {names}.", "Write more of the name, or the id."),

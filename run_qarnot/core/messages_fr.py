@@ -85,7 +85,10 @@ ERRORS: Mapping[str, Words] = {
     "files-many": Words("« {name} » est de trop : la liste prend {most} fichiers.", "Mettez-les dans une archive, ou envoyez le dossier par la ligne de commande.", "`run-qarnot launch IMAGE --input DOSSIER` en prend autant qu’on veut."),
     "files-refused": Words("Pas pris ({count}) : {names}. La raison du premier : {problem}", "Les autres sont dans la liste. Corrigez ceux-ci, et choisissez-les à nouveau."),
     "settings": Words("{name} vaut « {value} », qui {problem}.", "{hint}"),
-    "address-open": Words("L’adresse {ip} est accessible à d’autres, et aucun jeton d’accès ne protège la page.", "Donnez à RUN_QARNOT_LOGIN_TOKEN un long texte au hasard, ou retirez --ip pour rester sur cette machine."),
+    "login-token-short": Words("RUN_QARNOT_LOGIN_TOKEN a {length} caractères et pourrait être deviné.", "Donnez-lui un texte au hasard d’au moins {shortest} caractères, ou retirez-le : il en sera créé un à chaque démarrage."),
+    "no-login": Words("Sans connexion, quiconque atteint la page utiliserait le compte.", "N’employez --no-login qu’avec --unix-socket, quand le programme qui se connecte a authentifié le visiteur."),
+    "base-url": Words("« {value} » ne peut pas être le chemin d’une page.", "Écrivez le chemin seul, comme /run-qarnot/."),
+    "listen": Words("La page ne peut pas écouter sur {address} : {problem}.", "Choisissez autre chose avec --ip, --port ou --unix-socket."),
     # ce qui n'est pas là
     "session-unknown": Words("Il n’y a pas de session « {text} » sur ce compte.", "Peut-être a-t-elle été supprimée.", "`run-qarnot sessions` liste celles qui existent."),
     "session-ambiguous": Words("« {text} » peut désigner plusieurs sessions : {names}.", "Écrivez-en plus, ou donnez l’identifiant."),

@@ -39,6 +39,7 @@ from run_qarnot.page.components.share import Shared
 from run_qarnot.page.components.shell import Shell
 from run_qarnot.page.components.start import StartCard
 from run_qarnot.page.downloads import Downloads
+from run_qarnot.page.options import LOGOUT_VARIABLE
 from run_qarnot.page.props import link_row, option_row, planned_hours, problem_rows, shared_hours, shared_options
 from run_qarnot.page.sessions import Sessions
 from run_qarnot.page.uploads import Incoming, Uploads
@@ -67,6 +68,7 @@ def build(opener: Opener = open_account) -> Shell:
     language.set_language(language.preferred(os.environ.get("HTTP_ACCEPT_LANGUAGE", "")))
     page = Page(settings, find_plugins(settings).catalog(), opener, Downloads.from_environment())
     page.base = binder_base(os.environ)
+    page.shell.logout = os.environ.get(LOGOUT_VARIABLE, "")
     page.begin()
     if os.environ.get("VOILA_PREHEAT") == "True":
         page.shell.preheated = True  # nobody is there yet: the browser says when, and with which address

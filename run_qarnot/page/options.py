@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 TEMPLATE = "run-qarnot"
+LOGOUT_VARIABLE = "RUN_QARNOT_LOGOUT"  # to kernels: the address that logs out, if there is a login
 
 
 def content_security_policy(storage: str | None = None) -> str:

@@ -1,6 +1,8 @@
 """Our own server: Voila with one notebook, its routes, and nothing that a visitor does not need.
 
-python -m run_qarnot.page.server [--ip ADDRESS] [--port N] [--no-browser] [--preheat N]
+python -m run_qarnot.page.server --help
+
+`serving` has the options, `listening` the sockets, `routes` the handlers, `login`, `policy` and `limits` who is let in.
 """
 
 from __future__ import annotations
@@ -9,93 +11,97 @@ import argparse
 import asyncio
 import contextlib
 import importlib
-import ipaddress
 import logging
 import os
 import shutil
 import signal
-import socket
 import sys
 import tempfile
-import webbrowser
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import tornado.httpserver
-import tornado.netutil
 import tornado.web
 from traitlets.config import Config
 from voila.app import Voila
-from voila.tornado.handler import TornadoVoilaHandler
 
 from run_qarnot.core import logs
-from run_qarnot.core.errors import InputError, RunQarnotError
+from run_qarnot.core.browser import open_privately
+from run_qarnot.core.errors import RunQarnotError
 from run_qarnot.core.redaction import RedactingFormatter
 from run_qarnot.model.settings import Settings, packaged_file, read_settings
-from run_qarnot.page import download_route, kernels
-from run_qarnot.page.options import TEMPLATE, content_security_policy, kernel_options, voila_options
+from run_qarnot.page import download_route, kernels, routes, serving
+from run_qarnot.page.limits import VisitorKernels, default_max_visitors
+from run_qarnot.page.listening import Listener, listen, listening_on_unix_socket
+from run_qarnot.page.login import Identity, Login
+from run_qarnot.page.options import LOGOUT_VARIABLE, TEMPLATE, content_security_policy, kernel_options, voila_options
+from run_qarnot.page.plain import SayHandler
+from run_qarnot.page.policy import Policy, is_loopback
+from run_qarnot.page.serving import Serving
 
-FIRST_PORT = 8866
 _ENDINGS_TRIED = 50  # ten a second
-_PORTS_TRIED = 100
 _LONGEST_IPC_FOLDER = 36  # plus Voila's folder and the kernel's id: socket paths end at 104 characters on some systems
+_LONGEST_BODY = 1 << 20  # of a request; handlers that take more say so to their connection
 NOTEBOOK = "dashboard.ipynb"
 
 
-def serve(
-    settings: Settings,
-    *,
-    ip: str = "localhost",
-    port: int | None = None,
-    open_browser: bool,
-    preheat: int = 0,
-    notebook: Path | None = None,
-) -> None:
+def serve(settings: Settings, how: Serving, notebook: Path | None = None) -> None:
     """Serve the page until SIGINT or SIGTERM.
 
     Arguments:
-        settings: for the kernels; `login_token` guards the page.
-        ip: where to listen.
-        port: none for 8866 or the next free one.
-        open_browser: whether to show the page once it answers.
-        preheat: how many kernels wait for visitors, each with the page built; a page then opens sooner.
+        settings: for the kernels; `login_token` guards the page. Without one, a random token does.
+        how: where to listen, and under which conditions.
         notebook: another than ours, for tests.
 
     Raises:
-        InputError: the port is taken, or others could reach a page that no login token guards.
+        InputError: it cannot listen there, or the login token is too short.
     """
-    if not settings.login_token and not is_loopback(ip):
-        raise InputError("address-open", ip=ip)
-    sockets = _bind(ip, port)
-    with _environment(settings) as downloads, _zygote():
-        app = _make_app(settings, ip, sockets, notebook or packaged_file(NOTEBOOK), downloads, preheat)
-        app.page_opened_by = webbrowser.open if open_browser else None
+    login = Login(settings.login_token, how.base_url, is_needed=how.login)
+    with _listening(how) as listener, _environment(settings, login) as downloads, _zygote():
+        app = _make_app(settings, how, listener, login, notebook or packaged_file(NOTEBOOK), downloads)
         app.start()
 
 
-_OWN_NAMES = {"127.0.0.1": "localhost", "::1": "localhost"}
-
-
-def is_loopback(ip: str) -> bool:
-    """Whether only this machine reaches the address."""
-    with contextlib.suppress(ValueError):
-        return ipaddress.ip_address(ip).is_loopback
-    return ip == "localhost"
+@contextlib.contextmanager
+def _listening(how: Serving) -> Iterator[Listener]:
+    if how.unix_socket is not None:
+        with listening_on_unix_socket(how.unix_socket) as listener:
+            yield listener
+        return
+    listener = listen(how.ip, how.port)
+    try:
+        yield listener
+    finally:
+        for each in listener.sockets:
+            each.close()
 
 
 class Dashboard(Voila):  # type: ignore[misc,unused-ignore]
     """Voila with our routes, that listens where it was told and ends with its kernels."""
 
-    sockets: list[socket.socket]
+    listener: Listener
+    login: Login
+    how: Serving
     downloads: Path
     settings: Settings
     page_headers: dict[str, str]
-    page_opened_by: Any = None
+
+    def init_settings(self) -> dict[str, Any]:
+        return {
+            **super().init_settings(),
+            "login": self.login,
+            "max_visitors": default_max_visitors() if self.how.max_visitors is None else self.how.max_visitors,
+            "default_handler_class": SayHandler,
+            "default_handler_args": routes.NOT_FOUND,
+            # `routes.Front` has looked at origin and host, for all handlers alike
+            "disable_check_xsrf": True,
+            "allow_remote_access": True,
+        }
 
     def init_handlers(self) -> list[Any]:
-        handlers = [_with_cookie(handler) for handler in super().init_handlers()]
-        return [download_route.route(self.server_url, self.downloads), *handlers]
+        own = routes.own_routes(self.base_url, self.downloads)
+        return [*own, *routes.voila_routes(self.base_url, super().init_handlers())]
 
     def start(self) -> None:
         """Serve until a signal."""
@@ -111,8 +117,9 @@ class Dashboard(Voila):  # type: ignore[misc,unused-ignore]
         for number in (signal.SIGINT, signal.SIGTERM):
             with contextlib.suppress(NotImplementedError):  # Windows: KeyboardInterrupt does it there
                 loop.add_signal_handler(number, ended.set)
-        server = tornado.httpserver.HTTPServer(self.app)
-        server.add_sockets(self.sockets)
+        front = routes.Front(self.app, self.login, self._policy())
+        server = tornado.httpserver.HTTPServer(front, xheaders=self.how.trust_proxy, max_body_size=_LONGEST_BODY)
+        server.add_sockets(self.listener.sockets)
         allowing = asyncio.create_task(self._allow_storage())
         try:
             self._announce()
@@ -123,6 +130,10 @@ class Dashboard(Voila):  # type: ignore[misc,unused-ignore]
             await self._end_kernels()
             await server.close_all_connections()
             shutil.rmtree(self.connection_dir, ignore_errors=True)
+
+    def _policy(self) -> Policy:
+        is_local = bool(self.listener.ips) and all(map(is_loopback, self.listener.ips))
+        return Policy(self.listener.port, is_local and not self.how.trust_proxy, self.how.trust_proxy)
 
     async def _end_kernels(self) -> None:
         """End them in peace. Pages that are being made right now fail of it, of which there is nothing to say."""
@@ -146,13 +157,23 @@ class Dashboard(Voila):  # type: ignore[misc,unused-ignore]
         self.page_headers["Content-Security-Policy"] = content_security_policy(origin)
 
     def _announce(self) -> None:
-        """Say where the page is: from here on, connections are accepted and answered."""
-        everywhere = self.ip in {"0.0.0.0", "::"}  # noqa: S104  compared, not bound
-        host = socket.gethostname() if everywhere else _OWN_NAMES.get(self.ip, self.ip)
-        url = f"http://{host}:{self.port}{self.base_url}"
-        print(f"Dashboard: {url}", flush=True)  # noqa: T201  the one line that people wait for
-        if self.page_opened_by is not None:
-            asyncio.get_running_loop().run_in_executor(None, self.page_opened_by, url)
+        """Say where the page is: from here on, connections are accepted and answered.
+
+        A random login token is in the address, as there is no other way to know it; one that was chosen stays out of
+        terminals and logs.
+        """
+        address = f"{self.listener.address}{self.base_url}"
+        shown = address + (self.login.query if self.login.is_random else "")
+        print(f"Dashboard: {shown}", flush=True)  # noqa: T201  the one line that people wait for
+        if self.login.is_needed and not self.login.is_random:
+            print("It asks for the login token that is set in RUN_QARNOT_LOGIN_TOKEN.", file=sys.stderr)  # noqa: T201
+        if self.how.open_browser and self.how.unix_socket is None:
+            asyncio.get_running_loop().run_in_executor(None, _open, address + self.login.query)
+
+
+def _open(address: str) -> None:
+    if not open_privately(address):
+        print("No browser could be opened here: open the address yourself.", file=sys.stderr)  # noqa: T201
 
 
 class _Quiet(logging.Filter):
@@ -167,32 +188,14 @@ class _Quiet(logging.Filter):
         return "is not trusted" not in message and "websocket_ping_timeout" not in message
 
 
-class PageHandler(TornadoVoilaHandler):  # type: ignore[misc,unused-ignore]
-    """The page with the `_xsrf` cookie, without which each reload leaks a kernel (reference §3).
-
-    Not a `prelaunch_hook`, because that excludes preheated kernels.
-    """
-
-    async def prepare(self) -> None:
-        await super().prepare()
-        _ = self.xsrf_token  # reading it sets it
-
-    @tornado.web.authenticated
-    def head(self, path: str | None = None) -> None:
-        """The page is there: monitors ask so, and want no kernel."""
-
-
-def _with_cookie(handler: tuple[Any, ...]) -> tuple[Any, ...]:
-    path, kind, *rest = handler
-    return (path, PageHandler if kind is TornadoVoilaHandler else kind, *rest)
-
-
 def _make_app(
-    settings: Settings, ip: str, sockets: list[socket.socket], notebook: Path, downloads: Path, preheat: int = 0
+    settings: Settings, how: Serving, listener: Listener, login: Login, notebook: Path, downloads: Path
 ) -> Dashboard:
     config = Config()
-    pool = {"preheat_kernel": preheat > 0, "default_pool_size": preheat}
-    config.VoilaConfiguration = Config({**voila_options(), **pool, "template": TEMPLATE})
+    pool = {"preheat_kernel": how.preheat > 0, "default_pool_size": how.preheat}
+    config.VoilaConfiguration = Config(
+        {**voila_options(), **pool, "template": TEMPLATE, "multi_kernel_manager_class": VisitorKernels}
+    )
     config.MappingKernelManager = Config(kernel_options())
     config.KernelProvisionerFactory.default_provisioner_name = kernels.PROVISIONER
     if sys.platform != "win32" and len(tempfile.gettempdir()) <= _LONGEST_IPC_FOLDER:
@@ -200,20 +203,17 @@ def _make_app(
     config.Voila.config_file_paths = []  # this server is the product's: a stray voila.json changes nothing
     app = Dashboard(config=config, log_level=logging.WARNING)
     app.notebook_path = str(notebook)
-    app.ip, app.port = ip, sockets[0].getsockname()[1]
-    app.token = settings.login_token or ""
-    app.sockets, app.downloads, app.settings = sockets, downloads, settings
+    app.ip, app.port = how.ip, listener.port or 0
+    app.base_url = app.server_url = how.base_url
+    app.identity_provider_class = Identity
+    app.listener, app.login, app.how, app.downloads, app.settings = listener, login, how, downloads, settings
     app.page_headers = {
         "Content-Security-Policy": content_security_policy(),
-        "Referrer-Policy": "no-referrer",
+        # other servers learn nothing of our addresses; our own login form sends its origin, which `no-referrer` hides
+        "Referrer-Policy": "same-origin",
         "X-Content-Type-Options": "nosniff",
     }
-    app.tornado_settings = {
-        "headers": app.page_headers,
-        # only names of this machine: else a foreign page could reach us by DNS rebinding (reference §7)
-        "allow_remote_access": not is_loopback(ip),
-        "local_hostnames": ["localhost"],
-    }
+    app.tornado_settings = {"headers": app.page_headers}
     app.initialize([])
     _redact_logs(app.log)
     return app
@@ -232,15 +232,8 @@ def _redact_logs(voila: logging.Logger) -> None:
             handler.setFormatter(RedactingFormatter(plain))
 
 
-def _bind(ip: str, port: int | None) -> list[socket.socket]:
-    for candidate in range(FIRST_PORT, FIRST_PORT + _PORTS_TRIED) if port is None else [port]:
-        with contextlib.suppress(OSError):
-            return tornado.netutil.bind_sockets(candidate, ip)
-    raise InputError("port-taken", port=port if port is not None else FIRST_PORT)
-
-
 @contextlib.contextmanager
-def _environment(settings: Settings) -> Iterator[Path]:
+def _environment(settings: Settings, login: Login) -> Iterator[Path]:
     """The environment of the kernels, for as long as we serve: what `settings` says, and our private folder."""
     before = dict(os.environ)
     folder = download_route.make_folder()
@@ -252,6 +245,9 @@ def _environment(settings: Settings) -> Iterator[Path]:
             filter(None, [str(folder / "jupyter"), os.environ.get("JUPYTER_PATH")])
         )
         os.environ.pop("RUN_QARNOT_LOGIN_TOKEN", None)  # no business of a kernel
+        os.environ.pop(LOGOUT_VARIABLE, None)
+        if login.is_needed:
+            os.environ[LOGOUT_VARIABLE] = f"{login.base_url}logout"
         yield folder
     finally:
         os.environ.clear()
@@ -291,14 +287,10 @@ def _kernel_variables(settings: Settings) -> dict[str, str]:
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m run_qarnot.page.server", description="Serve the dashboard.")
-    parser.add_argument("--ip", default="localhost")
-    parser.add_argument("--port", type=int)
-    parser.add_argument("--no-browser", action="store_true")
-    parser.add_argument("--preheat", type=int, default=0, metavar="N", help="how many kernels wait for visitors")
+    serving.add_arguments(parser)
     options = parser.parse_args(arguments)
     try:
-        settings = read_settings(os.environ, Path.cwd())
-        serve(settings, ip=options.ip, port=options.port, open_browser=not options.no_browser, preheat=options.preheat)
+        serve(read_settings(os.environ, Path.cwd()), serving.from_arguments(options))
     except RunQarnotError as error:
         print(f"{error.what}\n{error.todo}", file=sys.stderr)  # noqa: T201
         return error.exit_code

@@ -29,6 +29,7 @@ WORDS: Table = {
         "address bar. If it was one, make a new one: whoever saw the link has it.",
         "title": "Run Qarnot",
         "subtitle": "A notebook on a big machine, and your files back.",
+        "logout": "Log out",
         "sessions": "Your sessions",
         "older": "Show older sessions",
         "asleep": "This page went to sleep, your session did not",
@@ -38,6 +39,38 @@ WORDS: Table = {
         "silent": "The server of this page does not answer yet; trying again.",
         "close": "Close",
         "finding": "Looking for your sessions…",
+    },
+    # pages that the server makes without a kernel: a title and a sentence each
+    "plain": {
+        "login_title": "Log in",
+        "login": "This dashboard can start machines on an account, so it asks who you are.",
+        "token": "Login token of this dashboard",
+        "where": "It is at the end of the address that was printed where the dashboard was started, after “token=”. "
+        "On a team's server, ask whoever runs it. It is not your Qarnot token, which the page asks for afterwards.",
+        "wrong": "This is not the login token of this dashboard.",
+        "wait": "Wrong login tokens were tried. Wait {seconds} seconds, then try again.",
+        "logout_title": "Log out",
+        "logout": "Your pages will be closed. What runs on the cluster goes on.",
+        "logged_out_title": "You are logged out",
+        "logged_out": "Your pages were closed. What runs on the cluster goes on.",
+        "again": "Continue",
+        "full_title": "All places are taken",
+        "full": "As many pages are open as this server has memory for. Close one that you do not need, "
+        "or try again in a minute.",
+        "missing_title": "Nothing is here",
+        "missing": "This dashboard has no page at this address.",
+        "refused_title": "Not allowed",
+        "refused": "The server does not answer this request.",
+        "broken_title": "That did not work",
+        "broken": "The server could not answer. Load the page again; what runs on the cluster goes on.",
+        "login_needed_title": "Not logged in",
+        "login_needed": "Open the dashboard and log in first.",
+        "foreign_page_title": "Refused: another website asked",
+        "foreign_page": "This request was sent by another website, not by the dashboard. If a proxy stands in front of "
+        "it, have the proxy pass on the Host header, or start the dashboard with --trust-proxy.",
+        "foreign_name_title": "Refused: unknown name",
+        "foreign_name": "The dashboard is meant for this machine alone, and was asked for as “{host}”. If a proxy "
+        "stands in front of it, start it with --trust-proxy.",
     },
     "account": {
         "title": "Account",
@@ -286,9 +319,9 @@ BLOCKERS: Mapping[str, str] = {
 FIELDS: Mapping[str, str] = {"image": "Environment", "hours": "Hours"}
 
 
-def section(name: str) -> dict[str, str]:
-    """Return the words of one component, in the language in use."""
-    return dict(_tables().WORDS.get(name, {}))
+def section(name: str, spoken: str | None = None) -> dict[str, str]:
+    """Return the words of one component, in the language in use or in another."""
+    return dict(_tables(spoken).WORDS.get(name, {}))
 
 
 def state_word(state: str, *, batch: bool = False) -> str:
@@ -308,6 +341,6 @@ def field(name: str) -> str:
     return str(_tables().FIELDS[name])
 
 
-def _tables() -> ModuleType:
-    spoken = language.spoken()
+def _tables(spoken: str | None = None) -> ModuleType:
+    spoken = spoken or language.spoken()
     return sys.modules[__name__] if spoken == "en" else importlib.import_module(f"{__name__}_{spoken}")

@@ -58,7 +58,7 @@ def test_a_page_that_is_loaded_anew_remembers_which_files_were_chosen(page: Page
 
 def test_files_are_added_while_the_session_runs(page: Page, demo: Server, tmp_path: Path) -> None:
     command = "until [ -s extra.txt ]; do sleep 0.1; done; cat extra.txt > got.txt"
-    page.goto(f"{demo.address()}?opt-image=command&opt-hours=1&opt-command={command}")
+    page.goto(demo.address(f"opt-image=command&opt-hours=1&opt-command={command}"))
     expect(page.get_by_test_id("account")).to_be_visible()
     page.get_by_test_id("more").click()
     page.get_by_test_id("name").fill("waits-for-more")

@@ -29,7 +29,7 @@ def phone(browser: Browser) -> Iterator[Page]:
 def test_every_state_is_accessible_and_fits_on_a_phone(phone: Page, demo: Server) -> None:
     page = phone
     command = "echo hello | tee made.txt; sleep 600"
-    page.goto(f"{demo.address()}?opt-image=command&opt-command={command}&opt-nothing=1&token=abcdef")
+    page.goto(demo.address(f"opt-image=command&opt-command={command}&opt-nothing=1&token=abcdef"))
     expect(page.get_by_test_id("account")).to_be_visible()
     page.get_by_test_id("more").click()
     page.get_by_test_id("share").last.click()
@@ -68,7 +68,7 @@ def test_every_state_is_accessible_and_fits_on_a_phone(phone: Page, demo: Server
 
 def test_a_failed_session_is_accessible_and_fits_on_a_phone(phone: Page, demo: Server) -> None:
     page = phone
-    page.goto(f"{demo.address()}?opt-image=command&opt-command=echo {'a-long-word-' * 30}; exit 3")
+    page.goto(demo.address(f"opt-image=command&opt-command=echo {'a-long-word-' * 30}; exit 3"))
     expect(page.get_by_test_id("account")).to_be_visible()
     page.get_by_test_id("more").click()
     page.get_by_test_id("name").fill("for-nobody")

@@ -25,7 +25,7 @@ def open_page(page: Page, address: str) -> None:
 
 
 def test_a_link_fills_the_form_says_so_and_starts_nothing(page: Page, demo: Server) -> None:
-    open_page(page, f"{demo.address()}?opt-image=auto-sklearn&opt-nodes=5&opt-hours=3&opt-folds=99&token=not-for-you-1")
+    open_page(page, demo.address("opt-image=auto-sklearn&opt-nodes=5&opt-hours=3&opt-folds=99&token=not-for-you-1"))
     note = page.get_by_test_id("link-note")
     expect(note).to_contain_text("Machines: 5")
     expect(note, "what fails its check is left out and said").to_contain_text("Write 10 or less")
@@ -50,7 +50,7 @@ def test_a_link_fills_the_form_says_so_and_starts_nothing(page: Page, demo: Serv
 
 
 def test_an_ended_session_is_deleted_with_its_files_after_a_question(page: Page, demo: Server) -> None:
-    open_page(page, f"{demo.address()}?opt-image=command&opt-command=echo hello&opt-hours=1")
+    open_page(page, demo.address("opt-image=command&opt-command=echo hello&opt-hours=1"))
     page.get_by_test_id("more").click()
     page.get_by_test_id("name").fill("short-lived")
     page.get_by_test_id("start").click()
@@ -102,7 +102,7 @@ def test_the_browser_chooses_the_language_and_the_switch_another(browser: Browse
 
 def test_results_are_looked_into_and_fetched_one_by_one(page: Page, demo: Server) -> None:
     command = "mkdir -p plots; echo inside > plots/a.txt; echo other > b.txt; echo secret > c.txt"
-    open_page(page, f"{demo.address()}?opt-image=command&opt-command={command}&opt-hours=1")
+    open_page(page, demo.address(f"opt-image=command&opt-command={command}&opt-hours=1"))
     page.get_by_test_id("more").click()
     page.get_by_test_id("name").fill("with-results")
     page.get_by_test_id("start").click()

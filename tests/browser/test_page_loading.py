@@ -61,7 +61,7 @@ def test_nothing_jumps_while_the_page_loads(page: Page, demo: Server) -> None:
 
 def test_nothing_jumps_when_sessions_come_in(page: Page, demo: Server) -> None:
     """They stand above the cards, and come when the cluster has answered. What somebody types into stays in place."""
-    page.goto(f"{demo.address()}?opt-image=command&opt-command=sleep 600")
+    page.goto(demo.address("opt-image=command&opt-command=sleep 600"))
     expect(page.get_by_test_id("account")).to_be_visible()
     page.get_by_test_id("more").click()
     page.get_by_test_id("name").fill("calm-heron")

@@ -60,7 +60,7 @@ def dashboard(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -
 def test_the_receipt_comes_with_the_first_save_and_hostile_panels_are_text(
     page: Page, dashboard: Server, traffic: Traffic
 ) -> None:
-    page.goto(f"{dashboard.address()}?opt-image=base")
+    page.goto(dashboard.address("opt-image=base"))
     expect(page.get_by_test_id("account")).to_be_visible()
     page.get_by_test_id("more").click()
     page.get_by_test_id("name").fill("with-panels")

@@ -49,7 +49,7 @@ def nothing_of_before(account: Connection, cluster: LocalCluster) -> None:
 
 
 def start(page: Page, dashboard: Server, image: str, name: str, hours: str = "1", key: str = "") -> Locator:
-    page.goto(f"{dashboard.address()}?opt-image={image}")
+    page.goto(dashboard.address(f"opt-image={image}"))
     expect(page.get_by_test_id("account")).to_be_visible()
     page.get_by_test_id("more").click()
     page.get_by_test_id("name").fill(name)

@@ -31,12 +31,12 @@ class Server:
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
-    def address(self) -> str:
-        """Wait for the address that it prints."""
+    def address(self, query: str = "") -> str:
+        """Wait for the address that it prints, which logs in; `query` is added, such as that of a launch link."""
         wait_until(lambda: _ADDRESS.search(self.printed) or self.process.poll() is not None, "an address", seconds=90)
         found = _ADDRESS.search(self.printed)
         assert found, self.printed
-        return found[0]
+        return f"{found[0]}&{query}" if query else found[0]
 
     def family(self) -> list[psutil.Process]:
         """All its descendants, now."""

@@ -35,6 +35,7 @@ class Shell(Component):
     link: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)  # what a launch link filled in
     preheated = traitlets.Bool(False).tag(sync=True)  # the browser then says `visitor_arrived`
     asks_again = traitlets.Bool(False).tag(sync=True)  # somebody has typed a token, which a reload forgets
+    logout = traitlets.Unicode("").tag(sync=True)  # the address that logs out; empty where our server has no login
     languages: Any = traitlets.Dict(LANGUAGES).tag(sync=True)
 
     def __init__(

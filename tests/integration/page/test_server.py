@@ -22,9 +22,9 @@ from support.servers import gone, kernels_below
 from support.waiting import wait_until
 
 from qarnot_local import LocalCluster
-from run_qarnot.core.errors import InputError
 from run_qarnot.model.settings import Settings
 from run_qarnot.page import server
+from run_qarnot.page.login import Login
 
 Answer = tuple[int, http.client.HTTPMessage, str]
 
@@ -32,7 +32,7 @@ Answer = tuple[int, http.client.HTTPMessage, str]
 class Site:
     """The server in a process of its own."""
 
-    def __init__(self, folder: Path, **variables: str) -> None:
+    def __init__(self, folder: Path, *options: str, **variables: str) -> None:
         kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
         self.ending: tuple[int, str, str] | None = None
         self.temporary = Path(tempfile.mkdtemp(prefix="rq-"))  # short, as usual: paths of sockets have a limit
@@ -40,23 +40,33 @@ class Site:
             "QARNOT_CLUSTER_URL": "http://127.0.0.1:1",  # where nobody listens
             **variables,
         }
-        command = [sys.executable, "-m", "run_qarnot.page.server", "--no-browser"]
+        command = [sys.executable, "-m", "run_qarnot.page.server", "--no-browser", *options]
         self.process = subprocess.Popen(
             command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         assert self.process.stdout is not None
         self.line = self.process.stdout.readline()
-        self.port = urlsplit(self.line.split()[-1]).port if self.line else None
+        self.address = urlsplit(self.line.split()[-1]) if self.line else urlsplit("")
+        self.port = self.address.port
+        self.cookie = ""
 
     def get(self, path: str = "/", method: str = "GET", **headers: str) -> Answer:
         assert self.port is not None, self.process.communicate()[1]
         connection = http.client.HTTPConnection("localhost", self.port, timeout=60)
         try:
-            connection.request(method, path, headers=headers)
+            if self.cookie:
+                headers.setdefault("Cookie", self.cookie)
+            connection.request(method, path, headers={name.replace("_", "-"): text for name, text in headers.items()})
             answer = connection.getresponse()
             return answer.status, answer.headers, answer.read().decode()
         finally:
             connection.close()
+
+    def log_in(self) -> Site:
+        """By the address that it printed; `get` is logged in from now on."""
+        headers = self.get(f"{self.address.path}?{self.address.query}")[1]
+        self.cookie = headers["Set-Cookie"].split(";")[0]
+        return self
 
     def kernels(self) -> list[psutil.Process]:
         return kernels_below(psutil.Process(self.process.pid))
@@ -77,8 +87,8 @@ def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
     """Make a server that is ended whatever happens."""
     made: list[Site] = []
 
-    def make(**variables: str) -> Site:
-        made.append(Site(tmp_path, **variables))
+    def make(*options: str, **variables: str) -> Site:
+        made.append(Site(tmp_path, *options, **variables))
         return made[-1]
 
     yield make
@@ -89,12 +99,12 @@ def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     site = Site(tmp_path_factory.mktemp("site"))
-    yield site
+    yield site.log_in()
     site.end()
 
 
 def test_it_says_one_line_once_it_answers(site: Site) -> None:
-    assert re.fullmatch(r"Dashboard: http://localhost:\d+/\n", site.line)
+    assert re.fullmatch(r"Dashboard: http://localhost:\d+/\?token=[\w-]{40,}\n", site.line)
 
 
 def test_the_page_has_what_it_needs_and_leaves_no_kernel(site: Site) -> None:
@@ -106,13 +116,10 @@ def test_the_page_has_what_it_needs_and_leaves_no_kernel(site: Site) -> None:
     assert "Opening the page" in body
     assert "cdn" not in body.replace("cdnjs.cloudflare.com/ajax/libs/mathjax", "")  # named, never loaded
     assert "frame-ancestors 'self'" in headers["Content-Security-Policy"]
-    cookie = re.search(r"_xsrf=([^;]+)", "\n".join(headers.get_all("Set-Cookie") or []))
     kernel = re.search(r'kernelId = "([\w-]+)"', body)
-    assert cookie is not None
     assert kernel is not None
     assert len(site.kernels()) >= 1
-    farewell = f"/voila/api/shutdown/{kernel[1]}?_xsrf={cookie[1]}"
-    assert site.get(farewell, "POST", Cookie=f"_xsrf={cookie[1]}")[0] == 204
+    assert site.get(f"/voila/api/shutdown/{kernel[1]}", "POST")[0] == 204
     wait_until(lambda: not site.kernels(), "the kernel to end")
 
 
@@ -134,10 +141,10 @@ def test_pages_may_connect_to_the_storage_and_nowhere_else(
     make_site: Callable[..., Site], variables: dict[str, str], expected: str
 ) -> None:
     with LocalCluster() as cluster:
-        site = make_site(QARNOT_CLUSTER_URL=cluster.cluster_url, **variables)
+        site = make_site(QARNOT_CLUSTER_URL=cluster.cluster_url, **variables).log_in()
 
         def connect() -> str:
-            policy = site.get("/voila/api/nothing")[1]["Content-Security-Policy"]
+            policy = site.get("/", "HEAD")[1]["Content-Security-Policy"]
             return str(re.search(r"connect-src ([^;]*)", policy)[1])  # type: ignore[index]
 
         wanted = expected.format(storage=cluster.storage_url)
@@ -145,7 +152,7 @@ def test_pages_may_connect_to_the_storage_and_nowhere_else(
 
 
 def test_without_a_storage_pages_may_connect_to_nobody_else(site: Site) -> None:
-    assert "connect-src 'self' blob:;" in site.get("/voila/api/nothing")[1]["Content-Security-Policy"]
+    assert "connect-src 'self' blob:;" in site.get("/", "HEAD")[1]["Content-Security-Policy"]
 
 
 @pytest.mark.parametrize("host", ["evil.example", "evil.example:8866", "192.0.2.1"])
@@ -171,7 +178,8 @@ def test_an_unknown_download_is_not_found(site: Site) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_it_ends_with_its_kernels_and_leaves_nothing(make_site: Callable[..., Site], number: signal.Signals) -> None:
-    site = make_site(QARNOT_CLIENT_TOKEN="secret-qarnot-token", QARNOT_CLUSTER_URL="http://127.0.0.1:9")
+    variables = {"QARNOT_CLIENT_TOKEN": "secret-qarnot-token", "QARNOT_CLUSTER_URL": "http://127.0.0.1:9"}
+    site = make_site(**variables).log_in()
     status, _, body = site.get()
     assert status == 200
     kernels = site.kernels()
@@ -185,7 +193,7 @@ def test_it_ends_with_its_kernels_and_leaves_nothing(make_site: Callable[..., Si
 
 
 def test_kernels_are_copies_that_end_with_a_server_that_is_killed(make_site: Callable[..., Site]) -> None:
-    site = make_site()
+    site = make_site().log_in()
     for _ in range(2):
         assert site.get()[0] == 200
     first, second = site.kernels()
@@ -198,7 +206,7 @@ def test_kernels_are_copies_that_end_with_a_server_that_is_killed(make_site: Cal
 
 
 def test_without_the_process_that_is_copied_kernels_are_started_anew(make_site: Callable[..., Site]) -> None:
-    site = make_site()
+    site = make_site().log_in()
     assert site.get()[0] == 200
     (kernel,) = site.kernels()
     zygote = kernel.parent()
@@ -214,49 +222,26 @@ def test_without_the_process_that_is_copied_kernels_are_started_anew(make_site: 
 
 
 def test_it_ends_without_a_word_while_a_kernel_is_starting(make_site: Callable[..., Site]) -> None:
-    site = make_site()
+    site = make_site().log_in()
     assert site.get()[0] == 200
     (zygote,) = {kernel.parent() for kernel in site.kernels()}
     assert zygote is not None
     zygote.kill()  # a kernel that is no copy takes a second to start
     with socket.create_connection(("localhost", site.port or 0)) as visitor:
-        visitor.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        cookie = site.cookie.encode()
+        visitor.sendall(b"GET / HTTP/1.1\r\nHost: localhost:%d\r\nCookie: %b\r\n\r\n" % (site.port or 0, cookie))
         wait_until(lambda: [kernel for kernel in site.kernels() if kernel.ppid() == site.process.pid], "a kernel")
         code, _, err = site.end()
     assert code == 0, err
     assert "Traceback" not in err
 
 
-def test_a_login_token_guards_page_and_downloads(make_site: Callable[..., Site]) -> None:
-    site = make_site(RUN_QARNOT_LOGIN_TOKEN="a-long-login-token")
-    assert site.get("/")[0] == 302
-    assert site.get("/", "HEAD")[0] == 302
-    assert site.get(f"/run-qarnot/download/{'x' * 43}/results.zip")[0] in {302, 403}
-    assert site.kernels() == []
-    assert site.get("/?token=a-long-login-token")[0] in {200, 302}
-    _, out, err = site.end()
-    assert "a-long-login-token" not in site.line + out + err
-
-
-def test_others_reach_it_only_with_a_login_token() -> None:
-    with pytest.raises(InputError) as caught:
-        server.serve(Settings(), ip="0.0.0.0", open_browser=False)
-    assert caught.value.code == "address-open"
-
-
-def test_a_port_in_use_is_said_or_stepped_over() -> None:
-    with socket.create_server(("localhost", 0)) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(InputError) as caught:
-            server.serve(Settings(), port=port, open_browser=False)
-    assert caught.value.code == "port-taken"
-
-
 def test_the_environment_is_as_before_afterwards() -> None:
     before = dict(os.environ)
-    with server._environment(Settings(token="qarnot-token", login_token="login-token")) as folder:
+    login = Login("a-long-login-token")
+    with server._environment(Settings(token="qarnot-token", login_token=login.token), login) as folder:
         assert os.environ["QARNOT_CLIENT_TOKEN"] == "qarnot-token"
-        assert "RUN_QARNOT_LOGIN_TOKEN" not in os.environ
+        assert login.token not in os.environ.values()
         assert folder.is_dir()
     assert dict(os.environ) == before
     assert not folder.exists()

@@ -1,6 +1,5 @@
 """`run-qarnot demo`: it starts by itself, and nothing of it stays, however it ends."""
 
-import os
 import signal
 import socket
 import subprocess
@@ -22,7 +21,8 @@ def cli(tmp_path):
 
 
 def page_of(server):
-    with urllib.request.urlopen(server.address(), timeout=60) as answer:  # the address is printed when it answers
+    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
+    with opener.open(server.address(), timeout=60) as answer:  # the address is printed when it answers
         return answer.read().decode()
 
 
@@ -80,9 +80,3 @@ def test_a_port_in_use_is_stepped_over_and_one_that_was_asked_for_is_said(cli):
     said = cli("cluster", "--state-dir", "file/inside", expect=1).err.splitlines()
     assert "could not be written: Not a directory." in said[0]
     assert said[1].startswith("Choose a folder")
-
-
-def test_an_address_that_others_can_reach_needs_a_login_token(cli):
-    answer = cli("dashboard", "--ip", "0.0.0.0", "--no-browser", expect=1)
-    assert "no login token protects" in answer.err
-    assert os.linesep.join(answer.err.splitlines()) == answer.err.strip()

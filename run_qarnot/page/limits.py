@@ -1,0 +1,142 @@
+"""Limits of a server: how fast a login token can be guessed, how many pages can be open."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import tornado.web
+from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+
+_FREE_TRIES = 5
+_LONGEST_WAIT_SECONDS = 60.0
+_FORGET_SECONDS = 15 * 60.0
+_VISITOR_BYTES = 100_000_000  # a kernel with an account and its sessions
+_KEPT_BYTES = 500_000_000  # for the server itself, and whatever else runs beside it
+_FEWEST, _MOST = 4, 200
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+class Backoff:
+    """Exponential back-off after wrong tries: five are free, then each doubles the wait, up to a minute.
+
+    One counter for all clients: whoever guesses can have many addresses. It does not concern who is logged in.
+    """
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._failures = 0
+        self._last = self._next = 0.0
+
+    def wait(self) -> float:
+        """Return the seconds until the next try is looked at; 0 for now."""
+        return max(0.0, self._next - self._now())
+
+    def fail(self) -> None:
+        """Count a wrong try."""
+        now = self._now()
+        if now - self._last > _FORGET_SECONDS:
+            self._failures = 0
+        self._failures = min(self._failures + 1, 100)
+        excess = self._failures - _FREE_TRIES
+        self._last, self._next = now, now + (min(2.0**excess, _LONGEST_WAIT_SECONDS) if excess >= 0 else 0.0)
+
+
+def default_max_visitors() -> int:
+    """Return how many pages the memory of this machine, or of this container, has room for."""
+    free = psutil.virtual_memory().available
+    with contextlib.suppress(OSError, ValueError):
+        free = min(free, int((_CGROUP / "memory.max").read_text()) - int((_CGROUP / "memory.current").read_text()))
+    return min(max((free - _KEPT_BYTES) // _VISITOR_BYTES, _FEWEST), _MOST)
+
+
+@dataclass
+class _Visit:
+    """A page that is being opened; its kernel is not there yet."""
+
+    waits: bool = True
+
+
+_visit: ContextVar[_Visit | None] = ContextVar("visit", default=None)
+
+
+class VisitorKernels(AsyncMappingKernelManager):  # type: ignore[misc,unused-ignore]
+    """Kernels, with their visitors.
+
+    The kernel of a page belongs to the visitor who connects to it first: its id stands in that visitor's page alone.
+    """
+
+    def __init__(self, **traits: Any) -> None:
+        super().__init__(**traits)  # type: ignore[no-untyped-call,unused-ignore]
+        self._starting: set[str] = set()
+        self._heated: set[str] = set()  # started ahead, for nobody yet
+        self._owners: dict[str, str] = {}
+        self._visits: list[_Visit] = []
+
+    @property
+    def visitors(self) -> int:
+        """How many pages are open, or being opened."""
+        used = (set(self.list_kernel_ids()) | self._starting) - self._heated
+        return len(used) + sum(visit.waits for visit in self._visits)
+
+    @contextlib.contextmanager
+    def visit(self, most: int, *, preheated: bool) -> Iterator[bool]:
+        """Hold a place for a page while it is opened.
+
+        Arguments:
+            most: pages that may be open.
+            heated: whether a kernel that was started ahead will be used.
+
+        Yields:
+            Whether there is a place.
+        """
+        if self.visitors >= most:
+            yield False
+            return
+        visit = _Visit()
+        self._visits.append(visit)
+        token = _visit.set(None if preheated else visit)
+        try:
+            yield True
+        finally:
+            self._visits.remove(visit)
+            _visit.reset(token)
+
+    def belongs_to(self, kernel_id: str, visitor: str) -> bool:
+        """Whether a visitor may use a kernel; the first one who does is its owner from then on."""
+        if kernel_id not in self:
+            return True  # there is none to be used
+        self._heated.discard(kernel_id)
+        return self._owners.setdefault(kernel_id, visitor) == visitor
+
+    async def end_of(self, visitor: str) -> None:
+        """End all kernels of a visitor."""
+        for kernel_id in [each for each, owner in self._owners.items() if owner == visitor]:
+            with contextlib.suppress(tornado.web.HTTPError, RuntimeError):  # it has ended by itself
+                await self.shutdown_kernel(kernel_id)  # type: ignore[no-untyped-call,unused-ignore]
+
+    async def start_kernel(self, *arguments: Any, **options: Any) -> str:  # type: ignore[override,unused-ignore]
+        """Start a kernel; what they are is Jupyter's."""
+        visit = _visit.get()
+        kernel_id = str(options.setdefault("kernel_id", self.new_kernel_id()))
+        self._starting.add(kernel_id)
+        if visit is not None and visit.waits:
+            visit.waits = False
+        else:
+            self._heated.add(kernel_id)
+        try:
+            return str(await super().start_kernel(*arguments, **options))
+        finally:
+            self._starting.discard(kernel_id)
+
+    def remove_kernel(self, kernel_id: str) -> Any:
+        """Forget a kernel that has ended."""
+        self._heated.discard(kernel_id)
+        self._owners.pop(kernel_id, None)
+        return super().remove_kernel(kernel_id)

@@ -1,0 +1,96 @@
+"""Which requests are answered at all, by what browsers say of who sends them.
+
+Any web page can make a visitor's browser send requests to this server, with the visitor's cookies. Browsers mark such
+requests: by `Sec-Fetch-*` where the address is HTTPS or this machine, by `Origin` for websockets and forms. A request
+with neither comes from a program, or from a page that the cookie's `SameSite=Lax` keeps without login.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from tornado.httputil import HTTPServerRequest
+
+_HOST = re.compile(r"[A-Za-z0-9._-]+(:\d{1,5})?|\[[0-9A-Fa-f:.]+\](:\d{1,5})?")
+_OWN = {"same-origin", "none"}
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How a server is reached.
+
+    Arguments:
+        port: where it listens; none for a Unix socket.
+        local_only: it listens for this machine alone, and no proxy is in front.
+        trust_proxy: believe the `X-Forwarded-Host` header of whoever connects.
+    """
+
+    port: int | None
+    local_only: bool
+    trust_proxy: bool
+
+    def read_proxy_headers(self, request: HTTPServerRequest) -> None:
+        """Let `request.host` be what the visitor's browser asked for, if the proxy says it."""
+        name = request.headers.get("X-Forwarded-Host", "").split(",")[0].strip()
+        if self.trust_proxy and _HOST.fullmatch(name):
+            request.host = request.headers["Host"] = name
+
+    def knows_host(self, request: HTTPServerRequest) -> bool:
+        """Whether the request's host is what the visitor's browser asked for.
+
+        Proxies that pass on no `Host` put there where they connect to: our own port, or anything for a Unix socket.
+        """
+        if not self.trust_proxy or "X-Forwarded-Host" in request.headers:
+            return True
+        return self.port is not None and urlsplit(f"//{request.host}").port != self.port
+
+    def is_foreign_name(self, request: HTTPServerRequest) -> bool:
+        """Whether the request came by a name that is not this machine's: a foreign page may have given us one (DNS)."""
+        if not self.local_only:
+            return False
+        with suppress(ValueError):
+            name = urlsplit(f"//{request.host}").hostname or ""
+            return not is_loopback(name)
+        return True
+
+    def is_foreign_page(self, request: HTTPServerRequest) -> bool:
+        """Whether another web page sent the request, other than by leading its visitor here."""
+        site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+        if site is not None:
+            return site not in _OWN and not is_visit(request)
+        if origin is None or not self.knows_host(request):
+            return False
+        with suppress(ValueError):
+            return urlsplit(origin.lower()).netloc != request.host.lower()
+        return True
+
+
+def is_visit(request: HTTPServerRequest) -> bool:
+    """Whether a browser shows the answer in a tab of its own."""
+    headers = request.headers
+    is_document = headers.get("Sec-Fetch-Mode") == "navigate" and headers.get("Sec-Fetch-Dest") == "document"
+    return request.method in {"GET", "HEAD"} and is_document
+
+
+def is_prefetch(request: HTTPServerRequest) -> bool:
+    """Whether a browser asks ahead, for a visitor who may never come."""
+    return "prefetch" in request.headers.get("Sec-Purpose", request.headers.get("Purpose", ""))
+
+
+def wants_page(request: HTTPServerRequest) -> bool:
+    """Whether the answer will be read by a person, who can log in."""
+    mode = request.headers.get("Sec-Fetch-Mode")
+    if request.method not in {"GET", "HEAD"} or "Upgrade" in request.headers:
+        return False
+    return mode == "navigate" if mode else "text/html" in request.headers.get("Accept", "")
+
+
+def is_loopback(name: str) -> bool:
+    """Whether an address, or a name, is this machine's own."""
+    with suppress(ValueError):
+        return ipaddress.ip_address(name).is_loopback
+    return name == "localhost"
