@@ -138,6 +138,7 @@ ERRORS: Mapping[str, Words] = {
     "no-door": Words("“{name}” cannot be opened from here: {problem}.", "{hint}"),
     "tunnel": Words("The way to “{name}” could not be opened: {problem}.", "It is tried again by itself; if it stays so, your network may block SSH."),
     "upload": Words("“{name}” could not be uploaded: {problem}.", "Try again; what is already uploaded is kept."),
+    "no-room": Words("“{name}” could not be uploaded: the machine that runs this page has no room for it.", "Remove files from the list, or start the session first and add it there: large files then go straight to the storage."),
     "download": Words("“{name}” could not be downloaded: {problem}.", "Try again: it goes on where it stopped."),
     "transfer-given-up": Words("The transfer was given up.", "Start it again whenever you like: it goes on where it stopped."),
     "broken": Words("Something went wrong on the way: {problem}.", "Try again; if it happens again, something between here and the storage changes what passes."),

@@ -287,7 +287,7 @@ class LogoutHandler(PlainHandler):
         if visitor is not None and login_of(self).is_needed:
             login_of(self).let_out(self)
             await self.settings["kernel_manager"].end_of(visitor)
-        show(self, 200, "logged_out", retry=login_of(self).base_url)
+        show(self, 200, "logged_out", retry=login_of(self).base_url, again="login_title")
 
 
 def _read_form(body: bytes) -> dict[str, str]:

@@ -19,18 +19,21 @@ _POLICY = (
 _WORDS_OF_STATUS = {403: "refused", 404: "missing", 405: "refused", 413: "refused"}
 
 
-def show(handler: tornado.web.RequestHandler, status: int, name: str, *, retry: str = "", **parts: Any) -> None:
+def show(
+    handler: tornado.web.RequestHandler, status: int, name: str, *, retry: str = "", again: str = "again", **parts: Any
+) -> None:
     """Finish an answer with a page, in the visitor's language.
 
     Arguments:
         status: of the answer.
         name: of a title and a sentence in the words: `<name>_title` and `<name>`.
-        retry: an address for "Try again".
+        retry: an address for a button, if one helps.
+        again: what the button says, by its name in the words.
         parts: what the template shows beside them (`form`, `next`, `problem`), and facts of the sentences.
     """
     spoken = language.preferred(handler.request.headers.get("Accept-Language", ""))
     texts = words.section("plain", spoken)
-    shown: dict[str, Any] = {"form": "", "next": "", "base_url": handler.settings["base_url"], **parts}
+    shown: dict[str, Any] = {"form": "", "next": "", "again": again, "base_url": handler.settings["base_url"], **parts}
     shown["problem"] = texts[parts["problem"]].format(**parts) if parts.get("problem") else ""
     handler.set_status(status)
     handler.set_header("Content-Type", "text/html; charset=utf-8")

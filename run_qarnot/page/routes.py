@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from run_qarnot.page.plain import PlainErrors, PlainHandler, SayHandler, show
 from run_qarnot.page.policy import Policy, is_prefetch, wants_page
 
 Route = tuple[Any, ...]  # pattern, handler, and perhaps its arguments
+_log = logging.getLogger(__name__)
 NOT_FOUND = {"status": 404, "name": "missing"}
 _RETRY_SECONDS = 30
 
@@ -77,6 +79,9 @@ class Front(Router):
         if policy.is_foreign_name(request):
             return SayHandler, {"status": 403, "name": "foreign_name", "host": request.host[:200]}
         if policy.is_foreign_page(request):
+            if "Upgrade" in request.headers:  # its page shows no answer, so the operator is told
+                origin = request.headers.get("Origin", "")[:200]
+                _log.warning("A websocket of %s was refused. Is there a proxy? Then start with --trust-proxy.", origin)
             return SayHandler, {"status": 403, "name": "foreign_page"}
         if not request.path.startswith(base_url):
             if request.path in {"/", base_url[:-1]} and request.method in {"GET", "HEAD"}:

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from run_qarnot.core.errors import InputError, TransferError
 from run_qarnot.core.names import check_key
+from run_qarnot.page.room import Room
 
 if TYPE_CHECKING:
     from run_qarnot.engine.input_bucket import DirectUpload
@@ -34,7 +35,6 @@ PART_BYTES = 4 * 1024 * 1024
 WINDOW = 4
 LONGEST_PART = 9 * 1024 * 1024  # the websocket takes 10 MiB
 MOST_FILES = 10_000
-_SPARE_BYTES = 64 * 1024 * 1024  # of the disk, left to others
 
 
 class Arrival(StrEnum):
@@ -64,6 +64,7 @@ class Incoming:
     size: int
     path: Path
     received: int = 0
+    reserved: int = 0  # bytes of the disk that are kept for the rest of it
     arrival: Arrival = Arrival.COMING
     trouble: Trouble = Trouble.NONE
     stream: BinaryIO | None = field(default=None, repr=False)
@@ -85,6 +86,7 @@ class Uploads:
         self._files: dict[int, Incoming] = {}
         self._numbers: dict[str, int] = {}  # by key: folders have thousands of files
         self._kept: set[Path] = set()
+        self._room: Room | None = None
 
     @property
     def folder(self) -> Path:
@@ -94,8 +96,18 @@ class Uploads:
             self._finalizer = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)  # also at exit
         return self._folder
 
+    @property
+    def room(self) -> Room:
+        """The room on the disk, shared with the other pages of the server."""
+        if self._room is None:
+            self._room = Room(self._parent or self.folder)
+        return self._room
+
     def close(self) -> None:
         """Erase everything now."""
+        if self._room is not None:
+            self._room.close()
+            self._room = None
         if self._folder is not None:
             self._finalizer()
 
@@ -113,8 +125,14 @@ class Uploads:
             InputError: its name cannot be stored, or is there already; nothing is expected then.
             TransferError: the disk has no room for it, or does not take it; nothing is expected then either.
         """
-        self._check_room(name, size)
-        incoming = self.expect(number, name, size)
+        if not self.room.take(size):
+            raise TransferError("no-room", field="upload", name=name[:120])
+        try:
+            incoming = self.expect(number, name, size)
+        except InputError:
+            self.room.give_back(size)
+            raise
+        incoming.reserved = size
         if not size:  # no part of it will come
             try:
                 self._write(incoming, b"")
@@ -149,13 +167,21 @@ class Uploads:
         Raises:
             TransferError: the disk has no room for it.
         """
-        self._check_room(incoming.key, incoming.size)
         incoming.received, incoming.direct, incoming.relay = 0, None, None
+        self._reserve(incoming)
 
-    def _check_room(self, name: str, size: int) -> None:
-        if shutil.disk_usage(self.folder).free < size + _SPARE_BYTES:
-            problem = "there is no room for it on this machine"
-            raise TransferError("upload", field="upload", name=name[:120], problem=problem)
+    def _reserve(self, incoming: Incoming) -> None:
+        """Keep room on the disk for the rest of a file, all files on their way to this server counted."""
+        self._release(incoming)
+        rest = incoming.size - incoming.received
+        if not self.room.take(rest):
+            raise TransferError("no-room", field="upload", name=incoming.key)
+        incoming.reserved = rest
+
+    def _release(self, incoming: Incoming) -> None:
+        if incoming.reserved:
+            self.room.give_back(incoming.reserved)
+            incoming.reserved = 0
 
     def _put(self, incoming: Incoming) -> None:
         self._files[incoming.id] = incoming
@@ -184,6 +210,9 @@ class Uploads:
         return incoming.received
 
     def _write(self, incoming: Incoming, data: memoryview | bytes) -> None:
+        if not self.room.has(memoryview(data).nbytes):
+            self.fail(incoming.id, Trouble.DISK)
+            raise TransferError("no-room", field="upload", name=incoming.key)
         try:
             incoming.stream = incoming.stream or _open_at(incoming.path, incoming.received)
             incoming.stream.write(data)
@@ -192,7 +221,10 @@ class Uploads:
             self.fail(incoming.id, Trouble.DISK)
             problem = error.strerror or "the disk does not take it"
             raise TransferError("upload", field="upload", name=incoming.key, problem=problem) from error
-        incoming.received += memoryview(data).nbytes
+        size = memoryview(data).nbytes
+        incoming.received += size
+        self.room.give_back(min(size, incoming.reserved))
+        incoming.reserved -= min(size, incoming.reserved)
         if incoming.received == incoming.size:
             incoming.close()
             self.arrived(incoming)
@@ -208,6 +240,7 @@ class Uploads:
         """All of a file is here, or in the bucket."""
         if incoming.arrival is Arrival.COMING:
             incoming.arrival, incoming.received = Arrival.HERE, incoming.size
+            self._release(incoming)
 
     def fail(self, number: int, trouble: Trouble) -> None:
         """Something went wrong with a file; what has arrived of it stays, for `retry`."""
@@ -216,11 +249,18 @@ class Uploads:
             with contextlib.suppress(OSError):  # a full disk refuses once more what is in its buffer
                 incoming.close()
             incoming.stream, incoming.arrival, incoming.trouble = None, Arrival.BROKEN, trouble
+            self._release(incoming)
 
     def retry(self, number: int) -> None:
-        """Expect the rest of a broken file."""
+        """Expect the rest of a broken file.
+
+        Raises:
+            TransferError: the disk has no room for it; it stays broken.
+        """
         incoming = self._files.get(number)
         if incoming is not None and incoming.arrival is Arrival.BROKEN:
+            if incoming.direct is None and incoming.relay is None:
+                self._reserve(incoming)
             incoming.arrival, incoming.trouble = Arrival.COMING, Trouble.NONE
 
     def remove(self, number: int) -> Incoming | None:
@@ -228,6 +268,7 @@ class Uploads:
         incoming = self._files.pop(number, None)
         if incoming is not None:
             del self._numbers[incoming.key]
+            self._release(incoming)
             incoming.close()
             if incoming.path not in self._kept:
                 incoming.path.unlink(missing_ok=True)

@@ -53,7 +53,7 @@ WORDS: Table = {
         "logout": "Your pages will be closed. What runs on the cluster goes on.",
         "logged_out_title": "You are logged out",
         "logged_out": "Your pages were closed. What runs on the cluster goes on.",
-        "again": "Continue",
+        "again": "Try again",
         "full_title": "All places are taken",
         "full": "As many pages are open as this server has memory for. Close one that you do not need, "
         "or try again in a minute.",

@@ -45,7 +45,7 @@ WORDS: Table = {
         "logout": "Vos pages seront fermées. Ce qui tourne sur le cluster continue.",
         "logged_out_title": "Vous êtes déconnecté",
         "logged_out": "Vos pages ont été fermées. Ce qui tourne sur le cluster continue.",
-        "again": "Continuer",
+        "again": "Réessayer",
         "full_title": "Toutes les places sont prises",
         "full": "Il y a autant de pages ouvertes que la mémoire de ce serveur le permet. Fermez celle dont vous n’avez "
         "pas besoin, ou réessayez dans une minute.",

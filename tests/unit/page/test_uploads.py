@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.repository import ROOT
 
 from run_qarnot.core.errors import InputError, TransferError
+from run_qarnot.page import room
+from run_qarnot.page.room import SPARE_BYTES
 from run_qarnot.page.uploads import LONGEST_PART, Arrival, Trouble, Uploads
 
 DATA = bytes(range(256)) * 40
@@ -116,6 +123,7 @@ def test_half_a_file_is_not_here_and_a_broken_one_takes_no_more(uploads: Uploads
 
 
 def test_thousands_of_files_are_expected_without_one_being_open(uploads: Uploads) -> None:
+    uploads.begin(5000, "first", 1)  # from then on the page keeps room on the disk
     before = psutil.Process().num_fds()
     for number in range(2000):
         uploads.begin(number, f"{number}", 1)
@@ -202,3 +210,95 @@ def test_the_folder_goes_with_its_owner(tmp_path: Path) -> None:
     send(uploads, 1, "x", b"abc")
     del uploads
     assert list(tmp_path.iterdir()) == []
+
+
+# room on the disk
+
+
+class OtherPage:
+    """A page of the same server: a process of its own, which expects bytes until it is ended."""
+
+    def __init__(self, folder: Path, size: int) -> None:
+        program = (
+            "import sys, pathlib; from run_qarnot.page.uploads import Uploads\n"
+            "uploads = Uploads(pathlib.Path(sys.argv[1])); uploads.begin(1, 'other', int(sys.argv[2]))\n"
+            "print('expects', flush=True); sys.stdin.read()"
+        )
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", program, str(folder), str(size)],
+            cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert self.process.stdout is not None
+        assert self.process.stdout.readline() == "expects\n"
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+def free(folder: Path) -> int:
+    return shutil.disk_usage(folder).free - SPARE_BYTES
+
+
+def test_files_that_are_announced_together_need_room_together(uploads: Uploads, tmp_path: Path) -> None:
+    size = free(tmp_path) * 6 // 10
+    uploads.begin(1, "first", size)
+    with pytest.raises(TransferError, match="no room"):
+        uploads.begin(2, "second", size)
+    assert [incoming.key for incoming in uploads] == ["first"]
+    uploads.remove(1)
+    uploads.begin(2, "second", size)
+
+
+def test_files_of_other_pages_need_room_too_until_those_pages_end(uploads: Uploads, tmp_path: Path) -> None:
+    size = free(tmp_path) * 6 // 10
+    other = OtherPage(tmp_path, size)
+    try:
+        with pytest.raises(TransferError, match="no room"):
+            uploads.begin(1, "ours", size)
+    finally:
+        other.kill()
+    uploads.begin(1, "ours", size)
+
+
+def test_writing_stops_before_the_disk_is_full(uploads: Uploads, monkeypatch: pytest.MonkeyPatch) -> None:
+    uploads.begin(1, "x", 2000)
+    assert uploads.part(1, 0, b"x" * 1000) == 1000
+    monkeypatch.setattr(room, "SPARE_BYTES", 2**60)  # others have filled the disk meanwhile
+    with pytest.raises(TransferError, match="no room"):
+        uploads.part(1, 1000, b"x" * 1000)
+    (incoming,) = uploads
+    assert (incoming.arrival, incoming.trouble, incoming.received) == (Arrival.BROKEN, Trouble.DISK, 1000)
+    with pytest.raises(TransferError, match="no room"):
+        uploads.retry(1)
+    monkeypatch.undo()
+    uploads.retry(1)
+    assert uploads.part(1, 1000, b"x" * 1000) == 2000
+    assert incoming.arrival is Arrival.HERE
+
+
+@given(
+    steps=st.lists(st.tuples(st.sampled_from(["begin", "part", "fail", "retry", "remove", "here"]), st.integers(1, 3)))
+)
+def test_what_is_reserved_is_what_is_still_to_come(steps: list[tuple[str, int]]) -> None:
+    uploads = Uploads()
+    for step, number in steps:
+        incoming = uploads.find(number)
+        with contextlib.suppress(InputError):
+            match step:
+                case "begin":
+                    uploads.begin(number, f"{number}", 100)
+                case "part" if incoming is not None:
+                    uploads.part(number, incoming.received, b"x" * 30)
+                    uploads.part(number, incoming.received, b"x" * (100 - incoming.received))
+                case "fail":
+                    uploads.fail(number, Trouble.UNREADABLE)
+                case "retry":
+                    uploads.retry(number)
+                case "remove":
+                    uploads.remove(number)
+                case "here" if incoming is not None:
+                    uploads.take_here(incoming)
+        coming = [each for each in uploads if each.arrival is Arrival.COMING]
+        assert uploads.room._expected == sum(each.size - each.received for each in coming)
+    uploads.close()
