@@ -233,9 +233,7 @@ class LoginHandler(PlainHandler):
         self._body = b""
 
     def data_received(self, chunk: bytes) -> None:
-        self._body += chunk
-        if len(self._body) > _LONGEST_FORM:
-            raise tornado.web.HTTPError(413)
+        self._body += chunk[: _LONGEST_FORM + 1 - len(self._body)]
 
     def get(self) -> None:
         self._next = login_of(self).next_of(self.get_query_argument("next", ""))
@@ -249,6 +247,8 @@ class LoginHandler(PlainHandler):
 
     def post(self) -> None:
         login = login_of(self)
+        if len(self._body) > _LONGEST_FORM:
+            raise tornado.web.HTTPError(413)
         form = _read_form(self._body)
         self._next = login.next_of(form.get("next", ""))
         try:

@@ -2,105 +2,22 @@
 
 from __future__ import annotations
 
-import http.client
 import os
 import re
-import shutil
 import signal
 import socket
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from urllib.parse import urlsplit
+from collections.abc import Callable
 
 import psutil
 import pytest
-from support.repository import ROOT
-from support.servers import gone, kernels_below
+from page.support.site import Site
+from support.servers import gone
 from support.waiting import wait_until
 
 from qarnot_local import LocalCluster
 from run_qarnot.model.settings import Settings
 from run_qarnot.page import server
 from run_qarnot.page.login import Login
-
-Answer = tuple[int, http.client.HTTPMessage, str]
-
-
-class Site:
-    """The server in a process of its own."""
-
-    def __init__(self, folder: Path, *options: str, **variables: str) -> None:
-        kept = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
-        self.ending: tuple[int, str, str] | None = None
-        self.temporary = Path(tempfile.mkdtemp(prefix="rq-"))  # short, as usual: paths of sockets have a limit
-        environment = {**kept, "PYTHONPATH": str(ROOT), "TMPDIR": str(self.temporary)} | {
-            "QARNOT_CLUSTER_URL": "http://127.0.0.1:1",  # where nobody listens
-            **variables,
-        }
-        command = [sys.executable, "-m", "run_qarnot.page.server", "--no-browser", *options]
-        self.process = subprocess.Popen(
-            command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        assert self.process.stdout is not None
-        self.line = self.process.stdout.readline()
-        self.address = urlsplit(self.line.split()[-1]) if self.line else urlsplit("")
-        self.port = self.address.port
-        self.cookie = ""
-
-    def get(self, path: str = "/", method: str = "GET", **headers: str) -> Answer:
-        assert self.port is not None, self.process.communicate()[1]
-        connection = http.client.HTTPConnection("localhost", self.port, timeout=60)
-        try:
-            if self.cookie:
-                headers.setdefault("Cookie", self.cookie)
-            connection.request(method, path, headers={name.replace("_", "-"): text for name, text in headers.items()})
-            answer = connection.getresponse()
-            return answer.status, answer.headers, answer.read().decode()
-        finally:
-            connection.close()
-
-    def log_in(self) -> Site:
-        """By the address that it printed; `get` is logged in from now on."""
-        headers = self.get(f"{self.address.path}?{self.address.query}")[1]
-        self.cookie = headers["Set-Cookie"].split(";")[0]
-        return self
-
-    def kernels(self) -> list[psutil.Process]:
-        return kernels_below(psutil.Process(self.process.pid))
-
-    def end(self, number: int = signal.SIGTERM) -> tuple[int, str, str]:
-        """End it, once; return its code and what it said."""
-        if self.ending is None:
-            self.process.send_signal(number)
-            out, err = self.process.communicate(timeout=30)
-            self.left = [path.name for path in self.temporary.iterdir()]
-            shutil.rmtree(self.temporary)
-            self.ending = self.process.returncode, out, err
-        return self.ending
-
-
-@pytest.fixture
-def make_site(tmp_path: Path) -> Iterator[Callable[..., Site]]:
-    """Make a server that is ended whatever happens."""
-    made: list[Site] = []
-
-    def make(*options: str, **variables: str) -> Site:
-        made.append(Site(tmp_path, *options, **variables))
-        return made[-1]
-
-    yield make
-    for site in made:
-        site.end()
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    site = Site(tmp_path_factory.mktemp("site"))
-    yield site.log_in()
-    site.end()
 
 
 def test_it_says_one_line_once_it_answers(site: Site) -> None:
