@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -82,7 +83,9 @@ def test_a_kernel_heated_up_ahead_shows_the_page_of_its_visitor(page: Page, fold
         preheated = wait_until(lambda: kernels_below(server), "a kernel that nobody has asked for")
         wait_until(lambda: all(map(is_asked, preheated)), "the page to be asked of it")
         assert cluster.control.calls == []
-        page.goto(f"http://localhost:{port}/{LINK}")
+        login = re.search(r"token=\S+", (folder / "log").read_text())
+        assert login is not None
+        page.goto(f"http://localhost:{port}/{LINK}&{login[0]}")
         expect(page.get_by_test_id("account")).to_be_visible()
         expect(page.get_by_test_id("link-note")).to_contain_text("PyTorch")
         expect(page.get_by_test_id("hours")).to_have_value("3")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from support.waiting import wait_until
 # As docs/deploy.md has it; `{headers}` is what a test leaves out or adds.
 _CONFIGURATION = """
 daemon off;
+{user}
 worker_processes 1;
 pid {folder}/nginx.pid;
 error_log {folder}/error.log;
@@ -81,7 +83,12 @@ def nginx(folder: Path, targets: dict[str, str], *, headers: str = FORWARDED, tl
     configuration = folder / "nginx.conf"
     configuration.write_text(
         _CONFIGURATION.format(
-            folder=folder, port=port, tls="ssl" if tls else "", certificate=certificate, locations=locations
+            folder=folder,
+            port=port,
+            user="user root;" if os.geteuid() == 0 else "",
+            tls="ssl" if tls else "",
+            certificate=certificate,
+            locations=locations,
         )
     )
     process = subprocess.Popen([program, "-c", str(configuration), "-p", str(folder), "-e", str(folder / "error.log")])
