@@ -87,9 +87,9 @@ class Front(Router):
             if request.path in {"/", base_url[:-1]} and request.method in {"GET", "HEAD"}:
                 return RedirectHandler, {"to": base_url + (f"?{request.query}" if request.query else "")}
             return SayHandler, dict(NOT_FOUND)
-        if is_prefetch(request):
-            return SayHandler, {"status": 503, "name": "refused"}
         is_page = request.path == base_url and request.method in {"GET", "HEAD"}
+        if is_page and is_prefetch(request):  # it would cost a kernel
+            return SayHandler, {"status": 503, "name": "refused"}
         if (is_page or (kind is LoginHandler and request.method == "GET")) and any(tokens_in(request.query)):
             return TokenHandler, {}
         if getattr(kind, "is_public", False) or login.visitor(request) is not None:

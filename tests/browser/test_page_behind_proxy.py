@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from qarnot.connection import Connection
+from support.chromium import ARGUMENTS, chromium
 from support.command import CommandLine
 from support.nginx import FORWARDED, NO_HOST, nginx
 from support.ports import free_port
@@ -162,6 +163,34 @@ def test_the_whole_page_works_under_a_path(
         expect(page.get_by_role("heading")).to_have_text("You are logged out")
         page.goto(address)
         expect(page.get_by_test_id("login-token")).to_be_visible()
+
+
+@pytest.mark.parametrize("headers", [FORWARDED, NO_HOST], ids=["forwarded", "no host"])
+def test_a_team_without_tls_logs_in_by_name_and_other_sites_start_nothing(
+    headers: str, browser: Browser, cli: CommandLine, tmp_path: Path
+) -> None:
+    """Browsers mark no request to such a name with `Sec-Fetch-*`: the origin and the cookie have to do."""
+    options = ("--no-browser", "--port", free_port(), "--base-url", BASE, "--trust-proxy")
+    with running(cli, "dashboard", *options) as server:
+        target = f"http://{urlsplit(server.address()).netloc}"
+        rules = "--host-resolver-rules=MAP team.test 127.0.0.1, MAP elsewhere.test 127.0.0.1"
+        with nginx(tmp_path, {BASE: target}, headers=headers, tls=False) as root:
+            mapped = browser.browser_type.launch(executable_path=chromium(), args=[*ARGUMENTS, rules])
+            page = mapped.new_context(locale="en-GB").new_page()
+            address = root.replace("localhost", "team.test") + BASE
+            log_in(page, f"{address}?opt-image=waits&opt-hours=2")
+            expect(page.get_by_test_id("hours")).to_have_value("2")
+            (cookie,) = page.context.cookies()
+            assert ("team-test" in cookie["name"]) is (headers is FORWARDED)
+            other = page.context.new_page()
+            other.route("http://elsewhere.test/", lambda route: route.fulfill(body="<title>x</title>"))
+            other.goto("http://elsewhere.test/")
+            load = "address => fetch(address, {mode: 'no-cors', credentials: 'include'}).then(a => a.type, String)"
+            other.evaluate(load, f"{address}?x=1")  # the browser itself may refuse it, or leaves the cookie away
+            assert len(kernels(server)) == 1
+            page.get_by_test_id("logout").click()
+            expect(page.get_by_role("heading")).to_have_text("You are logged out")
+            mapped.close()
 
 
 def held(cluster: LocalCluster, bucket: str, key: str) -> bytes:
