@@ -162,13 +162,14 @@ class Uploads:
         return incoming
 
     def take_here(self, incoming: Incoming) -> None:
-        """Take the bytes of a file here after all, from its beginning.
+        """Take the bytes of a file that is on its way here after all, from its beginning.
 
         Raises:
             TransferError: the disk has no room for it.
         """
-        incoming.received, incoming.direct, incoming.relay = 0, None, None
-        self._reserve(incoming)
+        if incoming.arrival is Arrival.COMING:
+            incoming.received, incoming.direct, incoming.relay = 0, None, None
+            self._reserve(incoming)
 
     def _reserve(self, incoming: Incoming) -> None:
         """Keep room on the disk for the rest of a file, all files on their way to this server counted."""

@@ -70,7 +70,7 @@ def test_all_reasons_are_told_at_once() -> None:
     )
 
 
-@pytest.mark.parametrize("hours", ["", "four", "0", "-1", "25", "nan", "inf", "1e9", "4 h"])
+@pytest.mark.parametrize("hours", ["", "four", "0", "-1", "25", "nan", "inf", "1e9"])
 def test_impossible_hours_are_a_reason(hours: str) -> None:
     assert reasons(FORM.with_texts({**FORM.texts(), "hours": hours})) == ["hours"]
 
