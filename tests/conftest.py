@@ -10,7 +10,7 @@ from hypothesis import settings
 _LONG = ("bootstrap", "browser", "sessions", "cloud", "local", "page")
 _BROWSER_RERUNS = 2  # in CI: a busy machine makes a browser late now and then. The summary counts them.
 
-# Property tests try the same inputs on every run; `make search` looks for new ones. There is no deadline, because a busy
+# Property tests try the same inputs on every run; `make search` looks for new ones. There is no deadline: a busy
 # machine is no fault of the code.
 settings.register_profile("same", derandomize=True, deadline=None)
 settings.register_profile("search", deadline=None, max_examples=2_000, print_blob=True)
