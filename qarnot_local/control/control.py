@@ -32,6 +32,7 @@ storage). A route or method that does not exist is refused with ControlError, wh
 - `delay(route, seconds)`: slow answers; added to whatever else happens. Always, unless `times` says how often.
 - `refusing()`: a context in which nobody listens, connections are refused and the open ones reset; `refuse()`,
   `accept()`; over HTTP only `refuse` with `seconds`.
+- `change_token(token)`: the account has this one instead, and the one before is refused; `reset` takes that back.
 - `expire_token()`: 401 from the API, 403 from storage, until `restore_token()`. `/_control` itself goes on working.
 - `refuse_skew()`: storage answers 403 RequestTimeTooSkewed to what is signed more than 15 minutes from the cluster's
   time, as a real one does, until `reset`. Not from the start: after `advance`, it would refuse every other client.
@@ -96,6 +97,7 @@ class Control:
         self._faults = faults
         self._clock = clock
         self._access = access
+        self._first_token = self._access.token
         self._doors = doors
         self._loop = asyncio.get_running_loop()
 
@@ -190,6 +192,10 @@ class Control:
 
     def expire_token(self) -> None:
         self._access.is_expired = True
+
+    def change_token(self, token: str) -> None:
+        checks.text("token", token)
+        self._access.token = token
 
     def restore_token(self) -> None:
         self._access.is_expired = False
@@ -312,6 +318,7 @@ class Control:
         self._faults.clear()
         self.clear_calls()
         self.restore_token()
+        self._access.token = self._first_token
         self._access.clock = None
         for kind, value in vars(Quotas()).items():
             self.set_quota(kind, value)

@@ -1,50 +1,49 @@
 """One account on one cluster: what the engine needs of Qarnot, in our words. Everything here blocks.
 
-The SDK carries the connection, the authentication and submission. Tasks are read from the wire's
-JSON through its connection, because its own parsing raises on one unexpected null (§6.30) and some properties create
-buckets when read (§6.17).
+The SDK knows the forms of tasks and jobs (`internals`). Tasks are read from the wire's JSON by us, because its own
+parsing raises on one unexpected null (§6.30) and some properties create buckets when read (§6.17).
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from functools import partial
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import requests
-from qarnot import hardware_constraint as hardware
-from qarnot.bucket import Bucket
-from qarnot.connection import Connection
-from qarnot.scheduling_type import FlexScheduling, OnDemandScheduling, ReservedScheduling
 
-from run_qarnot.cloud.connection import connect, storage_clients, twin
+from run_qarnot.cloud.connection import Api, storage_clients
 from run_qarnot.cloud.errors import check_answer, error_message, translated
-from run_qarnot.cloud.models import AccountSnapshot, Machine, TaskSnapshot, read_buckets, read_machines, read_task
+from run_qarnot.cloud.internals import job_form, task_form
+from run_qarnot.cloud.json import read_json
+from run_qarnot.cloud.models import (  # fmt: skip
+    AccountSnapshot,
+    Machine,
+    TaskSnapshot,
+    read_account,
+    read_buckets,
+    read_id,
+    read_machines,
+    read_names,
+    read_number,
+    read_task,
+    read_tasks,
+    read_texts,
+)
+from run_qarnot.cloud.origin import origin_of
 from run_qarnot.cloud.s3.client import Storage
-from run_qarnot.core.errors import NotFoundError, RunQarnotError
+from run_qarnot.core.errors import NotFoundError, RunQarnotError, UnreachableError
 from run_qarnot.model.plan import SAVES_TAG, TAG, TaskPlan
 from run_qarnot.model.settings import Settings
 
+_STORAGE_URL = "https://storage.qarnot.com"  # of a cluster that does not say (§1.2)
 _PAGE = 100
+_MOST_PAGES = 1000  # of a list; what goes on after so many never ends
 _CLOCK_TOLERANCE = timedelta(seconds=30)
-
-_SCHEDULING = {"flex": FlexScheduling, "on-demand": OnDemandScheduling, "reserved": ReservedScheduling}
-_HARDWARE = {
-    "minimum_cores": hardware.MinimumCoreHardware,
-    "maximum_cores": hardware.MaximumCoreHardware,
-    "minimum_ram_mb": hardware.MinimumRamHardware,
-    "maximum_ram_mb": hardware.MaximumRamHardware,
-    "specification": hardware.SpecificHardware,
-    "cpu_model": hardware.CpuModelHardware,
-    "gpu": hardware.GpuHardware,
-    "ssd": hardware.SSDHardware,
-}
 
 log = logging.getLogger(__name__)
 
@@ -69,33 +68,43 @@ class Cloud:
             UnreachableError: nobody answers, or not Qarnot; within five seconds.
         """
         self.address = settings.cluster_url
-        self._of_thread = threading.local()
         with self._translated():
-            self._first = self._of_thread.connection = connect(settings, token)
-            info = self._connection._get("/info")
-            self.email = str(info.json()["email"])
-            self.clock_offset = _clock_offset(info)
-            calls, transfers = storage_clients(self._connection, self.email, token, self.clock_offset)
+            self._api = Api(settings, token)
+        storage_url = settings.storage_url or self._storage_url()
+        info = self._call("GET", "/info")
+        check_answer(info, self.address, "")
+        self._api.connected()
+        with self._translated():
+            self.email = read_account(read_json(info.content), "", None).email
+        if not self.email:
+            raise self._nonsense("it does not say whose the account is")
+        self.clock_offset = _clock_offset(info)
+        with self._translated():
+            calls, transfers = storage_clients(storage_url, self.email, token, self.clock_offset)
         self.storage = Storage(transfers, self.address, calls=calls)
+
+    def _storage_url(self) -> str:
+        """Where the storage is, as the cluster says (§1.2)."""
+        address = self._object("GET", "/settings").get("storage", _STORAGE_URL)
+        if address is None:
+            raise UnreachableError("storage-unreachable", problem="the cluster names none")
+        if not isinstance(address, str) or origin_of(address) is None:
+            raise UnreachableError("storage-unreachable", problem="the cluster names something else than an address")
+        return address
 
     # — account —
 
     def account(self) -> AccountSnapshot:
         """Ask who we are, what runs, and what is left. What the platform does not say is None."""
-        info = self._json("GET", "/info")
+        info = self._object("GET", "/info")
         credits_left = None
         with contextlib.suppress(RunQarnotError):  # not every account may see its credits
-            credits_left = _number(self._json("GET", "/credits/v1/accounts/credits").get("credits"))
-        return AccountSnapshot(
-            email=str(info.get("email") or self.email),
-            running=info.get("runningTaskCount"),
-            max_running=info.get("maxRunningTask"),
-            credits=credits_left,
-        )
+            credits_left = read_number(self._object("GET", "/credits/v1/accounts/credits").get("credits"))
+        return read_account(info, self.email, credits_left)
 
     def profiles(self) -> list[str]:
         """Return the names of the profiles that the account has."""
-        return [str(name) for name in self._json("GET", "/profiles") or []]
+        return read_texts(self._json("GET", "/profiles"))
 
     def profile_constants(self, profile: str) -> list[str]:
         """Return the names of the constants that a profile knows.
@@ -103,23 +112,23 @@ class Cloud:
         Raises:
             NotFoundError: the account has no such profile.
         """
-        details = self._json("GET", f"/profiles/{quote(profile, safe='')}", name=profile)
-        return [str(constant.get("name")) for constant in details.get("constants") or []]
+        return read_names(self._object("GET", f"/profiles/{quote(profile, safe='')}", name=profile).get("constants"))
 
     def machines(self) -> list[Machine]:
         """Return the machines that the account may ask for."""
-        found: list[Mapping[str, Any]] = []
-        while True:
-            page = self._json("GET", f"/hardware-constraints?limit={_PAGE}&offset={len(found)}")
-            found.extend(new := page.get("data") or [])
-            if not new or len(found) >= int(page.get("total") or 0):
+        found: list[Any] = []
+        for _ in range(_MOST_PAGES):
+            page = self._object("GET", f"/hardware-constraints?limit={_PAGE}&offset={len(found)}")
+            found.extend(new := _rows(page))
+            if not new or len(found) >= (read_number(page.get("total")) or 0):
                 return read_machines(found)
+        raise self._nonsense("its list has no end")
 
     # — tasks —
 
     def tasks(self) -> list[TaskSnapshot]:
         """Return all tasks that this product started on the account, the newest first."""
-        found = map(read_task, self._paginate("/tasks/paginate", _equal("Tags", TAG)))
+        found = read_tasks(self._paginate("/tasks/paginate", _equal("Tags", TAG)))
         return sorted(found, key=lambda task: task.created.timestamp() if task.created else 0.0, reverse=True)
 
     def bucket_users(self) -> list[BucketUser]:
@@ -130,15 +139,16 @@ class Cloud:
             for user in found
         ]
 
-    def _paginate(self, path: str, wanted: Mapping[str, str] | None = None) -> list[Mapping[str, Any]]:
-        found: list[Mapping[str, Any]] = []
-        page: str | None = None
-        while True:
-            answer = self._json("POST", path, {"filter": wanted, "token": page, "maximumResults": _PAGE})
-            found.extend(answer.get("data") or [])
-            page = answer.get("nextToken")
-            if not (answer.get("isTruncated") and page):
+    def _paginate(self, path: str, wanted: Mapping[str, str] | None = None) -> list[Any]:
+        found: list[Any] = []
+        token: object = None
+        for _ in range(_MOST_PAGES):
+            answer = self._object("POST", path, {"filter": wanted, "token": token, "maximumResults": _PAGE})
+            found.extend(_rows(answer))
+            token, before = answer.get("nextToken"), token
+            if not (answer.get("isTruncated") and token) or token == before:
                 return found
+        raise self._nonsense("its list has no end")
 
     def task(self, task_id: str, name: str = "") -> TaskSnapshot:
         """Look at a task, by its id or its launch id.
@@ -146,21 +156,21 @@ class Cloud:
         Raises:
             NotFoundError: it is not there (any more).
         """
-        return read_task(self._json("GET", f"/tasks/{quote(task_id, safe='')}", name=name or task_id))
+        task = read_task(self._json("GET", f"/tasks/{quote(task_id, safe='')}", name=name or task_id))
+        if not task.id:
+            raise self._nonsense("it answers with something else than a task")
+        return task
 
     def make_job(self, plan: TaskPlan) -> str:
         """Make the job that limits the time; return its id. One that exists for the launch already is taken."""
         shortname = f"{plan.launch_id}-limit"
         found = self._json("POST", "/jobs/search", {"filter": _equal("Shortname", shortname), "maximumResults": 10})
-        for job in found or []:
-            if job.get("shortname") == shortname:
-                return str(job["uuid"])
+        for job in found if isinstance(found, list) else []:
+            if isinstance(job, Mapping) and job.get("shortname") == shortname and (job_id := read_id(job.get("uuid"))):
+                return job_id
         with self._translated():
-            job = self._connection.create_job(plan.name, shortname=shortname)
-            job.max_wall_time = plan.time_limit
-            job.tags = list(plan.tags)
-            job.auto_delete = True
-        return str(self._json("POST", "/jobs/", job._to_json())["uuid"])
+            form = job_form(plan.name, shortname, plan.time_limit, list(plan.tags))
+        return self._made("/jobs/", form)
 
     def drop_job(self, job_id: str) -> None:
         """Delete a job in which nothing was started. That it stays is no harm: it is empty."""
@@ -175,8 +185,8 @@ class Cloud:
         with contextlib.suppress(NotFoundError):
             return self.task(plan.launch_id, plan.name)
         with self._translated():
-            body = self._task_of(plan, job_id)._to_json()
-        return self.task(str(self._json("POST", "/tasks", body)["uuid"]), plan.name)
+            form = self._task_form(plan, job_id)
+        return self.task(self._made("/tasks", form), plan.name)
 
     def snapshot_every(self, task: TaskSnapshot, seconds: int) -> None:
         """Have the results saved again and again while the task runs."""
@@ -220,89 +230,84 @@ class Cloud:
     def snapshot(self, task: TaskSnapshot) -> str:
         """Ask for a snapshot; return its id."""
         body: dict[str, Any] = {"whitelist": None, "blacklist": None, "bucket": None, "bucketPrefix": None}
-        return str(self._json("POST", f"/tasks/{quote(task.id, safe='')}/snapshot", body, task.name).get("id"))
+        return self._made(f"/tasks/{quote(task.id, safe='')}/snapshot", body, task.name)
 
     def snapshot_status(self, task: TaskSnapshot, snapshot_id: str) -> str:
         """Return the status of a snapshot in small letters: triggered, inprogress, success, failure."""
         path = f"/tasks/{quote(task.id, safe='')}/snapshot/{quote(snapshot_id, safe='')}"
-        return str(self._json("GET", path, name=task.name).get("status") or "triggered").lower()
+        return str(self._object("GET", path, name=task.name).get("status") or "triggered").lower()
 
     # — cost —
 
     def cost(self, task_id: str) -> float | None:
         """Return the euros that a task has cost so far, if the platform says."""
         with contextlib.suppress(RunQarnotError):
-            return _number(self._json("GET", f"/credits/v1/tasks/{quote(task_id, safe='')}/credits").get("credits"))
+            return read_number(
+                self._object("GET", f"/credits/v1/tasks/{quote(task_id, safe='')}/credits").get("credits")
+            )
         return None
 
     def carbon(self, task_id: str) -> float | None:
         """Return the grams of CO2e that a task has caused so far, if the platform says."""
         with contextlib.suppress(RunQarnotError):
-            facts = self._json("GET", f"/carbon/v1/tasks/{quote(task_id, safe='')}/carbon-facts")
-            return _number(facts.get("qarnot_carbon_footprint", facts.get("carbonFootprintC02Eq")))
+            facts = self._object("GET", f"/carbon/v1/tasks/{quote(task_id, safe='')}/carbon-facts")
+            return read_number(facts.get("qarnot_carbon_footprint", facts.get("carbonFootprintC02Eq")))
         return None
 
     # — inner —
 
-    @property
-    def _connection(self) -> Connection:
-        """That of the present thread."""
-        if not hasattr(self._of_thread, "connection"):
-            self._of_thread.connection = twin(self._first)
-        connection: Connection = self._of_thread.connection
-        return connection
-
-    def _task_of(self, plan: TaskPlan, job_id: str) -> Any:
-        """The SDK knows the task's form. It is sent by us: of a 503 the SDK keeps nothing but its words."""
-        task = self._connection.create_task(plan.name, plan.profile, plan.instances, plan.launch_id)
-        task._job_uuid = job_id
-        # The results come last, so that after a preemption the next machine begins with what was saved: it gets the
-        # resources and nothing else (§3.3), and of files with one path the last bucket's win.
-        task.resources = [self._bucket(name) for name in (*plan.resources, plan.results)]
-        task.results = self._bucket(plan.results)
-        task.constants = dict(plan.constants)
-        task.labels = dict(plan.labels)
-        task.tags = [*plan.tags, f"{SAVES_TAG}{plan.snapshot_seconds}"]
-        task.upload_results_on_cancellation = True
-        task.hardware_constraints = list(_hardware_constraints(plan.hardware))
-        if plan.scheduling:
-            task.scheduling_type = _SCHEDULING[plan.scheduling]()
-        return task
-
-    def _bucket(self, name: str) -> Bucket:
-        return Bucket(self._connection, name, create=False)
+    def _task_form(self, plan: TaskPlan, job_id: str) -> Mapping[str, Any]:
+        return task_form(
+            plan.name,
+            plan.profile,
+            plan.instances,
+            plan.launch_id,
+            job_id,
+            # The results come last, so that after a preemption the next machine begins with what was saved: it gets
+            # the resources and nothing else (§3.3), and of files with one path the last bucket's win.
+            resources=[*plan.resources, plan.results],
+            results=plan.results,
+            constants=plan.constants,
+            labels=plan.labels,
+            tags=[*plan.tags, f"{SAVES_TAG}{plan.snapshot_seconds}"],
+            constraints=plan.hardware,
+            scheduling=plan.scheduling,
+        )
 
     def _json(self, method: str, path: str, body: Mapping[str, Any] | None = None, name: str = "") -> Any:
         response = self._call(method, path, body)
         check_answer(response, self.address, name)
         with self._translated():
-            answer = response.json()
-            return {} if answer is None else answer
+            return read_json(response.content)
+
+    def _object(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, name: str = ""
+    ) -> Mapping[str, Any]:
+        """The answer as an object; a bare null is an empty one."""
+        answer = self._json(method, path, body, name)
+        if answer is not None and not isinstance(answer, Mapping):
+            raise self._nonsense("it answers with something else than an object")
+        return answer or {}
+
+    def _made(self, path: str, body: Mapping[str, Any], name: str = "") -> str:
+        """Have something made; return its id."""
+        answer = self._object("POST", path, body, name)
+        if not (made := read_id(answer.get("uuid") or answer.get("id"))):
+            raise self._nonsense("it does not say what it made")
+        return made
+
+    def _nonsense(self, problem: str) -> UnreachableError:
+        return UnreachableError("nonsense", cluster=self.address, problem=problem)
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> requests.Response:
-        verbs = {
-            "GET": self._connection._get,
-            "POST": partial(self._connection._post, json=body),
-            "PATCH": self._connection._patch,
-            "DELETE": self._connection._delete,
-        }
-        with self._translated():  # with no retries left the SDK hands out even a 503 as an ordinary answer
-            response: requests.Response = verbs[method](path)
+        with self._translated():
+            response = self._api.call(method, path, body)
         if not response.ok:
             log.debug("%s %s: %s %s", method, path, response.status_code, error_message(response))
         return response
 
     def _translated(self) -> contextlib.AbstractContextManager[None]:
         return translated(self.address)
-
-
-def _hardware_constraints(wanted: Mapping[str, str | int | float | bool]) -> Iterable[Any]:
-    for name, value in wanted.items():
-        constraint = _HARDWARE[name]
-        if value is True:
-            yield constraint()
-        elif value is not False:
-            yield constraint(value)
 
 
 def _equal(field: str, value: str) -> dict[str, str]:
@@ -324,5 +329,6 @@ def _clock_offset(response: requests.Response) -> timedelta:
     return offset if abs(offset) > _CLOCK_TOLERANCE else timedelta()
 
 
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+def _rows(page: Mapping[str, Any]) -> list[Any]:
+    rows = page.get("data")
+    return rows if isinstance(rows, list) else []

@@ -1,166 +1,133 @@
-"""The SDK's connection, with its leaks closed in one place (`reference/qarnot-platform.md` §1.1, §6).
+"""Connections to one account: to its API, and to its storage.
 
-What it takes from the environment unasked, and what we do about it:
-
-- `~/.netrc` replaces the token: an own authentication is set, and no netrc is read while connecting.
-- `AWS_*` and `~/.aws` choose region, profile and endpoint of the storage: not seen while its client is made. A CA
-  bundle for AWS stays, because networks that need it need it here too.
-- `QARNOT_CLUSTER_TIMEOUT` and `QARNOT_CLUSTER_UNSAFE` override what they are told: read by `settings`, not by it.
-- It prints to our standard output: it is given a logger.
-- It has no time-out, and its retries sleep up to 31 seconds uninterruptibly: time-outs are set, retries are ours.
-- Its storage client waits 60 seconds for a storage that is dead, and takes no other time: the same clients are made
-  here, with ours.
-
-Proxies of the environment stay in force: in many laboratories there is no other way out. But what is on this machine,
-such as the local cluster, is never asked for through one: the proxy would look for it on its own.
+Neither the SDK nor botocore is left to find its settings (`reference/qarnot-platform.md` §1.1, §6): `~/.netrc`,
+`AWS_*`, `~/.aws`, `QARNOT_CLUSTER_TIMEOUT` and their like are not read; proxies and certificates are (`http`). The
+environment of the process is never changed.
 """
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import functools
-import logging
+import json
 import os
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlsplit
 
-import boto3
 import botocore.session
+import qarnot
 import requests
 from botocore.config import Config
 from botocore.loaders import create_loader
-from qarnot.connection import Connection
 
+from run_qarnot.cloud.http import HttpSession, ca_bundle, proxies_for
+from run_qarnot.cloud.internals import limit_answers
 from run_qarnot.cloud.s3.signing import sign_by
-from run_qarnot.core.errors import UnreachableError
 from run_qarnot.model.settings import Settings
 
-FIRST_TIMEOUT = (2.0, 4.0)  # seconds to connect, to answer: "not there" is said within five seconds
+FIRST_TIMEOUT = (2.0, 4.0)  # seconds to connect, between two reads
 TIMEOUT = (4.0, 30.0)  # once it has answered, a slow cluster is given time
-STORAGE_TIMEOUT = (4.0, 8.0)  # for calls with small answers, that somebody waits for
+FIRST_SECONDS = 4.5  # for all that is asked to connect: "not there" is said within five seconds
+STORAGE_TIMEOUT = (4.0, 8.0)  # seconds to connect, between two reads: for small answers that somebody waits for
+STORAGE_SECONDS = 15.0  # for the whole of such an answer
 TRANSFER_TIMEOUT = (4.0, 60.0)  # what was sent may still be in the buffers of a slow line
-
-_KEPT = {"AWS_CA_BUNDLE"}
-_NOT_SEEN = ("AWS_", "QARNOT_")
-_SET = {
-    "NETRC": os.devnull,
-    "AWS_CONFIG_FILE": os.devnull,
-    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-    "AWS_EC2_METADATA_DISABLED": "true",
-}
-_LOOPBACK = ("localhost", "127.0.0.1", "::1")
-_environment = threading.Lock()
-log = logging.getLogger("run_qarnot.sdk")
+TRANSFER_SECONDS = 120.0  # for the answer to what was sent, and for each piece of a file
+_USER_AGENT = f"qarnot-sdk-python/{qarnot.__version__}"
+_REGION = "us-east-1"  # the storage takes any; without one botocore looks for it in the environment
 
 
-class TokenAuth(requests.auth.AuthBase):
-    """The token as the header wants it: raw, without `Bearer`. As long as it is set, requests reads no `~/.netrc`."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = self._token
-        return request
-
-
-class WithoutProxy(requests.adapters.HTTPAdapter):
-    """Connects directly. Unlike `trust_env`, it leaves the CA bundle of the environment in force."""
-
-    def send(self, *arguments: Any, **more: Any) -> requests.Response:
-        return super().send(*arguments, **{**more, "proxies": {}})
-
-
-def connect(settings: Settings, token: str) -> Connection:
-    """Connect. Two requests are made: `GET /settings`, `GET /info`.
-
-    Raises:
-        Exception: whatever the SDK lets out; `translate` knows.
-    """
-    with _closed_environment():
-        connection = Connection(
-            client_token=token,
-            cluster_url=settings.cluster_url,
-            storage_url=settings.storage_url,
-            cluster_unsafe=settings.cluster_unsafe,
-            cluster_timeout=FIRST_TIMEOUT,  # requests takes pairs, and the SDK passes it on
-            retry_count=0,
-            show_bucket_warnings=False,
-            logger=log,
-        )
-    connection._http.auth = TokenAuth(token)
-    if urlsplit(settings.cluster_url).hostname in _LOOPBACK:
-        connection._http.mount(settings.cluster_url, WithoutProxy())
-    connection.timeout = TIMEOUT
-    return connection
-
-
-def twin(connection: Connection) -> Connection:
-    """Make the same connection for another thread, without a request: one is not for several at once (§6.26)."""
-    other = copy.copy(connection)
-    other._http = copy.deepcopy(connection._http)
-    return other
-
-
-def storage_clients(connection: Connection, email: str, token: str, clock_offset: timedelta) -> tuple[Any, Any]:
-    """Make boto3's clients for the storage of a connection, as the SDK makes its own (§1.2): for calls, for transfers.
+class Api:
+    """The REST API, which several threads may ask: each has a session of its own.
 
     Arguments:
+        settings: where the cluster is.
+        token: of the account.
+    """
+
+    def __init__(self, settings: Settings, token: str) -> None:
+        self._address = settings.cluster_url
+        self._unsafe = settings.cluster_unsafe
+        self._token = token
+        self._of_thread = threading.local()
+        self._first_ends: float | None = time.monotonic() + FIRST_SECONDS
+
+    def connected(self) -> None:
+        """It has answered: a slow cluster is given time from now on."""
+        self._first_ends = None
+
+    def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> requests.Response:
+        """Ask; an answer that is an error is an answer.
+
+        Raises:
+            Exception: whatever `requests` raises, and `AnswerLimitError`; `translate` knows.
+        """
+        session = self._session()
+        session.ends = self._first_ends
+        timeout = TIMEOUT if self._first_ends is None else FIRST_TIMEOUT
+        content = {} if body is None else {"data": json.dumps(body), "headers": {"Content-Type": "application/json"}}
+        return session.request(method, self._address + path, timeout=timeout, **content)  # type: ignore[arg-type]
+
+    def _session(self) -> HttpSession:
+        """That of the present thread: one is not for several at once."""
+        if not hasattr(self._of_thread, "session"):
+            session = HttpSession(unsafe=self._unsafe, token=self._token, user_agent=_USER_AGENT)
+            self._of_thread.session = session
+        found: HttpSession = self._of_thread.session
+        return found
+
+
+def storage_clients(address: str, email: str, token: str, clock_offset: timedelta) -> tuple[Any, Any]:
+    """Make clients for a storage, with the credentials that the SDK uses (§1.2): for calls, for transfers.
+
+    Arguments:
+        address: of the storage.
         clock_offset: how far the cluster's clock is ahead of this machine's.
 
     Raises:
-        UnreachableError: the cluster has no storage.
+        InputError: the environment names a proxy or certificates that cannot be used.
     """
-    if connection.s3client is None:
-        raise UnreachableError("storage-unreachable", problem="the cluster names none")
-    like = connection.s3client.meta
-    who = {"aws_access_key_id": email, "aws_secret_access_key": token, "endpoint_url": like.endpoint_url}
+    settings = {
+        "region_name": _REGION,
+        "endpoint_url": address,
+        "aws_access_key_id": email,
+        "aws_secret_access_key": token,
+        "verify": ca_bundle(),
+    }
+    proxies = proxies_for(address, socks=False)  # botocore has none of that kind
+    session = _storage_session()
 
-    def make(connect: float, read: float) -> Any:
-        config = like.config.merge(Config(connect_timeout=connect, read_timeout=read))
-        client = session.client("s3", region_name=like.region_name, config=config, **who)
+    def make(timeout: tuple[float, float]) -> Any:
+        config = Config(
+            user_agent=_USER_AGENT,
+            request_checksum_calculation="when_required",
+            connect_timeout=timeout[0],
+            read_timeout=timeout[1],
+            proxies=proxies,
+        )
+        client = session.create_client("s3", config=config, **settings)
         sign_by(client, clock_offset)
         return client
 
-    with _closed_environment():
-        core = botocore.session.get_session()
-        core.register_component("data_loader", _models())
-        session = boto3.session.Session(botocore_session=core)
-        return make(*STORAGE_TIMEOUT), make(*TRANSFER_TIMEOUT)
+    calls, transfers = make(STORAGE_TIMEOUT), make(TRANSFER_TIMEOUT)
+    limit_answers(calls, STORAGE_SECONDS)
+    limit_answers(transfers, TRANSFER_SECONDS, from_sending=True)
+    return calls, transfers
+
+
+def _storage_session() -> botocore.session.Session:
+    """A session that reads neither variables of the environment nor files: each setting is botocore's own default."""
+    defaults = botocore.session.Session.SESSION_VARIABLES
+    settings = {name: (None, None, default, convert) for name, (_, _, default, convert) in defaults.items()}
+    for name in ("config_file", "credentials_file"):
+        settings[name] = (None, None, os.devnull, None)
+    session = botocore.session.Session(session_vars=settings)
+    session.register_component("data_loader", _models())
+    return session
 
 
 @functools.cache
 def _models() -> Any:
     """What botocore knows of S3, read once in a process instead of once an account: 50 ms, and 30 000 objects."""
     return create_loader()
-
-
-@contextlib.contextmanager
-def _closed_environment() -> Iterator[None]:
-    """Hide what the SDK and its libraries would take from the environment. One connection is made at a time."""
-    with _environment:
-        hidden = {name: os.environ.pop(name) for name in list(os.environ) if _is_hidden(name)}
-        wanted = {**_SET, "no_proxy": _no_proxy()}
-        before = {name: os.environ.get(name) for name in wanted}
-        os.environ.update(wanted)
-        try:
-            yield
-        finally:
-            for name, value in before.items():
-                if value is None:
-                    del os.environ[name]
-            os.environ.update({name: value for name, value in before.items() if value is not None} | hidden)
-
-
-def _no_proxy() -> str:
-    """What is asked for directly: what the user says, and this machine. The SDK's first calls know no other way."""
-    said = os.environ.get("no_proxy") or os.environ.get("NO_PROXY", "")
-    return said if said.strip() == "*" else ",".join(filter(None, (said, *_LOOPBACK)))
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith(_NOT_SEEN) and name not in _KEPT

@@ -15,6 +15,9 @@ import botocore.exceptions
 import qarnot.exceptions as sdk
 import requests
 
+from run_qarnot.cloud.json import NotJsonError, read_json
+from run_qarnot.cloud.limits import AnswerLimitError
+from run_qarnot.core import visible
 from run_qarnot.core.errors import NotFoundError, RefusedError, RunQarnotError, UnreachableError
 
 _UNREACHABLE_STATUS = frozenset({429, 500, 502, 503, 504})
@@ -24,8 +27,21 @@ _UNREACHABLE_STORAGE = (
     botocore.exceptions.HTTPClientError,
 )
 
-_QUOTAS = {"TooManyBuckets": "quota-buckets", "QuotaExceeded": "quota-bytes"}
-_WRONG_CLOCK = "the clock of this machine is wrong; set it right, then try again"
+# What the storage says (§4.2) → the code of our sentence. Whatever else it says is repeated: "storage-refused".
+_STORAGE_SENTENCES = {
+    "TooManyBuckets": "quota-buckets",
+    "QuotaExceeded": "quota-bytes",
+    "RequestTimeTooSkewed": "storage-clock",  # requests are signed with a time, and old ones refused
+    "InvalidAccessKeyId": "storage-token",
+    "SignatureDoesNotMatch": "storage-token",
+    "AccessDenied": "storage-forbidden",
+    "AllAccessDisabled": "storage-forbidden",
+    "403": "storage-forbidden",  # of a HEAD, whose answer has no words
+    "BucketAlreadyExists": "storage-foreign",
+    "NoSuchBucket": "storage-gone",
+    "NoSuchKey": "storage-gone",
+    "EntityTooLarge": "storage-large",
+}
 
 
 @contextmanager
@@ -55,14 +71,18 @@ def translate(error: Exception, cluster: str) -> RunQarnotError:
             return RefusedError("rejected", message=message)
         case sdk.SecretNotFoundException() | sdk.SecretConflictException():
             return RefusedError("rejected", message=message)
-        case requests.exceptions.JSONDecodeError():
-            return UnreachableError("nonsense", cluster=cluster, problem="it answers with something else than JSON")
+        case AnswerLimitError():
+            return UnreachableError("unreachable", cluster=cluster, problem=str(error))
+        case NotJsonError():
+            return UnreachableError("nonsense", cluster=cluster, problem=str(error))
         case requests.exceptions.RequestException():
-            return UnreachableError("unreachable", cluster=cluster, problem=_network_problem(error))
+            return _network_error(error, "unreachable", cluster)
+        case OSError() if "CA certificate" in message:  # `requests` has no exception of its own for that
+            return UnreachableError("certificate", whose=cluster, problem="the file with those to be trusted is gone")
         case botocore.exceptions.ClientError():
             return storage_error(error.response, error.operation_name)
         case botocore.exceptions.BotoCoreError() if isinstance(error, _UNREACHABLE_STORAGE):
-            return UnreachableError("storage-unreachable", problem=_network_problem(error))
+            return _network_error(error, "storage-unreachable")
         case botocore.exceptions.BotoCoreError():
             return RefusedError("storage-refused", action="the request", message=message)
         case UnicodeError():
@@ -80,18 +100,22 @@ def check_answer(response: requests.Response, cluster: str, name: str) -> None:
         cluster: its address.
         name: of the session that was asked for; empty when something new was to be made.
     """
-    if response.ok:
+    if response.ok and response.status_code < 300:
         return
     message = _clean(error_message(response))
     match response.status_code:
+        case status if 300 <= status < 400:  # what changes something is not sent again to where a redirect leads
+            raise _unreachable(response, cluster, "")
         case HTTPStatus.UNAUTHORIZED:
             raise RefusedError("token-refused", cluster=cluster)
         case HTTPStatus.PAYMENT_REQUIRED if "hardware constraint" not in message.lower():
             raise RefusedError("credits", message=message)
         case HTTPStatus.FORBIDDEN if "maximum number of" in message.lower():
             raise RefusedError("quota-tasks", message=message)
-        case HTTPStatus.FORBIDDEN:
+        case HTTPStatus.FORBIDDEN if _own_message(response):
             raise RefusedError("forbidden", message=message)
+        case HTTPStatus.FORBIDDEN:  # Qarnot says why
+            raise UnreachableError("nonsense", cluster=cluster, problem=f"it answers 403 {message}".strip())
         case HTTPStatus.NOT_FOUND if not _own_message(response):
             raise _unreachable(response, cluster, message)
         case HTTPStatus.NOT_FOUND if name:
@@ -117,8 +141,8 @@ def _own_message(response: requests.Response) -> str:
     A gateway's 404 says nothing of a task, and a session that is taken for deleted is never looked at again.
     """
     try:
-        body = response.json()
-    except ValueError:
+        body = read_json(response.content)
+    except NotJsonError:
         return ""
     if not isinstance(body, Mapping):
         return ""
@@ -135,32 +159,68 @@ def storage_error(response: Any, action: str) -> RunQarnotError:
     code = str(error.get("Code", ""))
     if response.get("ResponseMetadata", {}).get("HTTPStatusCode") in _UNREACHABLE_STATUS:
         return UnreachableError("storage-unreachable", problem=f"it answers {code}")
-    if code == "RequestTimeTooSkewed":  # requests are signed with this machine's time, and old ones refused
-        return RefusedError("storage-refused", action=action, message=_WRONG_CLOCK)
-    if code in _QUOTAS:
-        return RefusedError(_QUOTAS[code])
     said = str(error.get("Message") or "")
-    message = code if said == code else f"{code} {said}"  # some storages have no other words
-    return RefusedError("storage-refused", action=action, message=_clean(message))
+    message = _clean(code if said == code else f"{code} {said}")  # some storages have no other words
+    name = _clean(str(error.get("BucketName") or error.get("Key") or action))
+    return RefusedError(_STORAGE_SENTENCES.get(code, "storage-refused"), name=name, action=action, message=message)
 
 
-def _network_problem(error: Exception) -> str:
-    match error:
-        case requests.exceptions.ConnectTimeout() | requests.exceptions.ReadTimeout():
-            return "no answer in time"
-        case botocore.exceptions.ConnectTimeoutError() | botocore.exceptions.ReadTimeoutError():
-            return "no answer in time"
-        case requests.exceptions.SSLError() | botocore.exceptions.SSLError():
-            return "its certificate is not accepted"
-        case requests.exceptions.ProxyError() | botocore.exceptions.ProxyConnectionError():
-            return "the proxy does not let us through"
+def _network_error(error: Exception, code: str, cluster: str = "") -> UnreachableError:
+    """Return our error for an answer that did not come.
+
+    Arguments:
+        code: of the sentence when nothing better is known.
+        cluster: the address that was asked; empty for the storage.
+    """
+    whose = cluster or "the storage"
+    facts = {"cluster": cluster} if cluster else {}
     text = str(error)
-    if "refused" in text:
-        return "nothing listens there"
-    if "resolve" in text or "Name or service" in text:
-        return "there is no such host"
-    return "the connection broke"
+    match error:
+        case requests.exceptions.ProxyError() | botocore.exceptions.ProxyConnectionError():
+            return UnreachableError("proxy", whose=whose, problem=_problem(text))
+        case requests.exceptions.InvalidProxyURL():
+            return UnreachableError("proxy", whose=whose, problem="its address is none")
+        case requests.exceptions.SSLError() | botocore.exceptions.SSLError():
+            problem = next((problem for mark, problem in _TLS_PROBLEMS.items() if mark in text), "TLS fails")
+            return UnreachableError("certificate", whose=whose, problem=problem)
+        case _ if isinstance(error, _TIMEOUTS):
+            return UnreachableError(code, problem="no answer in time", **facts)
+        case requests.exceptions.TooManyRedirects():
+            return UnreachableError(code, problem="it redirects again and again", **facts)
+        case requests.exceptions.InvalidSchema() | requests.exceptions.InvalidURL():
+            return UnreachableError(code, problem="that is no web address", **facts)
+    return UnreachableError(code, problem=_problem(text), **facts)
+
+
+_TIMEOUTS = (
+    requests.exceptions.Timeout,
+    botocore.exceptions.ConnectTimeoutError,
+    botocore.exceptions.ReadTimeoutError,
+)
+_TLS_PROBLEMS = {  # parts of what OpenSSL says
+    "certificate has expired": "it has expired",
+    "not valid for": "it is for another host",
+    "doesn't match": "it is for another host",
+    "mismatch": "it is for another host",
+    "self-signed": "nobody whom this machine trusts has signed it",
+    "unable to get local issuer": "nobody whom this machine trusts has signed it",
+    "CERTIFICATE_VERIFY_FAILED": "it is not valid",
+    "WRONG_VERSION_NUMBER": "it speaks no TLS; perhaps the address should begin with http://",
+}
+_PROBLEMS = {  # parts of what urllib3 says
+    "refused": "nothing listens there",
+    "resolve": "there is no such host",
+    "Name or service": "there is no such host",
+    "getaddrinfo": "there is no such host",
+    "Tunnel connection failed: 407": "it wants a name and a password",
+    "Tunnel connection failed": "it says no",
+    "timed out": "no answer in time",
+}
+
+
+def _problem(text: str) -> str:
+    return next((problem for mark, problem in _PROBLEMS.items() if mark in text), "the connection broke")
 
 
 def _clean(message: str) -> str:
-    return " ".join(message.split()).rstrip(".")[:500]
+    return visible.one_line(" ".join(message.split()).rstrip(".")[:500])

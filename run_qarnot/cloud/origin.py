@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+import time
 from contextlib import suppress
 from urllib.parse import urlsplit
 
 import requests
 
+from run_qarnot.cloud.http import HttpSession
+from run_qarnot.cloud.json import read_json
+from run_qarnot.cloud.limits import AnswerLimitError
+from run_qarnot.core.errors import RunQarnotError
 from run_qarnot.model.settings import Settings
 
 _TIMEOUT = (2.0, 4.0)  # seconds to connect, to answer
@@ -21,10 +26,12 @@ def storage_origin(settings: Settings) -> str | None:
     """
     address: object = settings.storage_url
     if address is None:
-        with suppress(requests.RequestException, ValueError, AttributeError):
-            verify = not settings.cluster_unsafe
-            answer = requests.get(f"{settings.cluster_url}/settings", timeout=_TIMEOUT, verify=verify)
-            address = answer.json().get("storage")
+        with suppress(requests.RequestException, RunQarnotError, AnswerLimitError, OSError, ValueError, AttributeError):
+            session = HttpSession(unsafe=settings.cluster_unsafe)
+            session.ends = time.monotonic() + sum(_TIMEOUT)
+            address = read_json(session.get(f"{settings.cluster_url}/settings", timeout=_TIMEOUT).content).get(
+                "storage"
+            )
     return origin_of(address) if isinstance(address, str) else None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
@@ -15,6 +14,7 @@ from run_qarnot.catalog.problem import Problem, make_problem, show_value
 from run_qarnot.commands import show
 from run_qarnot.core.errors import RunQarnotError
 from run_qarnot.core.names import nearest
+from run_qarnot.engine.daemon_executor import run
 from run_qarnot.hooks.manager import find_plugins
 from run_qarnot.model.settings import Settings
 
@@ -48,7 +48,7 @@ def check(settings: Settings, path: Path | None, *, as_json: bool) -> int:
     problems, unasked = list(catalog.problems), None
     if settings.token:
         try:
-            problems += asyncio.run(_account_problems(settings, catalog))
+            problems += run(_account_problems(settings, catalog))
         except RunQarnotError as error:
             unasked = error
     _print(_in_reading_order(problems), len(catalog.images), as_json=as_json)

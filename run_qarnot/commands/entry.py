@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import logging
 import os
 import sys
@@ -15,13 +16,20 @@ from run_qarnot.commands import catalog, link, plugins, servers, show
 from run_qarnot.commands.parser import parse
 from run_qarnot.core import logs
 from run_qarnot.core.errors import RunQarnotError
+from run_qarnot.engine.daemon_executor import run as run_loop
 from run_qarnot.model.settings import Settings, read_settings
+
+_DRAIN_SECONDS = 5.0  # what plugins get, at the end, to hear of the last events
+_DRAIN_SECONDS_INTERRUPTED = 0.3  # after Ctrl-C, which ends every command within a second
 
 log = logging.getLogger(__name__)
 
 
 def run(arguments: list[str] | None = None) -> int:
     """Run a command. Returns 0; 1 for the user's fault or a failed session; 2 for bad usage; 3 without a cluster."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot write a letter is told its number
     parsed = parse(arguments)
     try:
         settings = read_settings(os.environ, Path.cwd())
@@ -63,7 +71,7 @@ def _run(settings: Settings, arguments: Namespace) -> int:
             return catalog.check(settings, arguments.path, as_json=arguments.json)
         case "link":
             return link.link(settings, arguments.image, arguments.set, arguments.hours, arguments.base)
-    return asyncio.run(_with_account(settings, arguments))
+    return run_loop(_with_account(settings, arguments))
 
 
 async def _with_account(settings: Settings, arguments: Namespace) -> int:
@@ -76,7 +84,11 @@ async def _with_account(settings: Settings, arguments: Namespace) -> int:
     if given.strip() not in {"", given}:
         show.err("Spaces around the token in QARNOT_CLIENT_TOKEN were ignored.")
     account = await Account.open(settings, settings.token or "", find_plugins(settings).catalog())
+    drain_seconds = _DRAIN_SECONDS
     try:
         return await COMMANDS[arguments.command](account, arguments)
+    except asyncio.CancelledError:
+        drain_seconds = _DRAIN_SECONDS_INTERRUPTED
+        raise
     finally:
-        await account.close()
+        await account.close(drain_seconds)

@@ -16,12 +16,13 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from run_qarnot.commands import show
-from run_qarnot.core import times
+from run_qarnot.core import times, visible
 from run_qarnot.core.browser import open_privately
 from run_qarnot.core.errors import InputError, NotFoundError, RunQarnotError, SessionError, TransferError
 from run_qarnot.core.names import make_name
 from run_qarnot.core.state import State
 from run_qarnot.engine.account import Account
+from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.engine.session import Session
 from run_qarnot.model.connections import ConnectionKind, closed_tunnel
 from run_qarnot.model.files import StoredFile, Upload, collect_inputs, publish
@@ -108,9 +109,11 @@ async def open_session(account: Account, arguments: Namespace) -> int:
     """Open the way to a session, print its address, stay until Ctrl-C or the session's end."""
     session = await account.find(arguments.session)
     if session.view.is_over:
-        raise SessionError("too-late", name=session.view.name)
+        raise SessionError("too-late", name=session.view.name, reference=session.view.reference)
     if session.ends_by_itself:
         raise _nothing_to_open(session.view.name, "`run-qarnot logs --follow` shows what it prints.")
+    if session.needs_other_token and not session.takes_user_key:
+        raise SessionError("other-token", name=session.view.name, reference=session.view.reference)
     _use_own_key(session, arguments.ssh_key)
     async with _following(session):
         await _until_ready(session)
@@ -171,7 +174,7 @@ async def stop(account: Account, arguments: Namespace) -> int:
     elif arguments.no_save:
         show.err(f"{session.view.name} has ended.")
     else:
-        show.err(f"{session.view.name} has ended. `run-qarnot results {session.view.name}` fetches its results.")
+        show.err(f"{session.view.name} has ended. `run-qarnot results {session.view.reference}` fetches its results.")
     return 0
 
 
@@ -195,17 +198,17 @@ async def results(account: Account, arguments: Namespace) -> int:
     if not files:
         wanted = f" that match {' '.join(arguments.patterns)}" if arguments.patterns else ""
         raise NotFoundError("no-results", name=name, pattern=wanted)
-    target = arguments.zip or arguments.output or Path(f"{name}-results")
+    target = arguments.zip or arguments.output or Path(f"{session.view.reference}-results")
     given_up = threading.Event()  # Ctrl-C ends the waiting; this ends the thread that is waited for
     try:
         if arguments.zip:
-            await asyncio.to_thread(_write_zip, session, files, target, given_up.is_set)
+            await in_thread(_write_zip, session, files, target, given_up.is_set)
         else:
-            unconfirmed = await asyncio.to_thread(
+            unconfirmed = await in_thread(
                 session.results.download, files, target, show.Bytes(files), cancelled=given_up.is_set
             )
             for key in unconfirmed:
-                show.err(f"{key}: whole, but its checksum is one that cannot be computed here.")
+                show.err(f"{visible.one_line(key)}: whole, but its checksum is one that cannot be computed here.")
     finally:
         given_up.set()
     show.err(f"{show.count(len(files), 'file')}, {sum(file.size for file in files) / 1e6:.1f} MB:")
@@ -341,7 +344,7 @@ async def _until_ready(session: Session, *, as_json: bool = False) -> None:
         tail = (await session.logs()).splitlines()[-_LOG_LINES_ON_FAILURE:] if view.id else []
         facts = {"name": view.name, "reason": view.error or "", "inputs": view.inputs}
         raise SessionError("session-failed", details="\n".join(tail), **facts)
-    raise SessionError("session-ended", name=view.name, reason=view.phase)
+    raise SessionError("session-ended", name=view.name, reference=view.reference, reason=view.phase)
 
 
 async def _until_sent(session: Session) -> None:
@@ -350,7 +353,7 @@ async def _until_sent(session: Session) -> None:
     async with _following(session, quiet=True):
         view = await session.until(lambda view: view.is_over or not session.owes_files)
     if view.is_over:
-        raise SessionError("too-late", name=view.name)
+        raise SessionError("too-late", name=view.name, reference=view.reference)
 
 
 def _nothing_to_open(name: str, hint: str) -> SessionError:
@@ -364,10 +367,10 @@ async def _stay(session: Session, *, browser: bool, as_json: bool = False) -> No
         problem = session.access_problem or "this computer has no way in"
         hint = "`run-qarnot show` lists the other ways in."
         if not session.knows_session_key:
-            hint = f"If yours is another key: `run-qarnot open {session.view.name} --ssh-key FILE`."
+            hint = f"If yours is another key: `run-qarnot open {session.view.reference} --ssh-key FILE`."
         raise SessionError("no-door", name=session.view.name, problem=problem, hint=hint)
     show.out(address, sys.stderr if as_json else None)
-    if browser and not await asyncio.to_thread(open_privately, address):
+    if browser and not await in_thread(open_privately, address):
         show.err("No browser could be opened here: open the address yourself.")
     show.err("Press Ctrl-C to close the way to it; the session goes on.")
     view = await session.until(lambda view: view.is_over)
@@ -392,19 +395,20 @@ def _print_session(view: SessionView, arguments: Namespace) -> None:
     if arguments.json:
         show.out_json(view.as_json())
     elif arguments.detach:
-        show.out(view.name)
+        show.out(view.reference)
     else:
         show.connections(view)
 
 
 def _say_that_it_goes_on(session: Session) -> None:
-    view, name = session.view, session.view.name
+    view, name, reference = session.view, session.view.name, session.view.reference
     if view.is_over:
         return
     if session.is_asked_to_stop:
-        show.err(f"\n{name} was asked to stop, and ends. `run-qarnot show {name}` tells when it has.")
+        show.err(f"\n{name} was asked to stop, and ends. `run-qarnot show {reference}` tells when it has.")
     elif view.id:
-        show.err(f"\n{name} goes on. `run-qarnot open {name}` returns to it, `run-qarnot stop {name}` ends it.")
+        back = f"`run-qarnot open {reference}` returns to it, `run-qarnot stop {reference}` ends it."
+        show.err(f"\n{name} goes on. {back}")
     else:
         show.err(f"\n{name} was given up before it started; nothing runs.")
 

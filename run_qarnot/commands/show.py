@@ -1,9 +1,12 @@
-"""How commands speak: results on standard output, progress and errors on standard error."""
+"""How commands speak: results on standard output, progress and errors on standard error.
+
+Whatever is printed passes `_print`, which lets no character through that a terminal would obey. What must stay on one
+line, such as a cell of a table, is made one line first (`visible`).
+"""
 
 from __future__ import annotations
 
 import json
-import re
 import signal
 import sys
 import time
@@ -11,30 +14,34 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TextIO
 
 from run_qarnot.catalog.hooks import Panel
+from run_qarnot.core import visible
 from run_qarnot.core.redaction import redact
 from run_qarnot.core.state import ALIVE, State
 from run_qarnot.model.files import StoredFile
 from run_qarnot.model.view import SessionView
 
 _BYTES_SECONDS = 5.0
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")  # what a terminal would obey; a file may hold it
 _UNITS = {"cost": "{:.2f} €", "carbon": "{:.1f} g CO₂e"}
 _NOT_AN_ACTION = ALIVE - {State.SAVING, State.STOPPING}
 
 
 def out(text: str = "", to: TextIO | None = None) -> None:
     """Print a result; to standard output, where that is not for something else."""
-    print(text, file=to, flush=True)
+    _print(text, to or sys.stdout)
 
 
 def out_json(value: Any) -> None:
-    """Print a result for programs."""
-    out(json.dumps(value, indent=2, ensure_ascii=False))
+    """Print a result for programs: ASCII, so that every text is valid in it, and safe on a terminal."""
+    _print(json.dumps(value, indent=2).replace("\x7f", "\\u007f"), sys.stdout)
 
 
 def err(text: str) -> None:
     """Print progress, or an error."""
-    print(redact(text), file=sys.stderr, flush=True)  # noqa: T201
+    _print(redact(text), sys.stderr)
+
+
+def _print(text: str, to: TextIO, end: str = "\n") -> None:
+    print(visible.lines(text), file=to, end=end, flush=True)
 
 
 def count(number: int, thing: str) -> str:
@@ -52,7 +59,7 @@ def hours(view: SessionView) -> str:
 
 def confirm(question: str) -> bool:
     """Ask; only a clear yes is one, and nobody there to answer is none."""
-    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201
+    _print(f"{question} [y/N] ", sys.stderr, end="")
     before = signal.signal(signal.SIGINT, signal.default_int_handler)  # asyncio's own waits for what we wait for
     try:
         return sys.stdin.readline().strip().lower() in {"y", "yes"}
@@ -62,7 +69,7 @@ def confirm(question: str) -> bool:
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows in aligned columns."""
-    lines = [tuple(head), *map(tuple, rows)]
+    lines = [tuple(map(visible.one_line, line)) for line in (head, *rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         out("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
@@ -119,22 +126,18 @@ def session(view: SessionView) -> None:
     """Print all that is known of a session."""
     for name, value in view.as_json().items():
         if name != "connections" and value is not None:
-            out(f"{name:8} {_UNITS.get(name, '{}').format(value)}")
+            out(f"{name:8} {visible.one_line(_UNITS.get(name, '{}').format(value))}")
     out(f"{'phase':8} {view.phase}")
     connections(view)
 
 
 def panel(panel: Panel) -> None:
     """Print what a plugin shows of a session: its Markdown as it is written, and its table."""
-    out(f"\n{_plain(panel.title)} ({panel.source})")
+    out(f"\n{visible.one_line(redact(panel.title))} ({panel.source})")
     if panel.text:
-        out(_plain(panel.text))
+        out(redact(panel.text))
     if panel.head or panel.rows:
-        cells = [[_plain(cell).replace("\n", " ") for cell in row] for row in (panel.head, *panel.rows)]
+        cells = [[redact(cell).replace("\n", " ") for cell in row] for row in (panel.head, *panel.rows)]
         width = max(map(len, cells))
         head, *rows = (row + [""] * (width - len(row)) for row in cells)
         table(head, rows)
-
-
-def _plain(text: str) -> str:
-    return redact(_CONTROL.sub("", text))

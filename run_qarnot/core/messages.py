@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import NamedTuple
 
-from run_qarnot.core import language
+from run_qarnot.core import language, visible
 
 
 class Words(NamedTuple):
@@ -120,21 +120,28 @@ ERRORS: Mapping[str, Words] = {
     "quota-bytes": Words("The storage of the account is full.", "Delete sessions with their files, or buckets that are left over; what was stored before is kept.", "`run-qarnot delete NAME --files` and `run-qarnot delete --left-over` do that."),
     "profile-missing": Words("This account has none of the profiles that “{image}” needs: {profiles}.", "Ask Qarnot's support to enable one for your account, or choose another image."),
     "rejected": Words("The cluster did not accept the request: {message}.", "If the sentence does not help, send it to Qarnot's support; nothing was started."),
-    "storage-refused": Words("The storage refused {action}: {message}.", "Check the quota of your account; what was stored before is kept."),
-    "too-late": Words("“{name}” is not running any more.", "What it has saved is in its bucket.", "`run-qarnot show {name}` says how it ended."),
+    "storage-refused": Words("The storage refused {action}: {message}.", "If the sentence does not help, send it to Qarnot's support; what was stored before is kept."),
+    "storage-clock": Words("The storage refused the request: the clock of this machine is off by more than fifteen minutes.", "Set it right, then try again; what was stored before is kept."),
+    "storage-token": Words("The storage does not accept this account's token.", "Copy it again from your Qarnot console; what was stored before is kept."),
+    "storage-forbidden": Words("The storage refused {action}: {message}.", "What you named may belong to somebody else: choose another name, or ask the administrator of your Qarnot account."),
+    "storage-foreign": Words("The bucket name “{name}” belongs to another account of the storage.", "Choose another session name; nothing there was changed."),
+    "storage-gone": Words("“{name}” is not in the storage any more.", "Somebody may have deleted it: look whether the session and its buckets are still there."),
+    "storage-large": Words("“{name}” is larger than the storage takes.", "Split it, or leave it out; what was stored before is kept."),
+    "too-late": Words("“{name}” is not running any more.", "What it has saved is in its bucket.", "`run-qarnot show {reference}` says how it ended."),
     "plugin-name": Words("A plugin cannot be called “{name}”: {problem}.", "Use small letters, digits and underscores, and begin with a letter, for example “{suggestion}”."),
-    "in-use": Words("The files of “{name}” are in use by {others}: what was continued from it holds only what has changed since.", "Delete those first, or delete “{name}” without its files; nothing was deleted.", "`run-qarnot delete {name}` keeps the files."),
-    "delete-unasked": Words("Nobody is here to be asked, so nothing of “{name}” was deleted.", "Say beforehand that its files may go: there is no way back.", "`run-qarnot delete {name} --files --yes` does that."),
-    "still-running": Words("“{name}” is still running.", "Stop it first.", "`run-qarnot stop {name}` saves and stops it."),
+    "in-use": Words("The files of “{name}” are in use by {others}: what was continued from it holds only what has changed since.", "Delete those first, or delete “{name}” without its files; nothing was deleted.", "`run-qarnot delete {reference}` keeps the files."),
+    "delete-unasked": Words("Nobody is here to be asked, so nothing of “{name}” was deleted.", "Say beforehand that its files may go: there is no way back.", "`run-qarnot delete {reference} --files --yes` does that."),
+    "still-running": Words("“{name}” is still running.", "Stop it first.", "`run-qarnot stop {reference}` saves and stops it."),
     "still-needed": Words("This page still works for {names}: it sends files, or stops it.", "Wait until that is done, then change the account. A reload forgets the token at once, and gives that up."),
     "limit-fixed": Words("The time limit of “{name}” cannot be changed: the cluster keeps the one it was started with.", "{hint}"),
-    "options-unknown": Words("“{name}” cannot be started again as it was: what was entered for {options} is not known any more.", "Save it and stop it, then continue from it with that filled in; nothing was stopped.", "`run-qarnot launch {image} --resume {name} --set …` does that."),
+    "options-unknown": Words("“{name}” cannot be started again as it was: what was entered for {options} is not known any more.", "Save it and stop it, then continue from it with that filled in; nothing was stopped.", "`run-qarnot launch {image} --resume {reference} --set …` does that."),
     "options-lost": Words("“{name}” cannot be started again as it was: what was entered for {options} is not known any more.", "Press “Edit and start again”, and fill that in; nothing was started."),
     # what failed
     "session-failed": Words("“{name}” failed: {reason}", "Read the last lines of its output, then start again; your files are still in {inputs}."),
-    "session-ended": Words("“{name}” ended before it was ready. {reason}", "Look at its output.", "`run-qarnot logs {name}` shows it."),
+    "session-ended": Words("“{name}” ended before it was ready. {reason}", "Look at its output.", "`run-qarnot logs {reference}` shows it."),
     "given-up": Words("“{name}” was given up before it started.", "Start again whenever you like; nothing runs."),
     "save-failed": Words("The results of “{name}” could not be saved: {message}.", "It is still running. Try to save again; stop it without saving only if you can do without."),
+    "other-token": Words("“{name}” was started with another Qarnot token, from which its key is derived.", "Use that token to open it, or stop it and continue from it; what it has saved is kept.", "`run-qarnot stop {reference}`, then `run-qarnot launch IMAGE --resume {reference}`."),
     "no-door": Words("“{name}” cannot be opened from here: {problem}.", "{hint}"),
     "tunnel": Words("The way to “{name}” could not be opened: {problem}.", "It is tried again by itself; if it stays so, your network may block SSH."),
     "upload": Words("“{name}” could not be uploaded: {problem}.", "Try again; what is already uploaded is kept."),
@@ -148,6 +155,8 @@ ERRORS: Mapping[str, Words] = {
     "unreachable": Words("The cluster at {cluster} does not answer: {problem}.", "Check the network and QARNOT_CLUSTER_URL, then try again."),
     "nonsense": Words("What answers at {cluster} does not speak Qarnot's language: {problem}.", "Check QARNOT_CLUSTER_URL."),
     "storage-unreachable": Words("The storage does not answer: {problem}.", "Check the network and QARNOT_STORAGE_URL, then try again."),
+    "certificate": Words("The certificate of {whose} is not accepted: {problem}.", "If your network has certificates of its own, name their file in REQUESTS_CA_BUNDLE; else check the address and the clock."),
+    "proxy": Words("The proxy of this network does not lead to {whose}: {problem}.", "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY, then try again."),
     # what is missing on this machine
     "local-missing": Words("The local cluster needs the package “{package}”, which is not installed.", "Install it with: pip install 'run-qarnot[local]'"),
     "port-taken": Words("Port {port} of this machine is in use.", "Choose another with --port, or leave it away."),
@@ -255,9 +264,12 @@ def error_words(code: str, facts: Mapping[str, object]) -> Words:
 
 
 def _say_fact(fact: object) -> object:
+    """Facts come from anywhere: each is a part of one line, and nothing in it is invisible."""
     if isinstance(fact, float):
         return language.number(fact)
-    return say(fact) if isinstance(fact, str) else fact
+    if fact is None or isinstance(fact, int):
+        return fact
+    return visible.one_line(say(fact) if isinstance(fact, str) else str(fact))
 
 
 def phase(state: str, app_title: str) -> str:

@@ -46,6 +46,11 @@ def is_name(name: str) -> bool:
     return _NAME.fullmatch(name) is not None and len(name) <= LONGEST_NAME
 
 
+def reference(name: str, task_id: str) -> str:
+    """Return what stands for a session in commands, scripts and names of files: its name if it is one, else its id."""
+    return name if is_name(name) else task_id
+
+
 def check_name(name: str) -> str:
     """Return `name` if buckets can be called after it.
 

@@ -15,6 +15,8 @@ from collections.abc import Iterable
 from typing import TextIO
 from urllib.parse import quote
 
+from run_qarnot.core import visible
+
 MASK = "[hidden]"
 _MINIMUM_LENGTH = 6  # shorter "secrets" would mask ordinary words everywhere
 
@@ -65,7 +67,7 @@ def redact(text: str, also: Iterable[str] = ()) -> str:
 
 
 class RedactingFormatter(logging.Formatter):
-    """Formats with another formatter, then redacts: message, arguments and traceback alike.
+    """Formats with another formatter, then redacts, and writes out what a terminal would obey: all of the record.
 
     It wraps the formatter, and is not a filter, because only here is the text complete: tracebacks are rendered after
     filters ran.
@@ -76,7 +78,7 @@ class RedactingFormatter(logging.Formatter):
         self._inner = inner
 
     def format(self, record: logging.LogRecord) -> str:
-        return redact(self._inner.format(record))
+        return visible.lines(redact(self._inner.format(record)))
 
 
 class RedactingStream(io.TextIOBase):

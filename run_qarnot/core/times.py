@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from run_qarnot.core.errors import InputError
 
+_YEARS = range(1971, 3000)
 _CLOCK = re.compile(r"\s*([01][0-9]|2[0-3])\s*:\s*([0-5][0-9])\s*")  # 18:30, 08:00: as on the page
 # To many, `18.30`, `18h30` and `1:30` are times of the day, to others hours: these are asked about.
 _MAYBE_CLOCK = re.compile(r"(0?[6-9]|1[0-9]|2[0-3])[.,]([0-4]0|[14]5)")
@@ -30,12 +31,16 @@ def to_text(time: datetime) -> str:
 
 
 def from_text(text: str) -> datetime | None:
-    """Read a time; one without a time zone is UTC. None for what is no time."""
+    """Read a time, in UTC; one without a time zone is UTC. None for what is no time, and for years out of reach.
+
+    Out of reach is what cannot be added to, or shown as a local time: Windows has none before 1970 or after 3000.
+    """
     try:
         time = datetime.fromisoformat(text)
-    except ValueError:
+        time = time.astimezone(UTC) if time.tzinfo else time.replace(tzinfo=UTC)
+    except (ValueError, OverflowError):
         return None
-    return time if time.tzinfo else time.replace(tzinfo=UTC)
+    return time if time.year in _YEARS else None
 
 
 def hours_until(text: str, now: datetime) -> float | None:

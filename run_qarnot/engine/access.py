@@ -44,6 +44,7 @@ class AppAccess:
 
     def __init__(self, name: str, app: App, user: str, private_key: str, lost: Callable[[], None]) -> None:
         self.identity: str | None = None  # file of the user's private key, for the printed command
+        self.public_key = ""  # of the session, as derived from our token
         self.problem = ""  # why there is no tunnel though there should be one
         self.host_keys = HostKeys()
         self._name = name
@@ -72,7 +73,18 @@ class AppAccess:
     def has_key(self, facts: TaskSnapshot) -> bool:
         """Whether this process has a key that the machine takes, as far as is known."""
         denied = self._denied_by is not None and self._denied_by in facts.forwards  # another machine may accept it
-        return not denied and (self._own_keys or SESSION_KEY in _keys(facts))
+        own = SESSION_KEY in _keys(facts) and not self.needs_other_token(facts)
+        return not denied and (self._own_keys or own)
+
+    def needs_other_token(self, facts: TaskSnapshot) -> bool:
+        """Whether the session's key was derived from another Qarnot token than ours: its machine has a different one.
+
+        The machine's keys stand in the constant `DOCKER_SSH`; where that is not told, ours is taken for right.
+        """
+        lines = facts.constants.get("DOCKER_SSH", "").splitlines()
+        known = {tuple(line.split()[:2]) for line in lines if " " in line.strip()}
+        ours = tuple(self.public_key.split()[:2])
+        return SESSION_KEY in _keys(facts) and bool(known) and bool(ours) and ours not in known
 
     def can_tunnel(self, facts: TaskSnapshot) -> bool:
         return self._app.port is not None and self.has_key(facts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -17,9 +16,9 @@ from run_qarnot.catalog import Catalog
 from run_qarnot.cloud.api import Cloud, first_profile
 from run_qarnot.cloud.models import Machine, TaskSnapshot
 from run_qarnot.core.errors import InputError, NotFoundError, RefusedError, SessionError
-from run_qarnot.core.names import make_launch_id, session_of_bucket, which
+from run_qarnot.core.names import make_launch_id, session_of_bucket, suggest_name, which
 from run_qarnot.core.redaction import protect
-from run_qarnot.engine.daemon_executor import DaemonExecutor
+from run_qarnot.engine.daemon_executor import DaemonExecutor, in_thread, run_in
 from run_qarnot.engine.leftovers import LeftOver, delete_left_over, find_left_over
 from run_qarnot.engine.poller import BatchedPoller
 from run_qarnot.engine.restart_spec import next_name, restart_spec
@@ -34,7 +33,6 @@ from run_qarnot.model.view import SessionView
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 _MOST_THREADS = 8  # each holds one connection; one is enough while the cluster answers
-_DRAIN_SECONDS = 5.0  # what plugins get, at the end, to hear of the last events
 
 
 @dataclass(frozen=True)
@@ -51,14 +49,14 @@ class AccountSummary:
 class Account:
     """One account on one cluster. Make it with `open`; close it at the end."""
 
-    def __init__(self, settings: Settings, token: str, catalog: Catalog, cloud: Cloud, workers: Executor):
+    def __init__(self, settings: Settings, token: str, catalog: Catalog, cloud: Cloud, executor: Executor):
         self.settings = settings
         self.catalog = catalog
         self.cloud = cloud
         self.email = cloud.email
         self.is_refused = False  # the cluster accepted the token, and does not any more
         self._token = token
-        self._workers = workers
+        self._executor = executor
         self.preparing: set[Session] = set()  # not submitted yet, so the cluster does not know that they need buckets
         self.watch = BatchedPoller(lambda task, name: self.call(cloud.task, task, name), lambda: self.call(cloud.tasks))
 
@@ -72,23 +70,25 @@ class Account:
             UnreachableError: no cluster there; within five seconds.
         """
         token = check_token(token)
-        workers = DaemonExecutor("cloud", _MOST_THREADS)
+        executor = DaemonExecutor("cloud", _MOST_THREADS)
         try:
-            cloud = await asyncio.get_running_loop().run_in_executor(workers, Cloud, settings, token)
+            cloud = await run_in(executor, Cloud, settings, token)
         except BaseException:
-            workers.shutdown()
+            executor.shutdown()
             raise
-        return cls(settings, token, catalog, cloud, workers)
+        return cls(settings, token, catalog, cloud, executor)
 
-    async def close(self) -> None:
-        """Give up the connection, once plugins were told what happened. Sessions go on."""
-        await asyncio.to_thread(self.catalog.hooks.drain, _DRAIN_SECONDS)
-        self._workers.shutdown()
+    async def close(self, drain_seconds: float = 5.0) -> None:
+        """Give up the connection, once plugins were told what happened, or `drain_seconds` are over. Sessions go on."""
+        try:
+            await in_thread(self.catalog.hooks.drain, drain_seconds)
+        finally:
+            self._executor.shutdown()
 
     async def call(self, function: Callable[..., T], *arguments: object) -> T:
         """Run a blocking method of `cloud` in a thread, so that one that hangs does not keep the others."""
         try:
-            answer = await asyncio.get_running_loop().run_in_executor(self._workers, function, *arguments)
+            answer = await run_in(self._executor, function, *arguments)
         except RefusedError as error:
             self.is_refused = error.code == "token-refused"
             raise
@@ -185,7 +185,7 @@ class Account:
             version=__version__,
             now=self.now(),
         )
-        plan = await asyncio.to_thread(self.catalog.hooks.prepare, plan, spec)
+        plan = await in_thread(self.catalog.hooks.prepare, plan, spec)
         bundled = spec.image.start == "bundled"
         return Session.new(self, self._token, plan, bootstrap.attach(uploads) if bundled else uploads)
 
@@ -210,7 +210,7 @@ class Account:
         if session.facts is None:
             hint = "Nothing runs yet: stop it, and start it anew with more hours."
             raise SessionError("limit-fixed", name=session.view.name, hint=hint)
-        name = next_name(session.view.name, await self._names())
+        name = next_name(suggest_name(session.view.name), await self._names())
         spec = restart_spec(session.facts, self.catalog.get(session.view.image), name, hours)
         new = await self.start(spec, [])  # checks everything; nothing is made before it is followed
         if not session.view.is_over:
@@ -219,7 +219,7 @@ class Account:
 
     async def _names(self) -> set[str]:
         """The names that are in use, also those of sessions of which only buckets are left."""
-        buckets = await asyncio.to_thread(self.cloud.storage.buckets)
+        buckets = await in_thread(self.cloud.storage.buckets)
         owners = {owner for bucket in buckets if (owner := session_of_bucket(bucket))}
         return owners | {task.name for task in await self.call(self.cloud.tasks)}
 
@@ -246,14 +246,14 @@ class Account:
         if facts is None:
             return ()
         wanted = (*facts.resources, *([facts.results] if facts.results else []))
-        known = await asyncio.to_thread(self.cloud.storage.buckets)
+        known = await in_thread(self.cloud.storage.buckets)
         if gone := [bucket for bucket in wanted if bucket not in known]:
             log.warning("Deleted since, so not brought along with the files of %s: %s", facts.name, ", ".join(gone))
         return tuple(bucket for bucket in wanted if bucket in known)
 
     async def _check_buckets(self, wanted: Sequence[str]) -> None:
         """Raise InputError for the first that is not there: Qarnot says so only once the files have travelled."""
-        known = await asyncio.to_thread(self.cloud.storage.buckets) if wanted else {}
+        known = await in_thread(self.cloud.storage.buckets) if wanted else {}
         for bucket in wanted:
             if bucket not in known:
                 raise InputError("bucket-unknown", field="buckets", bucket=bucket, hint=which(bucket, known))
@@ -272,7 +272,7 @@ class Account:
         if any(task.name == name for task in await self.call(self.cloud.tasks)):
             raise InputError("name-taken", field="name", name=name)
         for bucket, ours in zip(TaskPlan.bucket_names(name), (uploads, set()), strict=True):
-            found = await asyncio.to_thread(self.cloud.storage.files, bucket)
+            found = await in_thread(self.cloud.storage.files, bucket)
             if {file.key for file in found} - ours - set(bootstrap.FILES):
                 raise InputError("bucket-taken", field="name", bucket=bucket)
 

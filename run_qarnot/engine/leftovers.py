@@ -8,7 +8,6 @@ that are on their way to a session which is not submitted yet: of that, the clus
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -18,6 +17,7 @@ from run_qarnot.cloud.s3.client import Storage
 from run_qarnot.core.errors import SessionError
 from run_qarnot.core.names import session_of_bucket
 from run_qarnot.core.state import FINAL, observed_state
+from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.model.plan import TaskPlan
 from run_qarnot.model.view import SessionView
 
@@ -74,7 +74,7 @@ async def find_left_over(account: Account) -> list[LeftOver]:
         RunQarnotError: the cluster or the storage does not answer, or refuses: then nothing can be said of any.
     """
     storage = account.cloud.storage
-    made = await asyncio.to_thread(storage.buckets)  # before the tasks: what is begun in between is too young
+    made = await in_thread(storage.buckets)  # before the tasks: what is begun in between is too young
     in_use = set().union(*(user.buckets for user in await account.call(account.cloud.bucket_users)))
     in_use.update(*(session.reads for session in account.preparing))
     names = {task.name for task in await account.call(account.cloud.tasks)}
@@ -83,7 +83,7 @@ async def find_left_over(account: Account) -> list[LeftOver]:
         for bucket, created in sorted(made.items())
         if bucket not in in_use and session_of_bucket(bucket) not in {None, *names}
     }
-    found = await asyncio.to_thread(lambda: [_look_into(storage, *each) for each in candidates.items()])
+    found = await in_thread(lambda: [_look_into(storage, *each) for each in candidates.items()])
     return [each for each in found if each is not None and each.changed < account.now() - _QUIET]
 
 
@@ -91,7 +91,7 @@ async def delete_left_over(account: Account, wanted: Sequence[LeftOver]) -> list
     """Delete those of `wanted` that still are as they were found; return them."""
     still = [each for each in await find_left_over(account) if each in wanted]
     for each in still:
-        await asyncio.to_thread(account.cloud.storage.delete_bucket, each.bucket)
+        await in_thread(account.cloud.storage.delete_bucket, each.bucket)
     return still
 
 

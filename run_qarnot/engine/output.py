@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 
 from run_qarnot import bootstrap
 from run_qarnot.cloud.models import TaskSnapshot
+from run_qarnot.core import visible
 from run_qarnot.core.errors import NotFoundError, RunQarnotError
 from run_qarnot.core.state import State, observed_state
+from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.engine.results import Results
 from run_qarnot.engine.retry import GOES_ON
 
@@ -25,12 +27,6 @@ _FETCH_SECONDS = 1.0
 _LOG_FILE = "logs/qarnot.log"  # where the original images write their link (§3.5)
 
 _PREFIX = re.compile(r"^\d+> ?", re.MULTILINE)  # the aggregate stream names the instance on each line (§2.5)
-_TERMINAL = re.compile(
-    r"\x1b\[[0-?]*[ -/]*[@-~]"  # colours, movements of the cursor
-    r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)"  # titles of windows
-    r"|\x1b[@-Z\\^_]"
-    r"|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]"
-)
 
 
 def plain(text: str) -> str:
@@ -44,8 +40,8 @@ def as_shown(line: str) -> str:
 
 
 def in_terminal(line: str) -> str:
-    """Return a line as a terminal leaves it: of a progress bar the last state, and no codes for colours."""
-    return _TERMINAL.sub("", line.rstrip("\r").rpartition("\r")[2])
+    """Return a line as a terminal leaves it: of a progress bar the last state, no colours, nothing invisible."""
+    return visible.lines(visible.without_sequences(line.rstrip("\r").rpartition("\r")[2]))
 
 
 def new_text(before: str, now: str) -> str:
@@ -89,7 +85,7 @@ async def streams(account: Account, task_id: str) -> tuple[str, str]:
 async def log_file(results: Results) -> tuple[str, ...]:
     """Return the beginning of the app's log among the results: the link is in its first lines."""
     with contextlib.suppress(RunQarnotError):
-        return ((await asyncio.to_thread(results.head, _LOG_FILE)).decode(errors="replace"),)
+        return ((await in_thread(results.head, _LOG_FILE)).decode(errors="replace"),)
     return ()
 
 
@@ -98,7 +94,7 @@ async def with_reason(account: Account, facts: TaskSnapshot) -> TaskSnapshot:
     if observed_state(facts.state) is State.FAILED:
         with contextlib.suppress(RunQarnotError):
             said = bootstrap.reason(await account.call(account.cloud.output, facts.id))
-            return replace(facts, error=said or facts.error)
+            return replace(facts, error=visible.one_line(said) if said else facts.error)
     return facts
 
 

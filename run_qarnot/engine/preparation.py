@@ -18,6 +18,7 @@ from run_qarnot import bootstrap
 from run_qarnot.cloud.models import TaskSnapshot
 from run_qarnot.cloud.s3.client import Storage
 from run_qarnot.core.errors import InputError, RunQarnotError, SessionError, TransferError, UnreachableError
+from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.engine.retry import retrying
 from run_qarnot.model.files import Upload
 from run_qarnot.model.plan import TaskPlan
@@ -65,7 +66,7 @@ class Preparation:
         """
         self._tell("Making the buckets…")
         for bucket in (self.plan.inputs, self.plan.results):
-            make = partial(asyncio.to_thread, self._cloud.storage.create, bucket, self.plan.name)
+            make = partial(in_thread, self._cloud.storage.create, bucket, self.plan.name)
             await retrying(make, self._tell)
         scripts, files = (
             [each for each in self._uploads if (each.key in bootstrap.FILES) is ours] for ours in (True, False)
@@ -134,7 +135,7 @@ class Preparation:
         inputs, ours = self.plan.inputs, {each.key for each in self._uploads}
         if inputs not in TaskPlan.bucket_names(self.plan.name):
             return  # a plugin wants it so, and knows what else is there
-        find = partial(asyncio.to_thread, self._cloud.storage.files, inputs)
+        find = partial(in_thread, self._cloud.storage.files, inputs)
         found = {file.key for file in await retrying(find, self._tell)}
         if others := sorted(found - ours - set(bootstrap.FILES)):
             raise InputError("bucket-shared", field="name", name=others[0], bucket=inputs)
@@ -191,7 +192,7 @@ async def upload(
 
     add(0)
     try:
-        await asyncio.to_thread(storage.upload, bucket, uploads, progress, cancelled=cancelled, replace=replace)
+        await in_thread(storage.upload, bucket, uploads, progress, cancelled=cancelled, replace=replace)
     finally:
         gone.set()
 

@@ -40,7 +40,8 @@ def restart_spec(facts: TaskSnapshot, image: Image, name: str, hours: float) -> 
         raise SessionError("limit-fixed", name=facts.name, hint=hint)
     options = entered_options(facts, image)
     if unknown := unknown_options(facts, image):
-        raise SessionError("options-unknown", name=facts.name, options=", ".join(unknown), image=image.id)
+        of_it = {"name": facts.name, "reference": facts.reference, "image": image.id}
+        raise SessionError("options-unknown", options=", ".join(unknown), **of_it)
     return SessionSpec(
         image,
         name,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from run_qarnot.cloud.s3.client import Storage
 from run_qarnot.core.errors import InputError
+from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.model.files import StoredFile
 
 _ADDRESS_SECONDS = 300
@@ -24,11 +24,11 @@ class Results:
 
     async def files(self) -> list[StoredFile]:
         """Return the files that were saved so far."""
-        return await asyncio.to_thread(self._files)
+        return await in_thread(self._files)
 
     async def address(self, key: str) -> str:
         """Return an address at which a browser gets one file straight from the storage, for a few minutes."""
-        return await asyncio.to_thread(self.storage.presign, self.bucket or "", key, _ADDRESS_SECONDS)
+        return await in_thread(self.storage.presign, self.bucket or "", key, _ADDRESS_SECONDS)
 
     def head(self, key: str, limit: int = _HEAD_BYTES) -> bytes:
         """Return the first bytes of a file, at most `limit`. Blocks."""

@@ -18,6 +18,7 @@ from run_qarnot.core.errors import NotFoundError, RunQarnotError, SessionError, 
 from run_qarnot.core.state import FINAL, EndReason, State, observed_state
 from run_qarnot.engine import output
 from run_qarnot.engine.access import AppAccess
+from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.engine.decide import Steps, decide, first_view, observe, planned_view
 from run_qarnot.engine.details import details
 from run_qarnot.engine.input_bucket import InputBucket
@@ -32,7 +33,7 @@ from run_qarnot.engine.snapshots import take_snapshot
 from run_qarnot.model import keys
 from run_qarnot.model.connections import TunnelSpec
 from run_qarnot.model.files import StoredFile, Upload
-from run_qarnot.model.plan import SESSION_KEY, Label, TaskPlan
+from run_qarnot.model.plan import SESSION_KEY, USER_KEY, Label, TaskPlan
 from run_qarnot.model.view import SessionView
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ _PROBE_SECONDS = 0.3
 _ABORT_AGAIN_SECONDS = 10.0  # a task that was still queued may have refused the first time
 _RUNNING = frozenset({State.STARTING, State.READY})
 _TOO_LATE = frozenset({State.SAVING, State.STOPPING, *FINAL})  # what is added now reaches no machine
+_NEEDS_OTHER = "use that token to open it, or stop it and continue from it with this one"
+OTHER_TOKEN = f"It was started with another Qarnot token: {_NEEDS_OTHER}"
 _LONG_SECONDS = 180.0  # to start an app; JupyterLab needs some, with packages to restore a minute
 
 
@@ -58,9 +61,9 @@ class Session:
         self._app = app
         self._preparation: Preparation | None = None
         self._wake = asyncio.Event()
-        self._access = AppAccess(
-            view.name, app, user, keys.derive_session_key(token, launch_id).private, self._wake.set
-        )
+        key = keys.derive_session_key(token, launch_id)
+        self._access = AppAccess(view.reference, app, user, key.private, self._wake.set)
+        self._access.public_key = key.public
         self._started = self._moved = asyncio.get_running_loop().time()
         self._planned_keys = ""
         self._saves = PeriodicSnapshots(account, 0)
@@ -138,7 +141,17 @@ class Session:
     def knows_session_key(self) -> bool:
         """Whether the machine lets us in with the key that we derive, so that the user needs none."""
         keys_label = self.facts.label(Label.KEYS) if self.facts else self._planned_keys
-        return SESSION_KEY in keys_label.split("+")
+        return SESSION_KEY in keys_label.split("+") and not self.needs_other_token
+
+    @property
+    def takes_user_key(self) -> bool:
+        """Whether the machine lets the user in with a key of their own."""
+        return self.facts is not None and USER_KEY in self.facts.label(Label.KEYS).split("+")
+
+    @property
+    def needs_other_token(self) -> bool:
+        """Whether it was started with another Qarnot token, from which the key to its machine is derived."""
+        return self.facts is not None and self._access.needs_other_token(self.facts)
 
     @property
     def access_problem(self) -> str:
@@ -233,7 +246,7 @@ class Session:
             SessionError: it is not running, or the snapshot failed; the session goes on.
         """
         if self.facts is None or self.view.is_over:
-            raise SessionError("too-late", name=self.view.name)
+            raise SessionError("too-late", name=self.view.name, reference=self.view.reference)
         with self._state.doing("Saving your files…"):
             try:
                 await self._snapshot(self.facts)
@@ -298,15 +311,15 @@ class Session:
         """
         inputs = self.inputs
         if inputs is None:
-            raise SessionError("too-late", name=self.view.name)
+            raise SessionError("too-late", name=self.view.name, reference=self.view.reference)
         with self._state.doing("Uploading…") as tell:
             added = await inputs.add(uploads, direct, tell, replace=replace)
         await self._look()  # the way to the bucket may have been long
         if self.facts is None or self.view.state in _TOO_LATE:
-            raise SessionError("too-late", name=self.view.name)
+            raise SessionError("too-late", name=self.view.name, reference=self.view.reference)
         if self.view.state in _RUNNING:
             await self.save()
-            await asyncio.to_thread(self.results.give_way, inputs.bucket, added, replace=replace)
+            await in_thread(self.results.give_way, inputs.bucket, added, replace=replace)
             await self._account.call(self._cloud.refresh_resources, self.facts)
         else:  # a machine that is being loaded may have looked into the bucket already
             self._owes_files = True
@@ -330,10 +343,10 @@ class Session:
             SessionError: as `deletable_buckets`; nothing was deleted.
         """
         if not self.view.is_over:
-            raise SessionError("still-running", name=self.view.name)
+            raise SessionError("still-running", name=self.view.name, reference=self.view.reference)
         # The buckets first, so that what fails here can be tried again: only the task knows them.
         for bucket in await self.deletable_buckets() if files else ():
-            await asyncio.to_thread(self._cloud.storage.delete_bucket, bucket)
+            await in_thread(self._cloud.storage.delete_bucket, bucket)
         if self.facts is not None:
             await self._account.call(self._cloud.delete, self.facts)
 
@@ -351,7 +364,7 @@ class Session:
 
     async def panels(self) -> list[Panel]:
         """Ask the plugins for what they want to show of this session."""
-        return await asyncio.to_thread(self._account.catalog.hooks.panels, self.view, self.results.head)
+        return await in_thread(self._account.catalog.hooks.panels, self.view, self.results.head)
 
     # — inner: preparing —
 
@@ -414,6 +427,8 @@ class Session:
         else:
             self._moved = asyncio.get_running_loop().time()
             self._state.move(view)
+        if self._token_note and self.view.state in _RUNNING:
+            self._state.tell_usual(self._token_note)
         self._tell_connections()
 
     def _deleted(self) -> None:
@@ -485,8 +500,19 @@ class Session:
         usual = f"Running: {self._app.title} is at work" if self._app.ends_by_itself else ""
         if self.view.attempt > 1 and not usual:
             usual = f"Ready again: {self._app.title} answers, on another machine, with what was saved"
-        self._state.tell_usual(usual, state=State.READY, ready=since)
+        self._state.tell_usual(usual or self._token_note, state=State.READY, ready=since)
         self._tell_connections()
+
+    @property
+    def _token_note(self) -> str:
+        """What to do about a session that was started with another token; empty where its app opens all the same."""
+        if (
+            self.ends_by_itself
+            or not self.needs_other_token
+            or any(connection.kind == "https" for connection in self.view.connections)
+        ):
+            return ""
+        return OTHER_TOKEN
 
     def _not_ready(self) -> None:
         self._seen_unready = True

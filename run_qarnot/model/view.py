@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from run_qarnot.core import messages, times
+from run_qarnot.core import messages, names, times
 from run_qarnot.core.state import FINAL, State
 from run_qarnot.model.connections import Connection
 
@@ -46,6 +46,11 @@ class SessionView:
         if self.state in FINAL and self.reason:
             return messages.end(self.state, self.reason, has_run=self.has_run)
         return messages.say(self.note) or messages.phase(self.state, self.app_title)
+
+    @property
+    def reference(self) -> str:
+        """What stands for the session in commands, scripts and names of files."""
+        return names.reference(self.name, self.id)
 
     @property
     def has_run(self) -> bool:

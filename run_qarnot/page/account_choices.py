@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from run_qarnot.core.errors import RunQarnotError
 from run_qarnot.core.names import session_of_bucket
+from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.page.components.start import StartCard
 from run_qarnot.page.sessions import Sessions
 
@@ -45,7 +46,7 @@ class AccountChoices:
     async def _buckets(self, account: Account) -> None:
         """Those that no session made."""
         with contextlib.suppress(RunQarnotError):
-            names = await asyncio.to_thread(account.cloud.storage.buckets)
+            names = await in_thread(account.cloud.storage.buckets)
             if account is self._account:
                 self._card.own_buckets = sorted(name for name in names if session_of_bucket(name) is None)
 
@@ -58,7 +59,7 @@ class AccountChoices:
     async def _sizes(self, account: Account) -> None:
         with contextlib.suppress(RunQarnotError):
             for bucket in self._sessions.unmeasured()[:_MOST_SIZES]:
-                files = await asyncio.to_thread(account.cloud.storage.files, bucket)
+                files = await in_thread(account.cloud.storage.files, bucket)
                 self._sessions.sizes[bucket] = sum(file.size for file in files)
         if account is self._account:
             self.show_sessions()

@@ -7,7 +7,6 @@ show what they are told. The engine is imported only when there is a token, so t
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import importlib
 import os
@@ -24,6 +23,7 @@ from run_qarnot.core import language
 from run_qarnot.core.errors import RefusedError, RunQarnotError, SessionError
 from run_qarnot.core.names import make_name
 from run_qarnot.core.redaction import protect
+from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.hooks.manager import find_plugins
 from run_qarnot.model.files import Upload
 from run_qarnot.model.keys import KeyPolicy
@@ -55,7 +55,7 @@ Opener = Callable[[Settings, str, Catalog], Awaitable["Account"]]
 
 async def open_account(settings: Settings, token: str, catalog: Catalog) -> Account:
     """Open an account with the engine, which is imported here and in a thread: it takes half a second."""
-    module = await asyncio.to_thread(importlib.import_module, "run_qarnot.engine.account")
+    module = await in_thread(importlib.import_module, "run_qarnot.engine.account")
     return cast("Account", await module.Account.open(settings, token, catalog))
 
 

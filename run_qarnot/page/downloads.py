@@ -21,6 +21,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from run_qarnot.core.errors import TransferError
+from run_qarnot.engine.daemon_executor import in_thread
 
 FOLDER_VARIABLE = "RUN_QARNOT_DOWNLOADS"
 ROUTE = "run-qarnot/download"
@@ -118,15 +119,15 @@ class Downloads:
 
 async def _stream(writer: asyncio.StreamWriter, make_content: Content) -> None:
     """Send the file as frames; without the last, empty one when anything fails."""
-    pieces = await asyncio.to_thread(lambda: _frames(make_content()))
+    pieces = await in_thread(lambda: _frames(make_content()))
     try:
-        while (frame := await asyncio.to_thread(next, pieces, None)) is not None:
+        while (frame := await in_thread(next, pieces, None)) is not None:
             writer.write(len(frame).to_bytes(LENGTH_BYTES) + frame)
             await writer.drain()
         writer.write(bytes(LENGTH_BYTES))
         await writer.drain()
     finally:
-        await asyncio.to_thread(pieces.close)
+        await in_thread(pieces.close)
         writer.close()
         with contextlib.suppress(OSError):
             await writer.wait_closed()

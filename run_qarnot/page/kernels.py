@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import logging
@@ -16,6 +15,7 @@ from typing import Any, ClassVar, cast
 import psutil
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
+from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.page.kernel_output import NO_CAPTURE
 
 PROVISIONER = "run-qarnot"  # its name as an entry point, in pyproject.toml
@@ -102,7 +102,7 @@ class ForkedKernel(LocalProvisioner):  # type: ignore[misc,unused-ignore]
         if zygote is None:
             return await super().launch_kernel(cmd, **kwargs)
         try:
-            kernel = await asyncio.to_thread(zygote.fork, cmd[3:], dict(kwargs["env"]), kwargs.get("cwd"))
+            kernel = await in_thread(zygote.fork, cmd[3:], dict(kwargs["env"]), kwargs.get("cwd"))
         except OSError:
             _log.warning("The process that kernels are copies of has ended; they take longer to start now.")
             type(self).zygote = None

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.image import Image, Option
 from run_qarnot.catalog.problem import Problem
+from run_qarnot.core import visible
 from run_qarnot.core.errors import InputError
 from run_qarnot.core.language import number
 from run_qarnot.core.messages import error_words, say
@@ -164,6 +165,7 @@ def session_row(view: SessionView, image_title: str, now: datetime, *, batch: bo
     connections = [] if view.is_over else view.connections
     return {
         "name": view.name,
+        "reference": view.reference,
         "image": image_title,
         "app": say(view.app_title),
         "state": view.state.value,
@@ -221,7 +223,9 @@ def result_rows(files: Iterable[Any]) -> Row:
     """The first results by name, how many there are in all, and their size."""
     ordered = sorted(files, key=lambda file: file.key)
     return {
-        "files": [{"key": file.key, "size": file.size} for file in ordered[:MOST_RESULTS]],
+        "files": [
+            {"key": file.key, "shown": visible.one_line(file.key), "size": file.size} for file in ordered[:MOST_RESULTS]
+        ],
         "count": len(ordered),
         "size": sum(file.size for file in ordered),
     }

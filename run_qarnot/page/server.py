@@ -30,6 +30,7 @@ from run_qarnot.core import logs
 from run_qarnot.core.browser import open_privately
 from run_qarnot.core.errors import RunQarnotError
 from run_qarnot.core.redaction import RedactingFormatter
+from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.model.settings import Settings, packaged_file, read_settings
 from run_qarnot.page import download_route, kernels, routes, serving
 from run_qarnot.page.limits import VisitorKernels, default_max_visitors
@@ -152,7 +153,7 @@ class Dashboard(Voila):  # type: ignore[misc,unused-ignore]
 
         The engine is loaded and the cluster asked in threads: nobody waits for that.
         """
-        engine = await asyncio.to_thread(importlib.import_module, "run_qarnot.engine.origin")
+        engine = await in_thread(importlib.import_module, "run_qarnot.engine.origin")
         origin = await engine.find_storage_origin(self.settings)
         self.page_headers["Content-Security-Policy"] = content_security_policy(origin)
 
@@ -168,7 +169,7 @@ class Dashboard(Voila):  # type: ignore[misc,unused-ignore]
         if self.login.is_needed and not self.login.is_random:
             print("It asks for the login token that is set in RUN_QARNOT_LOGIN_TOKEN.", file=sys.stderr)  # noqa: T201
         if self.how.open_browser and self.how.unix_socket is None:
-            asyncio.get_running_loop().run_in_executor(None, _open, address + self.login.query)
+            self._opening = asyncio.ensure_future(in_thread(_open, address + self.login.query))
 
 
 def _open(address: str) -> None:

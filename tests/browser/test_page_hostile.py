@@ -43,8 +43,8 @@ default = '{EVIL} line'
 constant = "RUN_LINE"
 [images.evil.options.file]
 type = "choice"
-choices = ['{EVIL} result']
-default = '{EVIL} result'
+choices = ['{EVIL} result\u202e']
+default = '{EVIL} result\u202e'
 constant = "RUN_FILE"
 [images.javascript]
 docs_url = "javascript:window.hacked=1"
@@ -88,7 +88,7 @@ def test_hostile_text_is_shown_as_text_in_each_place(
     page: Page, dashboard: Server, cluster: LocalCluster, tmp_path: Path
 ) -> None:
     connection = Connection(cluster_url=cluster.cluster_url, client_token=cluster.token, show_bucket_warnings=False)
-    foreign = connection.create_task(f"{EVIL} name", "docker-batch", 1)
+    foreign = connection.create_task(f"{EVIL} name\n\u202ex\x1b[2J", "docker-batch", 1)
     foreign.constants["DOCKER_CMD"] = "true"
     foreign.tags = ["run-qarnot"]
     foreign.labels = {"rq-image": f"{EVIL} image", "rq-app": EVIL, "rq-launch": "x", "rq-ends": EVIL}
@@ -96,6 +96,7 @@ def test_hostile_text_is_shown_as_text_in_each_place(
 
     sign_in(page, dashboard, cluster.token)
     expect(page.get_by_text(f"{EVIL} name").first, "a session's name").to_be_visible()
+    expect(page.get_by_role("heading", name=rf"{EVIL} name\n\u202ex\x1b[2J"), "what hides is visible").to_be_visible()
     expect(page.get_by_text(f"{EVIL} image").first, "its image").to_be_visible()
     expect(page.get_by_test_id("image-evil")).to_contain_text(f"{EVIL} title")
     expect(page.get_by_test_id("image-evil")).to_contain_text(f"{EVIL} summary")
@@ -114,7 +115,7 @@ def test_hostile_text_is_shown_as_text_in_each_place(
     card = page.get_by_test_id("session-evil-session")
     expect(card.get_by_test_id("state")).to_contain_text("Failed", timeout=30_000)
     expect(card.get_by_test_id("log-lines"), "the output").to_contain_text(f"{EVIL} line")
-    expect(card.get_by_test_id("results"), "a result's name").to_contain_text(f"{EVIL} result")
+    expect(card.get_by_test_id("results"), "a result's name").to_contain_text(rf"{EVIL} result\u202e")
     card.get_by_test_id("share").click()
     expect(card.get_by_test_id("share-badge")).to_contain_text("title on Qarnot")
     assert_harmless(page)

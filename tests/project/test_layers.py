@@ -105,6 +105,19 @@ def test_only_cloud_talks_to_qarnot_and_to_storage(path: Path) -> None:
     assert not packages(path) & ONLY_IN_CLOUD
 
 
+@each()
+def test_what_blocks_runs_in_threads_that_nobody_waits_for(path: Path) -> None:
+    """asyncio's default executor is joined at the end: a call in it that hangs would keep who presses Ctrl-C."""
+    if module_name(path) == "run_qarnot.engine.daemon_executor":
+        return
+    for node in ast.walk(ast.parse(path.read_text())):
+        name = ast.unparse(node.func).split(".")[-1] if isinstance(node, ast.Call) else ""
+        name = node.attr if isinstance(node, ast.Attribute) else name
+        names = {alias.name for alias in node.names} if isinstance(node, ast.ImportFrom) else {name}
+        forbidden = {"to_thread", "run_in_executor", "ThreadPoolExecutor"} & names
+        assert not forbidden, f"{path}:{getattr(node, 'lineno', 0)}: use engine.daemon_executor"
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "plugins").glob("*.py")), ids=lambda path: path.name)
 def test_plugins_use_public_names_alone(path: Path) -> None:
     used = {name.rsplit(".", 1)[0] for name in imports(path) if name.startswith("run_qarnot")}

@@ -31,6 +31,7 @@ class Call:
 
     method: str
     path: str  # with the query, decoded
+    head: str = field(default="", repr=False)
     received: int = 0  # bytes of its body
     answered: int = 0  # bytes of the answer's body
     is_answered: bool = False  # the storage has begun to answer: what was asked for is done
@@ -54,15 +55,51 @@ class How:
     hang: bool = False  # nothing is heard until the proxy closes
     seconds: float = 0.0  # before anything is passed on
     before: Callable[[], object] = lambda: None  # is called before the request is passed on
+    instead: Callable[[socket.socket, threading.Event], object] | None = None  # answers; the event: it is over
 
     def __str__(self) -> str:
         """What is out of the ordinary: the same in every process, as the names of tests must be."""
         unusual = [field.name for field in fields(self) if getattr(self, field.name) != field.default]
-        return " ".join(f"{name}={getattr(self, name)}" for name in unusual if name != "before") or "nothing"
+        return (
+            " ".join(f"{name}={getattr(self, name)}" for name in unusual if name not in {"before", "instead"})
+            or "nothing"
+        )
 
 
 def answer(status: int, code: str) -> How:
     return How(status=status, code=code)
+
+
+def says(body: bytes, status: int = 200, head: str = "Content-Type: application/json") -> How:
+    """Give this answer."""
+
+    def write(client: socket.socket, _: threading.Event) -> None:
+        first = f"HTTP/1.1 {status} Status\r\n{head}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+        client.sendall(first.encode() + body)
+
+    return How(instead=write)
+
+
+def drips(begin: bytes, drop: bytes, seconds: float = 0.2) -> How:
+    """Begin an answer, and go on with it drop by drop for ever."""
+
+    def write(client: socket.socket, closing: threading.Event) -> None:
+        client.sendall(begin)
+        while not closing.wait(seconds):
+            client.sendall(drop)
+
+    return How(instead=write)
+
+
+def never_ends(begin: bytes, block: bytes) -> How:
+    """Begin an answer, and go on with it as fast as it is read, for ever."""
+
+    def write(client: socket.socket, closing: threading.Event) -> None:
+        client.sendall(begin)
+        while not closing.is_set():
+            client.sendall(block)
+
+    return How(instead=write)
 
 
 @dataclass
@@ -160,12 +197,17 @@ class HostileProxy:
         if not head:
             return False
         method, path, _ = head[0].decode().split(" ", 2)
-        call = Call(method, unquote(path))
+        call = Call(method, unquote(path), b"\n".join(head).decode(errors="replace"))
         how = self._how(call)
         how.before()
         self._closing.wait(how.seconds)
         if how.hang:
             self._closing.wait()
+        if how.instead is not None:
+            asked.read(int(_value(head, b"content-length") or 0))
+            how.instead(client, self._closing)
+            _let_arrive(client)
+            return False
         if how.status is not None:  # before the body: as a storage does that a client waits for with Expect
             _refuse(client, how)
             return False

@@ -99,7 +99,8 @@ class Storage:
     def buckets(self) -> dict[str, datetime]:
         """Return the names of all buckets of the account, and when each was made."""
         found = self._quick.attempt(self._calls.list_buckets)
-        return {str(bucket["Name"]): bucket["CreationDate"] for bucket in found.get("Buckets", [])}
+        with translated(self._cluster):
+            return {str(bucket["Name"]): bucket["CreationDate"] for bucket in found.get("Buckets", [])}
 
     def files(self, bucket: str, prefix: str = "") -> list[StoredFile]:
         """Return the files of a bucket; a bucket that does not exist has none."""
@@ -265,9 +266,10 @@ class Storage:
                 if error_code(error) == "NoSuchBucket":
                     return
                 raise
-            for entry in page.get("Contents", []):
-                marker = entry["Key"]
-                yield StoredFile(entry["Key"], entry["Size"], entry["LastModified"], entry["ETag"].strip('"'))
+            with translated(self._cluster):
+                files = [_stored(entry) for entry in page.get("Contents", [])]
+            yield from files
+            marker = files[-1].key if files else ""
             is_more = bool(page.get("IsTruncated") and page.get("Contents"))
 
     def _there(self, bucket: str, wanted: Sequence[str]) -> dict[str, StoredFile]:
@@ -311,6 +313,10 @@ class Storage:
         for _, key, upload_id in found:
             by_key.setdefault(key, []).append(upload_id)
         return Unfinished(by_key)
+
+
+def _stored(entry: Any) -> StoredFile:
+    return StoredFile(entry["Key"], entry["Size"], entry["LastModified"], entry["ETag"].strip('"'))
 
 
 def _is_large(upload: Upload) -> bool:

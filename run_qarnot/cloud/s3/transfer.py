@@ -17,6 +17,7 @@ from typing import TypeVar
 from botocore.exceptions import ClientError, IncompleteReadError, ResponseStreamingError
 
 from run_qarnot.cloud.errors import translate
+from run_qarnot.cloud.limits import AnswerLimitError
 from run_qarnot.core.errors import InputError, RunQarnotError, TransferError
 
 Progress = Callable[[int], None]  # told the bytes that were moved since the last call; below zero: some are sent again
@@ -209,6 +210,8 @@ def our_error(error: Exception, cluster: str) -> RunQarnotError:
 def is_passing(error: RunQarnotError) -> bool:
     """Whether the same request may succeed a moment later."""
     cause = error.__cause__
+    if isinstance(cause, AnswerLimitError):
+        return False  # it had all the time that there is
     if isinstance(cause, ClientError):
         return error.transient or error_code(error) in _BROKEN_ON_THE_WAY
     return error.transient or isinstance(cause, IncompleteReadError | ResponseStreamingError | BrokenError)

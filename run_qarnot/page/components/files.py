@@ -7,7 +7,6 @@ Where only the first one does, the bytes of a large file go on to the bucket as 
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING
 import traitlets
 
 from run_qarnot.core.errors import InputError, RunQarnotError, TransferError
+from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.engine.part_buffer import PartBuffer, PartData
 from run_qarnot.model.files import LARGE_BYTES, MOST_PARTS
 from run_qarnot.page.background import Background, Throttle
@@ -167,8 +167,8 @@ class Files(Component):
     async def _put(self, incoming: Incoming, relay: PartBuffer, part: PartData) -> None:
         """Send a part to the bucket; with the last one, ask whether all is there."""
         try:
-            await asyncio.to_thread(relay.put, part)
-            is_there = relay.is_sent and await asyncio.to_thread(relay.check)
+            await in_thread(relay.put, part)
+            is_there = relay.is_sent and await in_thread(relay.check)
         except RunQarnotError:
             if incoming.relay is relay:  # else another part of it has failed before, or it is not wanted any more
                 incoming.relay = relay.again()
@@ -182,7 +182,7 @@ class Files(Component):
         elif relay.is_sent:
             self._is_believed = False
             self._take_here(incoming)
-            await asyncio.to_thread(relay.upload.abort)
+            await in_thread(relay.upload.abort)
         self._have(incoming.id)
 
     # straight to the bucket; each question may come twice, because the connection may have been away
@@ -216,7 +216,7 @@ class Files(Component):
         direct = self._coming(number).direct
         if direct is None or not 1 <= part <= MOST_PARTS:
             raise HostileInput("part")
-        self._answer(number, f"address {part}", await asyncio.to_thread(direct.address, part))
+        self._answer(number, f"address {part}", await in_thread(direct.address, part))
 
     @event
     async def vue_visitor_arrivedd(self, fields: Fields) -> None:
@@ -231,7 +231,7 @@ class Files(Component):
         if incoming.direct is None or not all(map(_DIGEST.fullmatch, digests)):
             raise HostileInput("digests")
         try:
-            is_there = await asyncio.to_thread(incoming.direct.check, digests)
+            is_there = await in_thread(incoming.direct.check, digests)
         except TransferError:
             self._lose(number)
             return
@@ -259,7 +259,7 @@ class Files(Component):
                 self._take_here(incoming)
         self._answer(number, "through", True)
         if direct is not None and incoming.relay is None:
-            await asyncio.to_thread(direct.abort)
+            await in_thread(direct.abort)
 
     def _take_here(self, incoming: Incoming) -> None:
         try:
@@ -307,7 +307,7 @@ class Files(Component):
         """Free what has arrived of a file in the bucket, if anything may have."""
         inputs = self._inputs()
         if incoming.direct is not None:
-            await asyncio.to_thread(incoming.direct.abort)
+            await in_thread(incoming.direct.abort)
         elif incoming.arrival is Arrival.UNFINISHED and inputs is not None:
             await inputs.forget(incoming.key)
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import traitlets
 
+from run_qarnot.core import visible
+from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.model.files import StoredFile
 from run_qarnot.page.background import Background
 from run_qarnot.page.component import Component, Fields, HostileInput, event
@@ -50,8 +51,8 @@ class Results(Component):
     async def vue_look(self, fields: Fields) -> None:
         """Show what a file looks like; nothing of it is run."""
         file = self._file(fields.text("key", 4000))
-        look = await asyncio.to_thread(self._look, file)
-        self.shown = {"key": file.key, **look._asdict()}
+        look = await in_thread(self._look, file)
+        self.shown = {"key": file.key, "name": visible.one_line(file.key), **look._asdict()}
 
     @event
     def vue_look_away(self, _fields: Fields) -> None:
@@ -73,7 +74,7 @@ class Results(Component):
         await self._zip([self._file(key) for key in wanted] or None)
 
     async def _zip(self, files: Sequence[StoredFile] | None) -> None:
-        name = f"{self._session.view.name}-results.zip"
+        name = f"{self._session.view.reference}-results.zip"
         self.call("download", await self._downloads.offer(name, lambda: self._session.results.zip(files), self.failed))
 
     def _look(self, file: StoredFile) -> Look:

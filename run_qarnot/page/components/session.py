@@ -151,7 +151,7 @@ class SessionCard(Component):
     @event
     async def vue_whole_log(self, _fields: Fields) -> None:
         """A file of all output that the cluster keeps: the card shows the end of it."""
-        self.call("save_file", f"{self.session.view.name}.log", redact(await self.session.logs()))
+        self.call("save_file", f"{self.session.view.reference}.log", redact(await self.session.logs()))
 
     @event
     async def vue_launcher(self, fields: Fields) -> None:

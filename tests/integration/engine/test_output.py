@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from run_qarnot.catalog.apps import BUILTIN
+from run_qarnot.core import visible
 from run_qarnot.core.errors import NotFoundError, RefusedError
 from run_qarnot.engine import output
 
@@ -38,6 +39,11 @@ PRINTED = st.text(st.characters(exclude_categories=["Cc", "Cs", "Nd"]))
         ("\x1b]0;a window's title\x07after", "after"),
         ("bell\x07 tab\t", "bell tab\t"),
         ("[31m is text", "[31m is text"),
+        ("\x9b31mred\x9d0;title\x9c \x1bPdevice\x1b\\\x1b(B\x1bcafter", "red after"),
+        ("\x1b]8;;https://evil.example\x1b\\link\x1b]8;;\x1b\\", "link"),
+        ("\x1b]52;c;cm0gLXJmIH4K", "]52;c;cm0gLXJmIH4K"),
+        ("safe\u202egnp.exe \u200bx", "safe\\u202egnp.exe \\u200bx"),
+        ("⚠️ 👩\u200d💻", "⚠️ 👩\u200d💻"),
     ],
 )
 def test_a_line_is_shown_as_a_terminal_leaves_it(line, shown):
@@ -47,7 +53,7 @@ def test_a_line_is_shown_as_a_terminal_leaves_it(line, shown):
 @given(st.lists(PRINTED, max_size=8), PRINTED)
 def test_an_unfinished_line_waits_for_its_rest(lines, rest):
     text = "".join(f"{line}\n" for line in lines) + rest
-    assert output.complete_lines(text) == (lines, rest)
+    assert output.complete_lines(text) == (list(map(visible.lines, lines)), rest)
 
 
 def test_the_newest_link_counts_and_half_a_link_is_none():

@@ -94,7 +94,7 @@ def test_show_prints_what_plugins_have_to_show(cli: CommandLine) -> None:
     shown = cli("show", "with-panels").out
     assert "Packages (receipt.py)\n1 packages, 1 of them installed by you.\n" in shown
     assert [line.split() for line in shown.splitlines() if "moo" in line] == [["moo", "1.0", "✓"]]
-    assert "Colours (colours.py)\n[31mred[0m of https://x/?token=[hidden]\n" in shown, "nothing for a terminal to obey"
+    assert "Colours (colours.py)\n\\x1b[31mred\\x1b[0m of https://x/?token=[hidden]\n" in shown, "nothing to obey"
     assert cli("show", "with-panels", "--json").json["name"] == "with-panels", "programs get what was promised them"
     cli("launch", "word", "--name", "without")
     answer = cli("show", "without")

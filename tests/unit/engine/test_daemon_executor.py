@@ -12,14 +12,14 @@ from run_qarnot.engine.daemon_executor import DaemonExecutor
 
 
 def test_a_call_that_hangs_keeps_no_other_until_all_threads_hang():
-    workers, extend = DaemonExecutor("test", most=3), threading.Event()
-    hanging = [workers.submit(extend.wait, 5) for _ in range(2)]
+    executor, extend = DaemonExecutor("test", most=3), threading.Event()
+    hanging = [executor.submit(extend.wait, 5) for _ in range(2)]
     seen = []
     for number in range(3):
-        workers.submit(seen.append, number).result(5)
+        executor.submit(seen.append, number).result(5)
     assert seen == [0, 1, 2]
-    hanging.append(workers.submit(extend.wait, 5))
-    late = workers.submit(seen.append, 3)
+    hanging.append(executor.submit(extend.wait, 5))
+    late = executor.submit(seen.append, 3)
     assert not late.done()
     extend.set()
     late.result(5)
@@ -27,12 +27,12 @@ def test_a_call_that_hangs_keeps_no_other_until_all_threads_hang():
 
 
 def test_a_thread_that_waits_is_used_before_another_is_made():
-    workers = DaemonExecutor("once", most=3)
+    executor = DaemonExecutor("once", most=3)
     for _ in range(20):
-        used = {workers.submit(lambda: threading.current_thread().name).result(5)}
-        wait_until(lambda: workers._idle == 1, "the thread to wait for the next call")
+        used = {executor.submit(lambda: threading.current_thread().name).result(5)}
+        wait_until(lambda: executor._idle == 1, "the thread to wait for the next call")
     assert used == {"once-1"}
-    assert workers._count == 1
+    assert executor._count == 1
 
 
 def test_errors_belong_to_who_asked():
@@ -42,17 +42,17 @@ def test_errors_belong_to_who_asked():
 
 
 def test_what_waits_when_it_is_shut_down_is_not_done():
-    workers, extend, begun = DaemonExecutor("test", most=1), threading.Event(), threading.Event()
-    first = workers.submit(lambda: begun.set() or extend.wait(5))
-    second = workers.submit(pytest.fail)
+    executor, extend, begun = DaemonExecutor("test", most=1), threading.Event(), threading.Event()
+    first = executor.submit(lambda: begun.set() or extend.wait(5))
+    second = executor.submit(pytest.fail)
     assert begun.wait(5)
-    workers.shutdown()
+    executor.shutdown()
     extend.set()
     assert first.result(5)
     with pytest.raises(CancelledError):
         second.result(5)
     with pytest.raises(RuntimeError):
-        workers.submit(print)
+        executor.submit(print)
 
 
 def test_a_call_that_hangs_does_not_keep_the_program():

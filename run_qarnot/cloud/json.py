@@ -1,0 +1,30 @@
+"""JSON from outside: what standard JSON cannot say is not there, every number is usable, every failure is one error."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+_LONGEST_INTEGER = 100  # digits; Python refuses over 4300, and with them the whole answer
+
+
+class NotJsonError(ValueError):
+    """An answer is no JSON that anybody means; the text says why, as the end of a sentence."""
+
+
+def read_json(content: bytes) -> Any:
+    """Read the body of an answer. NaN, the infinities and whole numbers that are too long are None.
+
+    Raises:
+        NotJsonError: it is no JSON, or nested too deeply.
+    """
+    try:
+        return json.loads(content, parse_constant=lambda _: None, parse_int=_integer)
+    except RecursionError:
+        raise NotJsonError("it answers with JSON that is nested too deeply") from None
+    except ValueError as error:
+        raise NotJsonError("it answers with something else than JSON") from error
+
+
+def _integer(digits: str) -> int | None:
+    return int(digits) if len(digits) <= _LONGEST_INTEGER else None
