@@ -240,7 +240,7 @@ async def _may_delete(session: Session) -> bool:
     """
     name, buckets = session.view.name, await session.deletable_buckets()
     if not sys.stdin.isatty():
-        raise InputError("delete-unasked", name=name)
+        raise InputError("delete-unasked", name=name, reference=session.view.reference)
     return show.confirm(f"Delete {name} with all files in {' and '.join(buckets)}? There is no way back.")
 
 

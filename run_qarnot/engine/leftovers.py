@@ -63,7 +63,7 @@ async def deletable_buckets(account: Account, view: SessionView) -> list[str]:
     needing = [user.name for user in users if own & user.buckets and user not in twins]
     needing += [each.view.name for each in account.preparing if own & set(each.reads)]
     if needing:
-        raise SessionError("in-use", name=view.name, others=_listed(needing))
+        raise SessionError("in-use", name=view.name, reference=view.reference, others=_listed(needing))
     return [] if twins else sorted(own)
 
 

@@ -331,7 +331,7 @@ class Session:
             SessionError: the session still runs, or something else needs its files.
         """
         if not self.view.is_over:
-            raise SessionError("still-running", name=self.view.name)
+            raise SessionError("still-running", name=self.view.name, reference=self.view.reference)
         return await deletable_buckets(self._account, self.view)
 
     async def delete(self, *, files: bool = False) -> None:

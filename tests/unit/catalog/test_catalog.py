@@ -140,9 +140,9 @@ def test_a_key_stroke_in_ten_thousand_images_is_quick() -> None:
 
 
 def test_the_hardware_that_an_entry_may_ask_for_is_what_qarnot_offers() -> None:
-    from run_qarnot.cloud import api
+    from run_qarnot.cloud import internals
 
-    assert set(HARDWARE) == set(api._HARDWARE)
+    assert set(HARDWARE) == set(internals._HARDWARE)
 
 
 @pytest.mark.parametrize(
