@@ -33,7 +33,7 @@ _KEYS = {
     inbound proto port to publicHost publicPort forwarder priority description toQBox toPayload applicationType
     """.split()
 }
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_BUCKET = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{1,61}[A-Za-z0-9_]")
 _FREE_KEYS = {"labels"}  # the user's own words inside: never respelt
 
 
@@ -51,7 +51,7 @@ def canonical(value: Any) -> Any:
 
 
 def is_bucket_name(name: str) -> bool:
-    """By the rules of S3 (§4.3)."""
+    """By the rules of S3 (§4.3), with the capitals and underscores that older buckets have."""
     return _BUCKET.fullmatch(name) is not None
 
 

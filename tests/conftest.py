@@ -3,11 +3,13 @@
 import gc
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+from support.ceph import Gateway
 
-_LONG = ("bootstrap", "browser", "sessions", "cloud", "local", "page")
+_LONG = ("storage", "bootstrap", "browser", "sessions", "cloud", "local", "page")
 _BROWSER_RERUNS = 2  # in CI: a busy machine makes a browser late now and then. The summary counts them.
 
 # Property tests try the same inputs on every run; `make search` looks for new ones. There is no deadline: a busy
@@ -20,6 +22,17 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 # they start: those whose end by Ctrl-C is tested would go on for ever.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--gateway", action="store_true", help="run tests/transfers against a real Ceph gateway")
+
+
+@pytest.fixture(scope="session")
+def gateway() -> Iterator[Gateway]:
+    """A real Ceph gateway. Without its programs a test that wants one fails, and says which packages to install."""
+    with Gateway() as gateway:
+        yield gateway
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -39,6 +39,8 @@ storage). A route or method that does not exist is refused with ControlError, wh
 - `full_quota(kind)`: the quota is what is used now. Kinds: `tasks`, `running_tasks`, `jobs`, `pools` (403 at
   submission), `instances` (tasks wait in the queue), `buckets` (S3 TooManyBuckets), `bytes` (S3 403 QuotaExceeded),
   `credits` (402). `set_quota(kind, value)` sets any other value; both until `reset`.
+- `foreign_bucket(name)`: another account has a bucket of this name, as all accounts share the names: 409
+  BucketAlreadyExists when it is to be made, 403 AccessDenied for all else; until `reset`.
 
 **Lives**
 - `pace(realistic=True)`: each stage takes what it takes on Qarnot: two minutes to a shell, not half a second. For
@@ -216,6 +218,12 @@ class Control:
 
         self._do(change)
 
+    def foreign_bucket(self, name: str) -> None:
+        checks.text("name", name)
+        if self._manager.storage.has_bucket(name):
+            raise ControlError(f"The account has the bucket {name} itself.")
+        self._manager.storage.foreign.add(name)
+
     def _check_kind(self, kind: str) -> None:
         if kind not in vars(Quotas()):
             raise ControlError(f"No such quota: {kind}. There are {', '.join(vars(Quotas()))}.")
@@ -298,6 +306,7 @@ class Control:
             "pace": dict(self._manager.holds.pace),
             "holds": self._do(self._manager.holds.listed),
             "quotas": vars(self._manager.quotas).copy(),
+            "foreignBuckets": sorted(self._manager.storage.foreign),
             "calls": summed(iter(self.calls)),
         }
 
@@ -320,6 +329,7 @@ class Control:
         self.restore_token()
         self._access.token = self._first_token
         self._access.clock = None
+        self._manager.storage.foreign.clear()
         for kind, value in vars(Quotas()).items():
             self.set_quota(kind, value)
         self.release()

@@ -10,8 +10,11 @@ from collections.abc import Callable, Iterable, Iterator
 from html import escape
 from typing import Any, Protocol
 from urllib.parse import parse_qs, quote, unquote
+from xml.etree.ElementTree import ParseError
 from xml.parsers.expat import ExpatError
 
+from moto.moto_server import werkzeug_app
+from moto.moto_server.utilities import RegexConverter
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from moto.s3.models import get_canned_acl
 
@@ -23,27 +26,44 @@ from qarnot_local.s3.disk import Disk
 from qarnot_local.s3.forms import FormError, read_form
 from qarnot_local.s3.listing import is_list
 from qarnot_local.s3.operations import Asked
-from qarnot_local.s3.parts import LARGE, Parts
+from qarnot_local.s3.parts import LARGE, Parts, etag_of_parts
 from qarnot_local.s3.payload import CutShortError, DigestError, Payload
 from qarnot_local.s3.read import read_object
 from qarnot_local.s3.requests import broken, complaint
 from qarnot_local.s3.server import CutError
 from qarnot_local.s3.signatures import is_signed, time_of
-from qarnot_local.s3.xml import legible_bytes
+from qarnot_local.s3.xml import as_references, document
 
 _Environ = dict[str, Any]
 _StartResponse = Callable[..., Any]
 # What moto is told: who asks was looked at here, in any form and for any region (§0.9), and moto has other ideas of it.
 _LET_IN = "AWS4-HMAC-SHA256 Credential=local/20260101/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0"
 _WRITES = {"PutObject", "CopyObject", "UploadPart"}
-_UPLOADS = {"UploadPart", "CompleteMultipartUpload", "ListParts", "AbortMultipartUpload"}
+_NO_UPLOAD = {
+    "UploadPart": "NoSuchUpload",
+    "AbortMultipartUpload": "NoSuchUpload",
+    "ListParts": "NoSuchKey",
+    "CompleteMultipartUpload": "InternalError",  # with the message that one is in progress
+}
 _REPEAT_NAMES = {"CreateMultipartUpload", "CompleteMultipartUpload", "ListParts"}
 _LOCATION = re.compile(rb"<Location>[^<]*</Location>")
+_ETAG = re.compile(rb"<ETag>[^<]*</ETag>")
 _NULL_VERSION = re.compile(r"(^|[?&])versionId=null(?:&|$)")
 _SPAN = re.compile(r"bytes=(\d+)-(\d+)")
 _BREAKS = (ArithmeticError, AssertionError, AttributeError, ExpatError, LookupError, TypeError, ValueError)
 _log = logging.getLogger(__name__)
 _CHUNK = 1 << 16
+
+
+class _AnyCharacter(RegexConverter):
+    """In place of moto's own, whose paths end at a line feed. A key may hold one."""
+
+    def __init__(self, url_map: Any, *items: Any) -> None:
+        super().__init__(url_map, *items)
+        self.regex = f"(?s:{self.regex})"
+
+
+werkzeug_app.RegexConverter = _AnyCharacter  # type: ignore[attr-defined]  # it is imported there
 
 
 class _Stock(Protocol):
@@ -56,6 +76,8 @@ class _Stock(Protocol):
     def upload(self, bucket: str, name: str) -> Any: ...
 
     def has_bucket(self, name: str) -> bool: ...
+
+    def is_foreign(self, bucket: str) -> bool: ...
 
     def has_room(self, size: int) -> bool: ...
 
@@ -110,7 +132,9 @@ class StorageApp:
                 return _refuse(begin, 403, "SignatureDoesNotMatch")
             if self._access.is_skewed(time_of(environ)):
                 return _refuse(begin, 403, "RequestTimeTooSkewed")
-            if refusal := complaint(asked, environ) or self._missing(asked) or self._full(asked, environ):
+            if self._stock.is_foreign(asked.bucket) and not asked.makes_bucket:
+                return _refuse(begin, 403, "AccessDenied")
+            if refusal := complaint(asked, environ) or self._full(asked, environ) or self._missing(asked):
                 return _refuse(begin, operations.STATUSES[refusal], refusal)
             return self._serve(environ, begin, asked)
 
@@ -165,12 +189,17 @@ class StorageApp:
         """Where moto differs from S3, or needs too much memory. None when moto should answer."""
         if asked.bucket == "moto-api":  # moto's own remote control is none of S3
             return _refuse(start_response, 404, "NoSuchBucket")
+        if asked.makes_bucket and self._stock.is_foreign(asked.bucket):
+            return _refuse(start_response, 409, "BucketAlreadyExists")
         if asked.makes_bucket:  # in any region, §4.1; one's own again too
             self._stock.make_bucket(asked.bucket)
             start_response("200 OK", [("Location", f"/{asked.bucket}"), ("Content-Length", "0")])
             return [b""]
         if is_list(asked) and self._stock.has_bucket(asked.bucket):
             return _tell(start_response, self._stock.listing(asked))
+        is_completed = asked.name == "CompleteMultipartUpload" and self._stock.has_bucket(asked.bucket)
+        if is_completed and self._stock.upload(asked.bucket, asked.first("uploadId")) is None:
+            return self._completed_again(environ, start_response, asked)
         if asked.name == "DeleteObjects" and self._stock.has_bucket(asked.bucket):
             deleted = self._stock.delete(asked.bucket, Payload(environ).whole())
             return _tell(start_response, deleted) if deleted else _refuse(start_response, 400, "MalformedXML")
@@ -190,15 +219,19 @@ class StorageApp:
             return self._in_one_piece(environ, payload, start_response, asked)
         if payload.must_be_read:
             environ["wsgi.input"] = io.BytesIO(payload.whole())
+        if asked.name == "CompleteMultipartUpload":
+            environ.pop("HTTP_IF_NONE_MATCH", None)  # which a Ceph gateway ignores
         if asked.name in _REPEAT_NAMES:
-            return self._legibly(environ, start_response, asked)
+            return self._as_the_gateway(environ, start_response, asked)
         return self._in_parts(environ, start_response, asked)
 
-    def _legibly(self, environ: _Environ, start_response: _StartResponse, asked: Asked) -> Iterable[bytes]:
-        """moto's answer about an upload, where names are such as XML can hold, and the place is here."""
+    def _as_the_gateway(self, environ: _Environ, start_response: _StartResponse, asked: Asked) -> Iterable[bytes]:
+        """moto's answer about an upload, written as a Ceph gateway does: of what is completed, it says no ETag."""
         begun: list[tuple[str, list[tuple[str, str]]]] = []
         response = self._in_parts(environ, lambda status, headers, *_: begun.append((status, headers)), asked)
-        body = legible_bytes(b"".join(response))
+        body = as_references(b"".join(response))
+        if asked.name == "CompleteMultipartUpload":
+            body = _ETAG.sub(b"<ETag></ETag>", body)
         place = f"<Location>{escape(_place(environ))}/{quote(f'{asked.bucket}/{asked.key}')}</Location>"
         body = _LOCATION.sub(place.encode(), body)
         status, headers = begun[-1]
@@ -257,14 +290,31 @@ class StorageApp:
 
     def _missing(self, asked: Asked) -> str | None:
         """The error's name when an upload in parts is asked about that there is not."""
-        is_about_upload = asked.name in _UPLOADS and self._stock.has_bucket(asked.bucket)
-        missing = is_about_upload and self._stock.upload(asked.bucket, asked.first("uploadId")) is None
-        return "NoSuchUpload" if missing else None
+        is_there = self._stock.upload(asked.bucket, asked.first("uploadId")) is not None
+        is_answered = asked.name == "CompleteMultipartUpload"  # by `_completed_again`
+        if is_there or is_answered or not self._stock.has_bucket(asked.bucket):
+            return None
+        return _NO_UPLOAD.get(asked.name)
+
+    def _completed_again(self, environ: _Environ, start_response: _StartResponse, asked: Asked) -> list[bytes]:
+        """Answer to the completion of an upload that there is not (any more), as a Ceph gateway does.
+
+        It is a success if the object is the one that these parts make: then the first answer was lost.
+        """
+        try:
+            etag = etag_of_parts(Payload(environ).whole())
+        except ParseError:
+            return _refuse(start_response, 400, "MalformedXML")
+        stored = self._stock.find(asked.bucket, asked.key)
+        if stored is None or stored.etag.strip('"') != etag:
+            message = "This multipart completion is already in progress"
+            return _refuse(start_response, 500, "InternalError", message=message)
+        fields = [("Bucket", asked.bucket), ("Key", asked.key), ("ETag", etag)]
+        return _tell(start_response, document("CompleteMultipartUploadResult", fields))
 
     def _full(self, asked: Asked, environ: _Environ) -> str | None:
         """The error's name when a quota stands against it."""
-        is_new = asked.makes_bucket and not self._stock.has_bucket(asked.bucket)
-        if is_new and not self._stock.may_have_another_bucket():
+        if asked.makes_bucket and not self._stock.may_have_another_bucket():  # one's own, too
             return "TooManyBuckets"
         size = int(environ.get("HTTP_X_AMZ_DECODED_CONTENT_LENGTH") or environ.get("CONTENT_LENGTH") or 0)
         size += self._copied(environ)

@@ -1,11 +1,14 @@
-"""Many objects deleted at once. moto stops at names with control characters, and tells of all, asked or not."""
+"""Many objects deleted at once. moto tells of all, asked or not.
+
+A list with a key that XML cannot hold is refused as a whole, as a Ceph gateway does (`reference/storage-ceph.md`).
+"""
 
 from __future__ import annotations
 
 from typing import Any
 from xml.etree.ElementTree import ParseError
 
-from qarnot_local.s3.xml import Fields, document, legible, parse, text_of
+from qarnot_local.s3.xml import Fields, document, parse, text_of
 
 _MOST = 1000
 
@@ -24,11 +27,11 @@ def delete_objects(backend: Any, bucket: str, body: bytes) -> bytes | None:
     answer: Fields = []
     if (text_of(asked, "Quiet") or "").lower() != "true":
         answer += [("Deleted", _deleted(*each)) for each in deleted]
-    answer += [("Error", [("Key", legible(key)), ("Code", "AccessDenied"), ("Message", "Locked")]) for key in locked]
+    answer += [("Error", [("Key", key), ("Code", "AccessDenied"), ("Message", "Locked")]) for key in locked]
     return document("DeleteResult", answer)
 
 
 def _deleted(key: str, version: str | None, marker: str | None) -> Fields:
-    fields: Fields = [("Key", legible(key))]
+    fields: Fields = [("Key", key)]
     fields += [("VersionId", version)] if version else []
     return fields + ([("DeleteMarker", True), ("DeleteMarkerVersionId", marker)] if marker else [])

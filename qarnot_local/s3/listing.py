@@ -2,6 +2,8 @@
 
 moto's own repeat all common prefixes on each page of the older list, break at names with control characters, and give
 out tokens for pages that it never forgets; uploads it lists all at once, each begun in the year 2010.
+
+As on a Ceph gateway, what was asked for (prefix, marker) is repeated as it is, though the client wants names encoded.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from urllib.parse import quote
 from moto.s3.models import FakeDeleteMarker
 
 from qarnot_local.s3.operations import Asked
-from qarnot_local.s3.xml import Fields, document, legible
+from qarnot_local.s3.xml import Fields, document
 
 _LARGEST = 1000
 _OWNER = [("ID", "local"), ("DisplayName", "local")]
@@ -34,7 +36,7 @@ def _objects(backend: Any, asked: Asked) -> Fields:
     after = asked.first("marker")
     entries, last = _page(backend, asked, after)
     following = [("NextMarker", _spelling(asked)(last))] if last else []
-    return [*_head(asked), ("Marker", _spelling(asked)(after)), *following, *_body(asked, entries, last)]
+    return [*_head(asked), ("Marker", after), *following, *_body(asked, entries, last)]
 
 
 def _objects_v2(backend: Any, asked: Asked) -> Fields:
@@ -42,7 +44,7 @@ def _objects_v2(backend: Any, asked: Asked) -> Fields:
     entries, last = _page(backend, asked, _from_token(token) if token else start)
     more: Fields = [("KeyCount", len(entries))]
     more += [("ContinuationToken", token)] if token else []
-    more += [("StartAfter", _spelling(asked)(start))] if start else []
+    more += [("StartAfter", start)] if start else []
     more += [("NextContinuationToken", _to_token(last))] if last else []
     return [*_head(asked), *more, *_body(asked, entries, last)]
 
@@ -80,7 +82,7 @@ def _versions(backend: Any, asked: Asked) -> Fields:
         following = [("NextKeyMarker", spelt(name)), ("NextVersionIdMarker", _id(key) if key else "")]
     return [
         *_head(asked),
-        ("KeyMarker", spelt(marker)),
+        ("KeyMarker", marker),
         ("VersionIdMarker", version),
         *following,
         ("IsTruncated", is_more),
@@ -150,11 +152,11 @@ def _uploads(backend: Any, asked: Asked) -> Fields:
         following += [("NextUploadIdMarker", last if upload else "")]
     return [
         ("Bucket", asked.bucket),
-        ("KeyMarker", spelt(marker)),
+        ("KeyMarker", marker),
         ("UploadIdMarker", last_id),
         *following,
-        *([("Delimiter", spelt(delimiter))] if delimiter else []),
-        ("Prefix", spelt(prefix)),
+        *([("Delimiter", delimiter)] if delimiter else []),
+        ("Prefix", prefix),
         *([("EncodingType", "url")] if asked.first("encoding-type") == "url" else []),
         ("MaxUploads", limit),
         ("IsTruncated", is_more),
@@ -165,7 +167,7 @@ def _uploads(backend: Any, asked: Asked) -> Fields:
 
 def _upload(upload: Any, spelt: Callable[[str], str]) -> Fields:
     return [
-        ("Key", legible(spelt(upload.key_name))),
+        ("Key", spelt(upload.key_name)),
         ("UploadId", upload.id),
         ("Initiator", _OWNER),
         ("Owner", _OWNER),
@@ -183,9 +185,9 @@ def begun_at(upload: Any) -> datetime:
 
 
 def _head(asked: Asked) -> Fields:
-    spelt, delimiter = _spelling(asked), asked.first("delimiter")
-    fields: Fields = [("Name", asked.bucket), ("Prefix", spelt(asked.first("prefix"))), ("MaxKeys", _limit(asked))]
-    fields += [("Delimiter", spelt(delimiter))] if delimiter else []
+    delimiter = asked.first("delimiter")
+    fields: Fields = [("Name", asked.bucket), ("Prefix", asked.first("prefix")), ("MaxKeys", _limit(asked))]
+    fields += [("Delimiter", delimiter)] if delimiter else []
     return fields + ([("EncodingType", "url")] if asked.first("encoding-type") == "url" else [])
 
 

@@ -20,6 +20,8 @@ from typing import IO, Any
 
 from moto.s3.exceptions import EntityTooSmall, InvalidPart, InvalidPartOrder, MalformedXML
 
+from qarnot_local.s3.xml import parse, text_of
+
 LARGE = 1 << 20
 _SMALLEST_PART = 5 << 20
 _CHUNK = 1 << 20
@@ -72,6 +74,19 @@ class _Settled(dict[int, Any]):
     def __setitem__(self, number: int, part: Any) -> None:
         _ = part.etag
         super().__setitem__(number, part)
+
+
+def etag_of_parts(body: bytes) -> str:
+    """The ETag of the object that is made of the parts which a CompleteMultipartUpload lists; empty if nothing is.
+
+    Raises ParseError when the list cannot be read.
+    """
+    parts = [child for child in parse(body) if child.tag.rpartition("}")[2] == "Part"]
+    try:
+        digests = [bytes.fromhex((text_of(part, "ETag") or "").strip('"')) for part in parts]
+    except ValueError:
+        return ""
+    return f"{hashlib.md5(b''.join(digests), usedforsecurity=False).hexdigest()}-{len(digests)}" if digests else ""
 
 
 class Parts:
@@ -137,6 +152,8 @@ class Parts:
         for part, (_, etag) in zip(parts, wanted, strict=True):
             if part is None or part.etag.strip('"') != etag.strip('"'):
                 raise InvalidPart
+        if set(numbers) != set(upload.parts):  # a Ceph gateway wants all of them
+            raise InvalidPart
         if any(part.contentsize < _SMALLEST_PART for part in parts[:-1]):
             raise EntityTooSmall
         content = Content()

@@ -12,7 +12,9 @@ from qarnot_local.s3.operations import Asked
 _XML = {"CompleteMultipartUpload", "DeleteObjects", "PutBucketTagging", "PutBucketCors"}
 _NUMBERS = ("max-keys", "max-uploads", "max-parts", "part-number-marker", "partNumber")
 _MAX_PARTS = 10_000
-_BUCKET = re.compile(r"[a-z0-9](?:\.?[a-z0-9-]+)*(?<=[a-z0-9])")
+_LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]*[A-Za-z0-9_])?"
+_BUCKET = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+_LONGEST_KEY = 1024
 _ADDRESS = re.compile(r"\d+\.\d+\.\d+\.\d+")
 
 
@@ -27,9 +29,9 @@ def complaint(asked: Asked, environ: Mapping[str, Any]) -> str | None:
         return "InvalidBucketName"
     if not all(map(is_number, numbers + sizes)) or int(asked.first("partNumber") or 1) not in range(1, _MAX_PARTS + 1):
         return "InvalidArgument"
-    if not all(source.partition("/")) or "\n" in asked.key:  # moto's own paths end at a line's end
+    if not all(source.partition("/")):
         return "InvalidArgument"
-    return None
+    return None if _may_be_key(asked.key) else "InvalidObjectName"
 
 
 def broken(asked: Asked) -> str:
@@ -41,5 +43,10 @@ def is_number(text: str) -> bool:
     return text.isascii() and text.isdigit()
 
 
+def _may_be_key(key: str) -> bool:
+    return "\0" not in key and len(key.encode("utf-8", "replace")) <= _LONGEST_KEY
+
+
 def _may_be_bucket(name: str) -> bool:
+    """Capitals and underscores pass: buckets of many programs have them, and Qarnot's storage took them once."""
     return 3 <= len(name) <= 63 and bool(_BUCKET.fullmatch(name)) and not _ADDRESS.fullmatch(name)

@@ -26,6 +26,7 @@ _Pairs = list[tuple[str, str]]
 _HEADER = re.compile(r"AWS4-HMAC-SHA256\s+Credential=(.+?),\s*SignedHeaders=(.+?),\s*Signature=([0-9a-f]{64})\s*$")
 _HEADER_V2 = re.compile(r"AWS (.+):([A-Za-z0-9+/=]+)")
 _UNSIGNED = "UNSIGNED-PAYLOAD"
+_LONGEST_SECONDS = 7 * 24 * 3600  # for which an address may be signed by version 4
 
 # The parameters that version 2 signs.
 _SIGNED_BY_V2 = set(
@@ -125,7 +126,7 @@ def _is_signed_v2(environ: _Environ, query: _Pairs, access_key: str, secret: str
 def _is_fresh(moment: str, expires: str) -> bool:
     try:
         start = calendar.timegm(time.strptime(moment, "%Y%m%dT%H%M%SZ"))
-        return time.time() < start + int(expires)
+        return 0 < int(expires) <= _LONGEST_SECONDS and time.time() < start + int(expires)
     except ValueError:
         return False
 

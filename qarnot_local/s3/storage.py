@@ -70,6 +70,7 @@ class Storage:
         self._counting = threading.Lock()
         self._at_most = math.inf  # bytes that are stored
         self._parts = Parts(work / "parts")
+        self.foreign: set[str] = set()  # names of buckets that belong to other accounts
         self._faults = faults
         self._server = Server(StorageApp(self, self._account, access, faults, self._disk, self._parts), listener)
         self._thread: threading.Thread | None = None
@@ -138,6 +139,9 @@ class Storage:
     def has_bucket(self, name: str) -> bool:
         return name in self._backend.buckets
 
+    def is_foreign(self, bucket: str) -> bool:
+        return bucket in self.foreign
+
     def has_versions(self, bucket: str) -> bool:
         found = self._backend.buckets.get(bucket)
         return bool(found and found.versioning_status)
@@ -151,6 +155,8 @@ class Storage:
                 return
             if not self.may_have_another_bucket():
                 raise QuotaError(f"The account has all the buckets that it may: {name} was not made.")
+            if self.is_foreign(name):
+                raise QuotaError(f"The bucket {name} belongs to another account.")
             self._backend.create_bucket(name, "us-east-1")
             if self._disk:
                 self._disk.keep_bucket(name)

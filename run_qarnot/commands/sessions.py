@@ -27,6 +27,7 @@ from run_qarnot.engine.session import Session
 from run_qarnot.model.connections import ConnectionKind, closed_tunnel
 from run_qarnot.model.files import StoredFile, Upload, collect_inputs, publish
 from run_qarnot.model.keys import KeyPolicy, check_public_keys
+from run_qarnot.model.paths import local_paths, renamed, zip_paths
 from run_qarnot.model.spec import SessionSpec, parse_settings, parse_size
 from run_qarnot.model.view import SessionView
 
@@ -199,6 +200,7 @@ async def results(account: Account, arguments: Namespace) -> int:
         wanted = f" that match {' '.join(arguments.patterns)}" if arguments.patterns else ""
         raise NotFoundError("no-results", name=name, pattern=wanted)
     target = arguments.zip or arguments.output or Path(f"{session.view.reference}-results")
+    await in_thread(_say_renamed, files, None if arguments.zip else target)
     given_up = threading.Event()  # Ctrl-C ends the waiting; this ends the thread that is waited for
     try:
         if arguments.zip:
@@ -468,6 +470,17 @@ def _use_own_key(session: Session, file: Path | None) -> None:
 
 def _matches(file: StoredFile, patterns: list[str]) -> bool:
     return not patterns or any(fnmatch(file.key, pattern) for pattern in patterns)
+
+
+def _say_renamed(files: list[StoredFile], folder: Path | None) -> None:
+    """Say which files get another name, below a folder or, without one, in a zip."""
+    keys = [file.key for file in files]
+    paths = zip_paths(keys) if folder is None else local_paths(keys, folder)
+    for key, path in renamed(paths).items():
+        place = "a zip" if folder is None else "this folder"
+        show.err(
+            f"{visible.one_line(key)} becomes {visible.one_line(path)}: {place} cannot hold it under its own name."
+        )
 
 
 def _write_zip(session: Session, files: list[StoredFile], target: Path, cancelled: Callable[[], bool]) -> None:

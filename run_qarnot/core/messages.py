@@ -57,6 +57,7 @@ ERRORS: Mapping[str, Words] = {
     "name": Words("The name “{name}” {problem}.", "Use small letters, digits and hyphens, for example “{suggestion}”."),
     "name-taken": Words("There is already a session called “{name}”.", "Choose another name, or continue from it.", "`--resume {name}` does that."),
     "bucket-taken": Words("The bucket “{bucket}” already holds files.", "Choose another session name, so that nothing there is mixed up or overwritten."),
+    "bucket-foreign": Words("The bucket name “{bucket}” belongs to another account of the storage.", "Choose another session name; nothing was started."),
     "bucket-differs": Words("The bucket “{bucket}” holds another file “{name}” than yours: a start by the same name broke off, or is under way.", "Choose another session name; nothing was started, and nothing there was replaced."),
     "bucket-shared": Words("While your files travelled, others came into the same bucket “{bucket}”, such as “{name}”: somebody else starts a session by this name.", "Choose another session name, and your files are sent again; nothing was started, and nothing there was replaced."),
     "name-overtaken": Words("Another start by the name “{name}” was submitted while yours was being prepared; yours was not started.", "Choose another name, and your files are sent again. What was sent lies beside the other's files in “{bucket}”, where nothing was replaced."),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Container, Iterable
-from pathlib import PurePosixPath
 
 from run_qarnot.core.errors import InputError
 
@@ -13,7 +12,11 @@ BUCKET_SUFFIXES = ("-in", "-out")
 _LONGEST_BUCKET = 63  # S3's rule
 LONGEST_NAME = _LONGEST_BUCKET - max(map(len, BUCKET_SUFFIXES))
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
-_BUCKET = re.compile(r"(?=.{3,63}\Z)[a-z0-9][a-z0-9-]*(\.[a-z0-9-]+)*(?<=[a-z0-9])")
+_OWN_BUCKET = re.compile(rf"({_NAME.pattern})(-in|-out)(-[2-9])?")
+_ANY_BUCKET = re.compile(r"[A-Za-z0-9._-]{3,255}")
+# Characters that XML 1.0 cannot hold, neither as they are nor as references: the S3 protocol speaks XML.
+_NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
+_LONGEST_KEY = 1000  # bytes; S3 takes 1024
 
 _ADJECTIVES = (
     "able bold brave bright brisk calm clear clever cosy crisp eager early fair fancy fine fond fresh gentle glad "
@@ -78,17 +81,42 @@ def suggest_name(name: str) -> str:
     return cleaned or make_name()
 
 
+def bucket_candidates(session: str, suffix: str) -> list[str]:
+    """Return the names that a bucket of a session may have, the preferred first.
+
+    Bucket names are shared by all accounts of a storage (`reference/storage-ceph.md`), so the first one may belong to
+    somebody else. A session with a very long name has no other: a shortened one could be another session's.
+
+    Arguments:
+        session: its name.
+        suffix: one of `BUCKET_SUFFIXES`.
+    """
+    found = [f"{session}{suffix}", *(f"{session}{suffix}-{number}" for number in range(2, 10))]
+    return [name for name in found if len(name) <= _LONGEST_BUCKET]
+
+
+def is_bucket_of(session: str, bucket: str | None) -> bool:
+    """Whether a bucket, going by its name, was made for a session."""
+    return bucket is not None and session_of_bucket(bucket) == session
+
+
 def session_of_bucket(bucket: str) -> str | None:
     """Return the name of the session whose bucket this is, going by its name; None if it is no session's."""
-    for suffix in BUCKET_SUFFIXES:
-        if bucket.endswith(suffix) and _NAME.fullmatch(name := bucket.removesuffix(suffix)):
-            return name
-    return None
+    found = _OWN_BUCKET.fullmatch(bucket)
+    return found[1] if found else None
 
 
 def is_bucket_name(name: str) -> bool:
-    """Whether S3 accepts `name` as a bucket's."""
-    return bool(_BUCKET.fullmatch(name))
+    """Whether a storage may have a bucket called `name`.
+
+    Wider than what can be made today: buckets with capitals and underscores exist, and can be used as they are.
+    """
+    return bool(_ANY_BUCKET.fullmatch(name))
+
+
+def fits_xml(text: str) -> bool:
+    """Whether XML 1.0 can hold `text`. A key that does not fit breaks requests and answers that list keys."""
+    return _NO_XML.search(text) is None
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
@@ -110,19 +138,18 @@ def check_key(key: str) -> str:
     """Return `key`, the path of a file inside a bucket, if it is safe on every side.
 
     Raises:
-        InputError: for absolute paths, `..`, backslashes, drive letters, control characters, over 1000 bytes.
+        InputError: for absolute paths, empty parts, `.`, `..`, backslashes, drive letters, control characters, what XML
+            cannot hold, over 1000 bytes.
     """
-    parts = PurePosixPath(key).parts
+    parts = key.split("/")
     unsafe = (
-        not parts
-        or key != "/".join(parts)
-        or ".." in parts
+        not {"", ".", ".."}.isdisjoint(parts)
         or "\\" in key
         or re.match(r"[A-Za-z]:", key) is not None
         or any(ord(mark) < 32 or ord(mark) == 127 for mark in key)
         or any(part != part.strip() for part in parts)  # the SDK and S3 tools strip them: two names, one file
-        or len(key.encode("utf-8", "surrogatepass")) > 1000
-        or any("\ud800" <= mark <= "\udfff" for mark in key)
+        or not fits_xml(key)
+        or len(key.encode("utf-8", "surrogatepass")) > _LONGEST_KEY
     )
     if unsafe:
         raise InputError("file-name", field="upload", name=ascii(key)[:120])

@@ -16,7 +16,14 @@ from run_qarnot.catalog import Catalog
 from run_qarnot.cloud.api import Cloud, first_profile
 from run_qarnot.cloud.models import Machine, TaskSnapshot
 from run_qarnot.core.errors import InputError, NotFoundError, RefusedError, SessionError
-from run_qarnot.core.names import make_launch_id, session_of_bucket, suggest_name, which
+from run_qarnot.core.names import (
+    BUCKET_SUFFIXES,
+    bucket_candidates,
+    make_launch_id,
+    session_of_bucket,
+    suggest_name,
+    which,
+)
 from run_qarnot.core.redaction import protect
 from run_qarnot.engine.daemon_executor import DaemonExecutor, in_thread, run_in
 from run_qarnot.engine.leftovers import LeftOver, delete_left_over, find_left_over
@@ -25,7 +32,7 @@ from run_qarnot.engine.restart_spec import next_name, restart_spec
 from run_qarnot.engine.session import Session
 from run_qarnot.engine.wait_estimate import wait_estimates
 from run_qarnot.model.files import Upload
-from run_qarnot.model.plan import TaskPlan, make_plan
+from run_qarnot.model.plan import make_plan
 from run_qarnot.model.settings import Settings
 from run_qarnot.model.spec import SessionSpec
 from run_qarnot.model.view import SessionView
@@ -173,7 +180,7 @@ class Account:
         if not profiles:
             wanted = ", ".join(spec.image.profile)
             raise RefusedError("profile-missing", image=spec.image.name, profiles=wanted)
-        await self._check_unused(spec.name, {upload.key for upload in uploads})
+        buckets = await self._own_buckets(spec.name, {upload.key for upload in uploads})
         await self._check_buckets(spec.buckets)
         spec = replace(spec, hardware={**spec.hardware, **await self._constraint(spec.machine)})
         plan = make_plan(
@@ -181,6 +188,7 @@ class Account:
             launch_id=make_launch_id(),
             token=self._token,
             profiles=profiles,
+            buckets=buckets,
             resumed=await self._files_of(spec.resume) if spec.resume else (),
             version=__version__,
             now=self.now(),
@@ -264,17 +272,30 @@ class Account:
             raise InputError("machine-unknown", field="machine", machine=machine, hint=which(machine, known))
         return {known[machine].constraint: known[machine].value} if machine else {}
 
-    async def _check_unused(self, name: str, uploads: set[str]) -> None:
-        """Shared bucket names once let two sessions destroy each other's files (`design.md` §11).
+    async def _own_buckets(self, name: str, uploads: set[str]) -> tuple[str, str]:
+        """Return the buckets for the inputs and the results of a session that is about to start.
+
+        Shared bucket names once let two sessions destroy each other's files (`design.md` §11).
 
         A start that broke off while its files travelled may be repeated: of what is there, nothing is overwritten.
         """
         if any(task.name == name for task in await self.call(self.cloud.tasks)):
             raise InputError("name-taken", field="name", name=name)
-        for bucket, ours in zip(TaskPlan.bucket_names(name), (uploads, set()), strict=True):
+        inputs, results = [await in_thread(self._own_bucket, name, suffix) for suffix in BUCKET_SUFFIXES]
+        for bucket, ours in ((inputs, uploads), (results, set())):
             found = await in_thread(self.cloud.storage.files, bucket)
             if {file.key for file in found} - ours - set(bootstrap.FILES):
                 raise InputError("bucket-taken", field="name", bucket=bucket)
+        return inputs, results
+
+    def _own_bucket(self, name: str, suffix: str) -> str:
+        """Return the first name for a bucket of a session that does not belong to another account. Blocks."""
+        storage, candidates = self.cloud.storage, bucket_candidates(name, suffix)
+        known = storage.buckets()
+        for bucket in candidates:
+            if bucket in known or not storage.is_foreign(bucket):
+                return bucket
+        raise InputError("bucket-foreign", field="name", bucket=candidates[0])
 
 
 def check_token(text: str) -> str:

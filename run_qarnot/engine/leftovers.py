@@ -14,11 +14,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from run_qarnot.cloud.s3.client import Storage
-from run_qarnot.core.errors import SessionError
-from run_qarnot.core.names import session_of_bucket
+from run_qarnot.core.errors import RefusedError, SessionError
+from run_qarnot.core.names import is_bucket_of, session_of_bucket
 from run_qarnot.core.state import FINAL, observed_state
 from run_qarnot.engine.daemon_executor import in_thread
-from run_qarnot.model.plan import TaskPlan
 from run_qarnot.model.view import SessionView
 
 if TYPE_CHECKING:
@@ -57,14 +56,14 @@ async def deletable_buckets(account: Account, view: SessionView) -> list[str]:
     Raises:
         SessionError: another task or pool, or a session that is being prepared, needs them.
     """
-    own = {bucket for bucket in TaskPlan.bucket_names(view.name) if bucket in {view.inputs, view.results}}
+    own = {bucket for bucket in (view.inputs, view.results) if is_bucket_of(view.name, bucket)}
     users = [user for user in await account.call(account.cloud.bucket_users) if user.id != view.id]
     twins = [user for user in users if user.name == view.name and not view.id and observed_state(user.state) in FINAL]
     needing = [user.name for user in users if own & user.buckets and user not in twins]
     needing += [each.view.name for each in account.preparing if own & set(each.reads)]
     if needing:
         raise SessionError("in-use", name=view.name, reference=view.reference, others=_listed(needing))
-    return [] if twins else sorted(own)
+    return [] if twins else sorted(filter(None, own))
 
 
 async def find_left_over(account: Account) -> list[LeftOver]:
@@ -102,11 +101,13 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _look_into(storage: Storage, bucket: str, created: datetime) -> LeftOver | None:
-    """Say what is in a bucket; None if it is not tagged as the session's whose name it has."""
+    """Say what is in a bucket; None if it is not tagged as the session's whose name it has, or nobody can tell."""
     session = storage.owner(bucket)
     if session is None or session != session_of_bucket(bucket):
         return None
-    files = storage.files(bucket)
-    upload = storage.last_upload(bucket)
+    try:
+        files, upload = storage.files(bucket), storage.last_upload(bucket)
+    except RefusedError:
+        return None  # perhaps something is on its way there
     changed = max([created, *(file.modified for file in files), *filter(None, [upload])])
     return LeftOver(bucket, session, len(files), sum(file.size for file in files), changed)

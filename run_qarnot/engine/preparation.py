@@ -18,6 +18,7 @@ from run_qarnot import bootstrap
 from run_qarnot.cloud.models import TaskSnapshot
 from run_qarnot.cloud.s3.client import Storage
 from run_qarnot.core.errors import InputError, RunQarnotError, SessionError, TransferError, UnreachableError
+from run_qarnot.core.names import is_bucket_of
 from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.engine.retry import retrying
 from run_qarnot.model.files import Upload
@@ -64,7 +65,7 @@ class Preparation:
         Raises:
             RunQarnotError: it cannot be done, or was given up; what is uploaded stays.
         """
-        self._tell("Making the buckets…")
+        self._tell(self._making())
         for bucket in (self.plan.inputs, self.plan.results):
             make = partial(in_thread, self._cloud.storage.create, bucket, self.plan.name)
             await retrying(make, self._tell)
@@ -82,6 +83,14 @@ class Preparation:
             raise InputError("bucket-differs", field="name", name=error.facts["name"], bucket=inputs) from error
         if self.given_up:
             raise SessionError("given-up", name=self.plan.name)
+
+    def _making(self) -> str:
+        """Say which buckets are made, where they do not have the names that one would expect."""
+        wanted = TaskPlan.bucket_names(self.plan.name)
+        for expected, bucket in zip(wanted, (self.plan.inputs, self.plan.results), strict=True):
+            if bucket != expected and is_bucket_of(self.plan.name, bucket):
+                return f"Making the buckets: “{expected}” belongs to another account, so “{bucket}” is used"
+        return "Making the buckets…"
 
     async def submit(self) -> TaskSnapshot:
         """Make the job and the task; return the first look at it. Not to be broken off: only its end tells what runs.
@@ -133,7 +142,7 @@ class Preparation:
             TransferError: one of ours is gone.
         """
         inputs, ours = self.plan.inputs, {each.key for each in self._uploads}
-        if inputs not in TaskPlan.bucket_names(self.plan.name):
+        if not is_bucket_of(self.plan.name, inputs):
             return  # a plugin wants it so, and knows what else is there
         find = partial(in_thread, self._cloud.storage.files, inputs)
         found = {file.key for file in await retrying(find, self._tell)}

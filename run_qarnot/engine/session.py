@@ -15,6 +15,7 @@ from run_qarnot.cloud.models import TaskSnapshot
 from run_qarnot.cloud.s3.browser_upload import DirectUpload
 from run_qarnot.core import times
 from run_qarnot.core.errors import NotFoundError, RunQarnotError, SessionError, UnreachableError
+from run_qarnot.core.names import is_bucket_of
 from run_qarnot.core.state import FINAL, EndReason, State, observed_state
 from run_qarnot.engine import output
 from run_qarnot.engine.access import AppAccess
@@ -283,7 +284,7 @@ class Session:
         bucket = self.view.inputs
         if self.facts is None or bucket is None or self.view.state in _TOO_LATE:
             return None
-        return InputBucket(self._cloud.storage, bucket, is_own=bucket in TaskPlan.bucket_names(self.view.name))
+        return InputBucket(self._cloud.storage, bucket, is_own=is_bucket_of(self.view.name, bucket))
 
     @property
     def owes_files(self) -> bool:

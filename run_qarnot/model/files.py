@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path, PurePosixPath
-from unicodedata import normalize
+from pathlib import Path
 
 from run_qarnot.core.errors import InputError
 from run_qarnot.core.names import check_key
+from run_qarnot.model.paths import parents
 
 LARGE_BYTES = 8 << 20  # from here on a file travels in parts: the border, and the parts, of boto3 and the SDK
 MOST_PARTS = 10_000  # S3's rule
-
-# Names that Windows keeps for devices, also with an extension or spaces behind them.
-_RESERVED = re.compile(r"(?i)(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[\d¹²³])\s*(\..*)?")
-# Control characters, what Windows does not take, and what turns the direction of writing to hide an extension.
-_UNSAFE = re.compile('[\x00-\x1f\x7f-\x9f<>:"|?*\u200e\u200f\u2028-\u202e\u2066-\u2069\ufffe\uffff]')
-_LONGEST_PART = 200  # bytes; file systems take 255, and names may get a number
-_LONGEST_SUFFIX = 20  # bytes of an extension that a name keeps when it is cut
 
 
 @dataclass(frozen=True)
@@ -88,19 +80,9 @@ def check_folders(added: Iterable[str], there: Iterable[str] = ()) -> None:
     added = set(added)
     keys = added.union(there)
     for key in sorted(keys):
-        for folder in _parents(key):
+        for folder in parents(key):
             if folder in keys and not added.isdisjoint({key, folder}):
                 raise InputError("file-and-folder", field="upload", name=folder, other=key)
-
-
-def safe_paths(keys: Iterable[str]) -> dict[str, str]:
-    """Map keys of a bucket, which anyone may have chosen, to relative paths that are safe to write on any system.
-
-    Nothing leads outside the folder, no two keys share a path (not on file systems that ignore case, or how letters
-    with accents are composed, either), and no file stands where a folder must be.
-    """
-    places = _Places()
-    return {key: places.take(_safe_path(key)) for key in keys}
 
 
 def publish(partial: Path, target: Path) -> None:
@@ -164,71 +146,3 @@ def _check_readable(path: Path) -> None:
             pass
     except OSError as error:
         raise InputError("file-unreadable", field="upload", path=path, problem=error.strerror) from error
-
-
-def _safe_path(key: str) -> str:
-    parts = [_safe_part(part) for part in re.split(r"[/\\]", key) if part not in {"", "."}]
-    return "/".join(parts) or "_"
-
-
-def _safe_part(part: str) -> str:
-    part = _UNSAFE.sub("_", part.encode("utf-8", "replace").decode())
-    part = _cut(part).rstrip(" .") or "_"
-    return f"_{part}" if _RESERVED.fullmatch(part) else part
-
-
-def _cut(part: str) -> str:
-    """Shorten a name to what file systems take; it keeps its extension."""
-    if len(part.encode()) <= _LONGEST_PART:
-        return part
-    suffix = PurePosixPath(part).suffix.encode()
-    suffix = suffix if len(suffix) <= _LONGEST_SUFFIX else b""
-    stem = part.encode()[: _LONGEST_PART - len(suffix)].decode(errors="ignore")
-    return stem + suffix.decode()
-
-
-class _Places:
-    """The paths that are taken, compared as the least exact file system does."""
-
-    def __init__(self) -> None:
-        self._files: set[str] = set()
-        self._folders: set[str] = set()
-        self._other_folders: dict[str, str] = {}  # in place of those whose name a file has
-        self._numbers: dict[str, int] = {}  # the last that a path got: thousands of twins must not be tried one by one
-
-    def take(self, path: str) -> str:
-        """Return `path`, or the nearest that is free, and take it."""
-        free = self._free(path)
-        self._files.add(_folded(free))
-        self._folders.update(_parents(_folded(free)))
-        return free
-
-    def _free(self, path: str) -> str:
-        blocked = next((folder for folder in _parents(path) if _folded(folder) in self._files), None)
-        if blocked is not None:  # the folder's name is a file's: another folder is needed, the same for all in it
-            other = self._other_folders.setdefault(_folded(blocked), self._numbered(blocked))
-            return self._free(other + path[len(blocked) :])
-        return self._numbered(path) if self._is_taken(path) else path
-
-    def _numbered(self, path: str) -> str:
-        """Return the path with the first number behind its name that no file has."""
-        pure, number = PurePosixPath(path), self._numbers.get(_folded(path), 1)
-        candidate = path
-        while self._is_taken(candidate):
-            number += 1
-            candidate = str(pure.with_name(f"{pure.stem} ({number}){pure.suffix}"))
-        self._numbers[_folded(path)] = number
-        return candidate
-
-    def _is_taken(self, path: str) -> bool:
-        return _folded(path) in self._files or _folded(path) in self._folders
-
-
-def _folded(path: str) -> str:
-    return normalize("NFC", normalize("NFC", path).casefold())
-
-
-def _parents(path: str) -> list[str]:
-    """The folders above a path, the highest first."""
-    parts = path.split("/")
-    return ["/".join(parts[:count]) for count in range(1, len(parts))]

@@ -68,7 +68,7 @@ class TaskPlan:
 
     @staticmethod
     def bucket_names(name: str) -> tuple[str, str]:
-        """The buckets that a session of that name has: inputs and results."""
+        """The buckets that a session of that name prefers: inputs and results."""
         return f"{name}-in", f"{name}-out"
 
 
@@ -78,6 +78,7 @@ def make_plan(
     launch_id: str,
     token: str,
     profiles: Sequence[str],
+    buckets: tuple[str, str] | None = None,
     resumed: Sequence[str] = (),
     version: str,
     now: datetime,
@@ -89,6 +90,7 @@ def make_plan(
         launch_id: unique; becomes the task's `shortname`.
         token: the Qarnot token, from which the session's key and the app's token are derived.
         profiles: those of the image that the account has, the preferred first.
+        buckets: for inputs and results; those that are called after the session when left out.
         resumed: buckets of the session that is continued, the oldest first; attached before the inputs, so that what
             is uploaded now wins.
         version: of this package.
@@ -99,7 +101,7 @@ def make_plan(
     lines = keys.authorized_keys(image.ssh_keys, session_key.public, spec.user_key)
     kinds = [USER_KEY] * (spec.user_key is not None) + [SESSION_KEY] * (session_key.public in lines)
     limit = timedelta(seconds=math.ceil(round(spec.hours * 3600, 3)))  # whole ones, and none less than was asked for
-    inputs, results = TaskPlan.bucket_names(spec.name)
+    inputs, results = buckets or TaskPlan.bucket_names(spec.name)
     return TaskPlan(
         name=spec.name,
         launch_id=launch_id,

@@ -246,6 +246,7 @@ WORDS: Table = {
         "again": "Look again",
         "all": "Download all as a zip",
         "some": "Download the chosen ones as a zip",
+        "renamed": "A zip cannot hold these names, so the files have others in it:",
         "choose": "Choose",
         "fetch": "Download",
         "look": "Look into it",

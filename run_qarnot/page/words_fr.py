@@ -241,6 +241,7 @@ WORDS: Table = {
         "again": "Chercher à nouveau",
         "all": "Tout télécharger en zip",
         "some": "Télécharger le choix en zip",
+        "renamed": "Un zip ne peut pas contenir ces noms, les fichiers y en ont donc d’autres :",
         "choose": "Choisir",
         "fetch": "Télécharger",
         "look": "Regarder",

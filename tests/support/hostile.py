@@ -240,13 +240,14 @@ class HostileProxy:
         client.sendall(b"\r\n".join(head) + b"\r\n\r\n")
         if call.method == "HEAD" or status in {204, 304}:
             return True
+        length, passed = int(_value(head, b"content-length") or 0), 0
         if "chunked" in _value(head, b"transfer-encoding"):
             while size := said.readline():
-                rest = said.read(int(size, 16) + 2)
-                client.sendall(size + rest)
-                if int(size, 16) == 0:
+                data = said.read(int(size, 16))
+                client.sendall(size + _changed(data, passed, how.flip_answer_at) + said.read(2))
+                passed += len(data)
+                if not data:
                     return True
-        length, passed = int(_value(head, b"content-length") or 0), 0
         while passed < length:
             if how.cut_answer_at is not None and passed >= how.cut_answer_at:
                 if how.gently:

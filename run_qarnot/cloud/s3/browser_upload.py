@@ -37,7 +37,7 @@ class DirectUpload:
         self._work = work
         self._sizes = {part.number: part.size for part in parts_of(size)}
         self._etags: list[str] = []
-        self._multipart, parts = Multipart.begin(client, bucket, key, begun, work)
+        self._multipart, parts = Multipart.begin(client, bucket, key, len(self._sizes), begun, work)
         self.stored: dict[int, str] = {
             number: part.etag for number, part in parts.items() if part.size == self._sizes.get(number)
         }

@@ -11,10 +11,12 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from zipstream import ZIP_STORED, ZipStream
 
 from run_qarnot.cloud.errors import translated
+from run_qarnot.cloud.lenient_xml import accept_any_key
 from run_qarnot.cloud.s3.browser_upload import DirectUpload, allow_origin
 from run_qarnot.cloud.s3.download import Saving
 from run_qarnot.cloud.s3.etag import checksum_of, has_parts
@@ -31,13 +33,18 @@ from run_qarnot.cloud.s3.transfer import (
     problem_of,
 )
 from run_qarnot.cloud.s3.upload import THREADS, Sending, count_what_is_sent
-from run_qarnot.core.errors import InputError, RefusedError, RunQarnotError, TransferError
-from run_qarnot.model.files import StoredFile, Upload, check_folders, safe_paths
+from run_qarnot.core.errors import InputError, RefusedError, RunQarnotError, TransferError, UnreachableError
+from run_qarnot.core.names import fits_xml
+from run_qarnot.model.files import StoredFile, Upload, check_folders
+from run_qarnot.model.paths import local_paths, zip_paths
 
 OWNER_TAG = "run-qarnot"
 
 _CHUNK = 1 << 20
 _MOST_AT_ONCE = 1000  # that S3 deletes
+_MOST_PRESIGNED_SECONDS = 7 * 24 * 3600  # S3's rule; Ceph refuses an address that is signed for longer
+_NOT_FOUND, _FORBIDDEN = "404", "403"  # the answer to a HEAD has no other code
+_UNREADABLE = "500"  # botocore's code for an answer that is no XML; a failure of the server has a code of its own
 _QUICK_WAITS = (0.2, 0.6)  # for calls that somebody waits for
 
 
@@ -61,10 +68,14 @@ class Storage:
         # botocore's own attempts sleep where nobody can wake them; those of `Work` end when the user says so.
         for each in (client, self._calls):
             each.meta.events.unregister("needs-retry.s3", unique_id="retry-config-s3")
+            accept_any_key(each)
         count_what_is_sent(client)
 
     def create(self, bucket: str, owner: str) -> None:
-        """Make a bucket; one's own existing bucket is fine (`reference/qarnot-platform.md` §0.10).
+        """Make a bucket unless the account has it already.
+
+        It is looked for first: once the account has as many buckets as it may have, Ceph refuses to make even one that
+        is there (`reference/storage-ceph.md`).
 
         It is tagged as the session's: a name alone proves nothing once the session is forgotten. Nobody outside Qarnot
         knows whether its storage takes tags, as Ceph does; without them the bucket is merely never found as left over.
@@ -72,11 +83,35 @@ class Storage:
         Arguments:
             bucket: its name.
             owner: the name of its session.
+
+        Raises:
+            InputError: it belongs to another account.
         """
-        self._quick.attempt(lambda: self._calls.create_bucket(Bucket=bucket))
+        if bucket not in self.buckets():
+            try:
+                self._quick.attempt(lambda: self._calls.create_bucket(Bucket=bucket))
+            except RefusedError as error:
+                if error_code(error) == "BucketAlreadyExists":
+                    raise InputError("bucket-foreign", field="name", bucket=bucket) from error
+                if bucket not in self.buckets():  # else it was made by a call whose answer was lost
+                    raise
         tags = {"TagSet": [{"Key": OWNER_TAG, "Value": owner}]}
         with contextlib.suppress(RunQarnotError):
             self._quick.attempt(lambda: self._calls.put_bucket_tagging(Bucket=bucket, Tagging=tags))
+
+    def is_foreign(self, bucket: str) -> bool:
+        """Whether a bucket belongs to another account: all accounts of a storage share its names.
+
+        Arguments:
+            bucket: not one of `buckets`.
+        """
+        try:
+            self._quick.attempt(lambda: self._calls.head_bucket(Bucket=bucket))
+        except RefusedError as error:
+            if error_code(error) not in {_NOT_FOUND, _FORBIDDEN}:
+                raise
+            return error_code(error) == _FORBIDDEN
+        return True  # its owner lets everybody look
 
     def owner(self, bucket: str) -> str | None:
         """Return the session whose bucket this is, by its tag; None if it has none, or nobody can tell."""
@@ -86,9 +121,16 @@ class Storage:
         return None
 
     def last_upload(self, bucket: str) -> datetime | None:
-        """Return when the last part of an upload that was neither completed nor aborted came; None without any."""
+        """Return when the last part of an upload that was neither completed nor aborted came; None without any.
+
+        Raises:
+            RefusedError: the storage does not list unfinished uploads, so nobody can tell.
+        """
         found: list[datetime] = []
-        for key, upload_ids in self._unfinished(bucket, self._quick).by_key.items():
+        unfinished = self._unfinished(bucket, self._quick)
+        if not unfinished.is_known:
+            raise RefusedError("storage-refused", action="ListMultipartUploads", message="no list that can be read")
+        for key, upload_ids in unfinished.by_key.items():
             for upload_id in upload_ids:
                 names = {"Bucket": bucket, "Key": key, "UploadId": upload_id}
                 pages = self._calls.get_paginator("list_parts").paginate(**names)
@@ -195,7 +237,7 @@ class Storage:
         """
         files = [file for file in files if not file.is_folder]
         work = Transfer(self._cluster, cancelled=cancelled, waits=self._waits)
-        names = safe_paths(file.key for file in files)
+        names = zip_paths(file.key for file in files)
         stream = ZipStream(compress_type=ZIP_STORED)
         with ReadAhead(self._client, (Piece(bucket, file.key) for file in files), work, self._cluster) as reader:
             for file in files:
@@ -214,7 +256,7 @@ class Storage:
         """Write files of a bucket below `folder`. Nothing that exists is overwritten, nothing incomplete has its name.
 
         A file that an earlier attempt has brought is not read again, and one that it has begun is gone on with. The
-        arguments are those of `upload`.
+        arguments are those of `upload`. A file gets the name that `paths.local_paths` says.
 
         Returns:
             The keys of files whose checksum could not be confirmed: see `saving`.
@@ -225,31 +267,52 @@ class Storage:
         """
         files = [file for file in files if not file.is_folder]
         work = Transfer(self._cluster, progress, cancelled, self._waits)
-        targets = {key: folder / path for key, path in safe_paths(file.key for file in files).items()}
+        targets = {key: folder / path for key, path in local_paths((file.key for file in files), folder).items()}
         return Saving(self._client, bucket, self._cluster, work).save(files, targets)
 
     def presign(self, bucket: str, key: str, seconds: int) -> str:
-        """Return an address that gives one file, without a token, for so many seconds. Browsers save it."""
+        """Return an address that gives one file, without a token, for so many seconds, a week at most.
+
+        Browsers save the file instead of showing it.
+        """
+        seconds = min(seconds, _MOST_PRESIGNED_SECONDS)
         with translated(self._cluster):
             parameters = {"Bucket": bucket, "Key": key, "ResponseContentDisposition": "attachment"}
             return str(self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds))
 
     def delete(self, bucket: str, keys: Sequence[str]) -> None:
-        """Delete files of a bucket. There is no way back."""
-        for start in range(0, len(keys), _MOST_AT_ONCE):
-            objects = {"Objects": [{"Key": key} for key in keys[start : start + _MOST_AT_ONCE]], "Quiet": True}
+        """Delete files of a bucket. There is no way back.
+
+        A list of keys is sent as XML. Those that XML cannot hold are deleted one by one: Ceph refuses a list as a whole
+        if one of them is in it.
+        """
+        listed = [key for key in keys if fits_xml(key)]
+        for start in range(0, len(listed), _MOST_AT_ONCE):
+            objects = {"Objects": [{"Key": key} for key in listed[start : start + _MOST_AT_ONCE]], "Quiet": True}
             answer = self._quick.attempt(partial(self._client.delete_objects, Bucket=bucket, Delete=objects))
             for error in answer.get("Errors", []):  # a 200 all the same; asking again would never end
-                raise RefusedError("storage-refused", action="DeleteObjects", message=error.get("Message", "no reason"))
+                message = error.get("Message") or error.get("Code") or "no reason"
+                raise RefusedError("storage-refused", action="DeleteObjects", message=message)
+        for key in keys:
+            if not fits_xml(key):
+                self._quick.attempt(partial(self._client.delete_object, Bucket=bucket, Key=key))
 
     def delete_bucket(self, bucket: str) -> None:
-        """Delete a bucket with all that is in it, unfinished uploads too. There is no way back."""
+        """Delete a bucket with all that is in it, unfinished uploads too. There is no way back.
+
+        Raises:
+            RefusedError: the storage does not delete a file.
+        """
         for key, upload_ids in self._unfinished(bucket, self._quick).by_key.items():
             for upload_id in upload_ids:
                 with contextlib.suppress(RefusedError):
                     Multipart(self._calls, bucket, key, upload_id, self._quick).abort()
-        for keys in iter(lambda: [file.key for file in self._first(bucket, _MOST_AT_ONCE)], []):
+        deleted: set[str] = set()
+        while keys := [file.key for file in self._first(bucket, _MOST_AT_ONCE)]:
+            if not deleted.isdisjoint(keys):
+                raise RefusedError("storage-refused", action="DeleteObjects", message="what was deleted is still there")
             self.delete(bucket, keys)
+            deleted = set(keys)
         with translated(self._cluster), contextlib.suppress(self._calls.exceptions.NoSuchBucket):
             self._calls.delete_bucket(Bucket=bucket)
 
@@ -300,19 +363,33 @@ class Storage:
         return missing
 
     def _unfinished(self, bucket: str, work: Transfer) -> Unfinished:
-        def listed() -> list[tuple[Any, str, str]]:
-            pages = self._calls.get_paginator("list_multipart_uploads").paginate(Bucket=bucket)
-            found = [upload for page in pages for upload in page.get("Uploads", [])]
-            return sorted(((each["Initiated"], each["Key"], each["UploadId"]) for each in found), reverse=True)
-
         try:
-            found = work.attempt(listed)
+            found = work.attempt(partial(self._list_unfinished, bucket))
         except RefusedError:
-            return Unfinished({})  # a storage that does not tell: everything is sent anew
+            return Unfinished({}, is_known=False)  # not allowed: everything is sent anew
+        except UnreachableError as error:
+            if error_code(error) != _UNREADABLE:
+                raise
+            return Unfinished({}, is_known=False)
         by_key: dict[str, list[str]] = {}
         for _, key, upload_id in found:
             by_key.setdefault(key, []).append(upload_id)
         return Unfinished(by_key)
+
+    def _list_unfinished(self, bucket: str) -> list[tuple[datetime, str, str]]:
+        """Return when each was begun, its key and its id; the newest first.
+
+        boto3's own pages cannot be used: Ceph encodes the keys of uploads, but not the key at which a page ends.
+        """
+        found: list[tuple[datetime, str, str]] = []
+        behind: dict[str, str] = {}
+        while True:
+            page = self._calls.list_multipart_uploads(Bucket=bucket, EncodingType="url", **behind)
+            uploads = page.get("Uploads", [])
+            found += [(each["Initiated"], unquote(each["Key"]), each["UploadId"]) for each in uploads]
+            if not page.get("IsTruncated") or not uploads:
+                return sorted(found, reverse=True)
+            _, behind["KeyMarker"], behind["UploadIdMarker"] = found[-1]
 
 
 def _stored(entry: Any) -> StoredFile:

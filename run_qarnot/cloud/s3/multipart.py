@@ -8,19 +8,27 @@ from functools import partial
 from typing import Any
 
 from run_qarnot.cloud.s3.etag import etag_of_parts
-from run_qarnot.cloud.s3.transfer import WRONG_CHECKSUM, Transfer, error_code
-from run_qarnot.core.errors import InputError, RefusedError, TransferError
+from run_qarnot.cloud.s3.transfer import UPLOAD_GONE, WRONG_CHECKSUM, Transfer, error_code
+from run_qarnot.core.errors import InputError, RefusedError, RunQarnotError, TransferError, UnreachableError
 
-IF_NEW = {"IfNoneMatch": "*"}  # have the storage itself guard a name: whoever comes second is refused, with
-TAKEN = "PreconditionFailed"  # this code; a storage that does not know the condition ignores it
-_NO_UPLOAD = "NoSuchUpload"  # completed or aborted, by whomever
+IF_NEW = {"IfNoneMatch": "*"}  # the storage itself refuses to replace an object, unless it ignores the condition
+_TAKEN = "PreconditionFailed"  # the answer to `IF_NEW` when there is an object
+_GONE = {"NoSuchUpload", "NoSuchKey"}  # completed or aborted; Ceph says the second where the parts are asked for
+_GONE_OR_BUSY = "InternalError"  # Ceph's answer to completing an upload that is gone, or is being completed
+_NOT_FOUND = 404
 
 
 @dataclass(frozen=True)
 class Unfinished:
-    """Uploads in parts that were begun and neither completed nor aborted, by key; the newest first."""
+    """Uploads in parts that were begun and neither completed nor aborted.
+
+    Arguments:
+        by_key: their ids, the newest first.
+        is_known: False where the storage could not list them.
+    """
 
     by_key: Mapping[str, Sequence[str]]
+    is_known: bool = True
 
     def of(self, key: str) -> Sequence[str]:
         return self.by_key.get(key, ())
@@ -46,15 +54,22 @@ class Multipart:
 
     @classmethod
     def begin(
-        cls, client: Any, bucket: str, key: str, begun: Sequence[str], work: Transfer
+        cls, client: Any, bucket: str, key: str, count: int, begun: Sequence[str], work: Transfer
     ) -> tuple[Multipart, dict[int, StoredPart]]:
-        """Go on with the first upload of `begun` that is still there, else begin one; return it with its parts."""
+        """Go on with the first upload of `begun` that will do, else begin one; return it with its parts.
+
+        Arguments:
+            count: how many parts the file has. An upload with a part behind them is of a longer file: Ceph refuses to
+                complete an upload without all of its parts.
+        """
         for upload_id in begun:
             upload = cls(client, bucket, key, upload_id, work)
             try:
-                return upload, upload.parts()
+                parts = upload.parts()
             except RefusedError:
                 continue  # it has gone meanwhile, or may not be looked at
+            if max(parts, default=0) <= count:
+                return upload, parts
         answer = work.attempt(lambda: client.create_multipart_upload(Bucket=bucket, Key=key))
         return cls(client, bucket, key, answer["UploadId"], work), {}
 
@@ -76,34 +91,52 @@ class Multipart:
     def complete(self, etags: Sequence[str], *, replace: bool = True) -> None:
         """Make the parts with these ETags, from number 1 on, one object under its key.
 
+        Ceph ignores `If-None-Match` here (`reference/storage-ceph.md`), so without `replace` the key is looked at right
+        before, each time that it is tried. What arrives in the milliseconds between is replaced.
+
         Raises:
             InputError: another object is there, and it is not to be replaced.
-            TransferError: the object has another checksum than these parts.
+            TransferError: the object has another checksum than these parts, or the upload is gone.
         """
         expected = etag_of_parts([bytes.fromhex(etag) for etag in etags]) if all(map(_is_md5, etags)) else ""
         listed = [{"PartNumber": number, "ETag": f'"{etag}"'} for number, etag in enumerate(etags, start=1)]
 
         def complete() -> str:
-            condition = {} if replace else IF_NEW
-            answer = self._client.complete_multipart_upload(
-                **self.names, **condition, MultipartUpload={"Parts": listed}
-            )
-            return str(answer["ETag"]).strip('"')
+            if not replace and (there := self._etag()):
+                if there != expected:
+                    raise InputError("input-exists", field="upload", name=self.key, bucket=self.bucket)
+                self.abort()  # made by an attempt whose answer was lost, or by another upload of the same file
+                return there
+            return self._completed(listed, {} if replace else IF_NEW) or self._etag()
 
         try:
             etag = self._work.attempt(complete)
-        except RefusedError as error:
+        except (RefusedError, UnreachableError) as error:
+            if not error_code(error):
+                raise  # no answer: the storage cannot be asked either
             etag = self._work.attempt(self._etag)
             check_refusal(error, etag, expected, self.bucket, self.key, replace=replace)
-        if "-" in etag and expected and etag != expected:
+        if expected and "-" in etag and etag != expected:
             raise TransferError("upload", name=self.key, problem=WRONG_CHECKSUM)
+
+    def _completed(self, listed: list[dict[str, Any]], condition: Mapping[str, str]) -> str:
+        """Complete it; return the object's ETag, empty where the storage does not say it, as Ceph does."""
+        try:
+            answer = self._client.complete_multipart_upload(
+                **self.names, **condition, MultipartUpload={"Parts": listed}
+            )
+        except self._client.exceptions.ClientError as error:
+            if error.response["Error"]["Code"] == _GONE_OR_BUSY:
+                self._client.list_parts(**self.names, MaxParts=1)  # fails if it is gone: no use in trying again
+            raise
+        return str(answer.get("ETag", "")).strip('"')
 
     def abort(self) -> None:
         """Free its parts: they are in no list, but count against the quota. One that has gone already is fine."""
         try:
             self._work.attempt(partial(self._client.abort_multipart_upload, **self.names))
         except RefusedError as error:
-            if error_code(error) != _NO_UPLOAD:
+            if error_code(error) not in _GONE:
                 raise
 
     def _etag(self) -> str:
@@ -114,11 +147,13 @@ def stored_etag(client: Any, bucket: str, key: str) -> str:
     """Ask for the ETag of an object; empty if there is none."""
     try:
         return str(client.head_object(Bucket=bucket, Key=key)["ETag"]).strip('"')
-    except client.exceptions.ClientError:
-        return ""
+    except client.exceptions.ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] == _NOT_FOUND:
+            return ""
+        raise  # nobody knows what is there
 
 
-def check_refusal(error: RefusedError, there: str, sent: str, bucket: str, key: str, *, replace: bool) -> None:
+def check_refusal(error: RunQarnotError, there: str, sent: str, bucket: str, key: str, *, replace: bool) -> None:
     """Find out why the storage refused to make an object; it is fine if it has made it, and only its answer was lost.
 
     Arguments:
@@ -129,13 +164,16 @@ def check_refusal(error: RefusedError, there: str, sent: str, bucket: str, key: 
 
     Raises:
         InputError: another one is there.
-        RefusedError: `error`, if it was for another reason.
+        TransferError: the upload is gone.
+        RunQarnotError: `error`, if it was for another reason.
     """
     code = error_code(error)
-    if code in {TAKEN, _NO_UPLOAD} and sent and there == sent:
+    if code in {_TAKEN, *_GONE} and sent and there == sent:
         return
-    if code == TAKEN or (code == _NO_UPLOAD and sent and there and not replace):
+    if code == _TAKEN or (code in _GONE and sent and there and not replace):
         raise InputError("input-exists", field="upload", name=key, bucket=bucket) from error
+    if code in _GONE:
+        raise TransferError("upload", name=key, problem=UPLOAD_GONE) from error
     raise error
 
 

@@ -34,6 +34,7 @@ _BROKEN_ON_THE_WAY = {
 }  # fmt: skip
 
 WRONG_CHECKSUM = "its checksum in the storage is not that of the file"
+UPLOAD_GONE = "somebody else completed it, or gave it up, meanwhile"
 _DAMAGED = {"BadDigest", "XAmzContentSHA256Mismatch"}  # the storage compares it itself
 
 Result = TypeVar("Result")
@@ -246,7 +247,7 @@ def problem_of(error: BaseException) -> str:
         if error_code(error) in _DAMAGED:
             return WRONG_CHECKSUM
         if error_code(error) == "NoSuchUpload":
-            return "somebody else completed it, or gave it up, meanwhile"
+            return UPLOAD_GONE
         return problem_of(cause) if isinstance(cause, OSError) else error.what.rstrip(".")
     if isinstance(error, OSError):
         return error.strerror or str(error) or "the disk does not answer"

@@ -110,7 +110,9 @@ class Sending:
             self._put(Part(1, 0, size))
             return []
         self._parts = parts_of(size)
-        multipart, self._stored = Multipart.begin(self._client, **self._names, begun=self._begun, work=self._work)
+        multipart, self._stored = Multipart.begin(
+            self._client, **self._names, count=len(self._parts), begun=self._begun, work=self._work
+        )
         return [self._job(partial(self._send, multipart, part)) for part in self._parts]
 
     def _put(self, part: Part) -> None:

@@ -11,6 +11,7 @@ import traitlets
 from run_qarnot.core import visible
 from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.model.files import StoredFile
+from run_qarnot.model.paths import renamed, zip_paths
 from run_qarnot.page.background import Background
 from run_qarnot.page.component import Component, Fields, HostileInput, event
 from run_qarnot.page.downloads import Downloads
@@ -20,6 +21,8 @@ from run_qarnot.page.props import MOST_RESULTS, result_rows
 if TYPE_CHECKING:
     from run_qarnot.engine.session import Session
 
+_MOST_RENAMED = 20  # that are shown
+
 
 class Results(Component):
     """`listing` is None until the results were asked for. Keys that come back are looked up, never trusted."""
@@ -28,6 +31,7 @@ class Results(Component):
 
     session = traitlets.Unicode("").tag(sync=True)  # its name: that of a landmark must be the only one of the page
     listing: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
+    renamed: Any = traitlets.List().tag(sync=True)  # files that have another name in the zip: key, path
     shown: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)  # a look into a file
 
     def __init__(self, tasks: Background, session: Session, downloads: Downloads) -> None:
@@ -35,6 +39,13 @@ class Results(Component):
         self._downloads = downloads
         self._files: dict[str, StoredFile] = {}
         super().__init__("results", tasks, session=session.view.name)
+
+    def _names_in_zip(self, files: Sequence[StoredFile]) -> list[dict[str, str]]:
+        """Say which files get another name in a zip."""
+        paths = renamed(zip_paths(file.key for file in files if not file.is_folder))
+        return [{"key": visible.one_line(key), "path": visible.one_line(path)} for key, path in paths.items()][
+            :_MOST_RENAMED
+        ]
 
     async def load(self) -> None:
         """Ask the storage what there is."""
@@ -74,6 +85,7 @@ class Results(Component):
         await self._zip([self._file(key) for key in wanted] or None)
 
     async def _zip(self, files: Sequence[StoredFile] | None) -> None:
+        self.renamed = self._names_in_zip(list(self._files.values()) if files is None else files)
         name = f"{self._session.view.reference}-results.zip"
         self.call("download", await self._downloads.offer(name, lambda: self._session.results.zip(files), self.failed))
 

@@ -11,9 +11,8 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.config import Config
-from qarnot.connection import Connection
 from support.hostile import HostileProxy
+from support.storages import CephPlace, LocalPlace, Place, connect
 
 from qarnot_local import LocalCluster
 from run_qarnot.cloud.s3.client import Storage
@@ -37,36 +36,36 @@ def cluster(clean_environ: pytest.MonkeyPatch) -> Iterator[LocalCluster]:
         yield cluster
 
 
+@pytest.fixture(scope="session")
+def place(cluster: LocalCluster, request: pytest.FixtureRequest) -> Place:
+    """The storage: the local cluster's, or with `--gateway` a real one that knows the same account."""
+    if request.config.getoption("--gateway"):
+        return CephPlace(request.getfixturevalue("gateway"), cluster.email, cluster.token)
+    return LocalPlace(cluster)
+
+
 @pytest.fixture
-def proxy(cluster: LocalCluster) -> Iterator[HostileProxy]:
-    with HostileProxy(cluster.storage_url) as proxy:
+def proxy(place: Place) -> Iterator[HostileProxy]:
+    with HostileProxy(place.url) as proxy:
         yield proxy
 
 
 @pytest.fixture(scope="session")
-def connection(cluster: LocalCluster) -> Connection:
-    return Connection(cluster_url=cluster.cluster_url, client_token=cluster.token, show_bucket_warnings=False)
-
-
-@pytest.fixture(scope="session")
-def session(clean_environ: pytest.MonkeyPatch) -> boto3.session.Session:
+def boto(clean_environ: pytest.MonkeyPatch) -> boto3.session.Session:
     """One for all clients: what boto3 knows of S3 is read once."""
     return boto3.session.Session()
 
 
 @pytest.fixture
-def client(cluster: LocalCluster, connection: Connection, session: boto3.session.Session, proxy: HostileProxy) -> Any:
-    """boto3's client as the SDK makes it, through the proxy."""
-    return session.client(
-        "s3", endpoint_url=proxy.url, config=Config(request_checksum_calculation="when_required"),
-        aws_access_key_id=connection.user_info.email, aws_secret_access_key=cluster.token,
-    )  # fmt: skip
+def client(place: Place, boto: boto3.session.Session, proxy: HostileProxy) -> Any:
+    """A client through the proxy."""
+    return connect(proxy.url, place.email, place.secret, boto)
 
 
 @pytest.fixture(scope="session")
-def direct(connection: Connection) -> Any:
+def direct(place: Place, boto: boto3.session.Session) -> Any:
     """A client that nothing stands in the way of: what does the storage hold?"""
-    return connection.s3client
+    return connect(place.url, place.email, place.secret, boto)
 
 
 @pytest.fixture

@@ -201,9 +201,9 @@ def test_full_quotas_refuse_with_the_platforms_words(
         full.add_string("x", "x")
     control.full_quota("buckets")
     assert connection.user_info.max_bucket == connection.user_info.bucket_count
-    with pytest.raises(ClientError, match="TooManyBuckets"):
-        connection.create_bucket("one-too-many")
-    connection.create_bucket("full")
+    for name in ("one-too-many", "full"):  # as on a Ceph gateway, also one that is there
+        with pytest.raises(ClientError, match="TooManyBuckets"):
+            connection.create_bucket(name)
     with pytest.raises(ControlError, match="No such quota"):
         control.full_quota("patience")
 

@@ -23,6 +23,7 @@ from qarnot.connection import Connection
 
 from qarnot_local import LocalCluster
 from qarnot_local.access import Access
+from qarnot_local.control.control import ControlError
 from qarnot_local.control.faults import Faults
 from qarnot_local.ports import listen
 from qarnot_local.runtime.quotas import Quotas
@@ -63,8 +64,9 @@ PART = b"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>x</ETag>
 PARTS = PART.replace(b"<Part>", b"<Part><PartNumber>2</PartNumber><ETag>x</ETag></Part><Part>")
 WRONG: list[tuple[str, str, bytes, int, str]] = [
     ("PUT", "/{}/k?partNumber=1&uploadId=none", b"x", 404, "NoSuchUpload"),
-    ("POST", "/{}/k?uploadId=none", PART, 404, "NoSuchUpload"),
-    ("GET", "/{}/k?uploadId=none", b"", 404, "NoSuchUpload"),
+    ("POST", "/{}/k?uploadId=none", PART, 500, "InternalError"),
+    ("POST", "/{}/k?uploadId=none", b"<bad", 400, "MalformedXML"),
+    ("GET", "/{}/k?uploadId=none", b"", 404, "NoSuchKey"),
     ("DELETE", "/{}/k?uploadId=none", b"", 404, "NoSuchUpload"),
     ("GET", "/{}?max-keys=abc", b"", 400, "InvalidArgument"),
     ("GET", "/{}?list-type=2&max-keys=-1", b"", 400, "InvalidArgument"),
@@ -81,8 +83,10 @@ WRONG: list[tuple[str, str, bytes, int, str]] = [
     ("PUT", "/{}?cors=", b"<bad", 400, "MalformedXML"),
     ("PATCH", "/{}/k", b"", 405, "MethodNotAllowed"),
     ("DELETE", "/", b"", 405, "MethodNotAllowed"),
-    ("PUT", "/{}/a%0Ab", b"x", 400, "InvalidArgument"),
-    ("PUT", "/Bad_Bucket", b"", 400, "InvalidBucketName"),
+    ("PUT", "/{}/a%00b", b"x", 400, "InvalidObjectName"),
+    ("PUT", "/{}/" + "x" * 1025, b"x", 400, "InvalidObjectName"),
+    ("PUT", "/a-.b", b"", 400, "InvalidBucketName"),
+    ("PUT", "/a.-b", b"", 400, "InvalidBucketName"),
     ("PUT", "/a..b", b"", 400, "InvalidBucketName"),
     ("PUT", "/192.168.1.1", b"", 400, "InvalidBucketName"),
 ]
@@ -138,24 +142,63 @@ def test_a_key_with_control_characters_is_listed_and_deleted(connection: Connect
     assert "Contents" not in client.list_objects(Bucket=bucket)
 
 
-def test_names_that_xml_cannot_hold_stop_nobody(connection: Connection, bucket: str, ask: Ask) -> None:
+def test_names_that_xml_cannot_hold_break_what_a_gateway_breaks(connection: Connection, bucket: str, ask: Ask) -> None:
     client, key = connection.s3client, "a\x01b&<\x1f"
-    for name in (key, "quiet", "\x02", "left"):
+    for name in (key, "left"):
         client.put_object(Bucket=bucket, Key=name, Body=b"x")
-    names = {"Bucket": bucket, "Key": key}
-    names["UploadId"] = client.create_multipart_upload(**names)["UploadId"]
-    etag = client.upload_part(**names, PartNumber=1, Body=b"part")["ETag"]
-    assert [part["ETag"] for part in client.list_parts(**names)["Parts"]] == [etag]
-    parts = {"Parts": [{"PartNumber": 1, "ETag": etag}]}
-    place = client.complete_multipart_upload(**names, MultipartUpload=parts)["Location"]
-    assert place == f"{client.meta.endpoint_url}/{bucket}/a%01b%26%3C%1F"
-    assert client.get_object(Bucket=bucket, Key=key)["Body"].read() == b"part"
-    many = {"Objects": [{"Key": key}, {"Key": "none"}]}
-    answer = client.delete_objects(Bucket=bucket, Delete=many)
-    assert [each["Key"] for each in answer["Deleted"]] == ["a\ufffdb&<\ufffd", "none"]
-    assert "Deleted" not in client.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "quiet"}], "Quiet": True})
-    assert ask("POST", f"/{bucket}?delete=", b"<Delete><Object><Key>&#x2;</Key></Object></Delete>").status_code == 200
-    assert [each["Key"] for each in client.list_objects(Bucket=bucket)["Contents"]] == ["left"]
+    begun = ask("POST", f"/{bucket}/a%01?uploads=").text
+    assert "<Key>a&#x01;</Key>" in begun
+    assert "<Key>a&#x01;</Key>" in ask("GET", f"/{bucket}?uploads=").text
+    assert "<Key>a%01</Key>" in ask("GET", f"/{bucket}?encoding-type=url&uploads=").text
+    assert "<Marker>a&#x01;</Marker>" in ask("GET", f"/{bucket}?encoding-type=url&marker=a%01").text
+    for spelt in ("\x02", "&#x2;", "\ufffe"):
+        body = f"<Delete><Object><Key>left</Key></Object><Object><Key>{spelt}</Key></Object></Delete>"
+        assert ask("POST", f"/{bucket}?delete=", body.encode()).status_code == 400
+    assert {each["Key"] for each in client.list_objects(Bucket=bucket)["Contents"]} == {key, "left"}
+    client.delete_object(Bucket=bucket, Key=key)
+
+
+@pytest.mark.parametrize("key", ["a\nb", "\n", "a\n", "\r\n/\t", "a\u2028b"])
+def test_a_key_may_hold_line_ends(connection: Connection, bucket: str, key: str) -> None:
+    client = connection.s3client
+    client.put_object(Bucket=bucket, Key=key, Body=b"content")
+    assert [each["Key"] for each in client.list_objects(Bucket=bucket)["Contents"]] == [key]
+    assert client.get_object(Bucket=bucket, Key=key)["Body"].read() == b"content"
+    client.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key}]})
+    assert "Contents" not in client.list_objects(Bucket=bucket)
+
+
+@pytest.mark.parametrize("name", ["A_Bucket", "aBc", "a_b", "a.b", "x" * 63])
+def test_names_of_buckets_may_have_capitals_and_underscores(connection: Connection, name: str) -> None:
+    """Ten of the vendor's public samples have such ones."""
+    made = connection.create_bucket(name)
+    made.add_string("x", "file.txt")
+    task = command(connection, "cp file.txt other.txt")
+    task.resources, task.results = [made], made
+    task.submit()
+    assert ended(task) == "Success"
+    assert {file.key for file in made.list_files()} == {"file.txt", "other.txt"}
+    made.delete()
+
+
+def test_a_bucket_of_another_account_is_not_ours(
+    cluster: LocalCluster, connection: Connection, bucket: str, ask: Ask
+) -> None:
+    cluster.control.foreign_bucket("theirs")
+    assert ask("PUT", "/theirs").status_code == 409
+    for method, path in (("HEAD", "/theirs"), ("GET", "/theirs"), ("PUT", "/theirs/k"), ("GET", "/theirs/k")):
+        assert ask(method, path).status_code == 403
+    wanted = {"name": "x", "profile": "docker-batch", "instanceCount": 1, "resultBucket": "theirs"}
+    wanted["constants"] = [{"key": "DOCKER_CMD", "value": "sh -c 'echo x > x'"}]
+    submitted = connection._post("/tasks", json=wanted).json()
+    task = connection.retrieve_task(submitted["uuid"])
+    assert ended(task) == "Failure"
+    assert "another account" in task.errors[0].message
+    with pytest.raises(ControlError, match="itself"):
+        cluster.control.foreign_bucket(bucket)
+    cluster.control.reset()
+    assert ask("PUT", "/theirs").status_code == 200
+    connection.s3client.delete_bucket(Bucket="theirs")
 
 
 def test_unfinished_uploads_come_in_pages_and_say_when_they_began(connection: Connection, bucket: str) -> None:

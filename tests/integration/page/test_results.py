@@ -67,6 +67,18 @@ def test_a_notebook_of_several_mib_is_shown_as_its_cells(cluster: LocalCluster) 
     play_with_account(scene, cluster)
 
 
+def test_what_a_zip_cannot_hold_is_renamed_and_said(cluster: LocalCluster) -> None:
+    async def scene(page: Page) -> None:
+        results = (await start(page, "touch 'a\\b.txt' 'a:b.txt'")).results
+        await until(lambda: results.listing is not None, "the list")
+        assert results.renamed == []
+        tell(results, "download", {"keys": []})
+        await until(lambda: results.renamed, "the other name")
+        assert results.renamed == [{"key": "a\\b.txt", "path": "a_b.txt"}]
+
+    play_with_account(scene, cluster)
+
+
 def test_without_a_server_for_downloads_a_sentence_says_so(cluster: LocalCluster) -> None:
     async def scene(page: Page) -> None:
         results = (await start(page, "true")).results

@@ -58,7 +58,8 @@ def test_storage_errors_name_what_the_storage_said():
 def test_a_wrong_clock_is_said_to_be_the_reason():
     body = {"Error": {"Code": "RequestTimeTooSkewed"}, "ResponseMetadata": {"HTTPStatusCode": 403}}
     error = translate(botocore.exceptions.ClientError(body, "PutObject"), CLUSTER)
-    assert "the clock of this machine is off" in error.what
+    assert error.code == "storage-clock"
+    assert "the clock of this machine" in error.what
 
 
 def answer(status, content):

@@ -1,6 +1,10 @@
 """Names of sessions, buckets and files."""
 
+import posixpath
 import re
+from pathlib import PureWindowsPath
+from xml.etree import ElementTree as ET
+from xml.sax.saxutils import escape
 
 import pytest
 from hypothesis import given
@@ -56,6 +60,16 @@ def test_launch_ids_are_valid_short_names_and_unique():
         "x/trailing ",
         "é" * 501,
         "./a",
+        "/",
+        "//",
+        "a/",
+        "a/./b",
+        ".",
+        "..",
+        "a\ufffe",
+        "\uffff/b",
+        "a\nb",
+        "a\ud800",
     ],
 )
 def test_unsafe_names_of_files_are_refused(key):
@@ -63,15 +77,66 @@ def test_unsafe_names_of_files_are_refused(key):
         names.check_key(key)
 
 
-@given(st.text())
-def test_a_key_that_passes_stays_inside_its_folder(key):
+parts = st.text(st.sampled_from("ab./\\: ~-\t") | st.characters(), min_size=1, max_size=8)
+
+
+@given(st.text(st.sampled_from("/.a\\: ")) | st.text() | st.lists(parts, max_size=5).map("/".join))
+def test_a_key_that_passes_is_one_file_below_its_folder_on_every_side(key):
     try:
         names.check_key(key)
     except InputError:
         return
-    assert not key.startswith("/")
-    assert ".." not in key.split("/")
+    assert posixpath.normpath(posixpath.join("/folder", key)) == f"/folder/{key}", "itself, and nothing else"
+    assert key == "/".join(part.strip() for part in key.split("/") if part), "as the SDK sends it"
+    assert ET.fromstring(f"<Key>{escape(key)}</Key>").text == key, "as S3 lists it"
     assert len(key.encode()) <= 1000
+    assert PureWindowsPath(key).parts == tuple(key.split("/"))
+
+
+@given(st.lists(st.from_regex(r"[A-Za-zé0-9_-]{1,9}(\.[a-z0-9]{1,5})?", fullmatch=True), min_size=1, max_size=5))
+def test_usual_names_of_files_pass(parts):
+    assert names.check_key("/".join(parts)) == "/".join(parts)
+
+
+BUCKET = re.compile(
+    r"(?!\d+\.\d+\.\d+\.\d+$)(?=.{3,63}$)[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*"
+)
+session_names = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,57}[a-z0-9])?", fullmatch=True)
+
+
+@given(session_names, st.sampled_from(names.BUCKET_SUFFIXES))
+def test_buckets_have_names_that_every_storage_takes_and_tell_their_session(session, suffix):
+    candidates = names.bucket_candidates(names.check_name(session), suffix)
+    assert candidates[0] == session + suffix
+    assert len(set(candidates)) == len(candidates)
+    for bucket in candidates:
+        assert BUCKET.fullmatch(bucket)
+        assert names.session_of_bucket(bucket) == session
+        assert names.is_bucket_of(session, bucket)
+
+
+@given(session_names, session_names)
+def test_no_two_sessions_share_a_bucket(one, other):
+    buckets = [
+        {each for end in names.BUCKET_SUFFIXES for each in names.bucket_candidates(s, end)} for s in (one, other)
+    ]
+    assert one == other or not buckets[0] & buckets[1]
+
+
+@pytest.mark.parametrize("name", ["a_b", "My_Bucket", "a.b", "x" * 63, "a-.b"])
+def test_buckets_that_are_there_may_have_other_names(name):
+    assert names.is_bucket_name(name)
+    assert not names.is_bucket_name(f"{name}/")
+
+
+@given(st.text())
+def test_what_xml_can_hold_is_what_a_parser_takes(text):
+    try:
+        ET.fromstring(f"<a>{escape(text)}</a>")
+    except (ET.ParseError, UnicodeEncodeError):
+        assert not names.fits_xml(text)
+    else:
+        assert names.fits_xml(text)
 
 
 def test_the_nearest_name_is_found():
