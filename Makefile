@@ -66,9 +66,6 @@ test-sessions: .venv/installed-dev
 test-cluster: .venv/installed-dev
 	@exec $(PYTEST) tests/integration/local -m 'slow and not storage' $(ARGS)
 
-test-storage: .venv/installed-dev
-	@exec $(PYTEST) tests/integration -m storage $(ARGS)
-
 test-browser: .venv/installed-dev .venv/browser
 	@exec $(PYTEST) tests/browser -m slow $(ARGS)
 
@@ -84,6 +81,12 @@ search: .venv/installed-dev
 	echo 'or name yours: make test CHROMIUM=/path/to/chrome' >&2; \
 	if [ "$$CI" = true ]; then exit 1; fi; \
 	echo 'Everything else is tested now.' >&2
+
+# What is tested on the local cluster's storage and on a gateway's, and the transfers once more on the gateway's.
+test-storage: .venv/installed-dev
+	@PYTHONPATH=tests $(BIN)/python -m support.ceph
+	@exec $(BIN)/python -m pytest --numprocesses=2 --dist=loadfile --durations=$(DURATIONS) --gateway tests/integration/storage \
+	  $(patsubst %,tests/integration/cloud/test_%.py,uploads downloads direct) $(ARGS)
 
 lint: .venv/installed-dev
 	$(BIN)/python -m ruff check .
