@@ -43,9 +43,8 @@ class Results(Component):
     def _names_in_zip(self, files: Sequence[StoredFile]) -> list[dict[str, str]]:
         """Say which files get another name in a zip."""
         paths = renamed(zip_paths(file.key for file in files if not file.is_folder))
-        return [{"key": visible.one_line(key), "path": visible.one_line(path)} for key, path in paths.items()][
-            :_MOST_RENAMED
-        ]
+        rows = [{"key": visible.one_line(key), "path": visible.one_line(path)} for key, path in paths.items()]
+        return rows[:_MOST_RENAMED]
 
     async def load(self) -> None:
         """Ask the storage what there is."""
