@@ -122,10 +122,16 @@ def _hardware() -> str:
 
 def _apps() -> str:
     rows = (
-        (f"`{app.kind}`", app.title, str(app.port or "–"), f"`{app.probe_path}`" if app.probe_path else "–")
+        (
+            f"`{app.kind}`",
+            app.title,
+            str(app.port or "–"),
+            f"`{app.probe_path}`" if app.probe_path else "–",
+            f"`{app.mount}`",
+        )
         for app in BUILTIN.values()
     )
-    return _table(("app", "what people see", "port", "answers at"), rows)
+    return _table(("app", "what people see", "port", "answers at", "proxy"), rows)
 
 
 def _hooks() -> str:

@@ -12,10 +12,10 @@ MOST_ROWS = 500
 
 
 def packages(text: str) -> dict[str, str]:
-    """Return name → version of the lines such as `numpy==2.1.0`."""
+    """Return name → version of the lines such as `numpy==2.1.0` or `black[jupyter]==25.1`."""
     lines = (line.partition("#")[0].strip() for line in text.splitlines())
     pairs = (line.partition("==") for line in lines if line and not line.startswith("-"))
-    return {name.strip(): version.strip() for name, _, version in pairs}
+    return {name.partition("[")[0].strip(): version.strip() for name, _, version in pairs}
 
 
 @hookimpl

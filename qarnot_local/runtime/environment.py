@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from qarnot_local.runtime.commands import in_place
 from qarnot_local.runtime.tasks import Task
 
 _ALLOWED = {"PATH", "LANG", "TZ", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SYSTEMROOT"}
@@ -30,7 +31,7 @@ def task_environment(
         "HOME": str(home),
         "TMPDIR": temporary,
         "SHELL": "/bin/bash" if Path("/bin/bash").exists() else "/bin/sh",
-        **{name: value for name, value in task.constants.items() if "\0" not in value and "=" not in name},
+        **{name: _value(name, value, job) for name, value in task.constants.items() if _can_be_set(name, value)},
         **instance_variables(task, instance),
         "TASK_PATH": str(job),
         "QARNOT_RESOURCES_DIRECTORY": str(job),
@@ -38,6 +39,15 @@ def task_environment(
         "TMP_PATH": temporary,
         "TMP_RAMFS_PATH": temporary,
     }
+
+
+def _can_be_set(name: str, value: str) -> bool:
+    return "\0" not in value and "=" not in name
+
+
+def _value(name: str, value: str, job: Path) -> str:
+    """Of a constant. What is a path, or several, leads to this machine's `/job`."""
+    return in_place(value, job) if name.endswith(("_PATH", "_DIR")) else value
 
 
 def _may_see(name: str, value: str) -> bool:

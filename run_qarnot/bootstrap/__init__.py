@@ -1,12 +1,17 @@
-"""The start script for images that know nothing of Qarnot: what travels with a session, and what it is told.
+"""What travels with a session and works in its container.
 
-`start.sh` and `packages.py` beside this file run in the container, never here; `docs/start.md` is about them.
+`start.sh` and `packages.py` beside this file are for images that know nothing of Qarnot; they run in the container,
+never here (`docs/start.md`). The configuration of Jupyter is for every image: it gives a Jupyter server that the image
+itself starts the base URL that a proxy needs (`reference/anywhere.md` §1). Images that have none do not read it.
 """
 
 from __future__ import annotations
 
+import json
 import re
+import tempfile
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 
 from run_qarnot.catalog.apps import App
@@ -18,6 +23,15 @@ COMMAND = "sh /job/.run-qarnot/start.sh"
 FILES: Mapping[str, Path] = {
     f".run-qarnot/{name}": Path(__file__).with_name(name) for name in ("start.sh", "packages.py")
 }
+
+BASE_URL, CONFIG_PATH = "RUN_QARNOT_BASE_URL", "JUPYTER_CONFIG_PATH"  # constants
+_CONFIG_FOLDER = ".run-qarnot/jupyter"
+# Jupyter Server's, and that of the classic Notebook 6. `JUPYTER_CONFIG_PATH` wins over all other configuration in the
+# image; only its command line wins over that, and then the app answers elsewhere.
+_CONFIGS = {"jupyter_server_config.json": "ServerApp", "jupyter_notebook_config.json": "NotebookApp"}
+
+# All that we put among the inputs.
+KEYS = frozenset({*FILES, *(f"{_CONFIG_FOLDER}/{name}" for name in _CONFIGS)})
 
 _REASON = re.compile(r"^(?:\d+> ?)?Run Qarnot cannot go on: (.+)$", re.MULTILINE)
 
@@ -41,9 +55,42 @@ def constants(app: App, command: str) -> dict[str, str]:
     return {"DOCKER_CMD": COMMAND} | {name: value for name, value in told.items() if value}
 
 
-def attach(uploads: Sequence[Upload]) -> list[Upload]:
-    """Return the uploads with the script among them; an older one, of an earlier session's results, gives way."""
-    return [*(upload for upload in uploads if upload.key not in FILES), *(Upload(FILES[key], key) for key in FILES)]
+def base_url_constants(base_url: str, config_path: str) -> dict[str, str]:
+    """Return the task constants that tell an app its base URL: Jupyter servers by a file, others by a variable.
+
+    Arguments:
+        base_url: with a slash at both ends.
+        config_path: where the image wants Jupyter to look for configuration, too.
+    """
+    ours = f"/job/{_CONFIG_FOLDER}"
+    return {BASE_URL: base_url, CONFIG_PATH: f"{ours}:{config_path}" if config_path else ours}
+
+
+def attach(uploads: Sequence[Upload], constants: Mapping[str, str]) -> list[Upload]:
+    """Return the uploads with what its constants need among them; what an earlier session left there gives way.
+
+    Raises:
+        OSError: there is no room for a small file on this computer.
+    """
+    ours = dict(FILES) if constants.get("RUN_QARNOT_START") == "bundled" else {}
+    if base_url := constants.get(BASE_URL):
+        ours |= {f"{_CONFIG_FOLDER}/{name}": _config(app, base_url) for name, app in _CONFIGS.items()}
+    return [*(upload for upload in uploads if upload.key not in KEYS), *(Upload(ours[key], key) for key in ours)]
+
+
+def _config(app: str, base_url: str) -> Path:
+    """Write the configuration of one program, and nothing but its base URL."""
+    folder = Path(_folder().name, base_url.strip("/"))
+    folder.mkdir(exist_ok=True)
+    file = folder / app
+    file.write_text(json.dumps({app: {"base_url": base_url}}) + "\n")
+    return file
+
+
+@cache
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    """Where this process keeps files that are made for sessions; gone when it ends."""
+    return tempfile.TemporaryDirectory(prefix="run-qarnot-")
 
 
 def reason(output: str) -> str | None:

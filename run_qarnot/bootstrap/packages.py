@@ -3,7 +3,12 @@
 It runs on the Python of somebody's image, by path: it needs 3.8 or newer and imports nothing but the standard library.
 
 `restore` installs what `requirements.txt` names, and writes the receipt. `keep` says when the app answers, and then
-keeps `requirements.txt` (what the user installed) and `requirements-full.txt` (everything) up to date until SIGTERM.
+keeps `requirements.txt` and `requirements-full.txt` (everything) up to date until SIGTERM.
+
+`requirements.txt` has two parts. The text of the user is never changed and, apart from being split into lines when pip
+refuses the whole of it, never parsed. A marked block at the end is ours: what was installed by hand in sessions, as far
+as pip recorded it as requested (`REQUESTED` and `direct_url.json` beside each package), and nothing that the image or
+the user's text brought.
 """
 
 from __future__ import annotations
@@ -11,97 +16,220 @@ from __future__ import annotations
 import argparse
 import codecs
 import contextlib
+import hashlib
 import json
 import os
 import re
+import select
+import shutil
 import signal
 import site
+import string
 import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
+from http import HTTPStatus
 from pathlib import Path
-from typing import Iterator, NamedTuple, Sequence  # noqa: UP035  Python 3.8 cannot use those of collections.abc
+from typing import (  # noqa: UP035  Python 3.8 cannot use those of collections.abc and the built-in ones
+    Any,
+    Collection,
+    Iterator,
+    NamedTuple,
+    Sequence,
+)
 
 WATCH_SECONDS = 1.0
-ANSWER_SECONDS = 0.1  # between two questions while the app starts; a refused connection costs nothing
-_NAME = re.compile(r"\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(\[[^\]]*\])?\s*(.*)", re.DOTALL)
-_EXACT = re.compile(r"==\s*([^\s;,*]+)\s*(;.*)?")
-_OWN_ITEMS = ("-r", "--requirement", "-e", "--editable")
+ANSWER_SECONDS = 0.05  # between two questions while the app starts; a refused connection costs nothing
 
 
-class Installed(NamedTuple):
-    """A package as it is found: `line` is what brings it back, `asked` whether somebody named it to pip."""
+# -- requirements.txt: the user's text, and our block --
 
-    name: str
-    version: str
-    line: str
-    asked: bool
+BEGIN = "# >>> run-qarnot: installed in sessions and kept up to date; write your own lines above ({digest}) >>>"
+END = "# <<< run-qarnot <<<"
+_BLOCK = re.compile(
+    r"^# >>> run-qarnot\b[^\r\n]*?(?:\((?P<digest>[0-9a-f]{8})\) )?>>>(?P<newline>\r?\n)"
+    r"(?P<lines>(?:(?!# >>> run-qarnot\b).*\n)*?)"  # of a begin without an end, nothing is ours
+    r"# <<< run-qarnot <<<[ \t]*(?:\r?\n|\Z)",
+    re.MULTILINE,
+)
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+_OURS = re.compile(rf"({_NAME})(?:\[[^\]]*\])?(?:==\S+| @ \S+)|(?:-e )?(?:\./|[a-z][a-z0-9+]*:/)\S*  # ({_NAME})")
+_BOMS = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark is its beginning
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),  # what `pip freeze > file` makes in PowerShell
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
 
 
-class Requirement(NamedTuple):
-    """A line of `requirements.txt`; `name` is None for an option or a path."""
+class Text(NamedTuple):
+    """A text, and how it is encoded so that every byte survives: without a mark, each byte is one character."""
 
-    line: str
-    name: str | None
-    exact: str | None
+    text: str
+    codec: str = "latin-1"
+
+    @property
+    def encoded(self) -> bytes:
+        return self.text.encode(self.codec, "strict" if self.codec == "latin-1" else "surrogatepass")
+
+
+class Requirements(NamedTuple):
+    """A `requirements.txt`, in parts.
+
+    Arguments:
+        own: the user's text, whatever is in it.
+        block: our lines.
+        digest: of the user's text with which the session began that wrote our block.
+    """
+
+    own: str
+    block: list[str]
+    digest: str = ""
+
+
+def split(text: str) -> Requirements:
+    """Take a file apart. What the user wrote into or below our block is appended to the user's text."""
+    own, block, digest, end, newline = "", {}, "", 0, ""
+    for found in _BLOCK.finditer(text):
+        above = text[end : found.start()]
+        own = _appended(own, _without(above, found["newline"]), newline)
+        end, newline, digest = found.end(), found["newline"], found["digest"] or ""
+        for line in found["lines"].split("\n"):
+            line = line.rstrip(" \t\r")
+            if _OURS.fullmatch(line):
+                block[name_in(line)] = line
+            elif line:
+                own = _appended(own, line + newline, "" if own.endswith("\n") else newline)
+    own = _appended(own, text[end:], newline)
+    return Requirements(own, list(block.values()), digest)
+
+
+def _appended(own: str, more: str, newline: str) -> str:
+    return f"{own}{newline}{more}" if own and more else own + more
+
+
+def _without(text: str, newline: str) -> str:
+    """Leave out the line break that `join` put before the block."""
+    return text[: -len(newline)] if text.endswith(newline) else text
+
+
+def join(own: str, block: Sequence[str], digest: str) -> str:
+    """Put a file together: without lines of ours it is the user's text. `split` takes it apart again, exactly.
+
+    The line break between, and the comment after it, end a line that the user continued with a backslash.
+    """
+    if not block:
+        return own
+    newline = "\r\n" if "\r\n" in own else "\n"
+    lines = [BEGIN.format(digest=digest), *block, END]
+    return own + newline + "".join(line + newline for line in lines)
+
+
+def digest_of(own: str) -> str:
+    return hashlib.sha256(own.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+
+
+def name_in(line: str) -> str:
+    """The normal name of the package in a line of our block."""
+    found = _OURS.fullmatch(line)
+    return normal(found[1] or found[2]) if found else ""
 
 
 def normal(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def read_requirements(text: str) -> Iterator[Requirement]:
-    """Yield the requirements of a file, one a line, continued lines joined, comments left out."""
-    for raw in re.sub(r"\\\r?\n", " ", text).splitlines():
-        line = re.sub(r"(^|\s)#.*", "", raw).strip()
-        if line:
-            yield parse(line)
+def read(path: Path) -> Text:
+    """Read a file that anyone may have written, on any system; an empty one when there is none.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is not in the encoding that it promises.
+    """
+    try:
+        raw = path.read_bytes()
+    except FileNotFoundError:
+        raw = b""
+    codec = next((codec for mark, codec in _BOMS if raw.startswith(mark)), "latin-1")
+    return Text(raw.decode(codec, "surrogatepass" if codec != "latin-1" else "strict"), codec)
 
 
-def parse(line: str) -> Requirement:
-    found = _NAME.fullmatch(line)
-    if line.startswith("-") or not found or "/" in line.split("@")[0].split(";")[0]:
-        return Requirement(line, None, None)
-    exact = _EXACT.fullmatch(found[3])
-    return Requirement(line, normal(found[1]), exact[1] if exact else None)
-
-
-def merge(text: str, installed: dict[str, Installed], new: dict[str, Installed], seen: set[str]) -> str:
-    """Return `requirements.txt` as it should be now.
-
-    What the user wrote stays as it is, comments too, but for pinned versions that changed and for packages that were
-    there in this session and are not any more. What was installed since is added.
+def write(path: Path, text: Text, was: Text | None = None) -> bool:
+    """Replace a file in one step: a snapshot taken meanwhile sees the old one or the new one. A link stays one.
 
     Arguments:
-        text: the file as it is.
-        installed: all packages, by their normal name.
-        new: those of them that were asked for since the start.
-        seen: names of packages that have been there at some time of this session.
+        path: of the file.
+        text: what it is to say.
+        was: what it must still say; the user may be saving it at this moment.
+
+    Returns:
+        Whether it says that now.
     """
-    lines: list[str] = []
-    known = set()
-    for line in text.splitlines():
-        bare = re.sub(r"(^|\s)#.*", "", line).strip()
-        wanted = parse(bare) if bare and not bare.endswith("\\") else None
-        if wanted is None or wanted.name is None:
-            lines.append(line)
-        elif wanted.name not in installed:
-            if wanted.name not in seen:  # could not be restored: kept, or it would be lost for ever
-                lines.append(line)
-        elif wanted.name not in known:
-            known.add(wanted.name)
-            changed = wanted.name in new and wanted.exact not in (None, installed[wanted.name].version)
-            lines.append(_repinned(line, wanted.exact or "", installed[wanted.name]) if changed else line)
-    added = (package.line for name, package in new.items() if name not in known)
-    return "".join(f"{line}\n" for line in [*lines, *sorted(added, key=str.casefold)])
+    place = path.resolve()
+    temporary = place.with_name(f".{place.name}.new")
+    temporary.write_bytes(text.encoded)
+    with contextlib.suppress(OSError):
+        shutil.copymode(str(place), str(temporary))
+    if was is not None and read(place) != was:
+        temporary.unlink()
+        return False
+    temporary.replace(place)
+    return True
 
 
-def _repinned(line: str, exact: str, package: Installed) -> str:
-    if "@" in package.line:
-        return package.line
-    return re.sub(rf"==\s*{re.escape(exact)}", f"=={package.version}", line, count=1)
+# -- what is installed --
+
+
+class Installed(NamedTuple):
+    """A package as it is found.
+
+    Arguments:
+        name: as its author writes it.
+        version: of it.
+        direct: what `direct_url.json` says: it was not taken from an index.
+        asked: somebody named it to pip.
+        needs: its `Requires-Dist` lines.
+    """
+
+    name: str
+    version: str
+    direct: dict[str, Any]
+    asked: bool
+    needs: list[str]
+
+    def line(self, job: Path, extras: Sequence[str] = ()) -> str:
+        """What brings it back, in a `requirements.txt` that lies in `job`."""
+        name = f"{self.name}[{','.join(extras)}]" if extras else self.name
+        url = urllib.parse.quote(str(self.direct.get("url") or ""), safe=string.punctuation)
+        folder = f"#subdirectory={self.direct['subdirectory']}" if self.direct.get("subdirectory") else ""
+        path = _path(url)
+        if "vcs_info" in self.direct:
+            source = self.direct["vcs_info"]
+            address = f"{source['vcs']}+{url}@{source['commit_id']}{folder}"
+            # Behind a name, pip takes addresses with a host only.
+            return f"{address}  # {self.name}" if path else f"{name} @ {address}"
+        if url and (path is None or (folder and path.exists())):
+            return f"{name} @ {url}{folder}"
+        if path is not None and path.exists():
+            editable = "-e " if self.direct.get("dir_info", {}).get("editable") else ""
+            return f"{editable}{_near(path, url, job)}{name[len(self.name) :]}  # {self.name}"
+        return f"{name}=={self.version}"  # conda's say where they were built: a file that is not here
+
+
+def _path(url: str) -> Path | None:
+    """The place on this machine that a `file:` address means."""
+    parts = urllib.parse.urlsplit(url)
+    return Path(urllib.request.url2pathname(parts.path)) if parts.scheme == "file" else None
+
+
+def _near(path: Path, url: str, job: Path) -> str:
+    """A path relative to `/job`, where it is in it: on the local cluster `/job` is another folder each time."""
+    relative = os.path.relpath(str(path.resolve()), str(job.resolve()))
+    is_inside = not relative.startswith("..")
+    return f"./{relative}" if is_inside and re.fullmatch(r"[\w./+-]+", relative, re.ASCII) else url
 
 
 def folders() -> list[str]:
@@ -115,7 +243,7 @@ def entries() -> Iterator[os.DirEntry[str]]:
     """Yield what pip and others leave beside each package, in the order in which Python looks."""
     for folder in folders():
         with contextlib.suppress(OSError), os.scandir(folder) as found:
-            ours = [entry for entry in found if entry.name.endswith((".dist-info", ".egg-info"))]
+            ours = [entry for entry in found if entry.name.endswith((".dist-info", ".egg-info", ".egg-link"))]
             yield from sorted(ours, key=lambda entry: entry.name)
 
 
@@ -135,60 +263,106 @@ def find_installed() -> dict[str, Installed]:
     """
     found: dict[str, Installed] = {}
     for entry in entries():
-        with contextlib.suppress(OSError, ValueError, KeyError):  # half-written, or damaged by somebody else
-            place = Path(entry.path)
-            name, version = _head(place)
-            if normal(name) not in found:
-                address = place / "direct_url.json"
-                line = _direct(name, address.read_text("utf-8")) if address.exists() else f"{name}=={version}"
-                found[normal(name)] = Installed(name, version, line, (place / "REQUESTED").exists())
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # half-written, or damaged by somebody else
+            package = _linked(Path(entry.path)) if entry.name.endswith(".egg-link") else _found(Path(entry.path))
+            found.setdefault(normal(package.name), package)
     return found
 
 
-def _head(place: Path) -> tuple[str, str]:
-    """Name and version, from the first lines of a package's description."""
+def _found(place: Path) -> Installed:
+    fields = _head(place)
+    address = place / "direct_url.json"
+    direct = json.loads(address.read_text("utf-8")) if address.exists() else {}
+    asked = (place / "REQUESTED").exists() or bool(direct.get("dir_info", {}).get("editable"))
+    return Installed(fields["Name"][0], fields["Version"][0], direct, asked, fields.get("Requires-Dist", []))
+
+
+def _linked(place: Path) -> Installed:
+    """What an old pip installed as editable: a file that names the folder, in which the description is."""
+    folder = Path(place.read_text("utf-8").splitlines()[0])
+    fields = _head(next(iter(sorted(folder.glob("*.egg-info")))) if folder.is_dir() else folder)
+    direct = {"url": folder.as_uri(), "dir_info": {"editable": True}}
+    return Installed(fields["Name"][0], fields["Version"][0], direct, True, [])
+
+
+def _head(place: Path) -> dict[str, list[str]]:
+    """The fields of a package's description, without its page-long text."""
     if place.name.endswith(".dist-info"):
         place /= "METADATA"
     elif place.is_dir():
         place /= "PKG-INFO"
-    fields: dict[str, str] = {}
+    fields: dict[str, list[str]] = {}
     with place.open(encoding="utf-8", errors="replace") as file:
         for line in file:
             field, colon, value = line.partition(":")
-            if not colon or {"Name", "Version"} <= set(fields):
+            if not line.strip() or not colon:
+                if line.startswith((" ", "\t")):
+                    continue  # the rest of a field with several lines
                 break
-            fields.setdefault(field, value.strip())
-    return fields["Name"], fields["Version"]
+            fields.setdefault(field, []).append(value.strip())
+    return fields
 
 
-def _direct(name: str, text: str) -> str:
-    """What brings back a package that came from an address, as `pip freeze` writes it."""
-    about = json.loads(text)
-    address = about["url"]
-    if "vcs_info" in about:
-        return f"{name} @ {about['vcs_info']['vcs']}+{address}@{about['vcs_info']['commit_id']}"
-    if about.get("dir_info", {}).get("editable") and address.startswith("file://"):
-        return f"-e {address[len('file://') :]}"
-    return f"{name} @ {address}"
+def extras_of(package: Installed, installed: dict[str, Installed], image: Collection[str]) -> list[str]:
+    """Which extras it was asked for with: pip does not record them, but they are why other packages are here.
+
+    An extra counts when all of its packages are here, and one of them has no other reason: nobody asked for it, no
+    package needs it without an extra, and it is not of the image.
+    """
+    needed = {normal(need[0]) for other in installed.values() for need in map(_need, other.needs) if not need[1]}
+    extras: dict[str, list[str]] = {}
+    for name, extra in map(_need, package.needs):
+        if extra:
+            extras.setdefault(extra, []).append(normal(name))
+    return sorted(
+        extra
+        for extra, names in extras.items()
+        if all(name in installed for name in names)
+        and any(name not in needed and name not in image and not installed[name].asked for name in names)
+    )
 
 
-def read(path: Path) -> str:
-    """Return a text that anyone may have written, on any system: bytes that are no UTF-8 survive `write`."""
-    raw = path.read_bytes()
-    if raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # what `pip freeze > file` makes in PowerShell
-        return raw.decode("utf-16", "replace")
-    return raw.decode("utf-8-sig", "surrogateescape")
+def _need(line: str) -> tuple[str, str]:
+    """The name in a `Requires-Dist` line, and the extra that wants it, or nothing."""
+    name, extra = re.match(_NAME, line), re.search(r"""\bextra\s*==\s*['"]([^'"]+)['"]""", line)
+    return (name[0] if name else "", extra[1] if extra else "")
 
 
-def write(path: Path, text: str) -> None:
-    """Replace a file in one step: a snapshot taken meanwhile sees the old one or the new one."""
-    raw = text.encode("utf-8", "surrogateescape")
-    with contextlib.suppress(OSError):
-        if path.read_bytes() == raw:
-            return
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_bytes(raw)
-    temporary.replace(path)
+class Baseline(NamedTuple):
+    """What was there when the packages were back: all that is not in our block.
+
+    Arguments:
+        image: the names that the image brought.
+        lines: by name, the line of each package that the image or the user's text brought.
+        missing: by name, those lines of our block that could not be brought back.
+        carried: the names that our block brought back.
+    """
+
+    image: list[str]
+    lines: dict[str, str]
+    missing: dict[str, str]
+    carried: list[str]
+
+
+def block_of(installed: dict[str, Installed], baseline: Baseline, job: Path, before: Sequence[str]) -> list[str]:
+    """Return the lines of our block as they should be now.
+
+    Arguments:
+        installed: all packages, by their normal name.
+        baseline: see there.
+        job: where `requirements.txt` lies.
+        before: our block as it is in the file.
+    """
+    lines = {}
+    for name, package in installed.items():
+        line = package.line(job)
+        if (package.asked or name in baseline.carried) and baseline.lines.get(name) != line:
+            lines[name] = package.line(job, extras_of(package, installed, baseline.image))
+    for name, line in baseline.missing.items():  # kept, or they would be lost for ever
+        there = installed[name].line(job) if name in installed else None
+        if line in before and there == baseline.lines.get(name):
+            lines[name] = line
+    return sorted(lines.values(), key=lambda line: name_in(line))
 
 
 class Log:
@@ -203,59 +377,86 @@ class Log:
         print(line, flush=True)  # noqa: T201  this is a program
 
 
+# -- restore --
+
+
+def logical_lines(text: str) -> list[str]:
+    """The requirements and options of a file, as pip cuts it: continued lines joined, comments left out."""
+    lines, held = [], ""
+    for line in text.lstrip("\ufeff").replace("\u00ef\u00bb\u00bf", "").splitlines():
+        is_comment = re.match(r"(^|\s+)#", line)
+        if line.endswith("\\") and not is_comment:
+            held += line[:-1] + " "
+            continue
+        lines.append(held + ("" if is_comment else line))
+        held = ""
+    bare = (re.sub(r"(^|\s+)#.*", "", line).strip() for line in [*lines, held])
+    return [line for line in bare if line]
+
+
+def is_option(line: str) -> bool:
+    """Whether a line says how to install, and not what."""
+    return line.startswith("-") and not re.match(r"-[re]|--requirement\b|--editable\b", line)
+
+
 class Restore:
-    """Installs what `requirements.txt` names: all at once, or, when that fails, one by one."""
+    """Installs what `requirements.txt` names: all at once, or, when that fails, part by part and then one by one."""
 
     def __init__(self, job: Path, log: Log) -> None:
         self._job = job
         self._log = log
-        self.restored: list[dict[str, str]] = []
         self.missing: list[dict[str, str]] = []
 
-    def run(self) -> None:
-        try:
-            text = read(self._job / "requirements.txt")
-        except OSError:
-            return
-        wanted = list(read_requirements(text))
-        items = [item for item in wanted if not item.line.startswith("-") or item.line.startswith(_OWN_ITEMS)]
-        if not items:
-            return
-        before = find_installed()
-        self._log(f"Run Qarnot: bringing back {len(items)} package(s) from requirements.txt.")
-        reasons: dict[str, str] = {}
-        if self._pip(["-r", "requirements.txt"]) is not None:
-            options = [item.line for item in wanted if item not in items]
-            self._log("Run Qarnot: not all of them came back together; trying them one by one.")
-            for item in items:
-                reason = self._alone(options, item.line)
-                if reason is not None:
-                    reasons[item.line] = reason
-        self._sort(items, reasons, before)
+    def run(self) -> Requirements:
+        """Bring back what there is. Returns the file in parts.
 
-    def _sort(self, items: Sequence[Requirement], reasons: dict[str, str], before: dict[str, Installed]) -> None:
-        after = find_installed()
-        for item in items:
-            there = after.get(item.name) if item.name else None
-            reason = reasons.get(item.line)
-            if reason is None and item.name and there is None:
-                reason = "pip left it out: it is not meant for this machine or this Python"
+        Raises:
+            OSError, ValueError: the file cannot be read.
+        """
+        text = read(self._job / "requirements.txt")
+        parts = split(text.text)
+        lines = logical_lines(parts.own)
+        options = [line for line in lines if is_option(line)]
+        wanted = [line for line in lines if not is_option(line)]
+        if not wanted and not parts.block:
+            return parts
+        self._log("Run Qarnot: bringing back the packages of requirements.txt.")
+        if self._pip(["-r", "requirements.txt"]) is None:
+            return parts
+        if not parts.block:
+            self._one_by_one(options, wanted, text.codec)
+            return parts
+        self._log("Run Qarnot: not all of them came back together; trying what you wrote and what was added apart.")
+        for is_own in self._order(parts):
+            if is_own and wanted and self._from_file(text._replace(text=parts.own)) is not None:
+                self._one_by_one(options, wanted, text.codec)
+            if not is_own:
+                # Where packages come from holds for ours too; what limits the user's own did not limit them.
+                sources = [line for line in options if not re.match("-c|--constraint|--require-hashes", line)]
+                if self._from_file(Text("\n".join([*sources, *parts.block, ""]))) is not None:
+                    self._one_by_one(sources, parts.block)
+        return parts
+
+    @staticmethod
+    def _order(parts: Requirements) -> tuple[bool, bool]:
+        """Which part comes first, the user's or not: of what contradicts the other, that counts which is newer."""
+        is_edited = parts.digest not in ("", digest_of(parts.own))
+        return (False, True) if is_edited else (True, False)
+
+    def _one_by_one(self, options: Sequence[str], lines: Sequence[str], codec: str = "latin-1") -> None:
+        self._log("Run Qarnot: not all of them came back together; trying them one by one.")
+        for line in lines:
+            text = Text("\n".join([*options, line, ""]), "utf-8" if codec != "latin-1" else codec)
+            reason = self._from_file(text, "--retries", "1")
             if reason is not None:
-                self.missing.append({"requirement": item.line, "reason": reason})
-                continue
-            entry = {"requirement": item.line}
-            if there is not None:
-                old = before.get(normal(there.name))
-                how = "in the image" if old and old.version == there.version else "installed"
-                entry.update(name=there.name, version=there.version, how=how)
-            self.restored.append(entry)
+                self.missing.append({"requirement": line, "reason": reason})
 
-    def _alone(self, options: Sequence[str], line: str) -> str | None:
-        """Install one; from a file, because hashes and options count only there. Returns why it could not be."""
-        file = self._job / ".requirements-one.txt"  # beside the real one: paths in it are relative to it
-        write(file, "\n".join([*options, line]) + "\n")
+    def _from_file(self, text: Text, *arguments: str) -> str | None:
+        """Install from a file, because hashes and options count only there. Returns why that could not be done."""
+        file = self._job / ".requirements-part.txt"  # beside the real one: paths in it are relative to it
+        write(file, text)
         try:
-            return self._pip(["--retries", "1", "-r", file.name])
+            return self._pip([*arguments, "-r", file.name])
         finally:
             file.unlink()
 
@@ -285,49 +486,71 @@ class Restore:
 def restore(job: Path, state: Path, log: Log) -> None:
     """Bring the packages back, and leave the receipt. It does not fail: the session starts with what there is."""
     started = time.time()
-    with contextlib.suppress(OSError):
-        write(state / "baseline.json", json.dumps(versions(find_installed())))
-    work = Restore(job, log)
+    before = find_installed()
+    work, parts = Restore(job, log), Requirements("", [])
     try:
-        work.run()
+        parts = work.run()
     except Exception as error:  # a full disk, a file in a strange form  # noqa: BLE001
         log(f"Run Qarnot: the packages could not be brought back: {error}")
         work.missing.append({"requirement": "requirements.txt", "reason": str(error)})
+    after = find_installed()
+    missing = [entry["requirement"] for entry in work.missing]
+    with contextlib.suppress(OSError):
+        (state / "baseline.json").write_text(json.dumps(baseline_of(before, after, parts.block, missing, job)), "utf-8")
+    restored = [
+        {"name": package.name, "version": package.version, "requested": package.asked}
+        for name, package in sorted(after.items())
+        if before.get(name) != package
+    ]
     receipt = {
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": round(time.time() - started, 1),
-        "restored": work.restored,
+        "restored": restored,
         "missing": work.missing,
     }
     with contextlib.suppress(OSError):
-        write(job / ".run-qarnot" / "receipt.json", json.dumps(receipt, indent=2, ensure_ascii=False) + "\n")
+        text = json.dumps(receipt, indent=2, ensure_ascii=False) + "\n"
+        (job / ".run-qarnot" / "receipt.json").write_text(text, "utf-8")
     for entry in work.missing:
         log(f"Run Qarnot: {entry['requirement']} did not come back: {entry['reason']}")
-    if work.restored:
-        log(f"Run Qarnot: {len(work.restored)} package(s) came back.")
+    if restored:
+        log(f"Run Qarnot: {len(restored)} package(s) came back.")
 
 
-def versions(installed: dict[str, Installed]) -> dict[str, str]:
-    return {name: package.version for name, package in installed.items()}
+def baseline_of(
+    before: dict[str, Installed], after: dict[str, Installed], block: Sequence[str], missing: Sequence[str], job: Path
+) -> Baseline:
+    """Work out the baseline from the packages before and after, our block, and what did not come back."""
+    lines = {name: package.line(job) for name, package in after.items()}
+    lost = {name_in(line): line for line in block if line in missing}
+    without_extras = {name_in(line): re.sub(r"\[[^\]]*\]", "", line) for line in block if line not in missing}
+    carried = [name for name, line in without_extras.items() if lines.get(name) == line]
+    return Baseline(sorted(before), {name: lines[name] for name in lines if name not in carried}, lost, carried)
 
 
-def read_baseline(state: Path) -> dict[str, str]:
-    """What the image brought, as `restore` found it; without that, what is there now."""
+def read_baseline(state: Path, job: Path) -> Baseline:
+    """What `restore` left; without that, what is there now."""
     try:
-        baseline: dict[str, str] = json.loads((state / "baseline.json").read_text("utf-8"))
-    except (OSError, ValueError):
-        baseline = versions(find_installed())
-    return baseline
+        return Baseline(*json.loads((state / "baseline.json").read_text("utf-8")))
+    except (OSError, ValueError, TypeError):
+        now = find_installed()
+        return baseline_of(now, now, [], [], job)
+
+
+# -- keep --
 
 
 class Lists:
     """`requirements.txt` and `requirements-full.txt`."""
 
     def __init__(self, job: Path, state: Path) -> None:
+        self._job = job
         self._short = job / "requirements.txt"
         self._full = job / "requirements-full.txt"
-        self._baseline = read_baseline(state)
-        self._seen: set[str] = set(self._baseline)
+        self._baseline = read_baseline(state, job)
+        self._digest = ""
+        with contextlib.suppress(OSError, ValueError):
+            self._digest = digest_of(split(read(self._short).text).own)
         self._mark: set[tuple[str, int]] | None = None
         self._last: set[tuple[str, int]] = set()
 
@@ -342,55 +565,79 @@ class Lists:
         """Write both."""
         mark = fingerprint()
         installed = find_installed()
-        new = {name: p for name, p in installed.items() if p.asked and self._baseline.get(name) != p.version}
-        text = ""
-        with contextlib.suppress(FileNotFoundError):
-            text = read(self._short)
-        with contextlib.suppress(OSError):  # a full disk or a deleted folder must not end the session
-            self._seen |= set(installed)
-            write(self._short, merge(text, installed, new, self._seen))
-            full = sorted((package.line for package in installed.values()), key=str.casefold)
-            write(self._full, "".join(f"{line}\n" for line in full))
-            self._mark = mark
+        with contextlib.suppress(OSError, ValueError):  # a full disk or a deleted folder must not end the session
+            full = sorted((package.line(self._job) for package in installed.values()), key=str.casefold)
+            write(self._full, Text("".join(f"{line}\n" for line in full), "utf-8"))
+            if self._refresh_short(installed):
+                self._mark = mark
+
+    def _refresh_short(self, installed: dict[str, Installed]) -> bool:
+        """Write our block. Returns whether it is there: else the user was writing the file at this moment.
+
+        The first time the file is written anew even if it is right: what is not newer than the inputs is not saved, and
+        the next session could not be continued from this one's results alone.
+        """
+        was = read(self._short)
+        parts = split(was.text)
+        block = block_of(installed, self._baseline, self._job, parts.block)
+        now = was._replace(text=join(parts.own, block, self._digest))
+        is_right = now == was and self._short.exists() and self._mark is not None
+        return is_right or write(self._short, now, was)
 
 
-def answers(port: int, path: str) -> bool:
+def where_it_answers(port: int, base: str, probe: str) -> str | None:
+    """Return the path under which the app answers, without a slash at the end; None while it does not.
+
+    An app that does not take the base URL answers without it, and knows no page there.
+    """
+    for prefix in (base.rstrip("/"), ""):
+        status = status_of(port, prefix + probe)
+        if status is None:
+            return None
+        if status != HTTPStatus.NOT_FOUND:
+            return prefix
+    return base.rstrip("/")
+
+
+def status_of(port: int, path: str) -> int | None:
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
-        with opener.open(f"http://127.0.0.1:{port}{path}", timeout=1):
-            return True
-    except urllib.error.HTTPError:
-        return True
+        with opener.open(f"http://127.0.0.1:{port}{path}", timeout=1) as answer:
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
     except (OSError, ValueError):
-        return False
+        return None
 
 
 def show_link(log: Log, port: int, path: str, token: str) -> None:
     """The lines of Jupyter's own announcement; clients take the second link that they find."""
     link = f"http://localhost:{port}{path}" + (f"?token={token}" if token else "")
     log("The app answers at:")
-    log(f"        {link}")
+    log(link)
     log("    To open it, copy this address into a browser:")
     log(f"        {link}")
 
 
 def keep(options: argparse.Namespace, log: Log) -> None:
     """Until SIGTERM, or the file `end` where its state is; then the lists once more."""
-    # Waited for, not handled: a handler may come while a lock is held that it needs itself.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    # The handler only writes a byte: it may come while a lock is held that more would need.
+    asked, asking = os.pipe()
+    signal.signal(signal.SIGTERM, lambda *_: os.write(asking, b"."))
     lists = Lists(options.job, options.state)
     lists.refresh()  # now, so that the very first snapshot has both files
     waiting = options.port > 0
     token = os.environ.pop("RUN_QARNOT_APP_TOKEN", "")
     next_look = 0.0
     while not (options.state / "end").exists():
-        if waiting and answers(options.port, options.probe):
-            show_link(log, options.port, options.path, token)
+        base = where_it_answers(options.port, options.base, options.probe) if waiting else None
+        if base is not None:
+            show_link(log, options.shown_port or options.port, base + options.path, token)
             waiting = False
         if time.monotonic() >= next_look:
             lists.watch()
             next_look = time.monotonic() + WATCH_SECONDS
-        if signal.sigtimedwait({signal.SIGTERM}, ANSWER_SECONDS if waiting else WATCH_SECONDS):
+        if select.select([asked], [], [], ANSWER_SECONDS if waiting else WATCH_SECONDS)[0]:
             break
     lists.refresh()
 
@@ -401,6 +648,8 @@ def main() -> None:
     for name in ("--job", "--state", "--log"):
         parser.add_argument(name, type=Path, required=True)
     parser.add_argument("--port", type=int, default=0)
+    parser.add_argument("--shown-port", type=int, default=0)  # where the container's port is another one outside
+    parser.add_argument("--base", default="/")
     parser.add_argument("--path", default="/")
     parser.add_argument("--probe", default="/")
     options = parser.parse_args()

@@ -11,6 +11,7 @@ HERE=$JOB/.run-qarnot
 LOG=$JOB/logs/qarnot.log
 KIND=${RUN_QARNOT_APP:-jupyterlab}
 PORT=${RUN_QARNOT_PORT:-}
+BASE=${RUN_QARNOT_BASE_URL:-/}
 SSH_PORT=${RUN_QARNOT_SSH_PORT:-22}
 GRACE_SECONDS=${RUN_QARNOT_GRACE_SECONDS:-6} # docker kills a container ten seconds after it asked it to end
 
@@ -177,6 +178,12 @@ install_sshd() {
 start_sshd() {
     ssh-keygen -q -t ed25519 -N '' -C '' -f "$STATE/host_key" ||
         cannot_go_on 'a host key for SSH could not be made.'
+    # Read by the page over the platform's API, to be sure that it speaks to this machine.
+    for key in "$STATE"/host_key*.pub; do
+        ssh-keygen -l -E sha256 -f "$key" | while read -r _ fingerprint _; do
+            say "SSH host key $fingerprint"
+        done
+    done
     # Any other port than 22 cannot be reached on Qarnot: it is for trying this at home, where nobody else should.
     listen=0.0.0.0
     [ "$SSH_PORT" = 22 ] || listen=127.0.0.1
@@ -324,7 +331,8 @@ start_group() {
 jupyterlab_command() {
     # Its token is in the environment, where other users of the machine cannot read it as they can a command line.
     set -- --ip=127.0.0.1 --port="$PORT" --no-browser --allow-root \
-        --ServerApp.port_retries=0 --ServerApp.root_dir="$JOB" --ServerApp.allow_remote_access=True
+        --ServerApp.port_retries=0 --ServerApp.root_dir="$JOB" --ServerApp.allow_remote_access=True \
+        --ServerApp.base_url="$BASE"
     case ${RUN_QARNOT_IDLE_MINUTES:-0} in
         *[!0-9]*) say "RUN_QARNOT_IDLE_MINUTES is no number of minutes ($RUN_QARNOT_IDLE_MINUTES): it does not end by itself." ;;
         0) ;;
@@ -345,6 +353,11 @@ jupyterlab_command() {
     fi
 }
 
+# `-s`: dash takes a group's number for an option after `kill -TERM --`. Without setsid there is no group.
+signal_group() {
+    kill -s "$1" -- "-$2" || kill -s "$1" "$2"
+}
+
 app_token() {
     name=${RUN_QARNOT_TOKEN_ENV:-}
     case $name in
@@ -363,10 +376,10 @@ end_gently() {
     say 'It was asked to end.'
     end_keeper
     [ -n "$APP" ] || return 0
-    kill -TERM -- "-$APP" 2>/dev/null || kill -TERM "$APP" 2>/dev/null
+    signal_group TERM "$APP" 2>/dev/null
     (
         sleep "$GRACE_SECONDS"
-        kill -KILL -- "-$APP" || kill -KILL "$APP"
+        signal_group KILL "$APP"
     ) >/dev/null 2>&1 &
     watchdog=$!
     wait_for "$APP"
@@ -403,7 +416,7 @@ main() {
     if [ -n "$PYTHON" ]; then
         # The token goes by the environment, never by the command line.
         RUN_QARNOT_APP_TOKEN=$TOKEN "$PYTHON" "$HERE/packages.py" keep --job "$JOB" --state "$STATE" \
-            --log "$LOG" --port "${PORT:-0}" --path "${RUN_QARNOT_OPEN_PATH:-/}" --probe "${RUN_QARNOT_PROBE_PATH:-/}" &
+            --log "$LOG" --port "${PORT:-0}" --base "$BASE" --path "${RUN_QARNOT_OPEN_PATH:-/}" --probe "${RUN_QARNOT_PROBE_PATH:-/}" &
         KEEPER=$!
     fi
     code=0

@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 
+from run_qarnot.model.connections import Mount
+
 
 @dataclass(frozen=True)
 class App:
-    """A kind of app. What an image says for itself (`port`, `open_path`, `token_env`, `ready`) wins over this.
+    """A kind of app. What an image says for itself (`port`, `open_path`, `token_env`, `ready`, `proxy`) wins over this.
 
     Arguments:
         kind: its name in the catalog.
@@ -18,8 +20,10 @@ class App:
         open_path: of its page.
         probe_path: answers 200, or redirects, when the app is up; none to take any accepted connection.
         token_env: the constant by which we choose the app's token.
-        ready_pattern: finds, in the output, the link that the app prints once it answers; group `token` is used.
+        ready_pattern: finds, in the output, the link that the app prints once it answers; groups `token`, `base` count.
         ends_by_itself: whether a normal end of the command is the aim, as for a batch.
+        proxy: how it can be put under a path of the page's address: "prefix" when it runs under the base URL in
+            `RUN_QARNOT_BASE_URL`, "strip" when its links are relative, "none" when neither.
     """
 
     kind: str
@@ -30,6 +34,12 @@ class App:
     token_env: str | None = None
     ready_pattern: str | None = None
     ends_by_itself: bool = False
+    proxy: str = Mount.STRIP.value
+
+    @property
+    def mount(self) -> Mount:
+        """How it can be put under a path; what has no port has nothing to be put there."""
+        return Mount.NONE if self.port is None else Mount(self.proxy)
 
     def problems(self) -> Iterator[str]:
         """Yield what is wrong with it: plugins make them, so that nothing is certain."""
@@ -42,6 +52,8 @@ class App:
             yield "`kind` must be small letters, digits and hyphens"
         if self.port is not None and not 0 < self.port < 65536:
             yield "`port` must be between 1 and 65535"
+        if self.proxy not in list(Mount):
+            yield f"`proxy` must be {', '.join(Mount)}"
         for name in ("open_path", "probe_path"):
             if not (getattr(self, name) or "/").startswith("/"):
                 yield f"`{name}` must begin with “/”"
@@ -70,10 +82,12 @@ BUILTIN: Mapping[str, App] = {
             probe_path="/api",
             token_env="JUPYTER_TOKEN",  # noqa: S106  the name of a variable
             # Jupyter's own log says "token=..." with three dots; the link that counts has the token in it.
-            ready_pattern=r"https?://(?:localhost|127\.0\.0\.1):\d+/lab\?token=(?P<token>[\w-]{8,})",
+            ready_pattern=r"https?://(?:localhost|127\.0\.0\.1):\d+(?P<base>(?:/(?!\.)[\w.~-]+){0,8})/lab\?token="
+            r"(?P<token>[\w-]{8,})",
+            proxy="prefix",
         ),
-        App(kind="ssh", title="the machine"),
+        App(kind="ssh", title="the machine", proxy="none"),
         App(kind="web", title="the application", port=8080, probe_path="/"),
-        App(kind="batch", title="the command", ends_by_itself=True),
+        App(kind="batch", title="the command", ends_by_itself=True, proxy="none"),
     )
 }

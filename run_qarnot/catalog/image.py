@@ -91,6 +91,9 @@ class Image(Entry):
     open_path: str | None = Field(None, description="Path of the app's page.", pattern=r"^/")
     token_env: str | None = Field(None, description="Constant by which the app's token is chosen.", pattern=CONSTANT)
     ready: Ready = Field(Ready(pattern=None, path=None), description="How to know that the app answers.")
+    proxy: Literal["prefix", "strip", "none"] | None = Field(
+        None, description="How the app can be put under a path of the page's address; the app's own way when left out."
+    )
     snapshot_minutes: Number = Field(5, ge=0, description="Minutes between saves; 0 for none.")
     hours: Number = Field(4, gt=0, description="The session stops after so many hours.")
     max_hours: Number = Field(24, gt=0, description="The most hours that can be chosen.")
@@ -176,6 +179,7 @@ class Image(Entry):
             token_env=self.token_env or kind.token_env,
             ready_pattern=self.ready.pattern or kind.ready_pattern,
             ends_by_itself=kind.ends_by_itself,
+            proxy=self.proxy or kind.proxy,
         )
 
 

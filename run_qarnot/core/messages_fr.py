@@ -267,6 +267,7 @@ PHRASES: Mapping[str, str] = {
     "Sending what was added…": "Envoi de ce qui a été ajouté…",
     "What was added is not sent: {} {}": "Ce qui a été ajouté n’est pas envoyé : {} {}",
     "Running: {} is at work": "En cours : {} travaille",
+    "Ready: {} answers, at a path of its own and not at the one that it was given": "Prêt : {} répond, à un chemin qui est le sien et non à celui qui lui a été donné",
     "Ready again: {} answers, on another machine, with what was saved": "De nouveau prêt : {} répond, sur une autre machine, avec ce qui était sauvegardé",
     "It was started with another Qarnot token: use that token to open it, or stop it and continue from it with this one": "Elle a été démarrée avec un autre jeton Qarnot : employez ce jeton pour l’ouvrir, ou arrêtez-la et continuez à partir d’elle avec celui-ci",
     "{} has not answered for long: its log may say why, and you can stop": "{} ne répond pas depuis longtemps : son journal dit peut-être pourquoi, et vous pouvez arrêter",

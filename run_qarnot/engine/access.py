@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 
 import asyncssh
 
+from run_qarnot import bootstrap
 from run_qarnot.catalog.apps import App
 from run_qarnot.cloud.models import TaskSnapshot
 from run_qarnot.core.errors import SessionError
@@ -20,6 +22,7 @@ from run_qarnot.model.connections import (
     SSH_PORT,
     Connection,
     Forward,
+    Mount,
     Place,
     Reach,
     TunnelSpec,
@@ -27,6 +30,8 @@ from run_qarnot.model.connections import (
     tunnel_spec,
 )
 from run_qarnot.model.plan import SESSION_KEY, USER_KEY, Label
+
+_BASE_URL = re.compile(r"/rq-[0-9a-f]{12}/")  # `keys.derive_base_url`
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +61,8 @@ class AppAccess:
         self._own_keys = False
         self._denied_by: Forward | None = None
         self._app_token: str | None = None
+        self._given_base = "/"  # the base URL that the app was started with
+        self.base_path = "/"  # where it answers: under that one, until it is known better
         self._place: Place | None = None
 
     def use_own_keys(self, private_key: str | None) -> None:
@@ -131,9 +138,31 @@ class AppAccess:
         self._place = None
 
     async def answers(self) -> bool:
-        """Ask the app, through the tunnel."""
+        """Ask the app, through the tunnel: under the base URL that it was given, or else without."""
         port, path = self._tunnel.port, self._app.probe_path
-        return self.is_open and port is not None and (path is None or await answers(port, path))
+        if not self.is_open or port is None:
+            return False
+        if path is None:
+            return True
+        # The given one again at last: the app may have come up between two questions, and some answer everything.
+        for base in dict.fromkeys((self._given_base, "/")):
+            if await answers(port, base.rstrip("/") + path):
+                again = base != self._given_base and await answers(port, self._given_base.rstrip("/") + path)
+                self.base_path = self._given_base if again else base
+                return True
+        return False
+
+    @property
+    def mount(self) -> Mount:
+        """How the app can be put under a path of another address: not at all, if it does not take the base URL."""
+        mount = self._app.mount
+        takes_base = self._given_base != "/" and self.base_path == self._given_base
+        return Mount.NONE if mount is Mount.PREFIX and not takes_base else mount
+
+    @property
+    def ignores_base(self) -> bool:
+        """Whether the app was given a base URL, and answers elsewhere."""
+        return self._given_base not in ("/", self.base_path)
 
     async def seems_ready(self, facts: TaskSnapshot, printed: Iterable[Callable[[], Awaitable[Iterable[str]]]]) -> bool:
         """Know it without a tunnel: by the link that the app prints, or by the SSH greeting of the machine.
@@ -149,9 +178,18 @@ class AppAccess:
             for read in printed:
                 found = [output.find_link(self._app.ready_pattern, text) for text in await read()]
                 if match := next(filter(None, found), None):
-                    self._app_token = match.groupdict().get("token") or self._app_token
+                    groups = match.groupdict()
+                    self._app_token = groups.get("token") or self._app_token
+                    if "base" in groups:
+                        self.base_path = f"{groups['base'] or ''}/"
                     return True
         return False
+
+    def learn(self, facts: TaskSnapshot) -> None:
+        """Take over the base URL that the app was given. Anybody on the account may have written the constant."""
+        base = facts.constants.get(bootstrap.BASE_URL, "")
+        if self._app.mount is Mount.PREFIX and base != self._given_base and _BASE_URL.fullmatch(base):
+            self._given_base = self.base_path = base
 
     def connections(self, facts: TaskSnapshot, attempt: int) -> tuple[Connection, ...]:
         """Work out the ways in."""
@@ -179,6 +217,7 @@ class AppAccess:
             user_key_accepted=USER_KEY in _keys(facts),
             host_key=self.host_keys.of(attempt),
             fingerprints=self.host_keys.fingerprints(attempt),
+            base_path=self.base_path,
         )
 
     def _where(self) -> Place:

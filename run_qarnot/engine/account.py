@@ -194,8 +194,7 @@ class Account:
             now=self.now(),
         )
         plan = await in_thread(self.catalog.hooks.prepare, plan, spec)
-        bundled = spec.image.start == "bundled"
-        return Session.new(self, self._token, plan, bootstrap.attach(uploads) if bundled else uploads)
+        return Session.new(self, self._token, plan, bootstrap.attach(uploads, plan.constants))
 
     async def continue_with(self, session: Session, hours: float) -> Session:
         """Give a session more hours, in the only way that there is: save it, stop it, go on in a new one.
@@ -284,7 +283,7 @@ class Account:
         inputs, results = [await in_thread(self._own_bucket, name, suffix) for suffix in BUCKET_SUFFIXES]
         for bucket, ours in ((inputs, uploads), (results, set())):
             found = await in_thread(self.cloud.storage.files, bucket)
-            if {file.key for file in found} - ours - set(bootstrap.FILES):
+            if {file.key for file in found} - ours - bootstrap.KEYS:
                 raise InputError("bucket-taken", field="name", bucket=bucket)
         return inputs, results
 

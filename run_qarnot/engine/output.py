@@ -26,6 +26,10 @@ Trouble = Callable[[str], None]
 _FETCH_SECONDS = 1.0
 _LOG_FILE = "logs/qarnot.log"  # where the original images write their link (§3.5)
 
+# What `start.sh` prints for each host key of its SSH server: of one instance, or of the first of several.
+_HOST_KEY = re.compile(r"(?:0> ?)?Run Qarnot: SSH host key (SHA256:[A-Za-z0-9+/]{43})\r?")
+_MOST_HOST_KEYS = 8
+
 _PREFIX = re.compile(r"^\d+> ?", re.MULTILINE)  # the aggregate stream names the instance on each line (§2.5)
 
 
@@ -65,6 +69,26 @@ def find_link(pattern: str, text: str) -> re.Match[str] | None:
     One at the very end of the text may be half a link, of which the rest is still to come, and is not counted.
     """
     return next(reversed([match for match in re.finditer(pattern, text) if match.end() < len(text)]), None)
+
+
+def find_host_keys(text: str) -> set[str]:
+    """Return the fingerprints (`SHA256:…`) of the host keys that the machine's SSH server has now.
+
+    They are in lines that stand together; each attempt prints such lines anew, and the last ones count. Anybody may
+    have written the text: only whole lines of exactly this form are looked at, and more keys than a server has are
+    none.
+
+    Arguments:
+        text: what the container printed so far, with or without the prefixes of the instances.
+    """
+    block: list[str] = []
+    is_open = False
+    for line in text.split("\n")[:-1]:  # the last one may be half a line
+        found = _HOST_KEY.fullmatch(line)
+        if found:
+            block = [*block, found[1]][: _MOST_HOST_KEYS + 1] if is_open else [found[1]]
+        is_open = found is not None
+    return set(block) if len(block) <= _MOST_HOST_KEYS else set()
 
 
 async def printed(account: Account, task_id: str) -> tuple[str, ...]:

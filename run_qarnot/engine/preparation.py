@@ -70,7 +70,7 @@ class Preparation:
             make = partial(in_thread, self._cloud.storage.create, bucket, self.plan.name)
             await retrying(make, self._tell)
         scripts, files = (
-            [each for each in self._uploads if (each.key in bootstrap.FILES) is ours] for ours in (True, False)
+            [each for each in self._uploads if (each.key in bootstrap.KEYS) is ours] for ours in (True, False)
         )
         storage, inputs = self._cloud.storage, self.plan.inputs
         # Of a start that broke off, the script of an older version of ours may be there.
@@ -146,7 +146,7 @@ class Preparation:
             return  # a plugin wants it so, and knows what else is there
         find = partial(in_thread, self._cloud.storage.files, inputs)
         found = {file.key for file in await retrying(find, self._tell)}
-        if others := sorted(found - ours - set(bootstrap.FILES)):
+        if others := sorted(found - ours - bootstrap.KEYS):
             raise InputError("bucket-shared", field="name", name=others[0], bucket=inputs)
         if gone := sorted(ours - found):
             raise TransferError("upload", name=gone[0], problem="somebody deleted it from the bucket meanwhile")

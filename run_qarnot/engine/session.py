@@ -421,6 +421,7 @@ class Session:
 
     def _observe(self, facts: TaskSnapshot) -> None:
         self.facts = facts
+        self._access.learn(facts)
         before, view = self.view, observe(self.view, facts, self._account.now())
         view = replace(view, ends=times.from_text(facts.label(Label.ENDS)) or view.ends)
         if (before.attempt, before.state) == (view.attempt, view.state):
@@ -501,7 +502,10 @@ class Session:
         usual = f"Running: {self._app.title} is at work" if self._app.ends_by_itself else ""
         if self.view.attempt > 1 and not usual:
             usual = f"Ready again: {self._app.title} answers, on another machine, with what was saved"
-        self._state.tell_usual(usual or self._token_note, state=State.READY, ready=since)
+        if self._access.ignores_base and not usual:
+            usual = f"Ready: {self._app.title} answers, at a path of its own and not at the one that it was given"
+        where = {"base_path": self._access.base_path, "mount": self._access.mount}
+        self._state.tell_usual(usual or self._token_note, state=State.READY, ready=since, **where)
         self._tell_connections()
 
     @property

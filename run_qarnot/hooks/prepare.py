@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from run_qarnot import bootstrap
 from run_qarnot.catalog.image import HARDWARE
 from run_qarnot.catalog.options import CONSTANT
 from run_qarnot.core.names import is_bucket_name
@@ -27,8 +28,9 @@ class UnusableError(Exception):
 
 
 def reserved(spec: SessionSpec) -> set[str]:
-    """The constants that let somebody into the session. Plugins neither see nor set them."""
-    return {"DOCKER_SSH", spec.image.effective_app.token_env or "DOCKER_SSH"}
+    """The constants that let somebody into the session, or say where its app answers: plugins don't see or set them."""
+    token = spec.image.effective_app.token_env or "DOCKER_SSH"
+    return {"DOCKER_SSH", token, bootstrap.BASE_URL, bootstrap.CONFIG_PATH}
 
 
 def draft_of(plan: TaskPlan, spec: SessionSpec) -> TaskDraft:

@@ -42,6 +42,18 @@ class ConnectionKind(StrEnum):
     SSH = "ssh"
 
 
+class Mount(StrEnum):
+    """How an app can be put under a path of another server's address.
+
+    PREFIX: it runs under the base URL that it is given, and its own links have it. STRIP: it takes no base URL, but its
+    links are relative, so that a proxy can take the path off. NONE: it works at the root of an address only.
+    """
+
+    PREFIX = "prefix"
+    STRIP = "strip"
+    NONE = "none"
+
+
 @dataclass(frozen=True)
 class Connection:
     """One way in: an address to open, a command to type, or both; and a sentence for people."""
@@ -83,6 +95,7 @@ class Reach:
     host_key: str | None = None  # public, of the machine, as a line; None until somebody has seen it
     fingerprints: tuple[str, ...] = ()  # of its host keys, `SHA256:…`, as far as they are known
     folder: str = "/job"
+    base_path: str = "/"  # under which the app answers, such as "/rq-0123456789ab/"
 
     @property
     def ssh(self) -> Forward | None:
@@ -156,9 +169,9 @@ def closed_tunnel(command: str | None, app_title: str) -> Connection:
 
 
 def app_url(base: str, reach: Reach) -> str:
-    """Return the address of the app's page behind `base`, with the app's token."""
+    """Return the address of the app's page behind `base` (such as `http://localhost:8888`), with the app's token."""
     query = f"?{urlencode({'token': reach.app_token})}" if reach.app_token else ""
-    return f"{base}{quote(reach.open_path)}{query}"
+    return f"{base}{quote(reach.base_path.rstrip('/') + reach.open_path)}{query}"
 
 
 def _connections(reach: Reach, place: Place) -> Iterable[Connection]:

@@ -70,6 +70,14 @@ def derive_app_token(token: str, launch_id: str) -> str:
     return _derive(token, launch_id, b"app token").hex()[:48]
 
 
+def derive_base_url(token: str, launch_id: str) -> str:
+    """Derive the base URL `/rq-<12 hex>/` of a session's app: known before the machine is, the same on every machine.
+
+    It is no secret. It is unique, so that a proxy can put its own prefix in front of it (`reference/anywhere.md` §1).
+    """
+    return f"/rq-{_derive(token, launch_id, b'base url').hex()[:12]}/"
+
+
 def is_private_key(text: str) -> bool:
     """Whether `text` holds a private key, in a form that some program writes: it must not be kept or sent."""
     return _PRIVATE.search("".join(mark for mark in text if mark.isprintable() or mark in "\n\r")) is not None

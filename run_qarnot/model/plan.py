@@ -12,6 +12,7 @@ from run_qarnot import bootstrap
 from run_qarnot.catalog import docker
 from run_qarnot.core import times
 from run_qarnot.model import keys
+from run_qarnot.model.connections import Mount
 from run_qarnot.model.spec import SessionSpec, option_constants
 
 TAG = "run-qarnot"
@@ -88,7 +89,7 @@ def make_plan(
     Arguments:
         spec: checked.
         launch_id: unique; becomes the task's `shortname`.
-        token: the Qarnot token, from which the session's key and the app's token are derived.
+        token: the Qarnot token, from which the session's key, the app's token and its base URL are derived.
         profiles: those of the image that the account has, the preferred first.
         buckets: for inputs and results; those that are called after the session when left out.
         resumed: buckets of the session that is continued, the oldest first; attached before the inputs, so that what
@@ -106,7 +107,9 @@ def make_plan(
         name=spec.name,
         launch_id=launch_id,
         profile=profiles[0],
-        constants=_constants(spec, lines, keys.derive_app_token(token, launch_id)),
+        constants=_constants(
+            spec, lines, keys.derive_app_token(token, launch_id), keys.derive_base_url(token, launch_id)
+        ),
         resources=(*dict.fromkeys(each for each in (*resumed, *spec.buckets) if each != inputs), inputs),
         results=results,
         labels={
@@ -124,7 +127,7 @@ def make_plan(
     )
 
 
-def _constants(spec: SessionSpec, keys_lines: Sequence[str], app_token: str) -> dict[str, str]:
+def _constants(spec: SessionSpec, keys_lines: Sequence[str], app_token: str, base_url: str) -> dict[str, str]:
     """The image's own first, then what was entered, then what nobody else may decide: of one name the last counts."""
     image, app = spec.image, spec.image.effective_app
     constants = {name: _constant(value) for name, value in image.constants.items()}
@@ -137,6 +140,8 @@ def _constants(spec: SessionSpec, keys_lines: Sequence[str], app_token: str) -> 
         constants |= bootstrap.constants(app, constants.get("DOCKER_CMD", ""))
     if app.token_env:
         constants[app.token_env] = app_token
+    if app.mount is Mount.PREFIX:
+        constants |= bootstrap.base_url_constants(base_url, constants.get(bootstrap.CONFIG_PATH, ""))
     return constants
 
 

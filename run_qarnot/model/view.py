@@ -8,7 +8,7 @@ from typing import Any
 
 from run_qarnot.core import messages, names, times
 from run_qarnot.core.state import FINAL, State
-from run_qarnot.model.connections import Connection
+from run_qarnot.model.connections import Connection, Mount
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class SessionView:
     ended: datetime | None = None
     saved: datetime | None = None
     connections: tuple[Connection, ...] = ()
+    base_path: str = "/"  # once it is ready: under which the app answers, such as "/rq-0123456789ab/"
+    mount: Mount = Mount.NONE  # once it is ready: how a proxy can put the app under a path
     inputs: str | None = None  # bucket
     results: str | None = None  # bucket
     reason: str | None = None  # of the end: a value of EndReason

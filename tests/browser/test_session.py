@@ -39,6 +39,9 @@ def test_upload_start_open_reload_stop_download(page, traffic, demo, home, tmp_p
         link.click()
     lab = popup.value
     expect(lab.get_by_text("data.csv").first).to_be_visible(timeout=60_000)
+    expect(lab, "it runs under a path of its own").to_have_url(re.compile(r"//[^/]+/rq-[0-9a-f]{12}/lab"))
+    lab.reload()
+    expect(lab.get_by_text("data.csv").first, "also after a reload").to_be_visible(timeout=60_000)
     jupyter = Jupyter(link.get_attribute("href"))
     assert jupyter.run("print(len(open('data.csv').read()))") == f"{data.stat().st_size}\n"
     jupyter.run("open('made.txt', 'w').write('made in the session')")

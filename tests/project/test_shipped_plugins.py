@@ -250,7 +250,7 @@ def test_a_webhook_that_does_not_answer_is_given_up_and_its_address_is_not_told(
 
 def test_the_receipt_lists_the_packages() -> None:
     files = {
-        "requirements.txt": b"moo==1.0\n",
+        "requirements.txt": b"\n# >>> run-qarnot: >>>\nmoo[milk]==1.0\n# <<< run-qarnot <<<\n",
         "requirements-full.txt": b"# all\nabc==2\nmoo==1.0\n-e .\nplain @ file:///x\n",
     }
     (panel,) = find_plugins(settings(PLUGINS)).panels(READY, files.__getitem__)

@@ -14,11 +14,11 @@ _SECONDS = 30
 
 
 class Jupyter:
-    """The JupyterLab behind an address such as `http://127.0.0.1:8888/lab?token=…`."""
+    """The JupyterLab behind an address such as `http://127.0.0.1:8888/rq-0123456789ab/lab?token=…`."""
 
     def __init__(self, address: str) -> None:
         parts = urlsplit(address)
-        self._base = f"{parts.scheme}://{parts.netloc}"
+        self._base = f"{parts.scheme}://{parts.netloc}{parts.path.removesuffix('/lab')}"
         self._token = parse_qs(parts.query)["token"][0]
         self._session = requests.Session()
         self._session.trust_env = False

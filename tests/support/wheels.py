@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,16 +10,62 @@ from pathlib import Path
 
 def make_wheel(
     folder: Path, name: str, version: str = "1.0", files: Mapping[str, str] | None = None, needs: str = ""
-) -> None:
-    """Make the wheel of a package with these files, or with one module that knows its version."""
+) -> Path:
+    """Make the wheel of a package with these files, or with one module that knows its version; returns the wheel.
+
+    Arguments:
+        needs: other packages, one a line.
+    """
     module = name.replace("-", "_")
     info = f"{module}-{version}.dist-info"
-    with zipfile.ZipFile(folder / f"{module}-{version}-py3-none-any.whl", "w") as wheel:
+    place = folder / f"{module}-{version}-py3-none-any.whl"
+    with zipfile.ZipFile(place, "w") as wheel:
         for path, source in (files or {f"{module}.py": f"version = {version!r}\n"}).items():
             wheel.writestr(path, source)
-        head = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n" + (needs and f"Requires-Dist: {needs}\n")
+        extras = re.findall(r"extra == '(\w+)'", needs)
+        fields = [*(f"Requires-Dist: {need}" for need in needs.splitlines()), *(f"Provides-Extra: {e}" for e in extras)]
+        head = "\n".join(["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}", *fields, ""])
         wheel.writestr(f"{info}/METADATA", f"{head}\nVersion: of the text below\n")
         wheel.writestr(
             f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         )
         wheel.writestr(f"{info}/RECORD", "")
+    return place
+
+
+BACKEND = '''"""A build backend that needs no package: pip runs it to install a folder, editable or not."""
+
+import zipfile
+
+NAME, VERSION = "mine", "1.0"
+
+
+def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
+    return _build(wheel_directory, "mine.py", open("mine.py").read())
+
+
+def build_editable(wheel_directory, config_settings=None, metadata_directory=None):
+    import os
+
+    return _build(wheel_directory, "mine.pth", os.getcwd() + "\\n")
+
+
+def _build(folder, name, text):
+    info = f"{NAME}-{VERSION}.dist-info"
+    with zipfile.ZipFile(f"{folder}/{NAME}-{VERSION}-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(name, text)
+        wheel.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\\nName: {NAME}\\nVersion: {VERSION}\\n")
+        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr(f"{info}/RECORD", "")
+    return f"{NAME}-{VERSION}-py3-none-any.whl"
+'''
+
+
+def make_project(folder: Path) -> Path:
+    """Make a folder that pip can install, as package `mine`."""
+    folder.mkdir(parents=True)
+    (folder / "mine.py").write_text("version = 'of the folder'\n")
+    (folder / "backend.py").write_text(BACKEND)
+    table = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
+    (folder / "pyproject.toml").write_text(table)
+    return folder

@@ -12,6 +12,7 @@ from qarnot_local.runtime.images import Start
 from qarnot_local.runtime.tasks import Task
 
 _PROGRAM = Path(__file__).with_name("jupyterlab_program.py")
+_PACKAGES = Path(__file__).parents[2] / "start" / "packages.py"  # a program of containers: run by path, never imported
 _PORT = 8888  # in the container
 
 
@@ -25,7 +26,7 @@ def adapter(task: Task, instance: int, job: Path) -> Start | None:
         return None
     port = _free_port()
     token = constants.get("JUPYTER_TOKEN") or secrets.token_hex(24)
-    options = ["--job", str(job), "--port", str(port), "--shown-port", str(_PORT)]
+    options = ["--job", str(job), "--packages", str(_PACKAGES), "--port", str(port), "--shown-port", str(_PORT)]
     for folder in _site_folders():
         options += ["--site", folder]
     # -P: the folder of the program must not become a place to import from, `jupyterlab.py` lies there.

@@ -4,31 +4,24 @@ Run by path, inside a task's process tree, never imported: it uses nothing but t
 
 1. Makes the task's virtual environment, which sees all packages of this machine's environment.
 2. Restores the packages named in `/job/requirements.txt`, if there is one ("continue from" an older session).
-3. Starts JupyterLab, and writes its link into `/job/logs/qarnot.log` and stdout once it answers.
-4. Keeps `requirements.txt` (what the user installed) and `requirements-full.txt` (all) up to date, until the end.
+3. Starts JupyterLab; its link goes to `/job/logs/qarnot.log` and stdout once it answers.
+4. Has `requirements.txt` and `requirements-full.txt` kept up to date, until the end.
+
+2 to 4 are the work of the program that also does it in containers: what is tried here is what runs there.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
-import importlib.metadata
 import importlib.util
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 import venv
-from collections.abc import Iterable
 from pathlib import Path
-
-_WATCH_SECONDS = 1.0
-_ANSWER_SECONDS = 0.05  # between two questions while JupyterLab starts; a refused connection costs nothing
 
 
 class Log:
@@ -88,100 +81,6 @@ class Environment:
             "PIP_ROOT_USER_ACTION": "ignore",
         }
 
-    def fingerprint(self) -> frozenset[tuple[str, int]]:
-        """What changes when a package comes or goes; cheap enough for once a second."""
-        with contextlib.suppress(OSError), os.scandir(self.packages) as entries:
-            return frozenset(
-                (entry.name, entry.stat().st_mtime_ns) for entry in entries if entry.name.endswith(".dist-info")
-            )
-        return frozenset()
-
-    def requested(self) -> dict[str, str]:
-        """Name → version of what the user asked for: pip leaves a file REQUESTED beside it."""
-        found = importlib.metadata.distributions(path=[str(self.packages)])
-        return _versions(each for each in found if each.read_text("REQUESTED") is not None)
-
-    def everything(self) -> dict[str, str]:
-        return _versions(importlib.metadata.distributions(path=[str(self.packages), *self._sites]))
-
-
-def _versions(distributions: Iterable[importlib.metadata.Distribution]) -> dict[str, str]:
-    versions: dict[str, str] = {}
-    for distribution in distributions:
-        with contextlib.suppress(Exception):  # a half-written or damaged package of somebody else is not our end
-            versions.setdefault(distribution.metadata["Name"], distribution.version)
-    return versions
-
-
-def _normal(name: str) -> str:
-    return re.sub(r"[-_.]+", "-", name).lower()
-
-
-class Requirements:
-    """`requirements.txt` and `requirements-full.txt` in the job folder."""
-
-    def __init__(self, job: Path, environment: Environment, log: Log) -> None:
-        self._short = job / "requirements.txt"
-        self._full = job / "requirements-full.txt"
-        self._environment = environment
-        self._log = log
-        self._missing: list[str] = []  # lines that could not be restored: kept, or they would be lost for ever
-        self._seen: object = None
-
-    def restore(self) -> None:
-        if not self._short.exists():
-            return
-        text = self._short.read_text("utf-8", "replace")
-        lines = [line.strip() for line in text.splitlines() if line.strip() and not line.strip().startswith("#")]
-        if not lines:
-            return
-        self._log(f"Restoring {len(lines)} package(s) from requirements.txt")
-        if self._install("-r", str(self._short)):
-            return
-        self._log("That failed; trying them one by one")
-        for line in lines:
-            if line.startswith("-") or not self._install(line):
-                self._log(f"Could not restore: {line}")
-                self._missing.append(line)
-
-    def _install(self, *what: str) -> bool:
-        command = [str(self._environment.python), "-m", "pip", "install", "--no-input", *what]
-        process = subprocess.Popen(
-            command,
-            env=self._environment.variables(),
-            cwd=self._short.parent,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        )
-        assert process.stdout
-        for line in process.stdout:
-            self._log(line.rstrip())
-        return process.wait() == 0
-
-    def refresh(self) -> None:
-        """Write both files if a package came or went since the last time."""
-        seen = self._environment.fingerprint()
-        if seen == self._seen:
-            return
-        requested = self._environment.requested()
-        lines = [f"{name}=={version}" for name, version in requested.items()]
-        known = {_normal(name) for name in requested}
-        lines += [line for line in self._missing if _normal(re.split(r"[^\w.-]", line)[0]) not in known]
-        full = [f"{name}=={version}" for name, version in self._environment.everything().items()]
-        with contextlib.suppress(OSError):  # a full disk or a deleted folder must not end the lab
-            _write(self._short, lines)
-            _write(self._full, full)
-            self._seen = seen
-
-
-def _write(path: Path, lines: list[str]) -> None:
-    """Replace a file in one step: a snapshot taken meanwhile sees the old one or the new one."""
-    temporary = path.with_name(f".{path.name}.new")
-    temporary.write_text("".join(f"{line}\n" for line in sorted(lines, key=str.casefold)), "utf-8")
-    temporary.replace(path)
-
 
 def start_lab(job: Path, port: int, environment: Environment, sites: list[str]) -> subprocess.Popen[bytes]:
     """The server runs in the parent's interpreter, where JupyterLab is; kernels and terminals in the task's own."""
@@ -208,36 +107,47 @@ def start_lab(job: Path, port: int, environment: Environment, sites: list[str]) 
     return subprocess.Popen(command, env=variables, cwd=job)
 
 
-def answers(port: int) -> bool:
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api", timeout=5):
-            return True
-    except urllib.error.HTTPError:
-        return True
-    except OSError:
-        return False
+class Packages:
+    """Keeps the lists of packages as the image does: by the program that does so in a container (§3.5).
 
+    Arguments:
+        program: its file. It is run by path, and by the Python whose packages it is about.
+        job: the task's folder.
+        environment: the task's.
+    """
 
-def wait_for_answer(lab: subprocess.Popen[bytes], port: int) -> bool:
-    while lab.poll() is None:
-        if answers(port):
-            return True
-        time.sleep(_ANSWER_SECONDS)
-    return False
+    def __init__(self, program: Path, job: Path, environment: Environment) -> None:
+        self._state = environment.folder / "packages"
+        self._state.mkdir()
+        self._command = [str(environment.python), str(program)]
+        self._places = ["--job", str(job), "--state", str(self._state), "--log", str(job / "logs" / "qarnot.log")]
+        self._job = job
+        self._variables = environment.variables()
 
+    def restore(self) -> None:
+        """Install what `requirements.txt` names. Without one there is nothing to do, nor to wait for."""
+        if (self._job / "requirements.txt").exists():
+            command = [*self._command, "restore", *self._places]
+            subprocess.run(command, env=self._variables, cwd=self._job, check=False)
 
-def show_link(log: Log, port: int) -> None:
-    """The lines of Jupyter's own announcement. Clients take the second link that they find (§3.5)."""
-    link = f"http://localhost:{port}/lab?token={os.environ['JUPYTER_TOKEN']}"
-    log("Jupyter Server is running at:")
-    log(link)
-    log("    To access the server, copy and paste this URL in a browser:")
-    log(f"        {link}")
+    def keep(self, port: int, shown_port: int) -> subprocess.Popen[bytes]:
+        """Say when JupyterLab answers, and keep the lists until `end`."""
+        ports = ["--port", str(port), "--shown-port", str(shown_port), "--path", "/lab", "--probe", "/api"]
+        ports += ["--base", os.environ.get("RUN_QARNOT_BASE_URL", "/")]
+        variables = {**self._variables, "RUN_QARNOT_APP_TOKEN": os.environ["JUPYTER_TOKEN"]}
+        return subprocess.Popen([*self._command, "keep", *self._places, *ports], env=variables, cwd=self._job)
+
+    def end(self, keeper: subprocess.Popen[bytes]) -> None:
+        """Have the lists written once more."""
+        (self._state / "end").touch()  # a signal is lost that comes before a new process is its program
+        _end(keeper)
+        keeper.wait()
 
 
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--job", type=Path, required=True)
+    parser.add_argument("--packages", type=Path, required=True)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--shown-port", type=int, required=True)
     parser.add_argument("--site", action="append", default=[])
@@ -247,27 +157,20 @@ def main() -> int:
     log("Local cluster: no container is used here. JupyterLab of this machine plays the image.")
     environment = Environment(Path(os.environ["HOME"]) / "environment", options.site)
     environment.make()
-    requirements = Requirements(options.job, environment, log)
-    requirements.restore()
+    packages = Packages(options.packages, options.job, environment)
+    packages.restore()
     lab = start_lab(options.job, options.port, environment, options.site)
     signal.signal(signal.SIGTERM, lambda *_: _end(lab))
-    requirements.refresh()  # now, so that the very first snapshot has both files
-    ready = wait_for_answer(lab, options.port)
-    if ready:
-        show_link(log, options.shown_port)
-    while lab.poll() is None:
-        requirements.refresh()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            lab.wait(_WATCH_SECONDS)
-    requirements.refresh()
-    if not ready:
-        log(f"JupyterLab ended before it answered (exit code {lab.returncode})")
-    return lab.returncode if lab.returncode >= 0 else 128 - lab.returncode
+    keeper = packages.keep(options.port, options.shown_port)
+    code = lab.wait()
+    packages.end(keeper)
+    log(f"JupyterLab has ended with exit code {code}.")
+    return code if code >= 0 else 128 - code
 
 
-def _end(lab: subprocess.Popen[bytes]) -> None:
+def _end(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(OSError):
-        lab.terminate()
+        process.terminate()
 
 
 if __name__ == "__main__":

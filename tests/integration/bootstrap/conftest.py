@@ -8,6 +8,8 @@ from support.container import Container, make_image
 from support.ssh import make_key
 from support.wheels import make_wheel
 
+BASE_URL = "/rq-0123456789ab/"
+
 
 @pytest.fixture(scope="session")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -74,6 +76,7 @@ def lab(key: Path, wheels: Path) -> Mapping[str, str]:
         "RUN_QARNOT_TOKEN_ENV": "JUPYTER_TOKEN",
         "RUN_QARNOT_OPEN_PATH": "/lab",
         "RUN_QARNOT_PROBE_PATH": "/api",
+        "RUN_QARNOT_BASE_URL": BASE_URL,
         "JUPYTER_TOKEN": "token-of-the-test-0123456789",
         "DOCKER_SSH": key.read_text(),
         "PIP_FIND_LINKS": "/wheels",

@@ -12,9 +12,10 @@ from qarnot.connection import Connection
 from support.command import CommandLine
 
 from qarnot_local import LocalCluster
-from run_qarnot.bootstrap import FILES, attach, reason
+from run_qarnot.bootstrap import FILES, KEYS, attach, reason
 from run_qarnot.catalog.image import Image
 from run_qarnot.model.files import Upload
+from run_qarnot.model.keys import derive_base_url
 from run_qarnot.model.plan import TaskPlan, make_plan
 from run_qarnot.model.spec import SessionSpec
 
@@ -50,6 +51,7 @@ def test_the_task_runs_the_script_and_tells_it_what_to_start() -> None:
         "RUN_QARNOT_PROBE_PATH": "/api",
         "RUN_QARNOT_TOKEN_ENV": "JUPYTER_TOKEN",
         "RUN_QARNOT_IDLE_MINUTES": "30",
+        "RUN_QARNOT_BASE_URL": derive_base_url("token-of-the-test", "rq-1"),
     }
     assert len(constants["JUPYTER_TOKEN"]) == 48
 
@@ -60,8 +62,8 @@ def test_the_command_of_the_image_is_what_the_script_runs() -> None:
     assert constants["RUN_QARNOT_COMMAND"] == "voila --port 8080"
 
 
-def test_an_image_that_starts_by_itself_is_left_alone() -> None:
-    image = Image(id="own", repo="me/own", command="run")
+def test_an_image_that_starts_by_itself_and_takes_no_base_url_is_left_alone() -> None:
+    image = Image(id="own", repo="me/own", command="run", proxy="none")
     spec = SessionSpec(image=image, name="calm-heron-42", hours=4)
     constants = make_plan(
         spec, launch_id="rq-1", token="t", profiles=["p"], version="1", now=datetime.now(UTC)
@@ -72,8 +74,21 @@ def test_an_image_that_starts_by_itself_is_left_alone() -> None:
 
 def test_the_script_of_an_earlier_session_gives_way(tmp_path: Path) -> None:
     mine = [Upload(tmp_path / "data", "data"), Upload(tmp_path / "old", ".run-qarnot/start.sh")]
-    attached = {upload.key: upload.path for upload in attach(mine)}
+    attached = {upload.key: upload.path for upload in attach(mine, {"RUN_QARNOT_START": "bundled"})}
     assert attached == {"data": tmp_path / "data", **FILES}
+
+
+def test_the_configuration_of_jupyter_travels_and_has_the_base_url_and_nothing_else(tmp_path: Path) -> None:
+    old = ".run-qarnot/jupyter/jupyter_server_config.json"
+    mine = [Upload(tmp_path / "data", "data"), Upload(tmp_path / "old", old)]
+    for base in ("/rq-0123456789ab/", "/rq-ba9876543210/"):
+        attached = {upload.key: upload.path for upload in attach(mine, {"RUN_QARNOT_BASE_URL": base})}
+        assert attached.pop("data") == tmp_path / "data"
+        assert {key: json.loads(path.read_text()) for key, path in attached.items()} == {
+            ".run-qarnot/jupyter/jupyter_server_config.json": {"ServerApp": {"base_url": base}},
+            ".run-qarnot/jupyter/jupyter_notebook_config.json": {"NotebookApp": {"base_url": base}},
+        }
+    assert [upload.key for upload in attach(mine, {})] == ["data"]
 
 
 @pytest.mark.parametrize("prefix", ["", "0> ", "12> "])
@@ -118,7 +133,9 @@ def test_on_the_local_cluster_it_refuses_and_the_session_says_why(
     assert not (tmp_path / ".ssh").exists()
     notice = "The command of jupyter/scipy-notebook:latest runs on this machine."
     assert notice in cli("logs", "refused").out
-    assert stored(cluster, "refused-in") == {key: path.read_bytes() for key, path in FILES.items()}
+    found = stored(cluster, "refused-in")
+    assert set(found) == KEYS
+    assert {key: found[key] for key in FILES} == {key: path.read_bytes() for key, path in FILES.items()}
 
 
 def connection(cluster: LocalCluster) -> Connection:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import signal
 import stat
 import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -18,6 +21,10 @@ from support.jupyter import Jupyter
 from support.ports import free_port
 from support.ssh import make_key, running
 from support.waiting import wait_until
+
+from run_qarnot.bootstrap import BASE_URL, attach, base_url_constants
+from run_qarnot.bootstrap.packages import split
+from run_qarnot.engine.output import find_host_keys
 
 pytestmark = pytest.mark.slow
 
@@ -47,11 +54,11 @@ def session(
         (container.home / ".ssh").mkdir(mode=0o777)
         (container.home / ".ssh/authorized_keys").write_text("ssh-ed25519 AAAA the-maker-of-the-image\n")
         container.start(lab)
-        container.wait_for(f"http://localhost:{container.port}/lab?token=", 60)
+        container.wait_for(f"http://localhost:{container.port}/rq-0123456789ab/lab?token=", 60)
         private, port = key.with_suffix(""), free_port()
         tunnel = ["-N", "-L", f"127.0.0.1:{port}:localhost:{container.port}"]
         with running(shlex.join(ssh_line(container, private, USER.pw_name, *tunnel))):
-            address = f"http://localhost:{port}/lab?token={lab['JUPYTER_TOKEN']}"
+            address = f"http://localhost:{port}/rq-0123456789ab/lab?token={lab['JUPYTER_TOKEN']}"
             jupyter = Jupyter(address)
             wait_until(jupyter.answers, "JupyterLab to answer through SSH")
             yield Session(container, jupyter, address, private)
@@ -64,10 +71,27 @@ def test_jupyterlab_opens_with_our_token_and_with_no_other(session: Session) -> 
 
 
 def test_the_link_is_in_the_log_as_the_original_wrote_it(session: Session, lab: Mapping[str, str]) -> None:
-    link = f"http://localhost:{session.container.port}/lab?token={lab['JUPYTER_TOKEN']}"
+    link = f"http://localhost:{session.container.port}/rq-0123456789ab/lab?token={lab['JUPYTER_TOKEN']}"
     log = session.container.read("logs/qarnot.log")
     assert [line.strip() for line in log.splitlines() if "/lab?token=" in line] == [link, link]
     assert session.container.output.count(lab["JUPYTER_TOKEN"]) == 2, "nowhere else"
+
+
+def test_it_runs_under_its_base_url_and_a_reload_of_its_page_works(session: Session) -> None:
+    page = requests.get(session.address, timeout=10)
+    assert page.status_code == 200
+    assert '"baseUrl": "/rq-0123456789ab/"' in page.text
+    parts = urlsplit(session.address)
+    assert requests.get(f"{parts.scheme}://{parts.netloc}/lab?{parts.query}", timeout=5).status_code == 404
+    assert session.jupyter.run("print(6 * 7)") == "42\n"
+
+
+def test_the_fingerprint_that_it_prints_is_that_of_its_ssh_server(session: Session) -> None:
+    scan = ["ssh-keyscan", "-t", "ed25519", "-p", str(session.container.ssh_port), "127.0.0.1"]
+    found = subprocess.run(scan, capture_output=True, text=True, timeout=20, check=True)
+    known = subprocess.run(["ssh-keygen", "-lf", "-"], input=found.stdout, capture_output=True, text=True, check=True)
+    assert find_host_keys(session.container.output) == {line.split()[1] for line in known.stdout.splitlines()}
+    assert len(find_host_keys(session.container.output)) == 1
 
 
 def test_exactly_the_key_of_the_session_opens_it(session: Session, key: Path, tmp_path: Path) -> None:
@@ -94,8 +118,7 @@ def test_who_comes_in_by_ssh_finds_the_python_of_the_image(session: Session) -> 
 def test_packages_are_back_and_the_receipt_says_which_are_not(session: Session) -> None:
     assert session.jupyter.run("import moo_of_the_test; print(moo_of_the_test.version)") == "1.0\n"
     receipt = json.loads(session.container.read(".run-qarnot/receipt.json"))
-    back = {"requirement": "moo-of-the-test==1.0", "name": "moo-of-the-test", "version": "1.0", "how": "installed"}
-    assert receipt["restored"] == [back]
+    assert receipt["restored"] == [{"name": "moo-of-the-test", "version": "1.0", "requested": True}]
     (missing,) = receipt["missing"]
     assert missing["requirement"] == "nothing-of-the-test>=3"
     assert "Could not find a version that satisfies the requirement" in missing["reason"]
@@ -107,17 +130,22 @@ def test_the_lists_keep_what_the_user_wrote(session: Session) -> None:
     assert "moo-of-the-test==1.0\n" in session.container.read("requirements-full.txt")
 
 
-def test_the_lists_follow_what_the_user_does(session: Session) -> None:
-    container = session.container
+def test_the_lists_follow_what_the_user_does_and_her_own_text_stays(session: Session) -> None:
+    def block_is(*lines: str) -> bool:
+        own, block, _ = split(session.container.read("requirements.txt"))
+        assert own == REQUIREMENTS
+        return block == [*lines]
+
+    full = partial(session.container.read, "requirements-full.txt")
     session.jupyter.run("!pip install --quiet bark-of-the-test moo-of-the-test==2.0")
-    wanted = "# what I need\nmoo-of-the-test==2.0  # the cow\nnothing-of-the-test>=3\nbark-of-the-test==1.0\n"
-    wait_until(lambda: container.read("requirements.txt") == wanted, "both changes to be in requirements.txt")
+    both = "bark-of-the-test==1.0", "moo-of-the-test==2.0"
+    wait_until(lambda: block_is(*both), "both changes to be in requirements.txt")
     came_along = "dog-of-the-test==1.0\n"  # nobody asked for it
-    wait_until(lambda: came_along in container.read("requirements-full.txt"), "what came along to be in the full list")
-    session.jupyter.run("!pip uninstall --quiet --yes moo-of-the-test")
-    wanted = "# what I need\nnothing-of-the-test>=3\nbark-of-the-test==1.0\n"
-    wait_until(lambda: container.read("requirements.txt") == wanted, "the package to go from requirements.txt")
-    wait_until(lambda: "moo-of-the-test" not in container.read("requirements-full.txt"), "and from the full list")
+    wait_until(lambda: came_along in full(), "what came along to be in the full list")
+    session.jupyter.run("!pip uninstall --quiet --yes moo-of-the-test bark-of-the-test")
+    wait_until(lambda: block_is(), "the packages to go from requirements.txt")
+    assert session.container.read("requirements.txt") == REQUIREMENTS
+    wait_until(lambda: "moo-of-the-test" not in full(), "and from the full list")
 
 
 def test_no_private_key_is_among_what_is_uploaded(session: Session) -> None:
@@ -129,7 +157,7 @@ def test_no_private_key_is_among_what_is_uploaded(session: Session) -> None:
 
 def test_jupyterlab_ends_gently_when_the_machine_is_taken_away(container: Container, lab: Mapping[str, str]) -> None:
     container.start({**lab, "RUN_QARNOT_IDLE_MINUTES": "30"})
-    container.wait_for(f"http://localhost:{container.port}/lab?token=", 60)
+    container.wait_for(f"http://localhost:{container.port}/rq-0123456789ab/lab?token=", 60)
     (server,) = (process for process in container.processes() if "jupyterlab" in process.cmdline())
     assert "--ServerApp.shutdown_no_activity_timeout=1800" in server.cmdline()
     assert "--MappingKernelManager.cull_idle_timeout=1800" in server.cmdline()
@@ -140,10 +168,43 @@ def test_jupyterlab_ends_gently_when_the_machine_is_taken_away(container: Contai
     assert "The app has ended with exit code 0." in container.output
 
 
+def test_a_program_that_is_started_by_the_image_runs_under_the_base_url_too(
+    container: Container, lab: Mapping[str, str]
+) -> None:
+    """Its own command says nothing of it: what counts is the configuration that travels with the inputs."""
+    for upload in attach([], {BASE_URL: lab[BASE_URL]}):
+        (container.job / upload.key).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(upload.path, container.job / upload.key)
+    settings = container.home / ".jupyter"
+    settings.mkdir()
+    theirs = {"ServerApp": {"base_url": "/of-the-image/", "port_retries": 0}}
+    (settings / "jupyter_server_config.json").write_text(json.dumps(theirs))
+    command = f"exec python3 -m jupyterlab --ip=127.0.0.1 --port={container.port} --no-browser --allow-root"
+    more = {"RUN_QARNOT_COMMAND": command, "RUN_QARNOT_SSH": "no", **base_url_constants(lab[BASE_URL], "")}
+    container.start({**lab, **more})
+    container.wait_for(f"http://localhost:{container.port}/rq-0123456789ab/lab?token={lab['JUPYTER_TOKEN']}\n", 60)
+    jupyter = Jupyter(f"http://localhost:{container.port}/rq-0123456789ab/lab?token={lab['JUPYTER_TOKEN']}")
+    assert jupyter.answers()
+
+
+def test_the_link_follows_a_program_that_does_not_use_the_base_url(
+    container: Container, batch: Mapping[str, str]
+) -> None:
+    server = f"exec python3 -m http.server --bind 127.0.0.1 {container.port}"
+    more = {
+        "RUN_QARNOT_APP": "web",
+        "RUN_QARNOT_SSH": "no",
+        "RUN_QARNOT_OPEN_PATH": "/logs/",
+        BASE_URL: "/rq-0123456789ab/",
+    }
+    container.start({**batch, **more, "RUN_QARNOT_COMMAND": server})
+    container.wait_for(f"http://localhost:{container.port}/logs/\n")
+
+
 def test_jupyterlab_that_nobody_uses_ends_and_the_session_with_it(container: Container, lab: Mapping[str, str]) -> None:
     """The longest of all tests: JupyterLab counts in minutes, and looks once a minute."""
     container.start({**lab, "RUN_QARNOT_IDLE_MINUTES": "1"})
-    container.wait_for(f"http://localhost:{container.port}/lab?token=", 60)
+    container.wait_for(f"http://localhost:{container.port}/rq-0123456789ab/lab?token=", 60)
     container.wait_for("No kernels for", 200)
     assert container.wait() == 0
     assert "The app has ended with exit code 0." in container.output

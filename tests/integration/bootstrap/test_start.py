@@ -17,6 +17,7 @@ from support.container import USER, Container, ssh_line
 from support.waiting import wait_until
 
 from run_qarnot.bootstrap import COMMAND, FILES, reason
+from run_qarnot.bootstrap.packages import split
 
 pytestmark = pytest.mark.slow
 
@@ -119,7 +120,7 @@ def test_when_it_is_asked_to_end_the_lists_are_written_before_the_app_is_asked(
     container.wait_for("installed\n")
     container.signal()
     assert container.wait() == 5
-    assert container.read("found-at-the-end.txt") == "bark-of-the-test==1.0\n"
+    assert split(container.read("found-at-the-end.txt")).block == ["bark-of-the-test==1.0"]
     assert "It was asked to end." in container.output
 
 
@@ -131,6 +132,18 @@ def test_an_app_that_will_not_end_is_killed_with_its_children(container: Contain
     container.signal(signal.SIGINT)
     assert container.wait() == 137
     wait_until(lambda: not any(map(psutil.Process.is_running, family)), "all its processes to be gone")
+
+
+@pytest.mark.parametrize("shell", ["dash", "bash --posix"])
+def test_the_children_of_an_app_are_asked_to_end_too(container: Container, batch: Constants, shell: str) -> None:
+    """As are the workers of a server: the signal goes to the process group, and not to its first process alone."""
+    child = "(trap 'echo the child was asked; exit' TERM; echo started; while :; do sleep 0.05; done) &"
+    app = f"{child} trap 'wait; exit 5' TERM; wait"
+    container.start({**batch, "RUN_QARNOT_COMMAND": app}, COMMAND.replace("sh", shell, 1))
+    container.wait_for("started\n")
+    container.signal()
+    assert container.wait() == 5
+    assert "the child was asked\n" in container.output
 
 
 def test_asked_to_end_while_it_is_still_preparing_it_does_so_at_once(container: Container, lab: Constants) -> None:
@@ -149,7 +162,7 @@ def test_asked_to_end_while_it_is_still_preparing_it_does_so_at_once(container: 
 def test_jupyterlab_is_installed_where_it_is_missing(bare: Container, lab: Constants, wheels: Path) -> None:
     bare.bind(wheels, "/wheels")
     bare.start({**lab, "RUN_QARNOT_SSH": "no"})
-    bare.wait_for(f"http://localhost:{bare.port}/lab?token={lab['JUPYTER_TOKEN']}")
+    bare.wait_for(f"http://localhost:{bare.port}/rq-0123456789ab/lab?token={lab['JUPYTER_TOKEN']}")
     assert "This image has no JupyterLab; installing it." in bare.output
     assert bare.read("requirements.txt") == "", "it was not the user who installed it"
     assert "jupyterlab==99" in bare.read("requirements-full.txt")

@@ -56,6 +56,67 @@ def test_an_unfinished_line_waits_for_its_rest(lines, rest):
     assert output.complete_lines(text) == (list(map(visible.lines, lines)), rest)
 
 
+@pytest.mark.parametrize(
+    ("printed", "base"),
+    [
+        ("http://localhost:8888/lab?token=0123456789", ""),
+        ("http://localhost:8888/rq-0123456789ab/lab?token=0123456789", "/rq-0123456789ab"),
+        ("http://127.0.0.1:8888/team/jupyter/lab?token=0123456789", "/team/jupyter"),
+    ],
+)
+def test_the_link_says_under_which_path_the_app_answers(printed, base):
+    assert output.find_link(PATTERN, f"{printed}\n")["base"] == base
+
+
+def test_a_link_of_a_stranger_leads_nowhere_else():
+    for path in ("/../x", "/.", "/a b", "//evil", "/%2e", "/a" * 9, '/"><b>', "/@evil"):
+        assert output.find_link(PATTERN, f"http://localhost:8888{path}/lab?token=0123456789\n") is None
+
+
+ONE, TWO = f"SHA256:{'a' * 43}", f"SHA256:{'B/+' * 14}c"
+SAID = "Run Qarnot: SSH host key"
+
+
+@pytest.mark.parametrize("prefix", ["", "0> ", "0>"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_the_host_keys_of_the_last_attempt_are_found(prefix, end):
+    lines = ["hello", f"{SAID} {ONE}", "Run Qarnot: more", f"{SAID} {TWO}", f"{SAID} {ONE}", "the app's own output"]
+    text = "".join(f"{prefix}{line}{end}" for line in lines)
+    assert output.find_host_keys(text) == {ONE, TWO}
+    assert output.find_host_keys(text + f"{prefix}{SAID} {TWO}{end}{prefix}and goes on") == {TWO}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"1> {SAID} {ONE}",  # another machine of the run
+        f"0> 0> {SAID} {ONE}",
+        f"x {SAID} {ONE}",
+        f"{SAID} {ONE} and more",
+        f"{SAID} {ONE[:-1]}",
+        f"{SAID} {ONE}a",
+        f"{SAID} MD5:{'a' * 43}",
+        f"{SAID} {ONE}\x00",
+        f" {SAID} {ONE}",
+        f"{SAID.upper()} {ONE}",
+        "\n".join(f"{SAID} SHA256:{number:043}" for number in range(9)),
+    ],
+)
+def test_what_only_looks_like_a_host_key_is_none(line):
+    assert output.find_host_keys(f"{line}\n") == set()
+
+
+@given(st.text(), st.text())
+def test_whatever_is_printed_around_them_host_keys_are_found(before, after):
+    text = f"{before}\n{SAID} {ONE}\n{after}"
+    assert output.find_host_keys(text) == {ONE}
+    assert output.find_host_keys(before + after) == set()
+
+
+def test_half_a_line_is_no_host_key():
+    assert output.find_host_keys(f"{SAID} {ONE}\n{SAID} {TWO}") == {ONE}
+
+
 def test_the_newest_link_counts_and_half_a_link_is_none():
     text = "http://localhost:8888/lab?token=old-12345\nagain\nhttp://127.0.0.1:8888/lab?token=new-12345\n"
     assert output.find_link(PATTERN, text)["token"] == "new-12345"

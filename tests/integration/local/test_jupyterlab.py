@@ -118,11 +118,10 @@ def test_a_lab_from_start_to_continued(connection: Connection, keys_folder: Path
     install = ssh(door, keys_folder / "own", f"{python} -m pip install cowlike")
     done = subprocess.run(install, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    seen = wait_until(
-        lambda: remote(door, keys_folder, "cat requirements.txt").strip(),
+    wait_until(
+        lambda: block(remote(door, keys_folder, "cat requirements.txt")) == ["cowlike==1.2"],
         "requirements.txt names what was asked for",
     )
-    assert seen == "cowlike==1.2"
     full = remote(door, keys_folder, "cat requirements-full.txt")
     assert {"cowlike==1.2", "grasslike==0.1"} <= set(full.split())
     assert "jupyterlab==" in full
@@ -134,7 +133,8 @@ def test_a_lab_from_start_to_continued(connection: Connection, keys_folder: Path
     again.resources = [task.results]
     again.submit()
     wait_until(lambda: link(again), "the link is printed", 30)
-    assert "Restoring 1 package(s)" in again.stdout()
+    assert "1 package(s) came back" not in task.stdout()
+    assert "2 package(s) came back" in again.stdout(), "and what it needs"
     door = forward(again)
     assert (
         remote(door, keys_folder, f"{python_of(again, door, keys_folder)} -c 'import cowlike; print(cowlike.version)'")
@@ -150,22 +150,50 @@ def remote(door: Any, keys_folder: Path, words: str) -> str:
     return subprocess.run(ssh(door, keys_folder / "own", words), capture_output=True, text=True, check=False).stdout
 
 
+def block(text: str) -> list[str]:
+    """The lines between the marks at the end of `requirements.txt`."""
+    lines = text.splitlines()
+    marks = [number for number, line in enumerate(lines) if "run-qarnot" in line]
+    return lines[marks[0] + 1 : marks[1]] if marks else []
+
+
 def python_of(task: Any, door: Any, keys_folder: Path) -> str:
     return remote(door, keys_folder, "echo $HOME/environment/bin/python").strip()
+
+
+def test_a_lab_takes_the_configuration_that_comes_with_its_inputs(connection: Connection, keys_folder: Path) -> None:
+    base = "/rq-0123456789ab/"
+    bucket = connection.create_bucket("with-configuration")
+    bucket.add_string(json.dumps({"ServerApp": {"base_url": base}}), ".ours/jupyter_server_config.json")
+    given = {"JUPYTER_CONFIG_PATH": "/job/.ours", "RUN_QARNOT_BASE_URL": base, "JUPYTER_TOKEN": "chosen-by-us"}
+    task = lab(connection, keys_folder, "configured", **given)
+    task.resources = [bucket]
+    task.submit()
+    shown = wait_until(lambda: link(task), "the link is printed", 60)
+    assert shown == "http://localhost:8888/rq-0123456789ab/lab?token=chosen-by-us"
+    with tunnel(forward(task), keys_folder / "own", 8888) as port:
+        assert ask(port, "/rq-0123456789ab/api")
+        assert ask(port, "/api") is None
+    task.abort()
+    ended(task)
 
 
 def test_a_failed_restore_does_not_stop_the_lab_nor_lose_the_line(
     connection: Connection, keys_folder: Path, wheels: Path
 ) -> None:
     bucket = connection.create_bucket("wanted")
-    bucket.add_string("nowhere-to-be-found==9\ncowlike\n", "requirements.txt")
+    text = "# mine\nnowhere-to-be-found==9\r\ncowlike \\"
+    bucket.add_string(text, "requirements.txt")
     task = lab(connection, keys_folder, "partly")
     task.resources = [bucket]
     task.submit()
     wait_until(lambda: link(task), "the link is printed", 30)
-    assert "Could not restore: nowhere-to-be-found==9" in task.stdout()
-    content = remote(forward(task), keys_folder, "cat requirements.txt")
-    assert content == "cowlike==1.2\nnowhere-to-be-found==9\n"
+    assert "nowhere-to-be-found==9 did not come back" in task.stdout()
+    door = forward(task)
+    python = python_of(task, door, keys_folder)
+    assert remote(door, keys_folder, f"{python} -c 'import cowlike; print(cowlike.version)'") == "1.2\n"
+    shown = ssh(door, keys_folder / "own", "cat requirements.txt")
+    assert subprocess.run(shown, capture_output=True, check=True).stdout == text.encode(), "not a byte is changed"
     task.abort()
     ended(task)
 

@@ -19,6 +19,7 @@ from run_qarnot.core import language
 from run_qarnot.core.errors import InputError, NotFoundError
 from run_qarnot.core.redaction import redact
 from run_qarnot.hooks.manager import find_plugins
+from run_qarnot.model.connections import Mount
 from run_qarnot.model.plan import make_plan
 from run_qarnot.model.settings import Settings
 from run_qarnot.model.spec import SessionSpec
@@ -44,6 +45,7 @@ port = 5000
 open_path = "/x"
 token_env = "TOKEN"
 ready = { pattern = "up", path = "/up" }
+proxy = "prefix"
 snapshot_minutes = 2.5
 hours = 1
 max_hours = 2
@@ -63,14 +65,26 @@ def test_every_key_of_the_contract(tmp_path: Path) -> None:
     (image,) = reading.images
     assert (image.profile, image.effective_app.port) == (("jupyterlab", "docker-network-ssh"), 5000)
     assert (image.effective_app.probe_path, image.effective_app.ready_pattern) == ("/up", "up")
+    assert image.effective_app.mount is Mount.PREFIX
     contract = (
         "title summary description icon category docs_url app profile start repo registry tag digest command ssh_user "
-        "port open_path token_env ready snapshot_minutes hours max_hours constants hardware scheduling ssh_keys "
+        "port open_path token_env ready proxy snapshot_minutes hours max_hours constants hardware scheduling ssh_keys "
         "options hidden"
     )
     assert set(contract.split()) == set(Image.model_fields) - {"id", "source", "kind"}
     wanted = "label help type choices min max regex message default constant"
     assert set(wanted.split()) == set(Option.model_fields)
+
+
+def test_how_an_app_can_be_mounted_follows_its_kind_unless_the_entry_says_it() -> None:
+    entries = {"lab": {}, "strip": {"proxy": "strip"}, "web": {"app": "web"}, "ssh": {"app": "ssh", "proxy": "prefix"}}
+    reading = read_entries({**entries, "odd": {"proxy": "prefx"}}, "x.toml")
+    mounts = {image.id: image.effective_app.mount.value for image in reading.images}
+    assert mounts == {"lab": "prefix", "strip": "strip", "web": "strip", "ssh": "none"}
+    (problem,) = reading.problems
+    assert (problem.key, problem.code, problem.facts["nearest"]) == ("proxy", "not-offered", "prefix")
+    assert problem.facts["allowed"] == "prefix, strip, none"
+    assert "`proxy` must be prefix, strip, none" in [*App(kind="x", title="X", port=1, proxy="no").problems()]
 
 
 def test_the_entry_wins_over_the_defaults_and_the_user_over_both(tmp_path: Path) -> None:

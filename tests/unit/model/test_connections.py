@@ -2,6 +2,7 @@
 
 import shlex
 from dataclasses import replace
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -34,6 +35,18 @@ def test_the_best_comes_first():
     reach = replace(REACH, forwards=(*REACH.forwards, gateway))
     assert kinds(reach) == [ConnectionKind.HTTPS, ConnectionKind.TUNNEL, ConnectionKind.VSCODE, ConnectionKind.SSH]
     assert connections(reach, Place())[0].url == "https://7c2b-0-8888.gateway.example/lab?token=abc"
+
+
+def test_all_addresses_have_the_path_under_which_the_app_answers():
+    gateway = Forward(8888, "7c2b-0-8888.gateway.example", 443)
+    reach = replace(REACH, forwards=(*REACH.forwards, gateway), base_path="/rq-0123456789ab/")
+    urls = [
+        connection.url
+        for connection in connections(reach, Place(tunnel_port=8890))
+        if connection.kind is not ConnectionKind.VSCODE
+    ]
+    assert len(urls) == 3
+    assert all(urlsplit(url).path == "/rq-0123456789ab/lab" for url in urls)
 
 
 def test_the_users_doors_need_the_users_key_and_the_tunnel_needs_ours():

@@ -2,6 +2,7 @@
 
 import base64
 import os
+import re
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -39,6 +40,15 @@ def test_no_secret_is_in_the_representation_or_in_the_app_token():
     assert "PRIVATE" not in repr(key)
     assert "the-token" not in keys.derive_app_token("the-token", "rq-1")
     assert keys.derive_app_token("the-token", "rq-1") not in key.private
+
+
+def test_the_base_url_is_known_before_the_machine_and_says_nothing():
+    base = keys.derive_base_url("the-token", "rq-1")
+    assert re.fullmatch(r"/rq-[0-9a-f]{12}/", base)
+    assert base == keys.derive_base_url("the-token", "rq-1")
+    others = {keys.derive_base_url("the-token", "rq-2"), keys.derive_base_url("another", "rq-1")}
+    assert len({base, *others}) == 3
+    assert base[4:-1] not in keys.derive_app_token("the-token", "rq-1")
 
 
 @pytest.mark.parametrize("algorithm", ["ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256"])

@@ -8,7 +8,7 @@ import pytest
 
 from run_qarnot.catalog.image import Image, Option
 from run_qarnot.core.errors import InputError
-from run_qarnot.model.keys import KeyPolicy
+from run_qarnot.model.keys import KeyPolicy, derive_base_url
 from run_qarnot.model.plan import Label, make_plan
 from run_qarnot.model.spec import SessionSpec, option_constants, parse_settings
 
@@ -41,6 +41,19 @@ def test_the_contract():
     assert plan.constants["DOCKER_REPO"] == "qarnotlab/jupyterlab-base"
     assert plan.constants["SLOTS"] == "26"
     assert len(plan.constants["JUPYTER_TOKEN"]) == 48
+
+
+def test_an_app_that_takes_a_base_url_is_given_one_and_no_other_app():
+    constants = plan_of(spec_of()).constants
+    assert constants["RUN_QARNOT_BASE_URL"] == derive_base_url(TOKEN, "rq-1")
+    assert constants["JUPYTER_CONFIG_PATH"] == "/job/.run-qarnot/jupyter"
+    own = IMAGE.model_copy(update={"constants": {"JUPYTER_CONFIG_PATH": "/opt/theirs"}})
+    assert plan_of(spec_of(own)).constants["JUPYTER_CONFIG_PATH"] == "/job/.run-qarnot/jupyter:/opt/theirs"
+    for changes in ({"proxy": "none"}, {"proxy": "strip"}, {"app": "web"}, {"app": "ssh", "proxy": "prefix"}):
+        image = Image(id="x", repo="me/x", command="run", **changes)
+        assert not {"RUN_QARNOT_BASE_URL", "JUPYTER_CONFIG_PATH"} & set(plan_of(spec_of(image)).constants)
+    web = Image(id="x", app="web", repo="me/x", proxy="prefix")
+    assert plan_of(spec_of(web)).constants["RUN_QARNOT_BASE_URL"] == derive_base_url(TOKEN, "rq-1")
 
 
 def test_older_results_come_before_the_inputs_so_that_new_uploads_win():
