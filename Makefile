@@ -51,22 +51,22 @@ NO_BROWSER = $(if $(CHROMIUM),,and not browser)
 
 # `make test` proves that the product works, in a few minutes. The other targets are the further steps of .ci/run: together
 # they are all tests.
-test: .venv/installed-dev .venv/browser
+test: .venv/installed-dev .venv/browser .venv/hub_proxy/installed
 	@exec $(PYTEST) -m 'not slow and not storage $(NO_BROWSER)' $(ARGS)
 
 test-fast: .venv/installed-dev
 	@exec $(PYTEST) tests/unit tests/project -m 'not slow' $(ARGS)
 
-test-project: .venv/installed-dev
+test-project: .venv/installed-dev .venv/hub_proxy/installed
 	@exec $(PYTEST) tests/unit tests/project -m slow $(ARGS)
 
-test-sessions: .venv/installed-dev
+test-sessions: .venv/installed-dev .venv/hub_proxy/installed
 	@exec $(PYTEST) tests/integration --ignore=tests/integration/local -m 'slow and not storage' $(ARGS)
 
 test-cluster: .venv/installed-dev
 	@exec $(PYTEST) tests/integration/local -m 'slow and not storage' $(ARGS)
 
-test-browser: .venv/installed-dev .venv/browser
+test-browser: .venv/installed-dev .venv/browser .venv/hub_proxy/installed
 	@exec $(PYTEST) tests/browser -m slow $(ARGS)
 
 # New inputs for the property tests; what fails prints how to try it again.
@@ -100,7 +100,7 @@ format: .venv/installed-dev
 	$(BIN)/python -m nbstripout *.ipynb
 
 bench: .venv/installed-dev
-	@for part in launch following catalog cluster transfers uploads cards page; do \
+	@for part in launch following catalog cluster transfers uploads cards page proxy; do \
 	  [ ! -e benchmarks/$$part.py ] || $(BIN)/python benchmarks/$$part.py || exit 1; \
 	done
 	@$(BIN)/python docs/make_reference.py  # the README's table
@@ -128,6 +128,17 @@ INSTALLED = pyproject.toml binder/constraints.txt $(wildcard building/* run_qarn
 	@echo 'Installing into .venv, with the tools for development; the first time takes a minute or two.'
 	@$(INSTALL) --editable '.[local,dev]'
 	@touch $@ .venv/installed-demo
+
+# JupyterHub's proxy is a program of node. Without npm only the tests with a hub, which are among the long ones, fail.
+.venv/hub_proxy/installed: building/hub_proxy/package-lock.json | .venv/made
+	@mkdir -p .venv/hub_proxy
+	@cp building/hub_proxy/package.json building/hub_proxy/package-lock.json .venv/hub_proxy/
+	@if command -v npm >/dev/null; then \
+	  cd .venv/hub_proxy && npm ci --silent --no-audit --no-fund --ignore-scripts && touch installed; \
+	else \
+	  echo 'There is no npm, so the page cannot be tried in a JupyterHub (Debian, Ubuntu: apt-get install npm).' >&2; \
+	  [ "$$CI" != true ]; \
+	fi
 
 .venv/made:
 	@command -v '$(PYTHON)' >/dev/null || { \

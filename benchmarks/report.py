@@ -55,6 +55,13 @@ def rows() -> Iterator[tuple[str, str, str, str]]:
         "100 000 lines of output on the screen", "–", "–",
         f"{output['seconds']:.1f} s, the tab busy for {output['longest_pause_ms']} ms at most",
     )  # fmt: skip
+    proxy = results["proxy"]
+    yield (
+        "JupyterLab through the page's proxy", "through an SSH tunnel alone",
+        "a kernel's echo ≤ 1.2 × the time; 200 MB down ≥ 0.5 × the speed, up ≥ 0.9 ×; + ≤ 16 MB of memory",
+        f"{_ratio(proxy['echo_ratio'])}; {_ratio(proxy['down_ratio'])}, {_ratio(proxy['up_ratio'])}; "
+        f"+ {proxy['memory_mb']:.0f} MB",
+    )  # fmt: skip
     cluster = results["cluster"]
     yield (
         "the local cluster: at rest, 200 tasks listed", "–", "≤ 1 % of a core, ≤ 100 ms",

@@ -30,12 +30,7 @@ exec /opt/code-server/bin/code-server --auth password --disable-telemetry --disa
 def rq_apps() -> list[App]:
     """How code-server is known to be ready, and opened."""
     password = "PASSWORD"  # noqa: S105  the name of the variable
-    return [
-        App(
-            kind="code-server", title="VS Code", port=PORT, open_path="/", probe_path="/healthz",
-            token_env=password, proxy="strip",
-        )
-    ]  # fmt: skip
+    return [App("code-server", "VS Code", port=PORT, open_path="/", probe_path="/healthz", token_env=password)]
 
 
 @hookimpl

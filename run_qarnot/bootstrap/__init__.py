@@ -97,3 +97,8 @@ def reason(output: str) -> str | None:
     """Return the sentence by which the script says why it ended, if there is one in a session's output."""
     found = _REASON.findall(output)
     return found[-1].strip() if found else None
+
+
+def prints_host_keys(constants: Mapping[str, str]) -> bool:
+    """Whether the machine of a task runs our start script, which prints the fingerprints of its SSH host keys."""
+    return constants.get("RUN_QARNOT_START") == "bundled"

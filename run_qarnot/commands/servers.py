@@ -21,9 +21,8 @@ from run_qarnot.commands import show
 from run_qarnot.core.errors import InputError, SessionError
 from run_qarnot.engine.ports import is_free
 from run_qarnot.model.settings import Settings
-from run_qarnot.page import serving
+from run_qarnot.page import local_cluster, serving
 
-_LOCAL_PACKAGES = ("fastapi", "uvicorn", "moto", "jupyterlab")
 _START_SECONDS = 90.0
 _WATCH_SECONDS = 0.5
 _EXPORT = re.compile(r"export (QARNOT_\w+)='([^']*)'")
@@ -152,7 +151,7 @@ def _wait_for_end() -> threading.Event:
 
 
 def _check_local_packages() -> None:
-    for package in _LOCAL_PACKAGES:
+    for package in local_cluster.PACKAGES:
         if importlib.util.find_spec(package) is None:
             raise InputError("local-missing", package=package)
 

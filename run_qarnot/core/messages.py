@@ -159,6 +159,7 @@ ERRORS: Mapping[str, Words] = {
     "certificate": Words("The certificate of {whose} is not accepted: {problem}.", "If your network has certificates of its own, name their file in REQUESTS_CA_BUNDLE; else check the address and the clock."),
     "proxy": Words("The proxy of this network does not lead to {whose}: {problem}.", "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY, then try again."),
     # what is missing on this machine
+    "local-cluster": Words("The local cluster could not be started on this server.", "Try again; if it fails again, the server's log says more."),
     "local-missing": Words("The local cluster needs the package “{package}”, which is not installed.", "Install it with: pip install 'run-qarnot[local]'"),
     "port-taken": Words("Port {port} of this machine is in use.", "Choose another with --port, or leave it away."),
     "part-ended": Words("The {part} ended by itself.", "Its last words are above; if they do not help, please report them."),

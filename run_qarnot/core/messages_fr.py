@@ -146,6 +146,7 @@ ERRORS: Mapping[str, Words] = {
     "certificate": Words("Le certificat n’est pas accepté ({whose}) : {problem}.", "Si votre réseau a ses propres certificats, nommez leur fichier dans REQUESTS_CA_BUNDLE ; sinon vérifiez l’adresse et l’horloge."),
     "proxy": Words("Le proxy de ce réseau n’y mène pas ({whose}) : {problem}.", "Vérifiez HTTPS_PROXY, HTTP_PROXY et NO_PROXY, puis recommencez."),
     # ce qui manque sur cette machine
+    "local-cluster": Words("Le cluster local n’a pas pu être démarré sur ce serveur.", "Recommencez ; si cela échoue encore, le journal du serveur en dit plus."),
     "local-missing": Words("Le cluster local a besoin du paquet « {package} », qui n’est pas installé.", "Installez-le : pip install 'run-qarnot[local]'"),
     "port-taken": Words("Le port {port} de cette machine est occupé.", "Choisissez-en un autre avec --port, ou retirez l’option."),
     "part-ended": Words("{part} : arrêt inattendu.", "Ses derniers mots sont au-dessus ; s’ils n’aident pas, signalez-les."),
@@ -308,6 +309,7 @@ PHRASES: Mapping[str, str] = {
     "the command": "la commande",
     # doors
     "Opens in your browser.": "S’ouvre dans votre navigateur.",
+    "Opens in your browser, through the server of this page.": "S’ouvre dans votre navigateur, par le serveur de cette page.",
     "Opens {} on this computer; no key needed.": "Ouvre {} sur cet ordinateur ; aucune clé nécessaire.",
     "Works while this program runs, on the computer it runs on.": "Fonctionne tant que ce programme tourne, sur l’ordinateur où il tourne.",
     "Opens the session's folder in VS Code, with the Remote - SSH extension.": "Ouvre le dossier de la session dans VS Code, avec l’extension Remote - SSH.",

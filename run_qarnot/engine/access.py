@@ -50,6 +50,7 @@ class AppAccess:
     def __init__(self, name: str, app: App, user: str, private_key: str, lost: Callable[[], None]) -> None:
         self.identity: str | None = None  # file of the user's private key, for the printed command
         self.public_key = ""  # of the session, as derived from our token
+        self.through_page = False  # see `Place`
         self.problem = ""  # why there is no tunnel though there should be one
         self.host_keys = HostKeys()
         self._name = name
@@ -191,6 +192,12 @@ class AppAccess:
         if self._app.mount is Mount.PREFIX and base != self._given_base and _BASE_URL.fullmatch(base):
             self._given_base = self.base_path = base
 
+    def app_token(self, facts: TaskSnapshot) -> str | None:
+        """Return the token that the app asks for, if it is known."""
+        if self._app.token_env and self._app_token is None:
+            self._app_token = facts.constants.get(self._app.token_env)
+        return self._app_token
+
     def connections(self, facts: TaskSnapshot, attempt: int) -> tuple[Connection, ...]:
         """Work out the ways in."""
         return connections(self._reach(facts, attempt), self._where())
@@ -202,21 +209,20 @@ class AppAccess:
         return tunnel_spec(replace(reach, session_key_accepted=known), self._private_key)
 
     def _reach(self, facts: TaskSnapshot, attempt: int) -> Reach:
-        if self._app.token_env and self._app_token is None:
-            self._app_token = facts.constants.get(self._app.token_env)
         return Reach(
             id=facts.id,
             name=self._name,
             app_title=self._app.title,
             app_port=self._app.port,
             open_path=self._app.open_path,
-            app_token=self._app_token,
+            app_token=self.app_token(facts),
             ssh_user=self._user,
             forwards=facts.forwards,
             session_key_accepted=self.has_key(facts),
             user_key_accepted=USER_KEY in _keys(facts),
             host_key=self.host_keys.of(attempt),
             fingerprints=self.host_keys.fingerprints(attempt),
+            mount=self.mount if SESSION_KEY in _keys(facts) else Mount.NONE,
             base_path=self.base_path,
         )
 
@@ -224,7 +230,7 @@ class AppAccess:
         """Where this process runs; found out once for as long as the tunnel stays, so that commands do not change."""
         if self._place is None:
             port = self._tunnel.port if self._tunnel.is_open else None
-            self._place = Place(port, next(iter(free_ports())), self.identity, os.devnull)
+            self._place = Place(port, next(iter(free_ports())), self.identity, os.devnull, self.through_page)
         return self._place
 
 

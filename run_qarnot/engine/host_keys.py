@@ -11,18 +11,39 @@ import asyncssh
 
 from run_qarnot.model.connections import Forward
 
+_MOST_READINGS = 20  # of the output of one attempt; a start script of an earlier version prints no keys
+
 
 class HostKeys:
     """The host keys of one session, in memory only.
 
-    `pinned`: SHA256 fingerprints (`SHA256:…`, as `ssh-keygen -l` writes them) that the machine has printed; None where
-    it prints none.
+    `pinned`: SHA256 fingerprints (`SHA256:…`, as `ssh-keygen -l` writes them) that the machine has printed; empty where
+    it has printed none.
     """
 
     def __init__(self) -> None:
-        self.pinned: frozenset[str] | None = None
+        self.pinned: frozenset[str] = frozenset()
+        self._attempt = -1
+        self._readings = 0
         self._of_attempt: dict[int, asyncssh.SSHKey] = {}
         self._of_address: dict[tuple[str, int], asyncssh.SSHKey] = {}
+
+    def is_asked(self, attempt: int) -> bool:
+        """Whether it is still to be found out what this attempt's machine has printed."""
+        if attempt != self._attempt:
+            self._attempt, self._readings = attempt, 0
+        is_confirmed = bool(self.pinned) and self._trusted(attempt) is not None
+        return not is_confirmed and self._readings < _MOST_READINGS
+
+    def pin(self, fingerprints: frozenset[str], attempt: int) -> None:
+        """Accept no host key but these from now on.
+
+        Arguments:
+            fingerprints: as read from the output of this attempt; empty if nothing is printed yet.
+            attempt: of the run. What an earlier attempt printed still counts until this one prints its own.
+        """
+        self._attempt, self._readings = attempt, self._readings + (not fingerprints)
+        self.pinned = fingerprints
 
     def problem(self, key: asyncssh.SSHKey, forward: Forward, attempt: int) -> str:
         """Say why the machine that shows this key is not to be spoken to; empty if nothing is wrong.
@@ -54,7 +75,7 @@ class HostKeys:
     def fingerprints(self, attempt: int) -> tuple[str, ...]:
         """Return what can be compared by eye: the fingerprint that was seen, else those that were printed."""
         key = self._trusted(attempt)
-        return tuple(sorted(self.pinned or ())) if key is None else (key.get_fingerprint(),)
+        return tuple(sorted(self.pinned)) if key is None else (key.get_fingerprint(),)
 
     def _trusted(self, attempt: int) -> asyncssh.SSHKey | None:
         key = self._of_attempt.get(attempt)

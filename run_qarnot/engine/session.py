@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
+from run_qarnot import bootstrap
 from run_qarnot.catalog.apps import BUILTIN, App
 from run_qarnot.catalog.hooks import Panel
 from run_qarnot.cloud.models import TaskSnapshot
@@ -27,12 +28,13 @@ from run_qarnot.engine.leftovers import deletable_buckets
 from run_qarnot.engine.periodic_snapshots import PeriodicSnapshots
 from run_qarnot.engine.poller import until_tick
 from run_qarnot.engine.preparation import Preparation
+from run_qarnot.engine.proxied import ProxiedSession
 from run_qarnot.engine.results import Results
 from run_qarnot.engine.retry import GOES_ON, backoff, retrying
 from run_qarnot.engine.session_state import ViewPublisher
 from run_qarnot.engine.snapshots import take_snapshot
 from run_qarnot.model import keys
-from run_qarnot.model.connections import TunnelSpec
+from run_qarnot.model.connections import SSH_PORT, ConnectionKind, TunnelSpec
 from run_qarnot.model.files import StoredFile, Upload
 from run_qarnot.model.plan import SESSION_KEY, USER_KEY, Label, TaskPlan
 from run_qarnot.model.view import SessionView
@@ -65,6 +67,13 @@ class Session:
         key = keys.derive_session_key(token, launch_id)
         self._access = AppAccess(view.reference, app, user, key.private, self._wake.set)
         self._access.public_key = key.public
+        self._proxied = partial(
+            ProxiedSession,
+            id=keys.derive_base_url(token, launch_id).strip("/"),
+            key=keys.derive_proxy_key(token, launch_id),
+            user=user,
+            private_key=key.private,
+        )
         self._started = self._moved = asyncio.get_running_loop().time()
         self._planned_keys = ""
         self._saves = PeriodicSnapshots(account, 0)
@@ -171,16 +180,6 @@ class Session:
         """Name the file of the user's private key in the printed command."""
         self._access.identity = file
 
-    def pin_host_keys(self, fingerprints: frozenset[str] | None) -> None:
-        """Speak to no machine but one that shows a host key with such a fingerprint, in the tunnel and in launchers.
-
-        Arguments:
-            fingerprints: `SHA256:…`, as this attempt's machine printed them; None or empty to believe what it shows
-                first, as for images that print none.
-        """
-        self._access.host_keys.pinned = fingerprints
-        self._wake.set()
-
     def app_address(self) -> str | None:
         """The app's address through this process' own tunnel, while that is open."""
         return next((connection.url for connection in self.view.connections if connection.kind == "tunnel"), None)
@@ -190,6 +189,34 @@ class Session:
         if self.facts is None or self.view.state is not State.READY:
             return None
         return self._access.tunnel_spec(self.facts, self.view.attempt)
+
+    def lead_through_page(self) -> None:
+        """Offer the connection `page` and no tunnel: the visitor's browser is not on this computer."""
+        self._access.through_page = True
+        self._tell_connections()
+
+    def proxied(self) -> ProxiedSession | None:
+        """Return what the page's server needs to lead visitors to the app; None while there is no such way."""
+        if self.facts is None or all(
+            connection.kind is not ConnectionKind.PAGE for connection in self.view.connections
+        ):
+            return None
+        ssh = next(forward for forward in self.facts.forwards if forward.app_port == SSH_PORT)
+        way, port = self._access, self._app.port
+        assert port is not None
+        return self._proxied(
+            ssh=ssh,
+            app_port=port,
+            app_token=way.app_token(self.facts),
+            base_path=way.base_path,
+            mount=way.mount,
+            host_keys=way.host_keys.fingerprints(self.view.attempt),
+        )
+
+    @property
+    def open_path(self) -> str:
+        """Of the app's page, without a slash in front."""
+        return self._app.open_path.lstrip("/")
 
     # — following —
 
@@ -225,6 +252,7 @@ class Session:
         steps = await self._poll()
         try:
             if steps.tunnel_to is not None:
+                await self._pin_host_keys()
                 await self._access.keep(steps.tunnel_to, self.view.attempt)
             await self._probe(steps)
         finally:
@@ -474,10 +502,24 @@ class Session:
 
     async def _keep_way(self, steps: Steps) -> None:
         assert steps.tunnel_to is not None
+        await self._pin_host_keys()
         await self._access.keep(steps.tunnel_to, self.view.attempt)
         if problem := self._access.problem:
             self._state.tell_trouble(f"The way to it is not open: {problem}. {GOES_ON}")
         self._tell_connections()
+
+    async def _pin_host_keys(self) -> None:
+        """Hold this attempt's machine to the host keys that its start script printed, read over the platform's API."""
+        host_keys, attempt = self._access.host_keys, self.view.attempt
+        if (
+            self.facts is None
+            or not bootstrap.prints_host_keys(self.facts.constants)
+            or not host_keys.is_asked(attempt)
+        ):
+            return
+        texts = await output.printed(self._account, self.facts.id)
+        found = set().union(*map(output.find_host_keys, texts))
+        host_keys.pin(frozenset(found), attempt)
 
     async def _probe(self, steps: Steps) -> None:
         """Does the app answer? Through the tunnel; else by the link that it prints, or by its SSH greeting."""

@@ -1,7 +1,8 @@
 """The ways into a session, worked out from facts: a pure function, tested by comparing values.
 
 The best way comes first. Who can connect how (`design.md` §7): `https` when a forward has its own gateway host;
-`tunnel` when this process can hold an SSH connection for the user; `vscode` and `ssh` always when there is a forward
+`page` when the visitor's browser is elsewhere and the page's server can lead it there; `tunnel` when this process can
+hold an SSH connection for the user; `vscode` and `ssh` always when there is a forward
 and a key of the user's.
 """
 
@@ -11,7 +12,7 @@ import re
 import shlex
 import zlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from urllib.parse import quote, urlencode
 
@@ -37,6 +38,7 @@ def is_user(text: str) -> bool:
 
 class ConnectionKind(StrEnum):
     HTTPS = "https"
+    PAGE = "page"
     TUNNEL = "tunnel"
     VSCODE = "vscode"
     SSH = "ssh"
@@ -95,6 +97,7 @@ class Reach:
     host_key: str | None = None  # public, of the machine, as a line; None until somebody has seen it
     fingerprints: tuple[str, ...] = ()  # of its host keys, `SHA256:…`, as far as they are known
     folder: str = "/job"
+    mount: Mount = Mount.NONE
     base_path: str = "/"  # under which the app answers, such as "/rq-0123456789ab/"
 
     @property
@@ -113,6 +116,7 @@ class Place:
     local_port: int = 8888  # where the user's own ssh should listen
     identity: str | None = None  # file of the user's private key, when it is not where ssh looks by itself
     null_device: str = "/dev/null"  # "NUL" on Windows
+    through_page: bool = False  # the visitor's browser is elsewhere, and the page's server leads it to sessions
 
 
 @dataclass(frozen=True)
@@ -182,7 +186,10 @@ def _connections(reach: Reach, place: Place) -> Iterable[Connection]:
     if (forward := reach.ssh) is None:
         return
     if reach.session_key_accepted and reach.app_port is not None:
-        yield _tunnel_connection(reach, place)
+        if place.through_page and reach.mount is not Mount.NONE:
+            # Its address is made by a click (`page.proxied`): each works once.
+            yield Connection(ConnectionKind.PAGE, None, None, "Opens in your browser, through the server of this page.")
+        yield _tunnel_connection(reach, replace(place, tunnel_port=None) if place.through_page else place)
     if reach.user_key_accepted:
         yield from (_vscode_connection(reach, forward), _ssh_connection(reach, forward, place))
 

@@ -78,6 +78,11 @@ def derive_base_url(token: str, launch_id: str) -> str:
     return f"/rq-{_derive(token, launch_id, b'base url').hex()[:12]}/"
 
 
+def derive_proxy_key(token: str, launch_id: str) -> str:
+    """Derive the key of whoever may open a session through the page's server; visitors' cookies are signed with it."""
+    return _derive(token, launch_id, b"proxy key").hex()
+
+
 def is_private_key(text: str) -> bool:
     """Whether `text` holds a private key, in a form that some program writes: it must not be kept or sent."""
     return _PRIVATE.search("".join(mark for mark in text if mark.isprintable() or mark in "\n\r")) is not None

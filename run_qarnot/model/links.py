@@ -9,10 +9,11 @@ is left out and said.
 
 from __future__ import annotations
 
+import contextlib
+import ipaddress
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from ipaddress import ip_address
 from itertools import islice
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
@@ -30,6 +31,8 @@ _LONGEST_QUERY = 20_000
 _LONGEST_KEY, _MOST_KEYS = 50, 10  # of those that are said to be left out
 _CLOCK = re.compile(r"\s*\d{1,2}\s*:\s*\d")  # 18:30, as the form takes it
 _ESCAPED_AND = re.compile(r"&(?:amp;)+", re.IGNORECASE)  # a link that was copied out of HTML
+_ROUTE = "run-qarnot/"  # under a Jupyter server, by its extension
+_OF_USER = re.compile(r"(?P<base>/(?:.+/)?)user/[^/]+/(?:[^/]+/)?run-qarnot/?")
 _BADGE = "https://img.shields.io/badge/run%20on%20Qarnot-{label}-0E5A64"
 
 Value = str | bool | list[str]
@@ -96,7 +99,7 @@ def base_problems(base: str) -> Iterator[RunQarnotError]:
     """Yield why a link to a dashboard at this address does not work for others, or not as it stands."""
     parts = urlsplit(base)
     host = parts.hostname or ""
-    if _is_local(host):
+    if is_local(base):
         yield InputError("link-local", host=host)
     if re.search(r"/user/[^/]+/", parts.path):  # of a JupyterHub, such as Binder's: one person's server
         yield InputError("link-session", host=host)
@@ -105,22 +108,54 @@ def base_problems(base: str) -> Iterator[RunQarnotError]:
         yield InputError("link-token")
 
 
-def _is_local(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
+def shared_address(address: str, environment: Mapping[str, str]) -> str:
+    """Return where other people find the dashboard that somebody sees at an address.
+
+    On Binder that is the launch link, because the address ends with the visitor's server; of a fixed commit, so that it
+    opens the same tomorrow. In a JupyterHub each user has an own server, to which the hub leads who opens the link.
+
+    Arguments:
+        address: as the browser shows it.
+        environment: of the process that serves it.
+    """
+    host = environment.get("BINDER_LAUNCH_HOST")
+    request = environment.get("BINDER_PERSISTENT_REQUEST") or environment.get("BINDER_REQUEST")
+    if host and request:
+        return f"{host}{request}?urlpath={quote(_ROUTE, safe='')}"
+    return _through_hub(address, environment.get("JUPYTERHUB_HOST", ""))
+
+
+def is_local(address: str) -> bool:
+    """Whether an address leads everybody to their own computer."""
+    host = urlsplit(address).hostname or ""
+    with contextlib.suppress(ValueError):
+        found = ipaddress.ip_address(host)
+        return found.is_loopback or found.is_unspecified
+    return host == "localhost" or host.endswith(".localhost")
+
+
+def is_mybinder(environment: Mapping[str, str]) -> bool:
+    """Whether this runs on mybinder.org, and not on a BinderHub that somebody has for people he knows."""
+    return urlsplit(environment.get("BINDER_LAUNCH_HOST", "")).hostname == "mybinder.org"
+
+
+def _through_hub(address: str, host: str = "") -> str:
+    """Return the address by which a JupyterHub leads each user to a page of their own; of other addresses, the same.
+
+    Arguments:
+        address: such as `https://hub.example.org/user/anna/run-qarnot/`.
+        host: scheme and name of the hub, where users' servers have names of their own.
+    """
     try:
-        address = ip_address(host)
+        parts = urlsplit(address)
     except ValueError:
-        return False
-    return address.is_loopback or address.is_unspecified
-
-
-def binder_base(environment: Mapping[str, str]) -> str | None:
-    """Return the lasting address of a dashboard on Binder: what the address bar shows is gone tomorrow."""
-    host, request = environment.get("BINDER_LAUNCH_HOST"), environment.get("BINDER_REQUEST")
-    if not host or not request:
-        return None
-    return f"{host}{request}?urlpath={quote('voila/render/dashboard.ipynb', safe='')}"
+        return address
+    if not (found := _OF_USER.fullmatch(parts.path)):
+        return address
+    redirect = f"{found['base']}hub/user-redirect/{_ROUTE}"
+    if not host:
+        return urlunsplit(parts._replace(path=redirect))
+    return f"{host}{redirect}{'?' if parts.query else ''}{parts.query}"
 
 
 def read_link(query: str, catalog: Catalog, usual: str = "") -> Filling:
@@ -259,12 +294,15 @@ def _texts(value: object) -> list[str]:
 def _with_query(base: str, query: str) -> str:
     """Put `query` behind an address, in place of any earlier values of the form; a token in it does not go along."""
     try:
-        parts = urlsplit(base)
+        parts = urlsplit(_through_hub(base))
     except ValueError:
         parts = urlsplit("")
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
         hint = "Write it as https://host[:port]/."
         raise InputError("settings", name="--base", value=base[:200], problem="is no web address", hint=hint)
+    if parts.hostname.endswith(".mybinder.org"):
+        problem, hint = "is one visitor's server on Binder, which ends with it", "Give the link that launches it."
+        raise InputError("settings", name="--base", value=parts.hostname, problem=problem, hint=hint)
     kept = [(key, text) for key, text in parse_qsl(parts.query) if not _is_ours(key)]
     if inside := dict(kept).get("urlpath"):
         path, _, old = inside.partition("?")

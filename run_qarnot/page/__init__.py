@@ -8,10 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from IPython.display import HTML
+
     from run_qarnot.page.components.shell import Shell
 
 
-def build() -> Shell:
+def build() -> Shell | HTML:
     """Build the page from the environment and the current folder. The notebook shows what this returns."""
     from run_qarnot.page import app
 
@@ -20,13 +22,6 @@ def build() -> Shell:
 
 def _jupyter_server_extension_points() -> list[dict[str, str]]:
     return [{"module": "run_qarnot.page"}]
-
-
-def _link_jupyter_server_extension(server: Any) -> None:
-    """Configure Voila before it is loaded."""
-    from run_qarnot.page import extension
-
-    extension.configure(server)
 
 
 def _load_jupyter_server_extension(server: Any) -> None:

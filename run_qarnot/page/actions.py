@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from run_qarnot.model.view import SessionView
 from run_qarnot.page.components.share import Shared
+from run_qarnot.page.proxied import SessionOpener
 
 if TYPE_CHECKING:
     from run_qarnot.page.components.session import SessionCard
@@ -25,3 +26,4 @@ class PageActions:
     deleted: Callable[[SessionCard], None]
     token_hint: Callable[[], str]  # a word: what to do about a token that is not accepted any more; empty if it is
     plugins_asked: Callable[[], None]  # one may have failed
+    opener: SessionOpener

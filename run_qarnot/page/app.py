@@ -8,13 +8,16 @@ show what they are told. The engine is imported only when there is a token, so t
 from __future__ import annotations
 
 import contextlib
+import html
 import importlib
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from IPython.display import HTML
 from ipyvuetify.Themes import theme
 
 from run_qarnot.catalog import Catalog
@@ -27,10 +30,10 @@ from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.hooks.manager import find_plugins
 from run_qarnot.model.files import Upload
 from run_qarnot.model.keys import KeyPolicy
-from run_qarnot.model.links import Filling, binder_base, make_badge, make_link, read_link
+from run_qarnot.model.links import Filling, is_mybinder, make_badge, make_link, read_link, shared_address
 from run_qarnot.model.settings import Settings, read_settings
 from run_qarnot.model.spec import parse_hours
-from run_qarnot.page import guard, kernel_output
+from run_qarnot.page import guard, kernel_output, local_cluster
 from run_qarnot.page.account_choices import AccountChoices
 from run_qarnot.page.background import Background
 from run_qarnot.page.components.account import AccountCard
@@ -44,12 +47,14 @@ from run_qarnot.page.props import link_row, option_row, planned_hours, problem_r
 from run_qarnot.page.sessions import Sessions
 from run_qarnot.page.uploads import Incoming, Uploads
 from run_qarnot.page.viewmodel import FORM_FIELDS, Form, OptionValue, clean_token
+from run_qarnot.page.words import section
 
 if TYPE_CHECKING:
     from run_qarnot.engine.account import Account
     from run_qarnot.page.components.session import SessionCard
 
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
+_PACE_OF_MYBINDER = 125_000  # bytes per second: it lets out 1 Mbit/s (`reference/binder.md` §6)
 Opener = Callable[[Settings, str, Catalog], Awaitable["Account"]]
 
 
@@ -59,15 +64,23 @@ async def open_account(settings: Settings, token: str, catalog: Catalog) -> Acco
     return cast("Account", await module.Account.open(settings, token, catalog))
 
 
-def build(opener: Opener = open_account) -> Shell:
-    """Build the page from the environment and the current folder; must run in a kernel (on its loop)."""
+def build(opener: Opener = open_account) -> Shell | HTML:
+    """Build the page from the environment and the current folder; must run in a kernel (on its loop).
+
+    Other servers lack the page's routes, limits and farewells; there, it says how to start it.
+    """
+    downloads = Downloads.from_environment()
+    if downloads.folder is None:
+        return _say_how_to_start()
     kernel_output.divert()
     guard.install()  # before the first component exists
     _paint()
     settings = read_settings(os.environ, Path.cwd())
     language.set_language(language.preferred(os.environ.get("HTTP_ACCEPT_LANGUAGE", "")))
-    page = Page(settings, find_plugins(settings).catalog(), opener, Downloads.from_environment())
-    page.base = binder_base(os.environ)
+    page = Page(settings, find_plugins(settings).catalog(), opener, downloads)
+    page.shared_address = partial(shared_address, environment=os.environ)
+    page.account_card.on_binder = is_mybinder(os.environ)
+    page.show_onward_pace()
     page.shell.logout = os.environ.get(LOGOUT_VARIABLE, "")
     page.begin()
     if os.environ.get("VOILA_PREHEAT") == "True":
@@ -75,6 +88,14 @@ def build(opener: Opener = open_account) -> Shell:
     else:
         page.visitor_arrived(os.environ.get("QUERY_STRING", ""))
     return page.shell
+
+
+def _say_how_to_start() -> HTML:
+    """Return a sentence in the page's place; the class tells the template that something is there."""
+    language.set_language(language.preferred(os.environ.get("HTTP_ACCEPT_LANGUAGE", "")))
+    style = "max-width: 960px; margin: 0 auto; padding: 24px 16px; font-size: 15px; line-height: 1.5"
+    text = html.escape(section("extension")["elsewhere"])
+    return HTML(f'<p class="rq-app" style="{style}">{text}</p>')  # type: ignore[no-untyped-call]
 
 
 def _paint() -> None:
@@ -89,16 +110,18 @@ class Page:
     """The state of one visitor's page."""
 
     def __init__(self, settings: Settings, catalog: Catalog, opener: Opener, downloads: Downloads) -> None:
-        self.settings, self.catalog = settings, catalog
+        self.settings = self._own_settings = settings
+        self.catalog = catalog
         self._opener = opener
         self.account: Account | None = None
         self.tasks = Background()
         self.uploads = Uploads(downloads.folder)  # which the server erases, should this kernel be killed
         self.form = Form()
-        self.base: str | None = None  # of launch links, where the address bar does not show a lasting one
+        self.shared_address: Callable[[str], str] = str  # what others open, made of what the address bar shows
         self._link = Filling()
         self._starts: dict[str, tuple[Form, tuple[Incoming, ...]]] = {}  # by name, for "start again"
-        self.account_card = AccountCard(self.tasks, self.check_token, self.forget)
+        self.account_card = AccountCard(self.tasks, self.check_token, self.try_here, self.forget)
+        self._folder = downloads.folder  # of our server
         self.environment_card = EnvironmentCard(self.tasks, self.choose, self.set_option)
         self.start_card = StartCard(
             self.tasks, self.uploads, self.set_form, self.start, self.show_blockers, self.share_form, self.offer
@@ -121,12 +144,15 @@ class Page:
             self.choose(first.id)
         self._show_draft()
         self.account_card.preset = bool(self.settings.token)
+        self.account_card.can_try = not self.settings.token and local_cluster.is_offered(self._folder)
         self.tasks.spawn(self.sessions.pause_when_nobody_looks(), self.shell.failed)
 
     def visitor_arrived(self, query: str) -> None:
         """A visitor is there: open the operator's account if there is one, and fill in what the address says."""
         if self.settings.token:
             self.tasks.spawn(self.check_token(""), self.account_card.failed)
+        elif self.account_card.can_try:
+            self.tasks.spawn(self._find_local_cluster(), self.account_card.failed)
         self.fill(query)
 
     def show_problems(self) -> None:
@@ -177,7 +203,7 @@ class Page:
 
     def _shared(self, address: str, image: Image, form: Form, hours: float | None) -> Shared:
         options = {name: value for name, value in form.given_options().items() if image.options[name].type != "secret"}
-        link = make_link(self.base or address, image, hours=hours and shared_hours(hours), options=options)
+        link = make_link(self.shared_address(address), image, hours=hours and shared_hours(hours), options=options)
         return Shared(link, make_badge(link, image))
 
     def _show_link(self) -> None:
@@ -208,6 +234,49 @@ class Page:
             self.show_problems()
         await self._restore_sessions()
 
+    async def try_here(self) -> None:
+        """Start a cluster beside our server, and open its account.
+
+        Raises:
+            SessionError: it cannot be started.
+        """
+        card = self.account_card
+        if card.state != "asking" or not card.can_try:
+            return
+        card.state, card.trying, card.problem = "checking", True, None
+        self.show_blockers()
+        found = await local_cluster.find(self._folder, self._own_settings, start=True)
+        card.state = "asking"
+        if found is None:
+            card.trying = False
+            self.show_blockers()
+            raise SessionError("local-cluster")
+        await self._enter_local_cluster(*found)
+
+    async def _find_local_cluster(self) -> None:
+        """Go on with the cluster beside our server, if that runs: the page was reloaded."""
+        found = await local_cluster.find(self._folder, self._own_settings, start=False)
+        if found is not None and self.account_card.state == "asking":
+            await self._enter_local_cluster(*found)
+
+    async def _enter_local_cluster(self, settings: Settings, token: str) -> None:
+        self.settings, self.account_card.trying = settings, True
+        self.show_onward_pace()
+        try:
+            await self.check_token(token)
+        finally:
+            if self.account is None:
+                self._leave_local_cluster()
+
+    def _leave_local_cluster(self) -> None:
+        self.settings, self.account_card.trying = self._own_settings, False
+        self.show_onward_pace()
+
+    def show_onward_pace(self) -> None:
+        """Say how long files take from our server to the cluster, where that is known to be slow."""
+        card = self.account_card
+        self.start_card.files.onward_pace = _PACE_OF_MYBINDER if card.on_binder and not card.trying else 0
+
     async def _open(self, token: str) -> Account:
         try:
             return await self._opener(self.settings, token, self.catalog)
@@ -233,6 +302,7 @@ class Page:
         account, self.account = self.account, None
         if account is not None:
             self.tasks.spawn(account.close(), self.shell.failed)
+        self._leave_local_cluster()
         self.sessions.clear()
         self.environment_card.usual = self.sessions.usual = {}
         self._starts.clear()
@@ -275,7 +345,7 @@ class Page:
         self.shell.finding = True
         try:
             found = await account.sessions()
-            if self.account_card.preset:  # else somebody has given a token
+            if self.account_card.is_given:  # else somebody has given a token
                 await self.shell.shown.wait()
         finally:
             self.shell.finding = False

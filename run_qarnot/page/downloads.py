@@ -50,7 +50,7 @@ class Downloads:
 
     def __init__(self, folder: Path | None, base_url: str = "/", ticket_seconds: float = _TICKET_SECONDS) -> None:
         self._folder = folder
-        self._base_url = base_url
+        self.base_url = base_url
         self._ticket_seconds = ticket_seconds
         self._open: set[asyncio.Task[None]] = set()
 
@@ -94,7 +94,7 @@ class Downloads:
         task = asyncio.get_running_loop().create_task(self._serve(server, path, visitor, make_content, failed))
         self._open.add(task)
         task.add_done_callback(self._open.discard)
-        return f"{self._base_url.rstrip('/')}/{ROUTE}/{ticket}/{quote(name, safe='')}"
+        return f"{self.base_url.rstrip('/')}/{ROUTE}/{ticket}/{quote(name, safe='')}"
 
     async def _serve(
         self,

@@ -1,4 +1,4 @@
-"""Voila's options for our page, in both kinds of server (`reference/voila-ipyvuetify.md` §1, §3, §7)."""
+"""Voila's options for our page (`reference/voila-ipyvuetify.md` §1, §3, §7)."""
 
 from __future__ import annotations
 

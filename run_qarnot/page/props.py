@@ -26,7 +26,7 @@ from run_qarnot.page.launchers import System, command_for
 from run_qarnot.page.uploads import Incoming
 
 _LINK_SCHEMES = frozenset({"http", "https", "vscode"})
-_OPENED_BY_CLICK = (ConnectionKind.HTTPS, ConnectionKind.TUNNEL, ConnectionKind.VSCODE)
+_OPENED_BY_CLICK = (ConnectionKind.HTTPS, ConnectionKind.PAGE, ConnectionKind.TUNNEL, ConnectionKind.VSCODE)
 _OPEN_STATES = frozenset({State.READY, State.UNKNOWN})
 _STEPS = (State.PREPARING, State.WAITING, State.LOADING, State.STARTING, State.READY)
 MOST_RESULTS = 500
@@ -232,11 +232,14 @@ def result_rows(files: Iterable[Any]) -> Row:
 
 
 def _best_door(view: SessionView) -> Row | None:
-    """The best door that a click can open, once there is something behind it."""
+    """The best door that a click can open, once something is behind it. Of `page`, the click makes the address."""
     if view.state not in _OPEN_STATES:
         return None
     for kind in _OPENED_BY_CLICK:
-        if (url := _url_of(view.connections, kind)) is not None:
+        url = _url_of(view.connections, kind)
+        if url is not None or (
+            kind is ConnectionKind.PAGE and any(connection.kind is kind for connection in view.connections)
+        ):
             return {"url": url, "kind": kind.value}
     return None
 

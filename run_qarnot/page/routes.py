@@ -17,10 +17,11 @@ from voila.shutdown_kernel_handler import VoilaShutdownKernelHandler
 from voila.tornado.handler import TornadoVoilaHandler
 from voila.tornado.kernel_websocket_handler import VoilaKernelWebsocketHandler
 
-from run_qarnot.page import download_route
+from run_qarnot.page import download_route, session_proxy
 from run_qarnot.page.login import Login, LoginHandler, LogoutHandler, TokenHandler, tokens_in, visitor_of
 from run_qarnot.page.plain import PlainErrors, PlainHandler, SayHandler, show
 from run_qarnot.page.policy import Policy, is_prefetch, wants_page
+from run_qarnot.page.session_registry import SessionRegistry
 
 Route = tuple[Any, ...]  # pattern, handler, and perhaps its arguments
 _log = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ NOT_FOUND = {"status": 404, "name": "missing"}
 _RETRY_SECONDS = 30
 
 
-def own_routes(base_url: str, downloads: Path) -> list[Route]:
+def own_routes(base_url: str, downloads: Path, registry: SessionRegistry) -> list[Route]:
     """Return the routes that are not Voila's. They are looked at first.
 
     A handler may have `is_public = True`; to all others `Front` lets only visitors who are logged in.
@@ -39,6 +40,7 @@ def own_routes(base_url: str, downloads: Path) -> list[Route]:
         (rf"{base}login", LoginHandler),
         (rf"{base}logout", LogoutHandler),
         download_route.route(base, downloads),
+        session_proxy.route(base_url, registry),
     ]
 
 

@@ -32,14 +32,16 @@ from run_qarnot.core.errors import RunQarnotError
 from run_qarnot.core.redaction import RedactingFormatter
 from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.model.settings import Settings, packaged_file, read_settings
-from run_qarnot.page import download_route, kernels, routes, serving
+from run_qarnot.page import download_route, kernels, local_cluster, registry_socket, routes, serving
 from run_qarnot.page.limits import VisitorKernels, default_max_visitors
 from run_qarnot.page.listening import Listener, listen, listening_on_unix_socket
 from run_qarnot.page.login import Identity, Login
 from run_qarnot.page.options import LOGOUT_VARIABLE, TEMPLATE, content_security_policy, kernel_options, voila_options
 from run_qarnot.page.plain import SayHandler
 from run_qarnot.page.policy import Policy, is_loopback
+from run_qarnot.page.proxied import VISITORS_VARIABLE
 from run_qarnot.page.serving import Serving
+from run_qarnot.page.session_registry import SessionRegistry
 
 _ENDINGS_TRIED = 50  # ten a second
 _LONGEST_IPC_FOLDER = 36  # plus Voila's folder and the kernel's id: socket paths end at 104 characters on some systems
@@ -59,7 +61,11 @@ def serve(settings: Settings, how: Serving, notebook: Path | None = None) -> Non
         InputError: it cannot listen there, or the login token is too short.
     """
     login = Login(settings.login_token, how.base_url, is_needed=how.login)
-    with _listening(how) as listener, _environment(settings, login) as downloads, _zygote():
+    with (
+        _listening(how) as listener,
+        _environment(settings, login, here=_is_local(how, listener)) as downloads,
+        _zygote(),
+    ):
         app = _make_app(settings, how, listener, login, notebook or packaged_file(NOTEBOOK), downloads)
         app.start()
 
@@ -78,6 +84,11 @@ def _listening(how: Serving) -> Iterator[Listener]:
             each.close()
 
 
+def _is_local(how: Serving, listener: Listener) -> bool:
+    """Whether the browsers of all visitors are on this computer."""
+    return bool(listener.ips) and all(map(is_loopback, listener.ips)) and not how.trust_proxy
+
+
 class Dashboard(Voila):  # type: ignore[misc,unused-ignore]
     """Voila with our routes, that listens where it was told and ends with its kernels."""
 
@@ -87,6 +98,7 @@ class Dashboard(Voila):  # type: ignore[misc,unused-ignore]
     downloads: Path
     settings: Settings
     page_headers: dict[str, str]
+    registry: SessionRegistry
 
     def init_settings(self) -> dict[str, Any]:
         return {
@@ -101,7 +113,7 @@ class Dashboard(Voila):  # type: ignore[misc,unused-ignore]
         }
 
     def init_handlers(self) -> list[Any]:
-        own = routes.own_routes(self.base_url, self.downloads)
+        own = routes.own_routes(self.base_url, self.downloads, self.registry)
         return [*own, *routes.voila_routes(self.base_url, super().init_handlers())]
 
     def start(self) -> None:
@@ -123,18 +135,27 @@ class Dashboard(Voila):  # type: ignore[misc,unused-ignore]
         server.add_sockets(self.listener.sockets)
         allowing = asyncio.create_task(self._allow_storage())
         try:
-            self._announce()
-            await ended.wait()
+            async with registry_socket.listening(self.registry, self.downloads), self._local_cluster():
+                self._announce()
+                await ended.wait()
         finally:
             allowing.cancel()
             server.stop()
             await self._end_kernels()
+            await self.registry.close()
             await server.close_all_connections()
             shutil.rmtree(self.connection_dir, ignore_errors=True)
 
     def _policy(self) -> Policy:
-        is_local = bool(self.listener.ips) and all(map(is_loopback, self.listener.ips))
-        return Policy(self.listener.port, is_local and not self.how.trust_proxy, self.how.trust_proxy)
+        return Policy(self.listener.port, _is_local(self.how, self.listener), self.how.trust_proxy)
+
+    def _local_cluster(self) -> contextlib.AbstractAsyncContextManager[None]:
+        """Offer the local cluster to visitors without an account, if only one person comes: it runs what they want."""
+        is_behind_login = self.how.unix_socket is not None and not self.how.login
+        is_for_one = is_behind_login or _is_local(self.how, self.listener)
+        if self.settings.token or not is_for_one or not local_cluster.is_installed():
+            return contextlib.nullcontext()
+        return local_cluster.offered(self.downloads)
 
     async def _end_kernels(self) -> None:
         """End them in peace. Pages that are being made right now fail of it, of which there is nothing to say."""
@@ -208,6 +229,7 @@ def _make_app(
     app.base_url = app.server_url = how.base_url
     app.identity_provider_class = Identity
     app.listener, app.login, app.how, app.downloads, app.settings = listener, login, how, downloads, settings
+    app.registry = SessionRegistry()
     app.page_headers = {
         "Content-Security-Policy": content_security_policy(),
         # other servers learn nothing of our addresses; our own login form sends its origin, which `no-referrer` hides
@@ -234,14 +256,20 @@ def _redact_logs(voila: logging.Logger) -> None:
 
 
 @contextlib.contextmanager
-def _environment(settings: Settings, login: Login) -> Iterator[Path]:
-    """The environment of the kernels, for as long as we serve: what `settings` says, and our private folder."""
+def _environment(settings: Settings, login: Login, *, here: bool = True) -> Iterator[Path]:
+    """The environment of the kernels, for as long as we serve: what `settings` says, and our private folder.
+
+    Arguments:
+        settings: for the kernels.
+        login: whose address to log out the page shows, if there is one.
+        here: whether the browsers of all visitors are on this computer.
+    """
     before = dict(os.environ)
     folder = download_route.make_folder()
     try:
         template = folder / "jupyter" / "voila" / "templates" / TEMPLATE
         shutil.copytree(Path(__file__).parent / "template", template)  # so that a checkout needs no installation
-        os.environ |= _kernel_variables(settings)
+        os.environ |= _kernel_variables(settings, here=here)
         os.environ["JUPYTER_PATH"] = os.pathsep.join(
             filter(None, [str(folder / "jupyter"), os.environ.get("JUPYTER_PATH")])
         )
@@ -270,7 +298,7 @@ def _zygote() -> Iterator[None]:
         zygote.close()
 
 
-def _kernel_variables(settings: Settings) -> dict[str, str]:
+def _kernel_variables(settings: Settings, *, here: bool) -> dict[str, str]:
     """`settings` as `read_settings` reads them back; paths absolute, because the kernel has its own folder."""
     package_parent = str(Path(__file__).resolve().parents[2])
     values = {
@@ -280,6 +308,7 @@ def _kernel_variables(settings: Settings) -> dict[str, str]:
         "QARNOT_CLIENT_TOKEN": settings.token,
         "RUN_QARNOT_IMAGES": str(settings.images.resolve()),
         "RUN_QARNOT_PLUGINS": str(settings.plugins.resolve()) if settings.plugins else None,
+        VISITORS_VARIABLE: None if here else "elsewhere",
         "RUN_QARNOT_ADMINS": " ".join(sorted(settings.admins)),
         "PYTHONPATH": os.pathsep.join(filter(None, [package_parent, os.environ.get("PYTHONPATH")])),
     }

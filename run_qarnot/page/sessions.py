@@ -17,6 +17,7 @@ from run_qarnot.page.components.share import Shared
 from run_qarnot.page.components.shell import Shell
 from run_qarnot.page.downloads import Downloads
 from run_qarnot.page.props import Row, resume_rows
+from run_qarnot.page.proxied import SessionOpener
 
 if TYPE_CHECKING:
     from run_qarnot.engine.session import Session
@@ -47,7 +48,10 @@ class Sessions:
     ) -> None:
         self._shell, self._tasks, self._catalog, self._downloads = shell, tasks, catalog, downloads
         self._changed = changed
-        self._actions = PageActions(self._told, again, restart, share, extend, self._remove, token_hint, plugins_asked)
+        opener = SessionOpener.of(downloads)
+        self._actions = PageActions(
+            self._told, again, restart, share, extend, self._remove, token_hint, plugins_asked, opener
+        )
         self.usual: dict[str, float] = {}  # seconds until a machine runs, by image
         self.sizes: dict[str, int] = {}  # bytes of the buckets with results of sessions that are over
         self._cards: list[SessionCard] = []

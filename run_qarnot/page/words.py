@@ -72,6 +72,23 @@ WORDS: Table = {
         "foreign_name": "The dashboard is meant for this machine alone, and was asked for as “{host}”. If a proxy "
         "stands in front of it, start it with --trust-proxy.",
     },
+    # pages in place of a session's app, by the server: a title and a sentence each
+    "proxy": {
+        "dashboard": "Open the dashboard",
+        "away_title": "The session does not answer",
+        "away": "It may be starting, or moving to another machine with what was saved. This page tries again by "
+        "itself. The dashboard shows what is going on.",
+        "unknown_title": "Open the dashboard again",
+        "unknown": "The server of this page does not know the session: it was restarted, or the session has ended. "
+        "When the dashboard has found your session again, this page shows it by itself.",
+        "ended_title": "The session has ended",
+        "ended": "Its results, and the way to start it again, are in the dashboard.",
+        "closed_title": "Open it from the dashboard",
+        "closed": "A session can be used only by the browser in which it was opened. Press its Open button in the "
+        "dashboard; each such address works once, and for a minute.",
+        "foreign_title": "Refused: another website asked",
+        "foreign": "This request was sent by another website, not by the session's own page.",
+    },
     "account": {
         "title": "Account",
         "token": "Your Qarnot token",
@@ -82,6 +99,13 @@ WORDS: Table = {
         "checking_preset": "Using the account that this dashboard was set up with…",
         "preset": "Using the team account",
         "preset_here": "Using the account of the cluster on this computer, filled in for you:",
+        "binder": "This is mybinder.org, a free public service that ends after ten idle minutes, sends out about "
+        "1 Mbit/s and lets no SSH out. Its operators advise against entering tokens: try it here without one, or use a "
+        "token with a small quota and revoke it afterwards.",
+        "try_here": "Try it here",
+        "try_here_help": "no account needed",
+        "trying": "Trying it here, without an account of your own:",
+        "trying_starts": "Starting a small cluster beside this page…",
         "signed_in": "Signed in as",
         "running": "sessions running",
         "of": "of",
@@ -153,6 +177,8 @@ WORDS: Table = {
         "twin_replace": "Replace it",
         "twin_all": "for all",
         "empty": "Files are optional. They will be in the session's file browser.",
+        "onward": "From this server on to the cluster they take about",
+        "onward_more": "Large files that you add to the running session go straight from your browser, and sooner.",
         "are_here": "files are here",
         "some": "not all of them are shown",
         "remembered": "These files were in the list before this page was loaded anew. "
@@ -261,6 +287,14 @@ WORDS: Table = {
         "close": "Close",
         "copy_report": "Copy report",
         "copied": "Copied",
+    },
+    "extension": {  # around the page, in a Jupyter server
+        "starting": "Starting the page’s server…",
+        "failed": "The page’s server could not be started here.",
+        "failed_todo": "Try again. If it fails again, the log of this Jupyter server says more.",
+        "again": "Try again",
+        "elsewhere": "This page has a server of its own: start it with “run-qarnot dashboard”, or open “Run Qarnot” in "
+        "the launcher of JupyterLab.",
     },
     "launcher": {  # the files that it writes (`launchers.py`)
         "about": "Opens the way to this session, and its page in your browser. It holds the key to the session.",

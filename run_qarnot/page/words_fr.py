@@ -64,6 +64,22 @@ WORDS: Table = {
         "foreign_name": "Cette page est réservée à cette machine, et a été demandée sous le nom « {host} ». Si un "
         "proxy se trouve devant, lancez-la avec --trust-proxy.",
     },
+    "proxy": {
+        "dashboard": "Ouvrir le tableau de bord",
+        "away_title": "La session ne répond pas",
+        "away": "Elle démarre peut-être, ou change de machine avec ce qui a été enregistré. Cette page réessaie toute "
+        "seule. Le tableau de bord montre ce qui se passe.",
+        "unknown_title": "Ouvrez à nouveau le tableau de bord",
+        "unknown": "Le serveur de cette page ne connaît pas la session : il a redémarré, ou la session est terminée. "
+        "Dès que le tableau de bord aura retrouvé votre session, cette page la montrera toute seule.",
+        "ended_title": "La session est terminée",
+        "ended": "Ses résultats, et de quoi la relancer, se trouvent dans le tableau de bord.",
+        "closed_title": "Ouvrez-la depuis le tableau de bord",
+        "closed": "Une session ne peut être utilisée que par le navigateur où elle a été ouverte. Appuyez sur son "
+        "bouton Ouvrir dans le tableau de bord ; chaque adresse fonctionne une fois, pendant une minute.",
+        "foreign_title": "Refusé : demande d’un autre site",
+        "foreign": "Cette demande vient d’un autre site web, pas de la page de la session.",
+    },
     "account": {
         "title": "Compte",
         "token": "Votre jeton Qarnot",
@@ -74,6 +90,13 @@ WORDS: Table = {
         "checking_preset": "Utilisation du compte prévu pour cette page…",
         "preset": "Compte de l’équipe utilisé :",
         "preset_here": "Compte du cluster de cet ordinateur, rempli pour vous :",
+        "binder": "Vous êtes sur mybinder.org, un service public et gratuit qui s’arrête après dix minutes sans "
+        "activité, n’envoie qu’environ 1 Mbit/s et ne laisse pas sortir SSH. Ses opérateurs déconseillent d’y saisir "
+        "des jetons : essayez ici sans jeton, ou prenez un jeton à petit quota et révoquez-le après.",
+        "try_here": "Essayer ici",
+        "try_here_help": "sans compte",
+        "trying": "Essai ici, sans compte à vous :",
+        "trying_starts": "Démarrage d’un petit cluster à côté de cette page…",
         "signed_in": "Connecté en tant que",
         "running": "sessions en cours",
         "of": "sur",
@@ -145,6 +168,8 @@ WORDS: Table = {
         "twin_replace": "Le remplacer",
         "twin_all": "pour tous",
         "empty": "Les fichiers sont facultatifs. Ils seront dans l’explorateur de la session.",
+        "onward": "De ce serveur au cluster, il leur faut environ",
+        "onward_more": "Les gros fichiers ajoutés à la session en cours partent de votre navigateur, et plus vite.",
         "are_here": "fichiers sont là",
         "some": "tous ne sont pas affichés",
         "remembered": "Ces fichiers étaient dans la liste avant le rechargement de la page. "
@@ -256,6 +281,14 @@ WORDS: Table = {
         "close": "Fermer",
         "copy_report": "Copier le rapport",
         "copied": "Copié",
+    },
+    "extension": {
+        "starting": "Démarrage du serveur de la page…",
+        "failed": "Le serveur de la page n’a pas pu être démarré ici.",
+        "failed_todo": "Réessayez. Si cela échoue encore, le journal de ce serveur Jupyter en dit plus.",
+        "again": "Réessayer",
+        "elsewhere": "Cette page a son propre serveur : démarrez-le avec « run-qarnot dashboard », ou ouvrez "
+        "« Run Qarnot » dans le lanceur de JupyterLab.",
     },
     "launcher": {
         "about": "Ouvre le chemin vers cette session, et sa page dans votre navigateur. Contient la clé de la session.",

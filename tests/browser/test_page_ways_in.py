@@ -1,10 +1,9 @@
-"""The page by its other ways in: a kernel that was heated up ahead, and somebody else's Jupyter Server."""
+"""The page by its other ways in: a kernel that was heated up ahead, somebody else's Jupyter server, and Voila alone."""
 
 from __future__ import annotations
 
 import collections
 import contextlib
-import json
 import re
 import shutil
 import socket
@@ -19,6 +18,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from support.attack import assert_guarded
 from support.command import clean_environment
+from support.jupyter_server import TOKEN, JupyterServer
 from support.ports import free_port
 from support.repository import ROOT
 from support.servers import kernels_below
@@ -97,28 +97,38 @@ def test_a_kernel_heated_up_ahead_shows_the_page_of_its_visitor(page: Page, fold
         wait_until(lambda: not any(kernel.is_running() for kernel in preheated), "the visitor's kernel to end")
 
 
-def test_the_page_in_a_jupyter_server(page: Page, folder: Path) -> None:
-    """As on Binder: behind a base address and a login token, with our template, options, guard and farewell."""
-    shutil.copy(ROOT / "dashboard.ipynb", folder)
-    templates = folder / "jupyter" / "voila" / "templates"
-    shutil.copytree(ROOT / "run_qarnot" / "page" / "template", templates / "run-qarnot")  # where pip puts it
-    (folder / ".jupyter").mkdir()
-    options = {
-        "base_url": "/user/me/",
-        "jpserver_extensions": {"voila.server_extension": True, "run_qarnot.page": True},
-    }
-    (folder / ".jupyter" / "jupyter_server_config.json").write_text(json.dumps({"ServerApp": options}))
-    with program(
-        folder, "jupyter_server", "--no-browser", "--allow-root", "--port=PORT", "--IdentityProvider.token=enter",
-        JUPYTER_PATH=str(folder / "jupyter"),
-    ) as (server, port):  # fmt: skip
-        page.goto(f"http://localhost:{port}/user/me/voila/render/dashboard.ipynb{LINK}&token=enter")
-        expect(page.get_by_test_id("start")).to_be_visible()
+def test_a_jupyter_server_shows_that_the_page_starts_and_then_the_page(page: Page, folder: Path) -> None:
+    server = JupyterServer(folder)
+    try:
+        page.goto(f"{server.page}{LINK}&token={TOKEN}", wait_until="commit")
+        expect(page.get_by_test_id("starting")).to_contain_text("Starting the page’s server…")
+        expect(page.get_by_test_id("start")).to_be_visible(timeout=90_000)
         expect(page.get_by_test_id("link-note")).to_contain_text("PyTorch")
-        assert "enter" not in page.url
-        kernels = kernels_below(server)
-        wire = Wire(page, base="/user/me/")
+        assert page.url == f"{server.page}{LINK}"
+        kernels = kernels_below(server.page_server())
+        wire = Wire(page, base="/user/me/run-qarnot/")
         assert_guarded(wire)
         wire.close()
         page.goto("about:blank")
         wait_until(lambda: not any(kernel.is_running() for kernel in kernels), "the visitor's kernel to end")
+    finally:
+        server.end()
+
+
+def test_a_jupyter_server_says_why_the_page_cannot_start(page: Page, folder: Path) -> None:
+    server = JupyterServer(folder, QARNOT_STORAGE_URL="no address")
+    try:
+        page.goto(f"{server.page}?token={TOKEN}", wait_until="commit")
+        failed = page.get_by_test_id("failed")
+        expect(failed).to_contain_text("QARNOT_STORAGE_URL", timeout=90_000)
+        failed.get_by_role("button", name="Try again").click()
+        expect(page.get_by_test_id("starting").or_(failed)).to_be_visible()
+    finally:
+        server.end()
+
+
+def test_voila_alone_says_how_the_page_is_started(page: Page, folder: Path) -> None:
+    with program(folder, "voila", str(ROOT / "dashboard.ipynb"), "--no-browser", "--port=PORT") as (_, port):
+        page.goto(f"http://localhost:{port}/")
+        expect(page.get_by_text("run-qarnot dashboard")).to_be_visible(timeout=60_000)
+        expect(page.get_by_test_id("stuck")).to_be_hidden()

@@ -11,8 +11,9 @@ from support.repository import ROOT
 
 HEAVY = {"asyncssh", "boto3", "botocore", "cryptography", "fastapi", "moto", "qarnot", "requests"}
 OPEN_THE_PAGE = """
-import asyncio, sys
+import asyncio, os, sys, tempfile
 from run_qarnot.page import build
+os.environ["RUN_QARNOT_DOWNLOADS"] = tempfile.gettempdir()  # as in a kernel of our server
 async def main():
     print("shown:", len(build().environment.images), "images")
 asyncio.run(main())

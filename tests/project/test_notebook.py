@@ -30,6 +30,7 @@ def test_it_runs_from_top_to_bottom(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")  # nobody is there: a call would fail and be seen
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    monkeypatch.setenv("RUN_QARNOT_DOWNLOADS", str(tmp_path))  # as in a kernel of our server
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(ROOT)}}).execute()
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]

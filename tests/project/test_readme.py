@@ -11,6 +11,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from support.repository import ROOT, repository_files
 
+from run_qarnot.page.extension import ROUTE
+
 README = (ROOT / "README.md").read_text()
 DOCUMENTS = [path for path in repository_files() if path.suffix == ".md"]
 LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -22,13 +24,11 @@ def test_links_within_the_repository_lead_somewhere(path: Path) -> None:
     assert [link for link in links if link and not (path.parent / link).exists()] == []
 
 
-def test_the_badge_opens_a_notebook_that_is_there() -> None:
+def test_the_badge_opens_the_page() -> None:
     (launch,) = [link for link in LINK.findall(README) if link.startswith("https://mybinder.org/v2/")]
     parts = urlsplit(launch)
     assert re.fullmatch(r"/v2/gh/[\w.-]+/[\w.-]+/(HEAD|v[\d.]+)", parts.path)
-    (path,) = parse_qs(parts.query)["urlpath"]
-    assert path.startswith("voila/render/")
-    assert (ROOT / path.removeprefix("voila/render/")).is_file()
+    assert parse_qs(parts.query)["urlpath"] == [f"{ROUTE}/"]
 
 
 def test_every_command_that_the_readme_names_exists() -> None:

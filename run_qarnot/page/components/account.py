@@ -1,4 +1,7 @@
-"""Card 1: the token comes in as an event, never as a trait, and one line says whose account it opened."""
+"""Card 1: the token comes in as an event, never as a trait, and one line says whose account it opened.
+
+Who has none may use the local cluster, where the page's server offers it.
+"""
 
 from __future__ import annotations
 
@@ -15,25 +18,42 @@ _LONGEST_TOKEN = 4096
 
 
 class AccountCard(Component):
-    """`state` is one of: asking, checking, known."""
+    """`state` is one of: asking, checking, known. `trying`: it is about the account of the local cluster."""
 
     source = Path(__file__).with_suffix(".vue")
 
     state = traitlets.Unicode("asking").tag(sync=True)
     preset = traitlets.Bool(False).tag(sync=True)
+    can_try = traitlets.Bool(False).tag(sync=True)
+    trying = traitlets.Bool(False).tag(sync=True)
+    on_binder = traitlets.Bool(False).tag(sync=True)  # of mybinder.org
     trimmed = traitlets.Bool(False).tag(sync=True)
     summary: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
 
     def __init__(
-        self, tasks: Background, check: Callable[[str], Coroutine[Any, Any, None]], change: Callable[[], None]
+        self,
+        tasks: Background,
+        check: Callable[[str], Coroutine[Any, Any, None]],
+        try_here: Callable[[], Coroutine[Any, Any, None]],
+        change: Callable[[], None],
     ) -> None:
         self._check = check
+        self._try_here = try_here
         self._change = change
         super().__init__("account", tasks)
+
+    @property
+    def is_given(self) -> bool:
+        """Whether the account is there without a token that somebody has typed."""
+        return self.preset or self.trying
 
     @event
     async def vue_check(self, fields: Fields) -> None:
         await self._check(fields.text("token", _LONGEST_TOKEN))
+
+    @event
+    async def vue_try_here(self, _fields: Fields) -> None:
+        await self._try_here()
 
     @event
     def vue_change(self, _fields: Fields) -> None:

@@ -48,6 +48,9 @@ class Files(Component):
     part_bytes = traitlets.Int(PART_BYTES).tag(sync=True)
     window = traitlets.Int(WINDOW).tag(sync=True)
     direct_bytes = traitlets.Int(0).tag(sync=True)
+    onward_pace = traitlets.Int(0).tag(
+        sync=True
+    )  # bytes per second from here to the cluster, where that is slow; else 0
 
     def __init__(
         self,

@@ -70,9 +70,10 @@ class Results(Component):
 
     @event
     async def vue_fetch(self, fields: Fields) -> None:
-        """One file, straight from the storage to the browser."""
+        """One file, straight from the storage to the browser; through us if the browser cannot reach the storage."""
         self.problem = None
-        self.call("open", await self._session.results.address(self._file(fields.text("key", 4000)).key))
+        key = self._file(fields.text("key", 4000)).key
+        self.call("open", await self._session.results.address(key), key)
 
     @event
     async def vue_download(self, fields: Fields) -> None:

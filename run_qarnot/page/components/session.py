@@ -89,6 +89,9 @@ class SessionCard(Component):
         parts = {"share": share, "results": results, "files": files, "panels": panels}
         super().__init__("session", tasks, folded=session.view.is_over, usual=usual, **parts)
         self.can_extend = not session.ends_by_itself
+        self._through_page = around.opener.is_needed
+        if self._through_page:
+            session.lead_through_page()
         self._show()
         if session.view.state is State.FAILED:
             self._say_why(session.view)
@@ -152,6 +155,16 @@ class SessionCard(Component):
     async def vue_whole_log(self, _fields: Fields) -> None:
         """A file of all output that the cluster keeps: the card shows the end of it."""
         self.call("save_file", f"{self.session.view.reference}.log", redact(await self.session.logs()))
+
+    @event
+    async def vue_open(self, fields: Fields) -> None:
+        """The browser opened a tab that waits for its address, which works once."""
+        try:
+            address = await self._actions.opener.address(self.session, fields.text("origin", 300))
+        except BaseException:
+            self.call("lead_tab", None)
+            raise
+        self.call("lead_tab", address)
 
     @event
     async def vue_launcher(self, fields: Fields) -> None:
@@ -261,6 +274,8 @@ class SessionCard(Component):
         if before is not None and (before.state, before.saved) != (view.state, view.saved):
             self.panels.refresh()
         self._actions.changed(before, view)
+        if self._through_page:
+            self.tasks.spawn(self._actions.opener.keep(self.session), self.failed)
 
     def _show_can_add(self) -> None:
         files = [incoming for incoming in self._uploads if incoming.arrival is not Arrival.UNFINISHED]

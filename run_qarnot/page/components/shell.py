@@ -53,7 +53,7 @@ class Shell(Component):
         self._arrive = visitor_arrived
         self._show_older = show_older
         super().__init__("shell", tasks, account=account, **parts)
-        traitlets.dlink((account, "state"), (self, "asks_again"), lambda now: now == "known" and not account.preset)
+        traitlets.dlink((account, "state"), (self, "asks_again"), lambda now: now == "known" and not account.is_given)
 
     @event
     def vue_ping(self, _fields: Fields) -> None:

@@ -212,7 +212,7 @@ def test_the_extras_are_found_again_by_what_they_brought() -> None:
             {"url": "https://e.org/r", "vcs_info": {"vcs": "git", "commit_id": "abc"}, "subdirectory": "python"},
             "x @ git+https://e.org/r@abc#subdirectory=python",
         ),
-        ({"url": "file:///home/conda/feedstock/work", "dir_info": {}}, "x==1"),
+        ({"url": "file:///conda/feedstock/work", "dir_info": {}}, "x==1"),
     ],
 )
 def test_where_a_package_came_from(direct: dict[str, object], line: str) -> None:

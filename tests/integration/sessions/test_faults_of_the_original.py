@@ -1,15 +1,12 @@
 """Each known fault of the notebook that this product replaces (`design.md` §11) has a test here that it is not here."""
 
-import json
 import re
 import signal
 import socket
 import threading
 import time
-from pathlib import Path
 
 import pytest
-from support.command import REPOSITORY
 from support.jupyter import Jupyter
 from support.ports import take_port
 from support.waiting import wait_until
@@ -133,12 +130,6 @@ def test_the_known_hosts_of_the_user_are_left_alone(cli, tmp_path):
     assert "UserKnownHostsFile=/dev/null" in command
     assert not (tmp_path / ".ssh").exists()
     cli("stop", "hosts", "--no-save")
-
-
-def test_the_promised_limit_of_uploads_is_in_the_repository():
-    config = json.loads((REPOSITORY / "binder/jupyter_server_config.json").read_text())
-    assert config["ServerApp"]["tornado_settings"]["websocket_max_message_size"] >= 100 * 2**20
-    assert "jupyter_server_config.json" in Path(REPOSITORY / "binder/postBuild").read_text()
 
 
 def _answer_like_jupyter(listener):

@@ -217,23 +217,31 @@ def test_other_keys_open_no_second_tunnel(cluster):
     at_a_desk(cluster, scenario)
 
 
-def test_the_tunnel_leads_to_the_machine_that_was_pinned_and_to_no_other(cluster):
-    wrong = frozenset({"SHA256:" + "A" * 43})
+def test_the_tunnel_leads_to_the_machine_whose_host_key_was_printed_and_to_no_other(cluster, tmp_path):
+    printed = tmp_path / "printed"
+    wrong = "SHA256:" + "A" * 43
+    printed.write_text(f"Run Qarnot: SSH host key {wrong}\n")
+    page = page_on(next(iter(free_ports(24000))))
+    command = page.command.replace("sh -c '", f"sh -c 'tail -n +1 -f {printed} & ")
+    image = page.model_copy(update={"command": command, "constants": {"RUN_QARNOT_START": "bundled"}})
 
     async def scenario(desk):
-        async with desk.ready(page_on(next(iter(free_ports(24000))))) as session:
-            address, right = session.app_address(), frozenset(session.tunnel_spec().fingerprints)
-            session.pin_host_keys(wrong)
+        session = await desk.start(image)
+        async with desk.following(session):
             await until(session, lambda view: "printed" in view.note, "the wrong machine to be noticed")
             assert "another host key than the one that the session printed; nothing was sent" in session.view.note
-            with pytest.raises((ConnectionError, urllib.error.URLError)):  # the port is still ours, and leads nowhere
-                await asyncio.to_thread(get, address)
+            assert not session._access.is_open
+            forward = session.facts.forwards[0]
+            shown = await asyncssh.get_server_host_key(forward.host, forward.port, config=None)
+            with printed.open("a") as file:
+                file.write(f"started again\nRun Qarnot: SSH host key {shown.get_fingerprint()}\nand more\n")
+            await asyncio.to_thread(wait_until, lambda: session._access.is_open, "the tunnel to the right machine")
+            await until(session, lambda view: view.state is State.READY, "the page to answer")
             spec = session.tunnel_spec()
-            assert (spec.host_key, spec.fingerprints) == (None, tuple(wrong)), "the launcher looks for that one, too"
-            session.pin_host_keys(right)
-            await asyncio.to_thread(wait_until, lambda: session._access.is_open, "the tunnel to be open again")
-            assert session.app_address() == address
-            assert await asyncio.to_thread(get, address)
+            assert spec.fingerprints == (shown.get_fingerprint(),)
+            assert session.proxied() is None or session.proxied().host_keys == spec.fingerprints
+            assert await asyncio.to_thread(get, session.app_address())
+            await session.stop(save=False)
 
     at_a_desk(cluster, scenario)
 

@@ -78,7 +78,8 @@ def test_every_key_of_the_contract(tmp_path: Path) -> None:
 
 def test_how_an_app_can_be_mounted_follows_its_kind_unless_the_entry_says_it() -> None:
     entries = {"lab": {}, "strip": {"proxy": "strip"}, "web": {"app": "web"}, "ssh": {"app": "ssh", "proxy": "prefix"}}
-    reading = read_entries({**entries, "odd": {"proxy": "prefx"}}, "x.toml")
+    entries = {name: {"repo": "example/x", **entry} for name, entry in {**entries, "odd": {"proxy": "prefx"}}.items()}
+    reading = read_entries(entries, "x.toml")
     mounts = {image.id: image.effective_app.mount.value for image in reading.images}
     assert mounts == {"lab": "prefix", "strip": "strip", "web": "strip", "ssh": "none"}
     (problem,) = reading.problems

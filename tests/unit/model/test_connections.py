@@ -6,7 +6,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from run_qarnot.model.connections import ConnectionKind, Forward, Place, Reach, connections, tunnel_spec
+from run_qarnot.model.connections import (
+    ConnectionKind,
+    Forward,
+    Mount,
+    Place,
+    Reach,
+    connections,
+    tunnel_spec,
+)
 
 REACH = Reach(
     id="5c1e0a3e-5d2b-4f5c-9b0e-1f2f3a4b5c6d",
@@ -142,3 +150,18 @@ def test_the_launchers_of_two_sessions_do_not_want_the_same_port():
 def test_what_is_secret_is_in_no_repr():
     assert "the key" not in repr(tunnel_spec(REACH, "the key"))
     assert "abc" not in repr(tunnel_spec(REACH, "the key"))
+
+
+def test_whoever_is_elsewhere_is_led_through_the_page_and_gets_no_address_of_this_computer():
+    elsewhere = Place(tunnel_port=8890, through_page=True)
+    ways = connections(replace(REACH, mount=Mount.PREFIX), elsewhere)
+    assert [way.kind for way in ways] == [
+        ConnectionKind.PAGE,
+        ConnectionKind.TUNNEL,
+        ConnectionKind.VSCODE,
+        ConnectionKind.SSH,
+    ]
+    assert (ways[0].url, ways[0].command, ways[1].url) == (None, None, None)
+    assert kinds(replace(REACH, mount=Mount.NONE), elsewhere)[0] is ConnectionKind.TUNNEL
+    assert ConnectionKind.PAGE not in kinds(replace(REACH, mount=Mount.STRIP, session_key_accepted=False), elsewhere)
+    assert ConnectionKind.PAGE not in kinds(replace(REACH, mount=Mount.PREFIX), Place(tunnel_port=8890))

@@ -42,6 +42,15 @@ def test_no_secret_is_in_the_representation_or_in_the_app_token():
     assert keys.derive_app_token("the-token", "rq-1") not in key.private
 
 
+def test_base_url_and_proxy_key_are_of_one_launch_and_tell_nothing_of_each_other():
+    made = {(keys.derive_base_url(token, run), keys.derive_proxy_key(token, run)) for token in "ab" for run in "12"}
+    assert len({base for base, _ in made}) == len({key for _, key in made}) == 4
+    for base, key in made:
+        assert re.fullmatch("/rq-[0-9a-f]{12}/", base)
+        assert base.strip("/rq-") not in key
+    assert keys.derive_base_url("a", "1") == keys.derive_base_url("a", "1")
+
+
 def test_the_base_url_is_known_before_the_machine_and_says_nothing():
     base = keys.derive_base_url("the-token", "rq-1")
     assert re.fullmatch(r"/rq-[0-9a-f]{12}/", base)

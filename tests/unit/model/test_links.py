@@ -14,7 +14,16 @@ from run_qarnot.catalog.image import Image, Option
 from run_qarnot.core import language
 from run_qarnot.core.errors import InputError, NotFoundError
 from run_qarnot.core.redaction import redact
-from run_qarnot.model.links import Filling, base_problems, make_badge, make_link, read_link
+from run_qarnot.model.links import (
+    Filling,
+    base_problems,
+    is_local,
+    is_mybinder,
+    make_badge,
+    make_link,
+    read_link,
+    shared_address,
+)
 
 CHOICES = ("small", "a, b", "größer", "x&y=z", "50 %")
 SEVERAL = tuple(choice for choice in CHOICES if "," not in choice)  # commas stand between them
@@ -158,7 +167,6 @@ def test_what_is_said_twice_or_cut_off_is_told() -> None:
         ("http://127.0.1.1/", ["link-local"]),
         ("http://[::1]:8866/", ["link-local"]),
         ("http://0.0.0.0:8866/", ["link-local"]),
-        ("https://hub.gke2.mybinder.org/user/a-b-x1y2/voila/render/dashboard.ipynb", ["link-session"]),
         ("https://hub.example.org/user/anna/run-qarnot/?TOKEN=abc", ["link-session", "link-token"]),
         ("https://page.example.org/?token=abc", ["link-token"]),
         ("https://mybinder.org/v2/gh/a/b/HEAD?urlpath=voila%2Frender%2Fd.ipynb%3Ftoken%3Dabc", ["link-token"]),
@@ -248,14 +256,68 @@ def test_earlier_values_and_tokens_of_the_base_do_not_go_along() -> None:
     assert link == f"{BASE}?kept=1&opt-image=torch"
 
 
-def test_on_binder_the_values_stand_inside_the_path() -> None:
-    base = "https://mybinder.org/v2/gh/a/b/HEAD?urlpath=voila%2Frender%2Fdashboard.ipynb"
+BINDER = {
+    "BINDER_LAUNCH_HOST": "https://mybinder.org/",
+    "BINDER_REQUEST": "v2/gh/a/b/HEAD",
+    "BINDER_PERSISTENT_REQUEST": "v2/gh/a/b/0123456789",
+    "JUPYTERHUB_SERVICE_PREFIX": "/user/a-b-x1/",
+}
+
+
+def test_on_binder_the_values_stand_inside_the_path_of_a_fixed_commit() -> None:
+    base = shared_address("https://hub.2i2c.mybinder.org/user/a-b-x1/run-qarnot/", BINDER)
+    assert base == "https://mybinder.org/v2/gh/a/b/0123456789?urlpath=run-qarnot%2F"
     link = make_link(base, IMAGE, hours=2, options={"note": "a & b"})
     (inside,) = parse_qs(urlsplit(link).query)["urlpath"]
     path, _, query = inside.partition("?")
-    assert path == "voila/render/dashboard.ipynb"
+    assert path == "run-qarnot/"
     assert read_link(query, CATALOG).options == {"note": "a & b"}
     assert read_link(query, CATALOG).hours == "2"
+
+
+def test_mybinder_org_is_told_from_the_binder_of_a_team() -> None:
+    assert is_mybinder(BINDER)
+    assert not is_mybinder({**BINDER, "BINDER_LAUNCH_HOST": "https://binder.example.org/"})
+    assert not is_mybinder({})
+
+
+@pytest.mark.parametrize(
+    ("address", "shared"),
+    [
+        ("https://hub.example.org/user/anna/run-qarnot/", "https://hub.example.org/hub/user-redirect/run-qarnot/"),
+        ("https://hub.example.org/user/anna/run-qarnot", "https://hub.example.org/hub/user-redirect/run-qarnot/"),
+        ("https://e.org/jupyter/user/a%40b/gpu/run-qarnot/", "https://e.org/jupyter/hub/user-redirect/run-qarnot/"),
+        ("https://e.org/user/anna/lab/tree/run-qarnot/", "https://e.org/user/anna/lab/tree/run-qarnot/"),
+        ("https://e.org/team/", "https://e.org/team/"),
+        ("http://localhost:8866/", "http://localhost:8866/"),
+    ],
+)
+def test_in_a_hub_a_link_leads_everybody_to_their_own_server(address: str, shared: str) -> None:
+    assert shared_address(address, {}) == shared
+    assert make_link(f"{address}?token=secret-of-a-server", IMAGE, options={}) == f"{shared}?opt-image=torch"
+
+
+def test_where_users_have_names_of_their_own_the_hub_has_another() -> None:
+    address = "https://anna.hub.example.org/user/anna/run-qarnot/"
+    environment = {"JUPYTERHUB_HOST": "https://hub.example.org"}
+    assert shared_address(address, environment) == "https://hub.example.org/hub/user-redirect/run-qarnot/"
+
+
+def test_a_server_on_binder_is_not_shared_because_it_ends() -> None:
+    with pytest.raises(InputError) as caught:
+        make_link("https://hub.2i2c.mybinder.org/user/a-b-x1/run-qarnot/?token=x", IMAGE, options={})
+    assert "ends with it" in caught.value.what + caught.value.todo
+
+
+@given(st.text())
+def test_no_address_makes_sharing_fail(address: str) -> None:
+    assert isinstance(shared_address(address, {}), str)
+
+
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.1.2.3", "[::1]", "page.localhost"])
+def test_an_address_of_this_computer_is_told(host: str) -> None:
+    assert is_local(f"http://{host}:8866/?opt-image=torch")
+    assert not is_local("https://page.example.org/")
 
 
 def test_the_badge_is_markdown_that_a_title_cannot_break() -> None:

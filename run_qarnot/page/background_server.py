@@ -1,0 +1,85 @@
+"""The page's server as a child of another server, which starts it when somebody comes."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from run_qarnot.page.child import Child
+
+_SHORT_PARENT, _LONGEST_PARENT = "/tmp", 50  # noqa: S108  paths of sockets end at about 100 characters
+_START_SECONDS = 60.0
+# What the other server may do in the name of its user, and who that is: neither the page nor its kernels need it.
+_NOT_FOR_CHILDREN = re.compile(r"(JUPYTER|JPY_|CONFIGPROXY_).*(TOKEN|SECRET|KEY)|BINDER_CLIENT_IP")
+
+
+def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what the page's server gets of the other server's environment: all but the secrets of that one."""
+    return {name: value for name, value in environment.items() if not _NOT_FOR_CHILDREN.match(name)}
+
+
+class BackgroundServer:
+    """Runs `run_qarnot.page.server` on a Unix socket. Belongs to one event loop.
+
+    Only this user can enter the socket's folder, and visitors come through the other server, which has authenticated
+    them; therefore the page's server asks for no login.
+    """
+
+    def __init__(self, base_url: str) -> None:
+        """Start nothing yet.
+
+        Arguments:
+            base_url: the path under which visitors see the page; begins and ends with a slash.
+        """
+        self.base_url = base_url
+        self._folder: Path | None = None
+        self._watching: asyncio.Task[None] | None = None
+        self.is_ready = False  # it answers
+        self.failure: str | None = None  # the last start failed; with what the program said for people, if anything
+
+    @property
+    def socket(self) -> Path:
+        """The socket's path; valid once the server was started."""
+        if self._folder is None:
+            self._folder = _make_folder()
+        return self._folder / "page.sock"
+
+    def start(self) -> None:
+        """Start it, unless it runs or is starting."""
+        if self._watching is None:
+            self._watching = asyncio.get_running_loop().create_task(self._run())
+
+    async def _run(self) -> None:
+        """Start the program and wait for its end."""
+        was_ready, said = False, ""
+        try:
+            child = await self._start_child()
+            try:
+                async with asyncio.timeout(_START_SECONDS):
+                    self.is_ready = was_ready = bool(await child.read_line())  # it says that it answers
+            except TimeoutError:
+                child.end()
+            said = await child.wait()
+        except OSError as error:
+            said = str(error)
+        finally:
+            self.is_ready, self._watching = False, None
+            self.failure = None if was_ready else said
+
+    async def _start_child(self) -> Child:
+        self.socket.unlink(missing_ok=True)
+        options = ["--no-browser", "--no-login", "--unix-socket", str(self.socket), "--base-url", self.base_url]
+        return await Child.start("run_qarnot.page.server", *options, environment=child_environment(os.environ))
+
+
+def _make_folder() -> Path:
+    too_long = len(tempfile.gettempdir()) > _LONGEST_PARENT and Path(_SHORT_PARENT).is_dir()
+    folder = Path(tempfile.mkdtemp(prefix="run-qarnot-", dir=_SHORT_PARENT if too_long else None))  # 0700 by `mkdtemp`
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

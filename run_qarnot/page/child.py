@@ -1,0 +1,61 @@
+"""Programs of ours that a server runs in the background, and that end with it, however it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Mapping
+
+_TAIL_BYTES = 4000
+_USER_ERROR = 1  # the exit code that comes with two lines for people
+
+
+class Child:
+    """A running program. `python -m qarnot_local.runtime.lifeline` ends it when the pipe that we hold closes."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        self._process, self._stdin, self._stdout = process, process.stdin, process.stdout
+        self._errors = asyncio.create_task(_copy_to_log(process.stderr))
+
+    @classmethod
+    async def start(cls, module: str, *options: str, environment: Mapping[str, str]) -> Child:
+        """Start `python -m module options…`.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+        python = [sys.executable, "-P", "-m"]  # -P: no file in the user's folder stands in for a module
+        process = await asyncio.create_subprocess_exec(
+            *python, "qarnot_local.runtime.lifeline", "--", *python, module, *options,
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+            env=dict(environment), start_new_session=True,
+        )  # fmt: skip
+        return cls(process)
+
+    async def read_line(self) -> str:
+        """Return the next line that it prints; empty when it has ended."""
+        return (await self._stdout.readline()).decode()
+
+    async def wait(self) -> str:
+        """Return when it has ended: the two lines with which our programs say what a user can mend, if it said them."""
+        while await self._stdout.read(_TAIL_BYTES):
+            pass
+        said = await self._errors
+        code = await self._process.wait()
+        return " ".join(said.strip().splitlines()[-2:]) if code == _USER_ERROR and "Traceback" not in said else ""
+
+    def end(self) -> None:
+        """Ask it to end."""
+        self._stdin.close()
+
+
+async def _copy_to_log(stream: asyncio.StreamReader) -> str:
+    """Copy what a program complains of to our own log; return the end of it."""
+    tail = b""
+    while chunk := await stream.read(_TAIL_BYTES):
+        sys.stderr.write(chunk.decode(errors="replace"))
+        tail = (tail + chunk)[-_TAIL_BYTES:]
+    return tail.decode(errors="replace")

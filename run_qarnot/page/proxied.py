@@ -1,0 +1,78 @@
+"""The kernel's side of the proxy: tells the page's server where sessions are, and gets tickets for visitors."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from run_qarnot.core.errors import SessionError
+from run_qarnot.page import registry_socket
+from run_qarnot.page.downloads import Downloads
+from run_qarnot.page.registry_socket import RegistryError
+
+if TYPE_CHECKING:
+    from run_qarnot.engine.proxied import ProxiedSession
+    from run_qarnot.engine.session import Session
+
+VISITORS_VARIABLE = "RUN_QARNOT_VISITORS"  # from the server; "elsewhere" where browsers are not on its computer
+TICKET = "rq-ticket"
+
+
+class SessionOpener:
+    """Leads the browsers of one page to its sessions."""
+
+    def __init__(self, folder: Path | None, base_url: str) -> None:
+        """Arguments:
+        folder: the server's private one; None without a server of ours.
+        base_url: of the page.
+        """
+        self._folder = folder
+        self._base_url = base_url
+        self._registered: dict[str, ProxiedSession] = {}
+
+    @classmethod
+    def of(cls, downloads: Downloads) -> SessionOpener:
+        return cls(downloads.folder, downloads.base_url)
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether visitors reach sessions through the server, and it is one of ours."""
+        return os.environ.get(VISITORS_VARIABLE) == "elsewhere" and registry_socket.is_available(self._folder)
+
+    async def keep(self, session: Session) -> None:
+        """Tell the server where a session is now, or that it is over, if that is news.
+
+        That it cannot be told is no error yet: `address` is asked for when somebody wants to go there.
+        """
+        place, known = session.proxied(), self._registered.get(session.view.name)
+        if self._folder is None or not (place or known):
+            return
+        try:
+            if place is not None and place != known:
+                await registry_socket.register(self._folder, place)
+                self._registered[session.view.name] = place
+            elif known is not None and session.view.is_over:
+                del self._registered[session.view.name]
+                await registry_socket.end(self._folder, known.id, known.key)
+        except RegistryError:
+            self._registered.pop(session.view.name, None)
+
+    async def address(self, session: Session, origin: str) -> str:
+        """Return where the visitor's browser gets to a session's app, once and within a minute.
+
+        Arguments:
+            session: that is ready.
+            origin: of the page that the visitor sees.
+
+        Raises:
+            SessionError: it is not ready any more, or the server does not answer.
+        """
+        place = session.proxied()
+        if place is None or self._folder is None:
+            raise SessionError("too-late", name=session.view.name, reference=session.view.reference)
+        try:
+            ticket = await registry_socket.get_ticket(self._folder, place, session.open_path, origin)
+        except RegistryError as error:
+            raise SessionError("tunnel", name=session.view.name, problem=error) from error
+        return f"{self._base_url.rstrip('/')}/{place.id}/?{TICKET}={ticket}"

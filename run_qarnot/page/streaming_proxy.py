@@ -1,0 +1,481 @@
+"""A Tornado handler that passes requests on to another HTTP server and streams both ways.
+
+It knows nothing of Jupyter, Voila or sessions. Subclasses authenticate in `prepare`, then await `forward`:
+
+    class Route(StreamingProxyHandler, JupyterHandler):
+        async def prepare(self) -> None:
+            await super().prepare()  # of JupyterHandler: who is it?
+            if not self._finished:
+                await self.forward(Path("/run/server.sock"))
+
+Bodies have no size limit and are never held in memory, except answers for which `make_body_rewriter` asks. Each side
+is read only as fast as the other side takes it. WebSockets, and whatever else an `Upgrade` may negotiate, are copied
+as bytes once the target has answered 101, so that subprotocols, extensions and large messages pass unchanged.
+
+Each request has its own connection to the target. When one side breaks off, so does the other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+from tornado import httputil
+from tornado.http1connection import HTTP1Connection, HTTP1ConnectionParameters
+from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine, ResponseStartLine
+from tornado.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
+from tornado.web import HTTPError, RequestHandler, stream_request_body
+
+Address = tuple[str, int] | Path
+BodyRewriter = Callable[[bytes], bytes]
+
+MAX_REWRITTEN_BYTES = 8 * 1024 * 1024
+_CONNECT_SECONDS = 10.0
+_RETRY_SECONDS = 2
+_CHUNK_BYTES = 64 * 1024
+_MAX_HEADER_BYTES = 256 * 1024
+_MAX_DISCARDED_BYTES = 64 * 1024 * 1024
+_UNLIMITED = sys.maxsize
+_HOP_BY_HOP = (
+    "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "TE", "Trailer",
+    "Transfer-Encoding", "Upgrade",
+)  # fmt: skip
+_NO_CONTENT, _NOT_MODIFIED, _SWITCHING_PROTOCOLS = 204, 304, 101
+
+
+def remove_hop_by_hop(headers: HTTPHeaders) -> None:
+    """Remove the headers that concern a single connection (RFC 9110 §7.6.1), in place."""
+    listed = ",".join(headers.get_list("Connection")).split(",")
+    for name in (*_HOP_BY_HOP, *(name.strip() for name in listed)):
+        headers.pop(name, None)
+
+
+def add_forwarded_headers(request: HTTPServerRequest, headers: HTTPHeaders) -> None:
+    """Add `X-Forwarded-For`, `X-Forwarded-Host` and `X-Forwarded-Proto`, as a reverse proxy does.
+
+    Arguments:
+        request: of the visitor. What it says of proxies in front of us is kept.
+        headers: of the request to the target; changed in place.
+    """
+    proxies = headers.get_list("X-Forwarded-For")
+    headers["X-Forwarded-For"] = ", ".join([*proxies, request.remote_ip or "unknown"])
+    headers.setdefault("X-Forwarded-Host", request.host)
+    headers.setdefault("X-Forwarded-Proto", request.protocol)
+
+
+@stream_request_body
+class StreamingProxyHandler(RequestHandler):
+    """Base class of handlers that pass requests on. The module's docstring shows its use."""
+
+    _tasks: ClassVar[set[asyncio.Task[None]]] = set()  # the event loop holds only weak references
+    _target: _TargetConnection | None = None
+    _relaying: asyncio.Task[None] | None = None
+    _discarded_bytes = 0
+
+    # hooks
+
+    def rewrite_request(self, headers: HTTPHeaders) -> str:
+        """Change the request's head.
+
+        Arguments:
+            headers: of the visitor, without hop-by-hop headers; changed in place.
+
+        Returns: path and query to ask the target for.
+        """
+        return self.request.uri or "/"
+
+    def rewrite_response(self, status: int, headers: HTTPHeaders) -> None:
+        """Change the head of an answer, also of a 101.
+
+        Arguments:
+            status: of the answer.
+            headers: of the target, without hop-by-hop headers; changed in place.
+        """
+
+    def make_body_rewriter(self, status: int, headers: HTTPHeaders) -> BodyRewriter | None:
+        """Return a function that changes an answer's body, or None to stream the body unchanged.
+
+        The function gets the whole body as the target sent it (perhaps compressed). It may change `headers`: they are
+        sent afterwards. Bodies longer than `MAX_REWRITTEN_BYTES` are streamed unchanged all the same.
+
+        Arguments:
+            status: of the answer.
+            headers: as `rewrite_response` left them.
+        """
+        return None
+
+    async def answer_unreachable(self) -> None:
+        """Answer a request to which the target gave no answer."""
+        headers = HTTPHeaders({"Content-Type": "text/plain; charset=utf-8", "Retry-After": str(_RETRY_SECONDS)})
+        await self.answer(502, headers, b"The server behind this address does not answer. Try again in a moment.\n")
+
+    def on_forward_end(self) -> None:
+        """Called once for each `forward`, when neither side sends any more."""
+
+    # for subclasses to call
+
+    async def forward(self, address: Address) -> None:
+        """Pass the request on. Await this at the end of `prepare`.
+
+        Arguments:
+            address: an IP address and port, or the path of a Unix socket.
+
+        Raises:
+            HTTPError: 400, when the request gives its length in two ways or its path is not ASCII.
+        """
+        try:
+            upgrade = _wanted_upgrade(self.request)
+            start_line, headers = self._request_head(upgrade)
+            self._target = await self._send_head(address, start_line, headers)
+        except BaseException:
+            self.on_forward_end()
+            raise
+        if self._target is None:
+            self.on_forward_end()
+            await self.answer_unreachable()
+            return
+        await self._confirm_expectation()
+        self._relaying = task = asyncio.create_task(self._relay(self._target))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: self.on_forward_end())
+        if upgrade:
+            # Tornado lets go of the visitor's connection only before `prepare` ends.
+            await self._target.head_arrived.wait()
+
+    async def answer(self, status: int, headers: HTTPHeaders, body: bytes) -> None:
+        """Send an answer of our own. In `prepare`, use this and not `finish`.
+
+        The request's body is then read and discarded, up to a limit: browsers and proxies show an answer only if they
+        could send the whole request.
+        """
+        self._connection.set_max_body_size(_UNLIMITED)
+        headers["Content-Length"] = str(len(body))
+        self._set_head(status, "", headers)
+        with contextlib.suppress(StreamClosedError):
+            self.write(body)
+            await self.flush()
+            if "Expect" in self.request.headers:  # the visitor waits before sending the body, and now sends none
+                self.finish()
+
+    # called by Tornado
+
+    async def data_received(self, chunk: bytes) -> None:
+        """Pass on a piece of the request's body. Tornado reads on when it has been sent."""
+        if self._target is not None:
+            with contextlib.suppress(StreamClosedError):
+                await self._target.write(chunk)
+            return
+        self._discarded_bytes += len(chunk)
+        if self._discarded_bytes > _MAX_DISCARDED_BYTES:
+            self._break_off()
+
+    async def _complete(self, *_args: str, **_kwargs: str) -> None:
+        """The whole request has been read: wait for the end of the answer."""
+        if self._target is not None:
+            self._target.finish_request()
+        if self._relaying is not None:
+            await self._relaying
+        if not self._finished:
+            self.finish()
+
+    get = head = post = put = patch = delete = options = _complete
+
+    def on_connection_close(self) -> None:
+        """The visitor has gone."""
+        self._close_target()
+        super().on_connection_close()
+
+    # internals
+
+    def _request_head(self, upgrade: str) -> tuple[RequestStartLine, HTTPHeaders]:
+        """Return the head of the request for the target."""
+        headers = HTTPHeaders(self.request.headers)
+        method = self.request.method or "GET"
+        try:
+            framing = _framing(headers)
+        except ValueError as error:
+            raise HTTPError(400, str(error)) from error
+        if not framing and method in ("POST", "PUT", "PATCH"):
+            framing = {"Content-Length": "0"}
+        remove_hop_by_hop(headers)
+        for name in ("Content-Length", "Expect"):
+            headers.pop(name, None)
+        path = self.rewrite_request(headers)
+        if not path.isascii():
+            raise HTTPError(400, "a path must be ASCII")
+        headers.update(framing)
+        headers["Connection"] = "Upgrade" if upgrade else "close"
+        if upgrade:
+            headers["Upgrade"] = upgrade
+        return RequestStartLine(method, path, "HTTP/1.1"), headers
+
+    async def _send_head(
+        self, address: Address, start_line: RequestStartLine, headers: HTTPHeaders
+    ) -> _TargetConnection | None:
+        """Connect, and send the request's head; None if nobody is there."""
+        self._connection.set_max_body_size(_UNLIMITED)
+        try:
+            target = _TargetConnection(await _connect(address))
+            await target.write_headers(start_line, headers)
+        except (OSError, StreamClosedError, TimeoutError):
+            return None
+        return target
+
+    async def _confirm_expectation(self) -> None:
+        """Send `100 Continue` in Tornado's place, which could send it after the answer has begun."""
+        if self.request.headers.pop("Expect", "").lower() == "100-continue":
+            with contextlib.suppress(StreamClosedError):
+                await self._connection.stream.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+    async def _relay(self, target: _TargetConnection) -> None:
+        """Relay the target's answer; after a 101, copy bytes both ways until one side closes."""
+        answer = _Answer(self, target)
+        try:
+            await target.read_response(answer)
+        except (StreamClosedError, UnsatisfiableReadError):
+            pass  # there was no answer, or its headers did not end
+        finally:
+            target.head_arrived.set()
+        if answer.spliced is not None:
+            await _splice(*answer.spliced)
+            return
+        self._close_target()
+        if self._connection.stream.closed():
+            return
+        if answer.is_complete:
+            await answer.send_rewritten()
+        elif self._headers_written:
+            self._break_off()
+        else:
+            await self.answer_unreachable()
+
+    def _set_head(self, status: int, reason: str, headers: HTTPHeaders) -> None:
+        """Set exactly this head: none of the application's default headers, and no compression of its own."""
+        self._transforms = []
+        self.clear()
+        self.set_status(status, reason or None)
+        self._headers = headers
+
+    def _break_off(self) -> None:
+        """Close the visitor's connection, so that a partial answer does not look complete."""
+        self._finished = True
+        self._close_target()
+        self._connection.stream.close()
+
+    def _close_target(self) -> None:
+        target, self._target = self._target, None
+        if target is not None:
+            target.close()
+
+    @property
+    def _connection(self) -> HTTP1Connection:
+        connection = self.request.connection
+        assert isinstance(connection, HTTP1Connection)
+        return connection
+
+
+class _TargetConnection(HTTP1Connection):
+    """A connection to the target, for one request."""
+
+    def __init__(self, stream: IOStream) -> None:
+        limits = HTTP1ConnectionParameters(
+            no_keep_alive=True, chunk_size=_CHUNK_BYTES, max_header_size=_MAX_HEADER_BYTES, max_body_size=_UNLIMITED
+        )
+        super().__init__(stream, True, limits)
+        self.head_arrived = asyncio.Event()  # or there will be none
+
+    def write_headers(
+        self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders, chunk: bytes | None = None
+    ) -> asyncio.Future[None]:
+        """Send a request's head. Tornado chunks only the bodies of POST, PUT and PATCH; here the headers decide."""
+        written = super().write_headers(start_line, headers, chunk)
+        self._chunking_output = "Transfer-Encoding" in headers
+        return written
+
+    def finish_request(self) -> None:
+        """The request's body is complete."""
+        if self.stream is not None and not self.stream.closed():
+            self.finish()
+
+
+class _TargetStream(IOStream):
+    """Ignores that the target does not read any more.
+
+    It may have answered before the request was complete. `IOStream` would close, and lose that answer.
+    """
+
+    def write_to_fd(self, data: memoryview) -> int:
+        try:
+            return super().write_to_fd(data)
+        except (BrokenPipeError, ConnectionResetError):
+            return len(data)
+
+
+class _Answer(httputil.HTTPMessageDelegate):
+    """Receives the target's answer and sends it to the visitor piece by piece."""
+
+    def __init__(self, handler: StreamingProxyHandler, target: _TargetConnection) -> None:
+        self.is_complete = False
+        self.spliced: tuple[IOStream, IOStream] | None = None
+        self._handler = handler
+        self._target = target
+        self._head = (0, "", HTTPHeaders())
+        self._rewriter: BodyRewriter | None = None
+        self._ends_with_connection = False
+        self._buffer = bytearray()
+
+    async def headers_received(self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders) -> None:
+        assert isinstance(start_line, ResponseStartLine)
+        headers = HTTPHeaders(headers)  # Tornado reads the body by the original ones
+        if start_line.code == _SWITCHING_PROTOCOLS:
+            self._switch_protocols(start_line, headers)
+        elif start_line.code >= 200:  # others are followed by the final answer
+            await self._begin(start_line, headers)
+            self._target.head_arrived.set()
+
+    async def data_received(self, chunk: bytes) -> None:
+        if self._rewriter is None:
+            await self._send(chunk)
+            return
+        self._buffer += chunk
+        if len(self._buffer) > MAX_REWRITTEN_BYTES:
+            self._rewriter = None
+            await self._send(bytes(self._buffer))
+            self._buffer.clear()
+
+    def finish(self) -> None:
+        was_reset = self._target.stream.error is not None
+        self.is_complete = not (self._ends_with_connection and was_reset)
+        self._target.close()  # the request may be incomplete; Tornado would wait for the rest
+
+    async def send_rewritten(self) -> None:
+        """Send the body that was held back, if one was."""
+        if self._rewriter is None:
+            return
+        headers = self._head[2]
+        body = self._rewriter(bytes(self._buffer))
+        headers["Content-Length"] = str(len(body))
+        await self._send(body)
+
+    async def _begin(self, start_line: ResponseStartLine, headers: HTTPHeaders) -> None:
+        status = start_line.code
+        try:
+            framing = _framing(headers)
+        except ValueError:
+            self._target.close()
+            return
+        remove_hop_by_hop(headers)
+        headers.update({name: value for name, value in framing.items() if name == "Content-Length"})
+        self._ends_with_connection = not framing
+        self._handler.rewrite_response(status, headers)
+        rewriter = self._handler.make_body_rewriter(status, headers)
+        has_body = self._handler.request.method != "HEAD" and status not in (_NO_CONTENT, _NOT_MODIFIED)
+        if status == _NO_CONTENT or (rewriter and not has_body):  # not the length that the body has for the visitor
+            headers.pop("Content-Length", None)
+        self._head = (status, start_line.reason, headers)
+        self._rewriter = rewriter if has_body else None
+        if self._rewriter is None:
+            await self._send(b"")
+
+    async def _send(self, chunk: bytes) -> None:
+        try:
+            if not self._handler._headers_written:
+                self._handler._set_head(*self._head)
+            if chunk:
+                self._handler.write(chunk)
+            await self._handler.flush()
+        except StreamClosedError:
+            self._target.close()
+
+    def _switch_protocols(self, start_line: ResponseStartLine, headers: HTTPHeaders) -> None:
+        """Send the 101, and take both connections from Tornado."""
+        handler = self._handler
+        if not _wanted_upgrade(handler.request):
+            self._target.close()
+            return
+        upgrade = headers.get("Upgrade", "")
+        remove_hop_by_hop(headers)
+        headers["Connection"], headers["Upgrade"] = "Upgrade", upgrade
+        handler.rewrite_response(start_line.code, headers)
+        connection = handler._connection
+        connection.write_headers(start_line, headers)
+        self.spliced = handler.detach(), self._target.detach()
+        self._target.head_arrived.set()
+
+
+async def _connect(address: Address) -> IOStream:
+    """Connect. Raises OSError, StreamClosedError or TimeoutError."""
+    family, where = _resolve(address)
+    stream = _TargetStream(socket.socket(family))
+    try:
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            await stream.connect(where)
+    except BaseException:
+        stream.close()
+        raise
+    stream.set_nodelay(True)
+    return stream
+
+
+def _resolve(address: Address) -> tuple[int, Any]:
+    if isinstance(address, Path):
+        return socket.AF_UNIX, str(address)
+    family, *_, where = socket.getaddrinfo(*address, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)[0]
+    return family, where
+
+
+async def _splice(one: IOStream, other: IOStream) -> None:
+    """Copy bytes both ways until one side closes; then close both."""
+    one.set_nodelay(True)
+    pumps = [asyncio.create_task(_pump(one, other)), asyncio.create_task(_pump(other, one))]
+    try:
+        await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        one.close()
+        other.close()
+        await asyncio.gather(*pumps, return_exceptions=True)
+
+
+async def _pump(source: IOStream, sink: IOStream) -> None:
+    with contextlib.suppress(StreamClosedError):
+        while True:
+            await sink.write(await source.read_bytes(_CHUNK_BYTES, partial=True))
+
+
+def _framing(headers: HTTPHeaders) -> dict[str, str]:
+    """Return the one header that says how long a body is, or nothing where none says so.
+
+    Raises:
+        ValueError: headers contradict each other, so that the other side could see other messages than we do
+            (RFC 9112 §11.2).
+    """
+    codings = [coding.lower() for coding in headers.get_list("Transfer-Encoding")]
+    lengths = {length.strip() for each in headers.get_list("Content-Length") for length in each.split(",")}
+    if codings:
+        if codings != ["chunked"] or lengths:
+            raise ValueError("the length of the body is given in two ways")
+        return {"Transfer-Encoding": "chunked"}
+    if not lengths:
+        return {}
+    length = lengths.pop()
+    if lengths or not (length.isascii() and length.isdigit()):
+        raise ValueError("the length of the body is not one number")
+    return {"Content-Length": length}
+
+
+def _has_body(request: HTTPServerRequest) -> bool:
+    return "Transfer-Encoding" in request.headers or request.headers.get("Content-Length", "0") != "0"
+
+
+def _wanted_upgrade(request: HTTPServerRequest) -> str:
+    """Return the protocol that the visitor wants to switch to, such as `websocket`; empty if none."""
+    listed = ",".join(request.headers.get_list("Connection")).lower().split(",")
+    wanted = request.headers.get("Upgrade", "")
+    is_plain = request.method == "GET" and request.version == "HTTP/1.1" and not _has_body(request)
+    return wanted if is_plain and "upgrade" in [name.strip() for name in listed] else ""
