@@ -22,6 +22,9 @@ from run_qarnot.core.errors import TransferError
 from run_qarnot.model.settings import Settings, packaged_file
 from run_qarnot.page import download_route, server
 from run_qarnot.page.downloads import Downloads, socket_path
+from run_qarnot.page.listening import Listener
+from run_qarnot.page.login import Login
+from run_qarnot.page.serving import Serving
 
 KIB, MIB = 1 << 10, 1 << 20
 PIECE = bytes(range(256)) * 256  # 64 KiB
@@ -50,9 +53,11 @@ class Site:
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[Site]:
     """The download route on a port, with Voila's own settings."""
-    with server._environment(Settings()) as folder:
+    login = Login(None, is_needed=False)
+    with server._environment(Settings(), login) as folder:
         sockets = tornado.netutil.bind_sockets(0, "127.0.0.1")
-        app = server._make_app(Settings(), "localhost", sockets, packaged_file("dashboard.ipynb"), folder)
+        listener = Listener(sockets, "127.0.0.1", sockets[0].getsockname()[1], ("127.0.0.1",))
+        app = server._make_app(Settings(), Serving(), listener, login, packaged_file("dashboard.ipynb"), folder)
         app.connection_dir = str(tmp_path)
         ready, ended = threading.Event(), threading.Event()
 

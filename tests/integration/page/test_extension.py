@@ -33,6 +33,7 @@ def make_server() -> Iterator[Callable[..., JupyterServer]]:
     yield make
     for server in made:
         server.end()
+    for server in made:
         shutil.rmtree(server.folder)
 
 

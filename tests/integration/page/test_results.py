@@ -31,7 +31,7 @@ def test_only_files_that_were_listed_are_shown_or_sent(cluster: LocalCluster) ->
         tell(results, "look_away")
         tell(results, "fetch", {"key": "a.txt"})
         await until(lambda: calls, "the address")
-        ((method, (address,)),) = calls
+        ((method, (address, _key)),) = calls
         assert method == "open"
         calls.clear()
         with urllib.request.urlopen(address, timeout=5) as answer:
@@ -42,7 +42,7 @@ def test_only_files_that_were_listed_are_shown_or_sent(cluster: LocalCluster) ->
             tell(results, "download", {"keys": [hostile]})
         tell(results, "fetch", {"key": "a.txt"})  # what was asked for before it would be there before it
         await until(lambda: calls, "the address")
-        ((method, (address,)),) = calls
+        ((method, (address, _key)),) = calls
         assert "/a.txt?" in address
         assert results.shown is None
         assert results.problem is None
