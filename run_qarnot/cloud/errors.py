@@ -12,6 +12,7 @@ from http import HTTPStatus
 from typing import Any
 
 import botocore.exceptions
+import botocore.parsers
 import qarnot.exceptions as sdk
 import requests
 
@@ -37,7 +38,6 @@ _STORAGE_SENTENCES = {
     "AccessDenied": "storage-forbidden",
     "AllAccessDisabled": "storage-forbidden",
     "403": "storage-forbidden",  # of a HEAD, whose answer has no words
-    "BucketAlreadyExists": "storage-foreign",
     "NoSuchBucket": "storage-gone",
     "NoSuchKey": "storage-gone",
     "EntityTooLarge": "storage-large",
@@ -83,6 +83,8 @@ def translate(error: Exception, cluster: str) -> RunQarnotError:
             return storage_error(error.response, error.operation_name)
         case botocore.exceptions.BotoCoreError() if isinstance(error, _UNREACHABLE_STORAGE):
             return _network_error(error, "storage-unreachable")
+        case botocore.parsers.ResponseParserError():  # no XML, or one that S3 does not send
+            return UnreachableError("storage-unreachable", problem="its answer cannot be read")
         case botocore.exceptions.BotoCoreError():
             return RefusedError("storage-refused", action="the request", message=message)
         case UnicodeError():

@@ -125,7 +125,6 @@ ERRORS: Mapping[str, Words] = {
     "storage-clock": Words("The storage refused the request: the clock of this machine is off by more than fifteen minutes.", "Set it right, then try again; what was stored before is kept."),
     "storage-token": Words("The storage does not accept this account's token.", "Copy it again from your Qarnot console; what was stored before is kept."),
     "storage-forbidden": Words("The storage refused {action}: {message}.", "What you named may belong to somebody else: choose another name, or ask the administrator of your Qarnot account."),
-    "storage-foreign": Words("The bucket name “{name}” belongs to another account of the storage.", "Choose another session name; nothing there was changed."),
     "storage-gone": Words("“{name}” is not in the storage any more.", "Somebody may have deleted it: look whether the session and its buckets are still there."),
     "storage-large": Words("“{name}” is larger than the storage takes.", "Split it, or leave it out; what was stored before is kept."),
     "too-late": Words("“{name}” is not running any more.", "What it has saved is in its bucket.", "`run-qarnot show {reference}` says how it ended."),

@@ -112,7 +112,6 @@ ERRORS: Mapping[str, Words] = {
     "storage-clock": Words("Le stockage a refusé la requête : l’horloge de cette machine est décalée de plus de quinze minutes.", "Mettez-la à l’heure, puis recommencez ; ce qui était stocké est gardé."),
     "storage-token": Words("Le stockage n’accepte pas le jeton de ce compte.", "Copiez-le à nouveau depuis votre console Qarnot ; ce qui était stocké est gardé."),
     "storage-forbidden": Words("Le stockage a refusé {action} : {message}.", "Ce que vous avez nommé appartient peut-être à quelqu’un d’autre : choisissez un autre nom, ou demandez à l’administrateur de votre compte Qarnot."),
-    "storage-foreign": Words("Le nom de bucket « {name} » appartient à un autre compte du stockage.", "Choisissez un autre nom de session ; rien n’y a été changé."),
     "storage-gone": Words("« {name} » n’est plus dans le stockage.", "Quelqu’un l’a peut-être supprimé : regardez si la session et ses buckets sont encore là."),
     "storage-large": Words("« {name} » est plus grand que ce que le stockage accepte.", "Découpez-le, ou retirez-le ; ce qui était stocké est gardé."),
     "too-late": Words("« {name} » ne tourne plus.", "Ce qu’elle a sauvegardé est dans son bucket.", "`run-qarnot show {reference}` dit comment elle s’est terminée."),
@@ -356,6 +355,7 @@ PHRASES: Mapping[str, str] = {
     "Its command would begin again: let it run, or start it anew with more hours.": "Sa commande recommencerait du début : laissez-la finir, ou relancez-la avec plus d’heures.",
     "Nothing runs yet: stop it, and start it anew with more hours.": "Rien ne tourne encore : arrêtez-la, et relancez-la avec plus d’heures.",
     # the network
+    "its answer cannot be read": "sa réponse est illisible",
     "no answer in time": "pas de réponse à temps",
     "the storage": "le stockage",
     "its address is none": "son adresse n’en est pas une",

@@ -67,7 +67,7 @@ def test_jupyterlab_runs_under_the_base_url_that_was_known_before_and_is_found_t
             view = await again.poll()
             assert (view.state, view.base_path, view.mount) == (State.READY, base, Mount.PREFIX)
             log = await session.logs()
-            assert f"http://localhost:8888{base}lab?token=" in log
+            assert re.search(rf"http://(localhost|127\.0\.0\.1):[0-9]+{base}lab\?token=", log), log
 
     at_a_desk(cluster, scenario)
 

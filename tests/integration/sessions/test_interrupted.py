@@ -40,7 +40,7 @@ ANSWER_IN_STORAGE = [
     ("stop", "runs", "--continue", "2"),
     ("results", "ended"),
     ("results", "ended", "--zip", "out.zip"),
-    ("delete", "ended", "--files"),
+    ("delete", "ended", "--files", "--yes"),
     ("delete", "--left-over"),
 ]
 ANSWER_IN_CLUSTER = [
