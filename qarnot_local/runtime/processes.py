@@ -12,7 +12,8 @@ from pathlib import Path
 
 import psutil
 
-_LIFELINE = Path(__file__).with_name("lifeline.py")
+# A program of its own, without the imports of this package: it is run by its path, and never imported.
+_LIFELINE = Path(__file__).parents[2] / "run_qarnot" / "lifeline.py"
 GRACE = 3.0  # seconds between SIGTERM and SIGKILL
 
 

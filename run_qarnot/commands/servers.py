@@ -83,7 +83,7 @@ class Part:
 
     def __init__(self, title: str, module: list[str], environment: Mapping[str, str]) -> None:
         self._title = title
-        command = [sys.executable, "-m", "qarnot_local.runtime.lifeline", "--", sys.executable, "-m", *module]
+        command = [sys.executable, "-m", "run_qarnot.lifeline", "--", sys.executable, "-m", *module]
         # A session of its own: Ctrl-C in the terminal reaches us alone, and we end the parts in order.
         self._process = subprocess.Popen(
             command,

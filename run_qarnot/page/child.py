@@ -11,7 +11,7 @@ _USER_ERROR = 1  # the exit code that comes with two lines for people
 
 
 class Child:
-    """A running program. `python -m qarnot_local.runtime.lifeline` ends it when the pipe that we hold closes."""
+    """A running program. `python -m run_qarnot.lifeline` ends it when the pipe that we hold closes."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         assert process.stdin is not None
@@ -29,7 +29,7 @@ class Child:
         """
         python = [sys.executable, "-P", "-m"]  # -P: no file in the user's folder stands in for a module
         process = await asyncio.create_subprocess_exec(
-            *python, "qarnot_local.runtime.lifeline", "--", *python, module, *options,
+            *python, "run_qarnot.lifeline", "--", *python, module, *options,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
             env=dict(environment), start_new_session=True,
         )  # fmt: skip

@@ -168,7 +168,7 @@ class Server:
         }  # fmt: skip
         with self._log.open("w") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "qarnot_local.runtime.lifeline", "--",
+                [sys.executable, "-m", "run_qarnot.lifeline", "--",
                  image.python, "-c", _LAUNCH, etc, "--ip=127.0.0.1", f"--port={port}", "--no-browser", *root, *both],
                 cwd=image.home, env=image.environment | variables | environment,
                 stdin=subprocess.PIPE, stdout=log, stderr=log,

@@ -227,7 +227,7 @@ class Gateway:
         command = [
             sys.executable,
             "-m",
-            "qarnot_local.runtime.lifeline",
+            "run_qarnot.lifeline",
             "--",
             program,
             "-c",

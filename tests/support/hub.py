@@ -69,7 +69,7 @@ class Hub:
         (folder / "jupyterhub_config.py").write_text(configuration + documented_configuration())
         with (folder / "log").open("w") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "qarnot_local.runtime.lifeline", "--", sys.executable, "-m", "jupyterhub"],
+                [sys.executable, "-m", "run_qarnot.lifeline", "--", sys.executable, "-m", "jupyterhub"],
                 cwd=folder, env=clean_environment(HOME=str(folder), TMPDIR=str(folder / "tmp"), **environment),
                 stdin=subprocess.PIPE, stdout=log, stderr=log,
             )  # fmt: skip

@@ -63,7 +63,7 @@ class JupyterServer:
     def ours(self) -> list[psutil.Process]:
         """The processes of the page's server; JupyterLab may have some of its own."""
         children = psutil.Process(self.process.pid).children()
-        parents = [child for child in children if runs(child, "qarnot_local.runtime.lifeline")]
+        parents = [child for child in children if runs(child, "run_qarnot.lifeline")]
         return [process for parent in parents for process in (parent, *parent.children(recursive=True))]
 
     def page_server(self) -> psutil.Process:

@@ -12,7 +12,8 @@ from qarnot_local.runtime.images import Start
 from qarnot_local.runtime.tasks import Task
 
 _PROGRAM = Path(__file__).with_name("jupyterlab_program.py")
-_PACKAGES = Path(__file__).parents[2] / "start" / "packages.py"  # a program of containers: run by path, never imported
+# What keeps the packages of a session is a program of containers: it is run by its path, and never imported.
+_PACKAGES = Path(__file__).parents[3] / "run_qarnot" / "bootstrap" / "packages.py"
 _PORT = 8888  # in the container
 
 

@@ -40,7 +40,7 @@ def test_results_of_any_name_come_as_they_are_and_are_deleted_with_the_rest(cli,
     assert sorted(zipfile.ZipFile(cli.folder / "out.zip").namelist()) == sorted(in_zip)
     assert said.err.count("becomes") == 1
     assert "back\\slash.txt. becomes back_slash.txt." in said.err
-    cli("delete", "odd", "--files")
+    cli("delete", "odd", "--files", "--yes")
     assert not {"odd-in", "odd-out"} & set(cluster_buckets(cluster))
 
 

@@ -33,7 +33,7 @@ from run_qarnot.core.state import State
 from run_qarnot.engine.decide import decide, end_reason, first_view, observe
 from run_qarnot.engine.restart_spec import entered_options, user_key
 from run_qarnot.engine.wait_estimate import wait_estimates
-from run_qarnot.model.connections import Place, Reach, connections
+from run_qarnot.model.connections import Place, Reach, TunnelSpec, connections
 from run_qarnot.model.plan import TAG
 from run_qarnot.model.view import SessionView
 from run_qarnot.page.props import session_row
@@ -135,7 +135,18 @@ def use(facts: TaskSnapshot) -> SessionView:
     user_key(facts)
     if view.ends is not None:
         assert view.ends - timedelta(days=400) < view.ends.astimezone() < view.ends + timedelta(days=400)
-    reach = Reach(view.reference, "app", 8888, "/lab", facts.constants.get("X"), "root", facts.forwards, True, True)
+    reach = Reach(
+        id=view.id,
+        name=view.reference,
+        app_title="app",
+        app_port=8888,
+        open_path="/lab",
+        app_token=facts.constants.get("X"),
+        ssh_user="root",
+        forwards=facts.forwards,
+        session_key_accepted=True,
+        user_key_accepted=True,
+    )
     for connection in connections(reach, Place()):
         assert visible.one_line(f"{connection.url} {connection.command}") == f"{connection.url} {connection.command}"
     assert NAME_OR_ID.fullmatch(view.reference), view.reference
@@ -298,9 +309,19 @@ def test_a_name_becomes_no_command_of_a_launcher() -> None:
 
     facts = read_task({"uuid": "7c2b-1", "name": EVIL})
     view = first_view(facts, "app")
-    launcher = make_launcher(
-        System.LINUX, view.reference, "ssh -p 22 root@gateway.example", "http://127.0.0.1:8888/lab"
+    spec = TunnelSpec(
+        name=view.reference,
+        user="root",
+        host="gateway.example",
+        port=22,
+        app_port=8888,
+        local_port=8890,
+        url="http://127.0.0.1:8890/lab",
+        private_key=None,
+        host_key=None,
+        fingerprints=(),
     )
+    launcher = make_launcher(System.LINUX, spec)
     assert launcher is not None
     assert "PWNED" not in launcher.name + launcher.text
     subprocess.run(["sh", "-n"], input=launcher.text, text=True, check=True, timeout=10)

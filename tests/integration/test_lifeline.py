@@ -17,7 +17,7 @@ from support.waiting import wait_until
 
 pytestmark = pytest.mark.slow
 
-LIFELINE = [sys.executable, "-m", "qarnot_local.runtime.lifeline", "--grace", "0.2", "--"]
+LIFELINE = [sys.executable, "-m", "run_qarnot.lifeline", "--grace", "0.2", "--"]
 
 # Writes its number once nothing gentle can end it, then stays.
 STUBBORN = """

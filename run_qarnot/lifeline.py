@@ -1,6 +1,6 @@
 """Run a command for exactly as long as somebody holds our standard input open.
 
-    python -m qarnot_local.runtime.lifeline [--grace SECONDS] [--report DESCRIPTOR] -- COMMAND [ARGUMENT…]
+    python -m run_qarnot.lifeline [--grace SECONDS] [--report DESCRIPTOR] -- COMMAND [ARGUMENT…]
 
 Whoever starts this program gives it a pipe as standard input and keeps the other end. When that end closes, because
 its owner closed it, ended, crashed or was killed with a signal that nobody can catch, the command ends, with every
@@ -36,9 +36,7 @@ _POLL_SECONDS = 0.05
 
 
 def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="qarnot_local.runtime.lifeline", description="A command that ends with its parent."
-    )
+    parser = argparse.ArgumentParser(prog="run_qarnot.lifeline", description="A command that ends with its parent.")
     parser.add_argument("--grace", type=float, default=5.0, metavar="SECONDS", help="between SIGTERM and SIGKILL")
     parser.add_argument("--report", type=int, metavar="DESCRIPTOR", help="tell the exit code, stay for the background")
     parser.add_argument("command", nargs="+")
