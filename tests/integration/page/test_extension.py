@@ -21,6 +21,8 @@ from support.waiting import wait_until
 
 from run_qarnot.page import extension
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def make_server() -> Iterator[Callable[..., JupyterServer]]:

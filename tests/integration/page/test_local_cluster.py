@@ -22,6 +22,8 @@ from qarnot_local import LocalCluster
 from run_qarnot.model.settings import Settings
 from run_qarnot.page import local_cluster
 
+pytestmark = pytest.mark.slow
+
 OWN = Settings(cluster_url="http://127.0.0.1:9")
 
 

@@ -34,6 +34,8 @@ from run_qarnot.page import registry_socket
 from run_qarnot.page.registry_socket import RegistryError
 from run_qarnot.page.session_registry import SessionRegistry
 
+pytestmark = pytest.mark.slow
+
 BASE_URL = "/sub/path/"
 OUTER = f"{BASE_URL}{SESSION_ID}/"
 

@@ -25,6 +25,8 @@ from run_qarnot.cloud.api import Cloud
 from run_qarnot.core.errors import InputError, RefusedError
 from run_qarnot.model.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def cli(calm: LocalCluster, tmp_path: Path) -> CommandLine:

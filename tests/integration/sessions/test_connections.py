@@ -18,7 +18,7 @@ from support.ports import free_port, take_port
 from support.ssh import agent, make_key, running
 from support.waiting import wait_until
 
-pytestmark = pytest.mark.lifecycle
+pytestmark = [pytest.mark.slow, pytest.mark.lifecycle]
 CATALOG = """
 schema = 1
 [defaults]

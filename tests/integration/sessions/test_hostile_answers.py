@@ -22,6 +22,8 @@ from run_qarnot.core.errors import RunQarnotError, UnreachableError
 from run_qarnot.model.files import StoredFile
 from run_qarnot.model.settings import Settings
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 1.0  # for an answer, in these tests
 PATIENCE = 6.0  # in which it must be over: the machine may be busy
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"

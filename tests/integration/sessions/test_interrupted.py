@@ -18,6 +18,8 @@ from support.waiting import wait_until
 
 from qarnot_local import LocalCluster
 
+pytestmark = pytest.mark.slow
+
 SECONDS = 1.0
 CATALOG = """
 [images.shell]

@@ -25,7 +25,7 @@ from run_qarnot.model.connections import TunnelSpec
 from run_qarnot.page.launchers import System, make_launcher
 from tests.integration.sessions.test_machines import get
 
-pytestmark = pytest.mark.lifecycle
+pytestmark = [pytest.mark.slow, pytest.mark.lifecycle]
 OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZha2VmYWtlZmFrZWZha2VmYWtlZmFrZWZha2VmYWtl"
 OTHER_FINGERPRINT = "SHA256:" + "A" * 43
 

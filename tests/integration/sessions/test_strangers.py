@@ -38,6 +38,8 @@ from run_qarnot.model.plan import TAG
 from run_qarnot.model.view import SessionView
 from run_qarnot.page.props import session_row
 
+pytestmark = pytest.mark.slow
+
 NAME_OR_ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 EVIL = "x\ntouch PWNED\n\x1b]0;title\x07\x1b[2J\u202e$(touch PWNED)"
 
