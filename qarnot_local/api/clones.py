@@ -44,6 +44,6 @@ def add_routes(app: FastAPI, world: Context) -> None:
 
 
 def _submit(world: Context, task: Task, body: dict[str, Any]) -> Response:
-    new = make_task(world, definitions.overridden(task.definition, body, definitions.TASK))
+    new = make_task(world, definitions.overridden(task.definition, body, definitions.TASK), body)
     world.manager.submit(new)
     return JSONResponse({"uuid": new.uuid}, headers={"Location": f"/tasks/{new.uuid}"})

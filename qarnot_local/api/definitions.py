@@ -85,8 +85,12 @@ multiSlotsSettings""".split()
 
 def overridden(definition: dict[str, Any], body: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
     """What to submit for a clone: all of the first one, with the fields that the request gives in their place."""
-    given = {name: value for name, value in respelt(body).items() if value is not None and name in defaults}
+    given = {name: each for name, each in respelt(body).items() if each not in (None, NO_GUID) and name in defaults}
     base = {**definition, "shortname": None}
+    if "poolUuid" in given:
+        base["profile"] = None  # the one before may be that of its pool
+    if "jobUuid" in given:
+        base["poolUuid"] = None
     if "resourceBuckets" in given:
         base["advancedResourceBuckets"] = []
     if "instanceCount" in given:

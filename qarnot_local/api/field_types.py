@@ -24,6 +24,18 @@ _POLICY: Kind = {
     "slotsCount": int,
     "scalingFactor": float,
 }
+_HARDWARE: Kind = {
+    **dict.fromkeys(("discriminator", "specificationKey", "cpuModel"), str),
+    "coreCount": int,
+    **dict.fromkeys(("minimumMemoryMB", "maximumMemoryMB"), float),
+    **dict.fromkeys(("minimumMemoryGBCoreRatio", "maximumMemoryGBCoreRatio"), float),
+}
+_RULE: Kind = {
+    **dict.fromkeys("proto port to publicHost publicPort forwarder priority description".split(), str),
+    **dict.fromkeys(("name", "applicationType"), str),  # only in the SDKs
+    **dict.fromkeys(("inbound", "toQBox", "toPayload"), bool),
+}
+_FORCED: Kind = {"constantName": str, "forcedValue": str, "forceExportInEnvironment": bool, "access": str}
 _BUCKET: Kind = {
     "bucketName": str,
     "filtering": {"prefixFiltering": _PREFIX},
@@ -47,13 +59,13 @@ KINDS: dict[str, Kind] = {
     "tags": [str],
     "labels": dict,
     "constants": [{"key": str}],  # values may be numbers (§2.2)
-    "forcedConstants": [{"constantName": str, "forcedValue": str}],
-    "forcedNetworkRules": [dict],
+    "forcedConstants": [_FORCED],
+    "forcedNetworkRules": [_RULE],
     "resourceBuckets": [str],
     "advancedResourceBuckets": [_BUCKET],
     "privileges": {"exportApiAndStorageCredentialsInEnvironment": bool},
     "secretsAccessRights": {"bySecret": [{"key": str}], "byPrefix": [_PREFIX]},
-    "hardwareConstraints": [{"discriminator": str, "cpuModel": str}],
+    "hardwareConstraints": [_HARDWARE],
     "dependencies": {"dependsOn": [str], "advancedDependsOn": [{"taskUuid": str, "taskFinalStateCondition": [str]}]},
     "retrySettings": _RETRY,
     "defaultRetrySettings": _RETRY,

@@ -12,25 +12,57 @@ from qarnot_local.api.field_types import check
 from qarnot_local.wire import seconds
 
 _View = dict[str, Any]
+_FREE = {"labels"}  # the user names the fields inside
+
+
+def check_filter(condition: Any, fields: _View) -> None:
+    """Raise MalformedError for a filter with an unknown operator or field.
+
+    Arguments:
+        condition: a tree of And, Or and comparisons; none at all matches everything.
+        fields: a view with all fields, whatever their values.
+    """
+    if not condition:
+        return
+    if not isinstance(condition, dict):
+        raise MalformedError("filter", "The filter is not an object.")
+    operator = _operator(condition)
+    if operator in _NODES:
+        parts = condition.get("filters") or []
+        check(parts, [dict], "filter.filters")
+        for part in parts:
+            check_filter(part, fields)
+    elif operator not in _COMPARISONS:
+        raise MalformedError("filter.operator", f"Unknown operator: {condition.get('operator')}")
+    else:
+        check_field(condition.get("field"), fields, "filter.field")
+
+
+def check_field(name: Any, fields: _View, where: str) -> None:
+    """Raise MalformedError for the name of a field that does not exist. Paths end where the fields are the user's."""
+    found: Any = fields
+    for part in str(name).split("."):
+        key = _key_of(found, part)
+        if key is None:
+            raise MalformedError(where, f"Unknown field: {name}")
+        found = found[key]
+        if key in _FREE or not isinstance(found, dict):
+            return
 
 
 def matches(view: _View, condition: Any) -> bool:
-    """Whether a task or job meets a filter, a tree of And, Or and comparisons. Fields come in PascalCase."""
+    """Whether a task, job or pool meets a checked filter. Fields come in PascalCase."""
     if not condition:
         return True
-    if not isinstance(condition, dict):
-        raise MalformedError("filter", "The filter is not an object.")
-    operator = str(condition.get("operator")).casefold()
-    if operator in {"and", "or"}:
-        parts = condition.get("filters") or []
-        check(parts, [dict], "filter.filters")
-        answers = [matches(view, each) for each in parts]
-        return all(answers) if operator == "and" else any(answers)
-    compare = _COMPARISONS.get(operator)
-    if compare is None:
-        raise MalformedError("filter.operator", f"Unknown operator: {condition.get('operator')}")
+    operator = _operator(condition)
+    if operator in _NODES:
+        return _NODES[operator]([matches(view, each) for each in condition.get("filters") or []])
     given = condition.get("values", condition.get("value"))
-    return compare(field_of(view, str(condition.get("field"))), given)
+    return _COMPARISONS[operator](field_of(view, str(condition.get("field"))), given)
+
+
+def _operator(condition: _View) -> str:
+    return str(condition.get("operator")).casefold()
 
 
 def field_of(view: _View, name: str) -> Any:
@@ -109,6 +141,7 @@ def _like(own: Any, given: Any) -> bool:
     return isinstance(own, str) and bool((re.fullmatch if "%" in str(given) else re.search)(pattern, own))
 
 
+_NODES: dict[str, Callable[[list[bool]], bool]] = {"and": all, "or": any}
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "equal": _equal,
     "notequal": lambda own, given: not _equal(own, given),

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
+from qarnot_local.api import definitions
 from qarnot_local.api.context import Context
 from qarnot_local.api.errors import ApiError
 from qarnot_local.api.listing import selected
@@ -14,6 +15,9 @@ from qarnot_local.api.pages import page
 from qarnot_local.api.requests import find_job, query, read_object
 from qarnot_local.api.submission import make_job
 from qarnot_local.api.views import job_view
+from qarnot_local.runtime.jobs import Job
+
+_FIELDS: dict[str, Any] = job_view(Job(definitions.JOB))
 
 
 def add_routes(app: FastAPI, world: Context) -> None:
@@ -35,11 +39,11 @@ def add_routes(app: FastAPI, world: Context) -> None:
 
     @app.post("/jobs/paginate")
     async def paginate(request: Request) -> dict[str, Any]:
-        return page(manager.jobs, job_view, await read_object(request))
+        return page(manager.jobs, job_view, _FIELDS, await read_object(request))
 
     @app.post("/jobs/search")
     async def search(request: Request) -> list[dict[str, Any]]:
-        return selected(views(), await read_object(request))
+        return selected(views(), _FIELDS, await read_object(request))
 
     @app.get("/jobs/{name}")
     async def read(name: str) -> dict[str, Any]:

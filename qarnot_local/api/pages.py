@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 from qarnot_local.api.errors import MalformedError
-from qarnot_local.api.filters import comparable, field_of, matches
+from qarnot_local.api.field_types import check
+from qarnot_local.api.filters import check_field, check_filter, comparable, field_of, matches
 from qarnot_local.runtime.jobs import Job
 from qarnot_local.runtime.pools import Pool
 from qarnot_local.runtime.tasks import Task
@@ -17,11 +18,26 @@ _View = dict[str, Any]
 _Record = TypeVar("_Record", Task, Job, Pool)
 _Position = tuple[Any, str]  # what the list is ordered by, and the record's place among all
 _PAGE = 50
+_KINDS: dict[str, Any] = {"maximumResults": int, "orderBy": str, "orderType": str}
+_ORDERS = {"asc", "ascending", "desc", "descending"}
 
 
-def page(records: Iterable[_Record], view: Callable[[_Record], _View], body: _View) -> _View:
-    """One page. Its token tells behind which record the next one begins, whatever comes or goes meanwhile."""
+def page(records: Iterable[_Record], view: Callable[[_Record], _View], fields: _View, body: _View) -> _View:
+    """Return one page. Its token names the last record, so that the next page does not change with what comes or goes.
+
+    Arguments:
+        records: the whole list.
+        view: returns the view of a record.
+        fields: a view with all fields, to check the names in the request.
+        body: the request.
+    """
     order, token = body.get("orderBy"), body.get("token")
+    check({name: body.get(name) for name in _KINDS}, _KINDS, "$")
+    check_filter(body.get("filter"), fields)
+    if order:
+        check_field(order, fields, "orderBy")
+    if (body.get("orderType") or "asc").casefold() not in _ORDERS:
+        raise MalformedError("orderType", f"Unknown order: {body['orderType']}")
     listed = [
         ((field_of(each, str(order)) if order else None, _place(record)), each)
         for record in records
@@ -33,8 +49,8 @@ def page(records: Iterable[_Record], view: Callable[[_Record], _View], body: _Vi
     if token:
         last = _key(_position_in(token))
         rest = [item for item in listed if (_key(item[0]) < last if is_descending else _key(item[0]) > last)]
-    wanted = body.get("maximumResults")
-    size = min(wanted, _PAGE) if isinstance(wanted, int) and wanted > 0 else _PAGE
+    wanted = body.get("maximumResults") or 0
+    size = min(wanted, _PAGE) if wanted > 0 else _PAGE
     is_truncated = len(rest) > size
     data = rest[:size]
     return {

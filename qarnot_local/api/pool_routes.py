@@ -13,13 +13,14 @@ from qarnot_local.api.errors import ApiError, MalformedError
 from qarnot_local.api.field_types import check_fields
 from qarnot_local.api.listing import selected
 from qarnot_local.api.pages import page
-from qarnot_local.api.pool_checks import check_policies, wrong_sizes
+from qarnot_local.api.pool_checks import check_policies, wrong_pool
 from qarnot_local.api.requests import query, read_object
 from qarnot_local.api.submission import POOL_CONSTANTS, change, make_pool
 from qarnot_local.api.views import job_view, pool_summary_of, pool_view
 from qarnot_local.runtime.pools import Pool
 
 _CHANGEABLE = ("elasticProperty", "scaling")
+_FIELDS: dict[str, Any] = pool_view(Pool(definitions.POOL), [])
 
 
 def add_routes(app: FastAPI, world: Context) -> None:
@@ -37,14 +38,13 @@ def add_routes(app: FastAPI, world: Context) -> None:
             raise ApiError(404, f"No such pool: {name}")
         return pool
 
-    def submit(body: dict[str, Any]) -> Response:
-        pool = make_pool(world, body)
+    def submit(pool: Pool) -> Response:
         manager.add_pool(pool)
         return JSONResponse({"uuid": pool.uuid}, headers={"Location": f"/pools/{pool.uuid}"})
 
     @app.post("/pools")
     async def create(request: Request) -> Response:
-        return submit(await read_object(request))
+        return submit(make_pool(world, await read_object(request)))
 
     @app.get("/pools")
     async def every(request: Request) -> list[dict[str, Any]]:
@@ -57,16 +57,16 @@ def add_routes(app: FastAPI, world: Context) -> None:
 
     @app.post("/pools/paginate")
     async def paginate(request: Request) -> dict[str, Any]:
-        return page(manager.pools, view, await read_object(request))
+        return page(manager.pools, view, _FIELDS, await read_object(request))
 
     @app.post("/pools/summaries/paginate")
     async def paginate_summaries(request: Request) -> dict[str, Any]:
-        whole = page(manager.pools, view, await read_object(request))
+        whole = page(manager.pools, view, _FIELDS, await read_object(request))
         return {**whole, "data": [pool_summary_of(each) for each in whole["data"]]}
 
     @app.post("/pools/search")
     async def search(request: Request) -> list[dict[str, Any]]:
-        return selected(views(), await read_object(request))
+        return selected(views(), _FIELDS, await read_object(request))
 
     @app.get("/pools/{name}")
     async def read(name: str) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def add_routes(app: FastAPI, world: Context) -> None:
     async def clone(name: str, request: Request) -> Response:
         pool = find(name)
         body = await read_object(request, optional=True)
-        return submit(definitions.overridden(pool.definition, body, definitions.POOL))
+        return submit(make_pool(world, definitions.overridden(pool.definition, body, definitions.POOL), is_clone=True))
 
     @app.get("/pools/{name}/jobs")
     async def jobs(name: str) -> list[dict[str, Any]]:
@@ -156,7 +156,7 @@ def _changed(definition: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]
     for field in _CHANGEABLE:
         new[field] = new[field] | {key: value for key, value in (body.get(field) or {}).items() if value is not None}
     check_policies(new["scaling"])
-    if wrong := wrong_sizes(new):
+    if wrong := wrong_pool(new, body):
         raise ApiError(400, f"Invalid pool file. Invalid fields: {', '.join(wrong)}")
     change(new, body, POOL_CONSTANTS)
     return new

@@ -43,7 +43,8 @@ async def read_json(request: Request) -> Any:
 
 
 async def read_object(request: Request, optional: bool = False) -> dict[str, Any]:
-    if optional and not await request.body():
+    """Read an object. An `optional` one may be missing or null, which reads as an empty one."""
+    if optional and (await request.body()).strip() in {b"", b"null"}:
         return {}
     return as_object(await read_json(request))
 

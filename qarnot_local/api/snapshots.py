@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -10,34 +9,46 @@ from fastapi.responses import Response
 
 from qarnot_local.api.context import Context
 from qarnot_local.api.errors import ApiError
+from qarnot_local.api.field_checks import is_filter
 from qarnot_local.api.field_types import check_fields
-from qarnot_local.api.requests import find_task, read_object
+from qarnot_local.api.requests import as_object, find_task, read_json, read_object
 from qarnot_local.runtime.runner import Run
+from qarnot_local.runtime.tasks import Task
 from qarnot_local.wire import LONGEST_SECONDS, is_bucket_name
+
+_FILTERS = ("whitelist", "blacklist")
 
 
 def add_routes(app: FastAPI, world: Context) -> None:
     @app.post("/tasks/{name}/snapshot/periodic")
     async def periodic(name: str, request: Request) -> Response:
+        """Start, change or stop (interval 0) the periodic snapshot.
+
+        Filters are kept: they are the defaults of later snapshots. A null body changes nothing that was given before.
+        """
         run = _running(world, name)
-        body = await read_object(request)
-        _check(body, "interval")
+        task, body = run.task, await read_json(request)
+        body = {"interval": task.snapshot_interval} if body is None else as_object(body)
+        _check(task, body, "interval")
         interval = body.get("interval")
         if interval is None or not 0 <= interval <= LONGEST_SECONDS:
             raise ApiError(400, "Invalid snapshot interval")
-        run.task.snapshot_interval = interval
-        config = {name: body.get(name) for name in ("whitelist", "blacklist")}
-        # Without a result bucket there is nothing to do; the platform's answer to that is not known.
+        task.snapshot_interval = interval
+        kept = {f"snapshot{each.capitalize()}": body[each] for each in _FILTERS if body.get(each) is not None}
+        task.definition |= kept
+        # Without a result bucket nothing can be uploaded. What the platform answers then is not known.
         bucket, prefix = _place(run, body)
-        config |= {"bucket": bucket, "bucketPrefix": prefix}
-        run.snapshots.repeat(interval if bucket else 0, config)
+        run.snapshots.repeat(interval if bucket else 0, {"bucket": bucket, "bucketPrefix": prefix})
+        task.touch()
+        world.manager.tasks.save(task)
         return Response()
 
     @app.post("/tasks/{name}/snapshot")
     async def instant(name: str, request: Request) -> dict[str, Any]:
+        """Take one snapshot now. Its filters are only its own."""
         run = _running(world, name)
         body = await read_object(request, optional=True)
-        _check(body)
+        _check(run.task, body)
         bucket, prefix = _place(run, body)
         body["bucketPrefix"] = prefix
         if not bucket:
@@ -68,12 +79,10 @@ def _running(world: Context, name: str) -> Run:
     return run
 
 
-def _check(body: dict[str, Any], *more: str) -> None:
-    check_fields(body, ("whitelist", "blacklist", "bucket", "bucketPrefix", *more))
+def _check(task: Task, body: dict[str, Any], *more: str) -> None:
+    check_fields(body, (*_FILTERS, "bucket", "bucketPrefix", *more))
     if body.get("bucket") and not is_bucket_name(body["bucket"]):
         raise ApiError(400, "Invalid bucket")
-    for name in ("whitelist", "blacklist"):
-        try:
-            re.compile(body.get(name) or "")
-        except re.error as error:
-            raise ApiError(400, f"Invalid {name}") from error
+    for name in _FILTERS:
+        if not is_filter(body.get(name) or "", task.constants):
+            raise ApiError(400, f"Invalid {name}")

@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-from qarnot_local.api import definitions
+from qarnot_local.api import definitions, field_checks
 from qarnot_local.api.context import Context
 from qarnot_local.api.errors import ApiError, invalid
+from qarnot_local.api.field_checks import CONSTANT_NAME, LONGEST_VALUE
 from qarnot_local.api.field_types import check_fields
-from qarnot_local.api.pool_checks import check_policies, wrong_sizes
+from qarnot_local.api.pool_checks import check_policies, wrong_pool
 from qarnot_local.runtime import hardware
-from qarnot_local.runtime.commands import expand
-from qarnot_local.runtime.definition import constants_in, resources_in
+from qarnot_local.runtime.definition import resources_in
 from qarnot_local.runtime.jobs import ACTIVE, Job
 from qarnot_local.runtime.pools import Pool
 from qarnot_local.runtime.profiles import PROFILES
-from qarnot_local.runtime.tasks import MAX_INSTANCES, Task, ranges_of
-from qarnot_local.wire import LONGEST_SECONDS, is_bucket_name, seconds
+from qarnot_local.runtime.tasks import Task
 
 TASK_CONSTANTS, POOL_CONSTANTS = 150, 50
-_BUCKETS = ("resultBucket", "snapshotBucket")  # made when they are missing, so their names must be possible
-_SHORTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?")
-_CONSTANT = re.compile(r"[A-Za-z0-9_.-]{1,2048}")
 
 
-def make_task(world: Context, body: dict[str, Any]) -> Task:
-    """Check a submission and make its task. Nothing is started here."""
+def make_task(world: Context, body: dict[str, Any], replaced: dict[str, Any] | None = None) -> Task:
+    """Check a submission and make its task. Nothing is started here.
+
+    Arguments:
+        body: the submission, with its keys respelt.
+        replaced: for a clone, the fields that its request gives; those of the first task are not checked against the
+            rules for pools and jobs, because a task has by then what its pool or job gave it.
+    """
     _check_account(world)
     definition = _common(body, definitions.TASK)
+    names = definition if replaced is None else [name for name, value in replaced.items() if value is not None]
+    given = {name: definition[name] for name in names if name in definition}
     pool = _settle_group(world, definition)
+    wrong = field_checks.wrong_group(given, is_in_job=bool(definition["jobUuid"]), is_in_pool=pool is not None)
+    wrong += field_checks.wrong_pairs(body) if replaced is None else []
     if pool:
         definition["profile"] = definition["profile"] or pool.definition["profile"]
-    wrong = _wrong_fields(definition, world.manager.tasks.find) + _wrong_range(definition)
-    wrong += _wrong_task_fields(definition)
+    wrong += field_checks.wrong_task(definition, world.manager.tasks.find)
     if wrong:
         raise invalid(*wrong)
     if definition["profile"] not in PROFILES:
@@ -43,14 +47,15 @@ def make_task(world: Context, body: dict[str, Any]) -> Task:
     return Task(definition)
 
 
-def make_pool(world: Context, body: dict[str, Any]) -> Pool:
+def make_pool(world: Context, body: dict[str, Any], *, is_clone: bool = False) -> Pool:
+    """Check a submission and make its pool."""
     manager = world.manager
     if len(manager.pools) >= manager.quotas.pools:
         raise ApiError(403, "Maximum number of pools reached")
     definition = _common(body, definitions.POOL)
-    definition["instanceCount"] = definition["instanceCount"] or 0
     check_policies(definition["scaling"])
-    wrong = _wrong_fields(definition, manager.pools.find) + wrong_sizes(definition)
+    wrong = [] if is_clone else field_checks.wrong_pairs(body)
+    wrong += field_checks.wrong_common(definition, manager.pools.find) + wrong_pool(definition, body)
     if definition["profile"] not in PROFILES:
         wrong.append("profile")
     if wrong:
@@ -74,8 +79,8 @@ def _common(body: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
     definition = definitions.with_defaults(definitions.respelt(body), defaults)
     limit = TASK_CONSTANTS if defaults is definitions.TASK else POOL_CONSTANTS
     definition["constants"] = _constants_of(definition["constants"], limit)
-    if not all(_CONSTANT.fullmatch(each.get("constantName") or "") for each in definition["forcedConstants"]):
-        raise invalid("forcedConstants")
+    if wrong := field_checks.wrong_forced_constants(definition["forcedConstants"], limit):
+        raise invalid(*wrong)
     definition["advancedResourceBuckets"] = _buckets(definition["advancedResourceBuckets"])
     if definition["advancedResourceBuckets"]:
         definition["resourceBuckets"] = []  # a definition has one of the two, the SDK would put both together (§2.3)
@@ -120,12 +125,7 @@ def make_job(world: Context, body: dict[str, Any]) -> Job:
     if world.manager.has_all_jobs():
         raise ApiError(403, "Maximum number of jobs reached")
     definition = definitions.with_defaults(body, definitions.JOB)
-    wrong = [] if 0 < len(definition["name"]) < 2048 else ["name"]
-    wrong += _wrong_shortname(definition, world.manager.jobs.find)
-    if definition["maxWallTime"] is not None and seconds(definition["maxWallTime"]) is None:
-        wrong.append("maxWallTime")
-    if seconds(definition["completionTimeToLive"]) is None:
-        wrong.append("completionTimeToLive")
+    wrong = field_checks.wrong_job(definition, world.manager.jobs.find)
     if wrong:
         raise ApiError(400, f"Invalid job file. Invalid fields: {', '.join(wrong)}")
     if definition["poolUuid"]:
@@ -134,14 +134,14 @@ def make_job(world: Context, body: dict[str, Any]) -> Job:
 
 
 def _constants_of(given: list[dict[str, Any]], limit: int) -> list[dict[str, str]]:
-    """Constants with values as text: some arrive as JSON numbers, and are never answered as null (§2.2)."""
+    """Return constants with values as text: some arrive as JSON numbers (§2.2). Neither key nor value may be null."""
     found = []
     for constant in given:
         key, value = constant.get("key") or "", constant.get("value")
-        if not _CONSTANT.fullmatch(key) or isinstance(value, dict | list):
+        if not CONSTANT_NAME.fullmatch(key) or value is None or isinstance(value, dict | list):
             raise invalid("constants")
-        text = value if isinstance(value, str) else "" if value is None else _plain(value)
-        if len(text) > 2048:
+        text = value if isinstance(value, str) else _plain(value)
+        if len(text) > LONGEST_VALUE:
             raise invalid("constants")
         found.append({"key": key, "value": text})
     if len(found) > limit:
@@ -156,7 +156,7 @@ def change(definition: dict[str, Any], body: dict[str, Any], limit: int) -> None
     if body.get("constants") is not None:
         constants = _merged(constants, _constants_of(body["constants"], limit))
     tags = definition["tags"] if body.get("tags") is None else body["tags"]
-    wrong = _wrong_tags(tags) + ([] if len(constants) <= limit else ["constants"])
+    wrong = field_checks.wrong_tags(tags) + ([] if len(constants) <= limit else ["constants"])
     if wrong:
         raise invalid(*wrong)
     definition |= {"constants": constants, "tags": tags}
@@ -186,55 +186,6 @@ def _buckets(given: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def _wrong_fields(definition: dict[str, Any], find: Any) -> list[str]:
-    """Of tasks and pools."""
-    wrong = [] if 0 < len(definition["name"]) < 2048 else ["name"]
-    wrong += _wrong_shortname(definition, find)
-    wrong += _wrong_tags(definition["tags"])
-    labels = definition["labels"]
-    if not all(isinstance(value, str) for value in labels.values()):
-        wrong.append("labels")
-    if seconds(definition["completionTimeToLive"]) is None:
-        wrong.append("completionTimeToLive")
-    if definition["schedulingType"] not in {"flex", "onDemand", "reserved"}:
-        wrong.append("schedulingType")
-    return wrong
-
-
-def _wrong_tags(tags: list[str]) -> list[str]:
-    return ["tags"] if len(tags) > 10 or any(len(tag) >= 512 for tag in tags) else []
-
-
-def _wrong_task_fields(definition: dict[str, Any]) -> list[str]:
-    values = constants_in(definition)
-    wrong = [name for name in definitions.FILTERS if not _is_filter(definition[name], values)]
-    wrong += [name for name in _BUCKETS if definition[name] and not is_bucket_name(definition[name])]
-    limit = definition["maxTimeQueueSeconds"]
-    if limit is not None and not 0 <= limit <= LONGEST_SECONDS:
-        wrong.append("maxTimeQueueSeconds")
-    retries = definition["retrySettings"]
-    if any((retries[name] or 0) < 0 for name in definitions.TASK["retrySettings"]):
-        wrong.append("retrySettings")
-    return wrong
-
-
-def _wrong_range(definition: dict[str, Any]) -> list[str]:
-    if ranges := definition["advancedRanges"]:
-        definition["instanceCount"] = 0  # §2.2: the answer has 0 with ranges
-        return [] if 0 < len(ranges_of(ranges)) <= MAX_INSTANCES else ["range-length"]
-    count = definition["instanceCount"] = definition["instanceCount"] or 1
-    return [] if 0 < count <= MAX_INSTANCES else ["range-length"]
-
-
-def _wrong_shortname(definition: dict[str, Any], find: Any) -> list[str]:
-    shortname = definition["shortname"]
-    if shortname is None:
-        return []
-    if not _SHORTNAME.fullmatch(shortname):
-        return ["shortname"]
-    return ["shortname-uniqueness"] if find(shortname) else []
-
-
 def _settle_group(world: Context, definition: dict[str, Any]) -> Pool | None:
     """An unknown pool or job is a 400 here, not a 404; both may be named by their short names (§1.4)."""
     if definition["jobUuid"]:
@@ -255,10 +206,3 @@ def _open_pool(world: Context, name: str) -> Pool:
     if pool is None or not pool.is_open:
         raise ApiError(400, f"No such pool: {name}")
     return pool
-
-
-def _is_filter(value: str, constants: dict[str, str]) -> bool:
-    try:
-        return len(value) < 2048 and re.compile(expand(value, constants)) is not None
-    except re.error:
-        return False

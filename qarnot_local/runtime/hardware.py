@@ -1,8 +1,7 @@
 """Hardware constraints, answered by what this machine is (`reference/qarnot-platform.md` §2.2).
 
-Refused is only what cannot be played: a GPU, or a processor that is named. A wish for more cores or memory than this
-machine has, or for a machine of the cloud by its key, is let through, or no program written for the cloud could be
-tried here.
+Only a GPU and a processor named by its model are refused. Constraints on cores, memory or the specification key are
+accepted even if this machine does not meet them, so that programs written for the cloud can be tried here.
 """
 
 from __future__ import annotations
@@ -10,6 +9,13 @@ from __future__ import annotations
 from typing import Any
 
 from qarnot_local.runtime.machine import machine
+
+# The vendor's document has no others: an unknown one is refused.
+KINDS = frozenset(
+    f"{kind}HardwareConstraint"
+    for kind in """MinimumCore MaximumCore MinimumRam MaximumRam MinimumRamCoreRatio MaximumRamCoreRatio Specific SSD
+    NoSSD Gpu NoGpu CpuModel""".split()
+)
 
 
 def offered() -> list[dict[str, Any]]:
@@ -31,6 +37,11 @@ def cpu_models(wanted: str) -> list[dict[str, str]]:
     if wanted.casefold() not in model.casefold():
         return []
     return [{"discriminator": "CpuModelHardwareConstraint", "cpuModel": model}]
+
+
+def is_known(constraint: dict[str, Any]) -> bool:
+    """Whether the discriminator is one of the vendor's document."""
+    return constraint.get("discriminator") in KINDS
 
 
 def refusal(constraint: dict[str, Any]) -> str | None:

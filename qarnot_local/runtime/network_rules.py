@@ -27,7 +27,7 @@ def inbound(rules: Iterable[dict[str, Any]]) -> list[Rule]:
     ports = {}
     for rule in rules:
         port = str(rule.get("port"))
-        if rule.get("inbound") is True and rule.get("proto") != "udp" and port.isdecimal():
+        if rule.get("inbound") is True and str(rule.get("proto")).casefold() != "udp" and port.isdecimal():
             ports[int(port)] = Rule(str(rule.get("name") or port), int(port), rule)
     return list(ports.values())
 

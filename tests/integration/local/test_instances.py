@@ -146,7 +146,8 @@ def test_a_failing_instance_is_tried_again_as_often_as_allowed(
 ) -> None:
     settings = {"maxPerInstanceRetries": each, "maxTotalRetries": total}
     constants = [{"key": "DOCKER_CMD", "value": "false"}]
-    body = {"name": "retried", "profile": "docker-batch", "constants": constants, "retrySettings": settings}
+    body = {"name": "retried", "profile": "docker-batch", "instanceCount": 1}
+    body |= {"constants": constants, "retrySettings": settings}
     task = connection.retrieve_task(post(cluster, "/tasks", body)["uuid"])
     assert ended(task) == "Failure"
     assert task.completed_instances[0].execution_attempt_count == attempts

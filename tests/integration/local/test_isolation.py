@@ -97,7 +97,8 @@ def test_a_password_in_an_address_never_reaches_a_task(monkeypatch: pytest.Monke
     with LocalCluster() as cluster, requests.Session() as http:
         http.trust_env = False
         http.headers["Authorization"] = cluster.token
-        task = {"name": "env", "profile": "docker-batch", "constants": [{"key": "DOCKER_CMD", "value": "env"}]}
+        task = {"name": "env", "profile": "docker-batch", "instanceCount": 1}
+        task["constants"] = [{"key": "DOCKER_CMD", "value": "env"}]
         path = f"{cluster.cluster_url}/tasks"
         path += "/" + http.post(path, json=task, timeout=10).json()["uuid"]
         wait_until(lambda: http.get(path, timeout=10).json()["state"] == "Success", "env to end")

@@ -53,11 +53,12 @@ FULL = {"bucketName": "given-simply", "filtering": {}, "resourcesTransformation"
 
 def test_buckets_are_answered_in_the_list_in_which_they_were_given(ask: Any, connection: Connection) -> None:
     connection.create_bucket("given-simply").add_string("brought", "note.txt")
-    body = {"name": "simple", "profile": "docker-batch", "constants": [{"key": "DOCKER_CMD", "value": "cat note.txt"}]}
+    body = {"name": "simple", "profile": "docker-batch", "instanceCount": 1}
+    body["constants"] = [{"key": "DOCKER_CMD", "value": "cat note.txt"}]
     for given, simple, advanced in (
         ({"resourceBuckets": SIMPLE}, SIMPLE, []),
         ({"advancedResourceBuckets": ADVANCED}, [], [FULL]),
-        ({"resourceBuckets": SIMPLE, "advancedResourceBuckets": ADVANCED}, [], [FULL]),
+        ({"resourceBuckets": [], "advancedResourceBuckets": ADVANCED}, [], [FULL]),
     ):
         first = ask("POST", "/tasks", body | given)["uuid"]
         for uuid in (first, ask("POST", f"/tasks/{first}/clone")["uuid"]):
@@ -79,7 +80,12 @@ def test_a_task_has_what_its_pool_has_and_its_own_comes_first(ask: Any, connecti
     pool = {"name": "pool", "profile": "docker-batch", "resourceBuckets": ["of-the-pool"]}
     pool["constants"] = [{"key": key, "value": "pool"} for key in ("A", "B", "C")]
     uuid = ask("POST", "/pools", pool)["uuid"]
-    task = {"name": "task", "poolUuid": uuid, "advancedResourceBuckets": [{"bucketName": "of-the-task"}]}
+    task = {
+        "name": "task",
+        "poolUuid": uuid,
+        "instanceCount": 1,
+        "advancedResourceBuckets": [{"bucketName": "of-the-task"}],
+    }
     script = "sh -c 'cat *.txt; echo; echo $A $B $C'"
     task["constants"] = [{"key": key, "value": "task"} for key in ("B", "C")] + [{"key": "DOCKER_CMD", "value": script}]
     task["forcedConstants"] = [

@@ -113,7 +113,7 @@ def test_a_tasks_whole_life_has_the_documents_shape(
         assert ask("Task", f"/tasks/{clone}")["name"] == verb
         ask("", f"/tasks/{clone}", "DELETE")
     ask("Carbon", f"/carbon/v1/Tasks/{uuid}/carbon-facts")
-    many = ask("[MultiResponse]", "/tasks", "POST", [{**task, "instanceCount": 0, "profile": "docker-batch"}], 207)
+    many = ask("[MultiResponse]", "/tasks", "POST", [{**task, "instanceCount": 1, "profile": "docker-batch"}], 207)
     ask("", f"/tasks/{many[0]['uuid']}", "DELETE")
 
 

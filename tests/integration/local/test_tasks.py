@@ -208,7 +208,7 @@ def test_refusals(cluster: LocalCluster, connection: Connection) -> None:
     with pytest.raises(QarnotGenericException, match="Invalid fields: profile"):
         connection.create_task("wrong", "no-such-profile", 1).submit()
     headers = {"Authorization": cluster.token}
-    body = {"name": "x", "profile": "docker-batch", "resourceBuckets": ["nowhere"]}
+    body = {"name": "x", "profile": "docker-batch", "instanceCount": 1, "resourceBuckets": ["nowhere"]}
     answer = requests.post(f"{cluster.cluster_url}/tasks", json=body, headers=headers, timeout=10)
     assert (answer.status_code, answer.json()) == (404, {"message": "No such bucket: nowhere"})
 
@@ -218,6 +218,7 @@ def test_paths_and_keys_in_any_dress(cluster: LocalCluster) -> None:
     headers = {"Authorization": cluster.token}
     body = {"Name": "dressed", "PROFILE": "docker-batch", "Constants": [{"Key": "DOCKER_CMD", "Value": "true"}]}
     body |= {"Uuid": "00000000-0000-0000-0000-000000000000", "State": None, "Tags": None, "PoolUuid": ""}
+    body |= {"InstanceCount": 1}
     answer = requests.post(f"{cluster.cluster_url}//v1/Tasks/", json=body, headers=headers, timeout=10)
     uuid = answer.json()["uuid"]
     task = requests.get(f"{cluster.cluster_url}/v1//TASKS/{uuid.upper()}", headers=headers, timeout=10).json()
