@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from qarnot_local.runtime.commands import in_place
+from qarnot_local.runtime.images import programs
 from qarnot_local.runtime.tasks import Task
 
 _ALLOWED = {"PATH", "LANG", "TZ", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SYSTEMROOT"}
@@ -28,6 +29,7 @@ def task_environment(
     temporary = str(home / "tmp")
     return {
         **kept,
+        "PATH": os.pathsep.join([str(programs.folder(home)), kept.get("PATH") or os.defpath]),
         "HOME": str(home),
         "TMPDIR": temporary,
         "SHELL": "/bin/bash" if Path("/bin/bash").exists() else "/bin/sh",

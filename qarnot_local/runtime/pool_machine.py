@@ -9,6 +9,7 @@ from pathlib import Path
 from qarnot_local.runtime.commands import expand
 from qarnot_local.runtime.environment import task_environment
 from qarnot_local.runtime.forwards import Forwards
+from qarnot_local.runtime.images import programs
 from qarnot_local.runtime.pools import Pool
 from qarnot_local.runtime.profiles import PROFILES
 from qarnot_local.runtime.task_ports import TaskPorts
@@ -31,6 +32,7 @@ class PoolMachine:
         job, home = self._folder / "job", self._folder / "home"
         job.mkdir(parents=True)
         (home / "tmp").mkdir(parents=True)
+        programs.install(home)
         defaults = {name: value for name, (value, _) in PROFILES[self._pool.definition["profile"]].constants.items()}
         as_task = Task(self._pool.definition, defaults)
         shells = Shells(job, task_environment(as_task, 0, job, home))

@@ -44,7 +44,7 @@ docker-cluster-roce-network-ssh"""
 _SOFTWARE = """abaqus ansys-mechanical-e-corp auto-sklearn-cluster blender code-aster fds fds-non-cluster guerilla-v2
 houdini meshroom openfoam openfoam-foundation starccm-qarnot"""
 _VISITED_SOFTWARE = """altair-hyperworks-qarnot-vnc-wan ansys-fluent-e-corp ansys-fluent-e-corp-vnc
-ansys-mechanical-e-corp-vnc code-aster-ssh fds-non-cluster-vnc-ssh fds-vnc ls-dyna-multislots-qarnot-vnc
+ansys-mechanical-e-corp-vnc code-aster-ssh fds-non-cluster-vnc-ssh fds-vnc fds-vnc-ssh ls-dyna-multislots-qarnot-vnc
 ls-dyna-qarnot-vnc-wan openfoam-foundation-ssh openfoam-ssh paraview-web python-wan-vnc starccm-qarnot-ssh"""
 
 

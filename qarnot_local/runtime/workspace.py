@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from qarnot_local.runtime.commands import expand
+from qarnot_local.runtime.images import programs
 from qarnot_local.runtime.tasks import Task
 from qarnot_local.s3.storage import Storage, StoredObject
 
@@ -64,6 +65,7 @@ class Workspace:
         self.folder.mkdir(mode=0o700, parents=True)
         self.job.mkdir()
         (self.home / "tmp").mkdir(parents=True)
+        programs.install(self.home)
 
     def remove(self) -> None:
         """After the transfers that are under way."""

@@ -1,4 +1,4 @@
-"""Images that we know nothing about: their command runs on this machine, and the output says so."""
+"""Images without an adapter of their own: their command runs on this machine, and the output says so."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from qarnot_local.runtime.images import Start
 from qarnot_local.runtime.profiles import PROFILES
 from qarnot_local.runtime.tasks import Task
 
+_AFTER = {"POST_PROCESSING_CMD"}  # runs after the software, so it is none of its commands
 _SSHD = re.compile(r"(^|[\s/'\"])sshd\b")
 _STAY = ["/bin/sh", "-c", "while :; do sleep 3600; done"]
 
@@ -23,6 +24,19 @@ def _command(task: Task, instance: int) -> str:
     return own or constants.get("DOCKER_CMD", "")
 
 
+def _waits_for_visitors(task: Task, *, has_command: bool) -> bool:
+    """Whether a task of a software profile, which has nothing to run here, is kept up for visitors.
+
+    It is for a key in DOCKER_SSH, or without any command of its software, such as FLUENT_CMD; a batch program sets a
+    command and no key, and waits for the end (§3.2).
+    """
+    if has_command or not PROFILES[task.profile].stays:
+        return False
+    constants = task.constants
+    is_batch = any(name.endswith("_CMD") and name not in _AFTER and value for name, value in constants.items())
+    return bool(constants.get("DOCKER_SSH")) or not is_batch or constants.get("NO_EXIT", "").casefold() == "true"
+
+
 def adapter(task: Task, instance: int, job: Path) -> Start:
     """DOCKER_CMD, run by this machine without a container (§3.2)."""
     constants = task.constants
@@ -33,8 +47,8 @@ def adapter(task: Task, instance: int, job: Path) -> Start:
         words = arguments(command, {**constants, **instance_variables(task, instance)}, job)
     except ValueError as error:
         raise ValueError(f"DOCKER_CMD cannot be read: {error}.") from error
-    if not words and PROFILES[task.profile].stays:
-        return Start(_STAY, notice=notice + "Its software is not here; the task stays for those who come by SSH.\n")
+    if _waits_for_visitors(task, has_command=bool(words)):
+        return Start(_STAY, notice=notice + "Its software is not here; the task waits for visitors by SSH.\n")
     if not words:
         notice += "DOCKER_CMD is empty, and what the image would run is not known here: nothing to do.\n"
     return Start(words or ["true"], notice=notice)

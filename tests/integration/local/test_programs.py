@@ -126,11 +126,49 @@ def test_an_ssh_sample_prints_a_line_that_works(configured: Connection, keys_fol
 def test_software_with_a_shell_or_a_desktop_can_be_visited(configured: Connection, profile: str) -> None:
     """These samples wait for a forward of port 22, or for one with another host than the gateway's."""
     task = configured.create_task("visited", profile, 1)
-    task.constants["FLUENT_CMD"] = "-i run.jou"
+    task.constants["FDS_CMD"] = ""  # as the sample of a desktop leaves it
     task.submit()
     door = forward(task)
     assert door.application_port == 22
     assert door.forwarder_host != "gateway.qarnotservices.com"
+    task.abort()
+    assert ended(task) == "Cancelled"
+
+
+@pytest.mark.parametrize("constants", [{"FLUENT_CMD": "-i run.jou"}, {"DOCKER_CMD": "echo done"}])
+def test_a_batch_program_ends_on_a_profile_that_can_be_visited(
+    configured: Connection, constants: dict[str, str]
+) -> None:
+    """It sets a command and no key, and waits for the end."""
+    for profile in ("ansys-fluent-e-corp", "starccm-qarnot-ssh", "fds-vnc"):
+        task = configured.create_task("batch", profile, 1)
+        task.constants.update(constants)
+        task.submit()
+        assert ended(task) == "Success"
+
+
+@pytest.mark.parametrize("more", [{"DOCKER_SSH": ""}, {"NO_EXIT": "true"}])
+def test_software_with_a_command_waits_for_visitors_who_gave_a_key(
+    configured: Connection, keys_folder: Path, more: dict[str, str]
+) -> None:
+    task = configured.create_task("visited", "fds-vnc-ssh", 1)
+    task.constants["FDS_CMD"] = "mpiexec fds temple.fds"
+    task.constants.update({name: value or (keys_folder / "own.pub").read_text() for name, value in more.items()})
+    task.submit()
+    assert forward(task).application_port == 22
+    task.abort()
+    assert ended(task) == "Cancelled"
+
+
+def test_set_ssh_of_qarnots_images_is_there(configured: Connection, keys_folder: Path) -> None:
+    """As a public program calls it; the cluster answers SSH, with the key of the program."""
+    task = configured.create_task("blank", "docker-nvidia-bi-a6000-network-ssh", 1)
+    task.constants["DOCKER_REPO"] = "qarnotlab/blank-images"
+    task.constants["DOCKER_SSH"] = (keys_folder / "own.pub").read_text()
+    task.constants["DOCKER_CMD"] = '/bin/bash -c "set_ssh && sleep infinity | tee master.logs"'
+    task.submit()
+    line = ssh(forward(task), keys_folder / "own", "set_ssh && ls")
+    assert subprocess.run(line, capture_output=True, text=True, check=True, timeout=20).stdout == "master.logs\n"
     task.abort()
     assert ended(task) == "Cancelled"
 

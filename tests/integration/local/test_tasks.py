@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import requests
@@ -164,6 +165,42 @@ def test_periodic_snapshot(connection: Connection) -> None:
     wait_until(lambda: keys(task.results) == {"a.txt"}, "a periodic snapshot brings the file")
     with pytest.raises(ValueError, match="-1"):
         task.snapshot(-1)
+    task.abort()
+    ended(task)
+
+
+def test_filters_of_a_periodic_snapshot_are_the_default_of_later_ones(
+    cluster: LocalCluster, connection: Connection
+) -> None:
+    """So the vendor's document says, also for a body that is null."""
+    task = command(connection, "touch a.txt b.txt c.log; echo started; sleep 600")
+    task.results = connection.create_bucket("kept-filters")
+    task.snapshot_whitelist = "nothing"
+    task.submit()
+    running(task)
+    path = f"{cluster.cluster_url}/tasks/{task.uuid}"
+
+    def ask(method: str, path: str, body: str | None = None) -> Any:
+        answer = requests.request(method, path, data=body, headers={"Authorization": cluster.token}, timeout=10)
+        assert answer.status_code == 200, answer.text
+        return answer.json() if answer.content else None
+
+    def taken(body: str | None) -> set[str]:
+        number = ask("POST", f"{path}/snapshot", body)["id"]
+        wait_until(lambda: ask("GET", f"{path}/snapshot/{number}")["status"] == "Success", "the snapshot")
+        return keys(task.results)
+
+    assert taken("null") == set()
+    ask("POST", f"{path}/snapshot/periodic", '{"interval": 3600, "whitelist": "txt$", "blacklist": "^b"}')
+    assert taken("null") == {"a.txt"}
+    ask("POST", f"{path}/snapshot/periodic", "null")
+    ask("POST", f"{path}/snapshot/periodic", '{"interval": 1800, "whitelist": null, "blacklist": ""}')
+    found = ask("GET", path)
+    assert (found["snapshotInterval"], found["snapshotWhitelist"], found["snapshotBlacklist"]) == (1800, "txt$", "")
+    assert taken('{"whitelist": "log$"}') == {"a.txt", "c.log"}
+    assert taken(None) == {"a.txt", "b.txt", "c.log"}
+    ask("POST", f"{path}/snapshot/periodic", "null")
+    assert ask("GET", path)["snapshotInterval"] == 1800
     task.abort()
     ended(task)
 
