@@ -390,6 +390,7 @@ PHRASES: Mapping[str, str] = {
     "its list has no end": "sa liste n’a pas de fin",
     "it answers {}": "la réponse est {}",
     "the cluster says that it failed": "le cluster dit que cela a échoué",
+    "It ended before its app answered.": "Elle s’est terminée avant que son application ne réponde.",
     "The cluster gives no reason.": "Le cluster ne donne pas de raison.",
     # what the plugins beside the catalog show
     "Packages": "Paquets",

@@ -15,6 +15,7 @@ from run_qarnot.model.connections import SSH_PORT, Forward
 from run_qarnot.model.plan import Label, TaskPlan
 from run_qarnot.model.view import SessionView
 
+NEVER_READY = "It ended before its app answered."
 _END_TOLERANCE = timedelta(seconds=20)  # between the limit and the platform acting on it
 _PROBING_SECONDS = 2.0  # between two looks at the cluster, while the app itself is asked whether it answers
 
@@ -70,8 +71,17 @@ def first_view(facts: TaskSnapshot, app_title: str) -> SessionView:
     )
 
 
-def observe(view: SessionView, facts: TaskSnapshot, now: datetime) -> SessionView:
-    """Return the view after a look at the task. What is seen too late changes nothing (`state.Moment`)."""
+def observe(view: SessionView, facts: TaskSnapshot, now: datetime, *, ended_unready: bool = False) -> SessionView:
+    """Return the view after a look at the task. What is seen too late changes nothing (`state.Moment`).
+
+    Arguments:
+        view: the one before.
+        facts: what the cluster says now.
+        now: the time by the cluster's clock.
+        ended_unready: the app is not meant to end by itself and never answered, so that a normal end is a failure.
+    """
+    if ended_unready and end_reason(facts) is EndReason.FINISHED:
+        facts = replace(facts, state="Failure", error=NEVER_READY)
     attempt = max(facts.attempt, view.attempt)
     state = observed_state(facts.state)
     if state is State.UNKNOWN and view.state is State.UNKNOWN:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from run_qarnot.catalog.apps import App
 from run_qarnot.cloud.models import TaskSnapshot
 from run_qarnot.core.errors import RunQarnotError
-from run_qarnot.core.state import State
+from run_qarnot.core.state import EndReason, State
 from run_qarnot.engine import output
 from run_qarnot.engine.results import Results
 from run_qarnot.model.view import SessionView
@@ -18,6 +19,7 @@ from run_qarnot.model.view import SessionView
 if TYPE_CHECKING:
     from run_qarnot.engine.account import Account
 
+_WHOLE_OUTPUT = 16_000  # characters; of a longer output, the beginning may be gone
 _LEAST_HOURS = 1 / 60  # of less, the cost of an hour would be a guess
 
 
@@ -29,6 +31,22 @@ async def details(account: Account, task: TaskSnapshot, view: SessionView, resul
     if view.state is State.FAILED:
         found["error"] = (await output.with_reason(account, task)).error or view.error
     return found
+
+
+async def never_ready(account: Account, app: App, view: SessionView, results: Results) -> bool:
+    """Whether an app that is not meant to end by itself ended normally before it answered.
+
+    For sessions that nobody followed. It can be known only of apps that print a link once they answer, and only while
+    the beginning of the output is there: the cluster keeps the end of a long one (`reference/qarnot-platform.md` §2.5).
+    """
+    if view.state is not State.ENDED or view.reason != EndReason.FINISHED or app.ready_pattern is None:
+        return False
+    try:
+        texts = [*await output.printed(account, view.id), *await output.log_file(results)]
+    except RunQarnotError:
+        return False
+    is_whole = all(len(text) < _WHOLE_OUTPUT for text in texts)
+    return is_whole and not any(output.find_link(app.ready_pattern, text) for text in texts)
 
 
 async def _cost(account: Account, task: TaskSnapshot) -> dict[str, Any]:

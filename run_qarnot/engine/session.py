@@ -21,8 +21,8 @@ from run_qarnot.core.state import FINAL, EndReason, State, observed_state
 from run_qarnot.engine import output
 from run_qarnot.engine.access import AppAccess
 from run_qarnot.engine.daemon_executor import in_thread
-from run_qarnot.engine.decide import Steps, decide, first_view, observe, planned_view
-from run_qarnot.engine.details import details
+from run_qarnot.engine.decide import NEVER_READY, Steps, decide, first_view, observe, planned_view
+from run_qarnot.engine.details import details, never_ready
 from run_qarnot.engine.input_bucket import InputBucket
 from run_qarnot.engine.leftovers import deletable_buckets
 from run_qarnot.engine.periodic_snapshots import PeriodicSnapshots
@@ -81,6 +81,7 @@ class Session:
         self._stopping = False
         self._owes_files = False
         self._seen_unready = False
+        self._was_ready = False
         self._log = output.Follower(lambda: output.streams(account, self.view.id), is_over=lambda: self.view.is_over)
 
     @classmethod
@@ -264,6 +265,8 @@ class Session:
         """Add what is asked seldom: cost, carbon, the time of the last save."""
         if self.facts is not None:
             self._state.learn(**await details(self._account, self.facts, self.view, self.results))
+            if not self._was_ready and await never_ready(self._account, self._app, self.view, self.results):
+                self._state.learn(state=State.FAILED, reason=EndReason.FAILED.value, error=NEVER_READY)
         return self.view
 
     # — acting —
@@ -450,7 +453,8 @@ class Session:
     def _observe(self, facts: TaskSnapshot) -> None:
         self.facts = facts
         self._access.learn(facts)
-        before, view = self.view, observe(self.view, facts, self._account.now())
+        unready = self._seen_unready and not (self._was_ready or self._app.ends_by_itself)
+        before, view = self.view, observe(self.view, facts, self._account.now(), ended_unready=unready)
         view = replace(view, ends=times.from_text(facts.label(Label.ENDS)) or view.ends)
         if (before.attempt, before.state) == (view.attempt, view.state):
             self._state.set(view)
@@ -540,6 +544,7 @@ class Session:
 
     def _ready(self) -> None:
         """It answers. Since when is known only to who has seen it not answer."""
+        self._was_ready = True
         since = self.view.ready or (self._account.now() if self._seen_unready else None)
         usual = f"Running: {self._app.title} is at work" if self._app.ends_by_itself else ""
         if self.view.attempt > 1 and not usual:

@@ -181,6 +181,20 @@ def test_a_session_that_fails_says_why_and_shows_its_last_lines(cli):
     assert session["error"]
 
 
+def test_an_app_that_ends_before_it_answers_has_failed_and_shows_its_last_lines(cli):
+    """Whatever its exit code: nobody could use it. Who looks later is told so, too."""
+    (cli.folder / "images.toml").write_text(
+        'schema = 1\n[images.short]\ntitle = "Short"\nprofile = "docker-network-ssh"\n'
+        'repo = "library/ubuntu"\ncommand = "sh -c \\"echo the last words\\""\n'
+    )
+    answer = cli("launch", "short", "--name", "ends", expect=1)
+    assert "“ends” failed" in answer.err
+    assert "It ended before its app answered." in answer.err
+    assert "the last words" in answer.err
+    session = cli("show", "ends", "--json").json
+    assert (session["state"], session["reason"]) == ("failed", "failed")
+
+
 def test_a_cluster_without_a_storage_is_said(cli, cluster):
     cluster.control.fail_next("GET", "/settings", status=200, body={"storage": None})
     without = cli.with_environment(QARNOT_STORAGE_URL="")

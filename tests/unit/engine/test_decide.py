@@ -44,6 +44,18 @@ def test_a_life_from_the_queue_to_the_end():
     assert view.reason == "finished"
 
 
+def test_an_app_that_ends_before_it_answered_has_failed():
+    starting = replace(VIEW, state=State.STARTING, attempt=1)
+    for word, state, error in [
+        ("Success", State.FAILED, "It ended before its app answered."),
+        ("Cancelled", State.ENDED, None),
+        ("Failure", State.FAILED, "The cluster gives no reason."),
+        ("FullyExecuting", State.STARTING, None),
+    ]:
+        view = observe(starting, facts(word), NOW, ended_unready=True)
+        assert (view.state, view.error) == (state, error)
+
+
 def test_only_we_know_ready_so_the_clusters_word_does_not_take_it_back():
     ready = replace(VIEW, state=State.READY, attempt=1, ready=NOW)
     assert observe(ready, facts("FullyExecuting"), NOW).state is State.READY
