@@ -14,23 +14,33 @@ _DOCKER = {
     "DOCKER_HOST": ("", "Host name in the container"),
     "DOCKER_WORKDIR": ("", "Working directory in the container"),
 }
+_PLAYED = "qarnotlab/jupyterlab-* library/*"  # JupyterLab of this machine, and commands that are run by it
 _SSH = {"DOCKER_SSH": ("", "Public SSH key that may connect")}
 _JUPYTERLAB = {"DOCKER_REPO": ("qarnotlab/jupyterlab-base", "Docker image repository"), "DOCKER_TAG": ("v1", "Tag")}
 
 
 @dataclass(frozen=True)
 class Profile:
-    """`forwards`: port 22 of the task can be reached from outside. `stays`: with nothing to run, too."""
+    """A profile.
+
+    Arguments:
+        name: as clients give it.
+        constants: default value and description by name; tasks see them as variables.
+        forwards: port 22 of its tasks can be reached from outside.
+        stays: its tasks wait for visitors even if there is nothing to run.
+        plays: patterns of the docker repositories that this machine's own programs can stand in for.
+    """
 
     name: str
     constants: dict[str, tuple[str, str]]
     forwards: bool = False
     stays: bool = False
+    plays: str = ""
 
     def answer(self) -> dict[str, Any]:
-        constants = [
-            {"name": name, "value": value, "description": text} for name, (value, text) in self.constants.items()
-        ]
+        """The profile as a GET answers it. `LOCAL_CLUSTER_IMAGES` is ours alone: it lets a client warn its user."""
+        told = {**self.constants, "LOCAL_CLUSTER_IMAGES": (self.plays, "Docker repositories played without containers")}
+        constants = [{"name": name, "value": value, "description": text} for name, (value, text) in told.items()]
         return {"name": self.name, "constants": constants, "licenses": []}
 
 
@@ -50,7 +60,7 @@ ls-dyna-qarnot-vnc-wan openfoam-foundation-ssh openfoam-ssh paraview-web python-
 
 def _docker(name: str, constants: dict[str, tuple[str, str]]) -> Profile:
     is_visited = name.endswith("-ssh")
-    return Profile(name, constants | _SSH if is_visited else constants, forwards=is_visited)
+    return Profile(name, constants | _SSH if is_visited else constants, forwards=is_visited, plays=_PLAYED)
 
 
 PROFILES = {
@@ -58,7 +68,7 @@ PROFILES = {
     for profile in (
         *(_docker(name, _DOCKER) for name in _GENERIC.split()),
         *(_docker(name, _DOCKER | _CLUSTER) for name in _GENERIC_CLUSTER.split()),
-        Profile("jupyterlab", _DOCKER | _JUPYTERLAB | _SSH, forwards=True),
+        Profile("jupyterlab", _DOCKER | _JUPYTERLAB | _SSH, forwards=True, plays=_PLAYED),
         *(Profile(name, _DOCKER) for name in _SOFTWARE.split()),
         *(Profile(name, _DOCKER | _SSH, forwards=True, stays=True) for name in _VISITED_SOFTWARE.split()),
     )

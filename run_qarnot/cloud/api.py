@@ -26,9 +26,9 @@ from run_qarnot.cloud.models import (  # fmt: skip
     TaskSnapshot,
     read_account,
     read_buckets,
+    read_constants,
     read_id,
     read_machines,
-    read_names,
     read_number,
     read_task,
     read_tasks,
@@ -106,13 +106,15 @@ class Cloud:
         """Return the names of the profiles that the account has."""
         return read_texts(self._json("GET", "/profiles"))
 
-    def profile_constants(self, profile: str) -> list[str]:
-        """Return the names of the constants that a profile knows.
+    def profile_constants(self, profile: str) -> dict[str, str]:
+        """Return the constants that a profile knows, with their default values.
 
         Raises:
             NotFoundError: the account has no such profile.
         """
-        return read_names(self._object("GET", f"/profiles/{quote(profile, safe='')}", name=profile).get("constants"))
+        return read_constants(
+            self._object("GET", f"/profiles/{quote(profile, safe='')}", name=profile).get("constants")
+        )
 
     def machines(self) -> list[Machine]:
         """Return the machines that the account may ask for."""

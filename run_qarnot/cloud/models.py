@@ -189,9 +189,9 @@ def read_texts(values: object) -> list[str]:
     return [text for value in _list(values) if (text := _line(value))]
 
 
-def read_names(values: object) -> list[str]:
-    """Read the names of objects that have one, such as the constants of a profile."""
-    return [text for value in _mappings(values) if (text := _line(value.get("name")))]
+def read_constants(values: object) -> dict[str, str]:
+    """Read the constants of a profile: default values by name, empty where there is none."""
+    return {name: _line(value.get("value")) or "" for value in _mappings(values) if (name := _line(value.get("name")))}
 
 
 def read_number(value: object) -> float | None:

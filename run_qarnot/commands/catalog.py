@@ -90,7 +90,7 @@ async def _account_problems(settings: Settings, catalog: Catalog) -> list[Proble
 async def _ask(account: Account, catalog: Catalog) -> AsyncIterator[Problem]:
     """Ask the account about every image: does its profile exist, are its constants known?"""
     available = await account.profiles()
-    known: dict[str, list[str]] = {}
+    known: dict[str, dict[str, str]] = {}
     for image in catalog:
         profile = next((name for name in image.profile if name in available), None)
         line = catalog.line_of(image, "profile")
@@ -101,7 +101,7 @@ async def _ask(account: Account, catalog: Catalog) -> AsyncIterator[Problem]:
             continue
         if profile not in known:
             known[profile] = await account.profile_constants(profile)
-        for problem in _constant_problems(image, profile, known[profile], catalog):
+        for problem in _constant_problems(image, profile, list(known[profile]), catalog):
             yield problem
 
 

@@ -120,6 +120,7 @@ ERRORS: Mapping[str, Words] = {
     "quota-buckets": Words("The account has as many buckets as it may have.", "Delete sessions with their files, or buckets that are left over; what was stored before is kept.", "`run-qarnot delete NAME --files` and `run-qarnot delete --left-over` do that."),
     "quota-bytes": Words("The storage of the account is full.", "Delete sessions with their files, or buckets that are left over; what was stored before is kept.", "`run-qarnot delete NAME --files` and `run-qarnot delete --left-over` do that."),
     "profile-missing": Words("This account has none of the profiles that “{image}” needs: {profiles}.", "Ask Qarnot's support to enable one for your account, or choose another image."),
+    "image-not-played": Words("“{image}” cannot be tried on this computer, because the local cluster has no containers and does not play this image.", "Choose another image, or connect to Qarnot; nothing was started."),
     "rejected": Words("The cluster did not accept the request: {message}.", "If the sentence does not help, send it to Qarnot's support; nothing was started."),
     "storage-refused": Words("The storage refused {action}: {message}.", "If the sentence does not help, send it to Qarnot's support; what was stored before is kept."),
     "storage-clock": Words("The storage refused the request: the clock of this machine is off by more than fifteen minutes.", "Set it right, then try again; what was stored before is kept."),

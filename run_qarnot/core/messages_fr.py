@@ -107,6 +107,7 @@ ERRORS: Mapping[str, Words] = {
     "quota-buckets": Words("Le compte a autant de buckets qu’il peut en avoir.", "Supprimez des sessions avec leurs fichiers, ou les buckets restés sans session ; ce qui était stocké est gardé.", "`run-qarnot delete NOM --files` et `run-qarnot delete --left-over` le font."),
     "quota-bytes": Words("Le stockage du compte est plein.", "Supprimez des sessions avec leurs fichiers, ou les buckets restés sans session ; ce qui était stocké est gardé.", "`run-qarnot delete NOM --files` et `run-qarnot delete --left-over` le font."),
     "profile-missing": Words("Ce compte n’a aucun des profils qu’il faut à « {image} » : {profiles}.", "Demandez au support de Qarnot d’en activer un pour votre compte, ou choisissez une autre image."),
+    "image-not-played": Words("« {image} » ne peut pas être essayée sur cet ordinateur : le cluster local n’a pas de conteneurs et ne joue pas cette image.", "Choisissez une autre image, ou connectez-vous à Qarnot ; rien n’a démarré."),
     "rejected": Words("Le cluster n’a pas accepté la demande : {message}.", "Si la phrase n’aide pas, envoyez-la au support de Qarnot ; rien n’a démarré."),
     "storage-refused": Words("Le stockage a refusé {action} : {message}.", "Si la phrase n’aide pas, envoyez-la au support de Qarnot ; ce qui était stocké est gardé."),
     "storage-clock": Words("Le stockage a refusé la requête : l’horloge de cette machine est décalée de plus de quinze minutes.", "Mettez-la à l’heure, puis recommencez ; ce qui était stocké est gardé."),

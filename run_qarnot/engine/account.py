@@ -27,6 +27,7 @@ from run_qarnot.core.names import (
 from run_qarnot.core.redaction import protect
 from run_qarnot.engine.daemon_executor import DaemonExecutor, in_thread, run_in
 from run_qarnot.engine.leftovers import LeftOver, delete_left_over, find_left_over
+from run_qarnot.engine.played_images import not_runnable
 from run_qarnot.engine.poller import BatchedPoller
 from run_qarnot.engine.restart_spec import next_name, restart_spec
 from run_qarnot.engine.session import Session
@@ -120,8 +121,8 @@ class Account:
         """Return the names of the profiles that the account has."""
         return await self.call(self.cloud.profiles)
 
-    async def profile_constants(self, profile: str) -> list[str]:
-        """Return the names of the constants that a profile of the account knows."""
+    async def profile_constants(self, profile: str) -> dict[str, str]:
+        """Return the constants that a profile of the account knows, with their default values."""
         return await self.call(self.cloud.profile_constants, profile)
 
     async def machines(self) -> list[Machine]:
@@ -180,6 +181,8 @@ class Account:
         if not profiles:
             wanted = ", ".join(spec.image.profile)
             raise RefusedError("profile-missing", image=spec.image.name, profiles=wanted)
+        if await not_runnable(self, [spec.image]):
+            raise RefusedError("image-not-played", field="image", image=spec.image.name)
         buckets = await self._own_buckets(spec.name, {upload.key for upload in uploads})
         await self._check_buckets(spec.buckets)
         spec = replace(spec, hardware={**spec.hardware, **await self._constraint(spec.machine)})

@@ -305,6 +305,7 @@ class Page:
         self._leave_local_cluster()
         self.sessions.clear()
         self.environment_card.usual = self.sessions.usual = {}
+        self.environment_card.not_here = []
         self._starts.clear()
         self.uploads.clear()
         card = self.account_card
@@ -355,6 +356,11 @@ class Page:
             self.sessions.restore(found)
             self.choices.show_sessions()
             await self.offer()
+        from run_qarnot.engine.played_images import not_runnable
+
+        not_here = await not_runnable(account, self.catalog)
+        if account is self.account:
+            self.environment_card.not_here = not_here
 
     async def offer(self) -> None:
         """Show what the account has to choose from, once somebody looks at More options."""

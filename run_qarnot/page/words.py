@@ -124,6 +124,7 @@ WORDS: Table = {
         "required": "Must be filled in.",
         "none": "The catalog is empty.",
         "usual": "usually up in about",
+        "not_here": "cannot be tried on this computer",
         "docs": "Its documentation",
         "options": "Options of",
         "search": "Search environments",

@@ -115,6 +115,7 @@ WORDS: Table = {
         "required": "À remplir.",
         "none": "Le catalogue est vide.",
         "usual": "prête d’habitude en environ",
+        "not_here": "ne peut pas être essayé sur cet ordinateur",
         "docs": "Sa documentation",
         "options": "Options de",
         "search": "Chercher un environnement",

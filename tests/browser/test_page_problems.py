@@ -35,6 +35,10 @@ regex = "[a-z ]+"
 message = "Write a name in small letters."
 default = ""
 constant = "WHOM"
+[images.theirs]
+title = "Theirs"
+profile = "docker-network-ssh"
+repo = "team/lab"
 [images.bad]
 titel = "Misspelt"
 icon = "mdi-nothing"
@@ -83,6 +87,20 @@ def test_each_has_its_row_and_a_traceback_waits_for_the_admin(
     expect(plugin.get_by_test_id("image-broken-details")).to_contain_text("a_line_of_the_source = 1 / 0")
     page.get_by_test_id("change").click()
     expect(page.get_by_test_id("image-broken-details")).to_have_count(0)
+
+
+def test_an_image_that_the_local_cluster_does_not_play_is_marked_and_not_started(
+    page: Page, dashboard: Server, cluster: LocalCluster
+) -> None:
+    sign_in(page, dashboard, cluster)
+    expect(page.get_by_test_id("not-here")).to_have_count(1)
+    expect(page.get_by_test_id("image-theirs").get_by_test_id("not-here")).to_contain_text(
+        "cannot be tried on this computer"
+    )
+    page.get_by_test_id("image-theirs").click()
+    page.get_by_test_id("start").click()
+    expect(page.get_by_text("“theirs” cannot be tried on this computer")).to_be_visible()
+    assert cluster.control.count("POST", "/tasks") == 0
 
 
 def test_a_field_that_must_be_filled_in_says_so_and_start_says_why(

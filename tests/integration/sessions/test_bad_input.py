@@ -195,6 +195,18 @@ def test_an_app_that_ends_before_it_answers_has_failed_and_shows_its_last_lines(
     assert (session["state"], session["reason"]) == ("failed", "failed")
 
 
+def test_an_image_that_the_local_cluster_does_not_play_is_refused_in_one_sentence(cli, cluster):
+    (cli.folder / "images.toml").write_text(
+        'schema = 1\n[images.theirs]\nprofile = "docker-network-ssh"\nrepo = "team/lab"\n'
+        '[images.bundled]\nprofile = "docker-network-ssh"\nrepo = "library/python"\nstart = "bundled"\n'
+        '[images.software]\napp = "batch"\nprofile = "auto-sklearn-cluster"\n'
+    )
+    for image in ("theirs", "bundled", "software"):
+        said = sentence(cli("launch", image, "--name", "nowhere", expect=1))
+        assert f"“{image}” cannot be tried on this computer" in said
+        assert cluster.control.count("POST", "/tasks") == 0
+
+
 def test_a_cluster_without_a_storage_is_said(cli, cluster):
     cluster.control.fail_next("GET", "/settings", status=200, body={"storage": None})
     without = cli.with_environment(QARNOT_STORAGE_URL="")

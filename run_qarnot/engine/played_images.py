@@ -1,0 +1,55 @@
+"""Which images a cluster can run.
+
+Qarnot runs every docker image. The local cluster has no containers: it plays some images with this computer's own
+programs, and names them in a constant of each profile (`PROFILES` in `qarnot_local/runtime/profiles.py`). A profile
+without that constant runs everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
+
+from run_qarnot.catalog.image import Image
+from run_qarnot.cloud.api import first_profile
+from run_qarnot.core.errors import RunQarnotError
+
+if TYPE_CHECKING:
+    from run_qarnot.engine.account import Account
+
+PLAYED = "LOCAL_CLUSTER_IMAGES"
+
+
+def can_run(image: Image, constants: Mapping[str, str]) -> bool:
+    """Whether an image runs on a profile.
+
+    Arguments:
+        image: an entry of the catalog.
+        constants: of the profile, with their default values. `PLAYED` holds patterns of docker repositories.
+    """
+    if PLAYED not in constants:
+        return True
+    repo = image.repo or str(image.constants.get("DOCKER_REPO") or constants.get("DOCKER_REPO", ""))
+    is_played = any(fnmatchcase(repo, pattern) for pattern in constants[PLAYED].split())
+    return is_played and image.start != "bundled"  # the start script needs a container of its own
+
+
+async def not_runnable(account: Account, images: Iterable[Image]) -> list[str]:
+    """Return the ids of the images that the account's cluster cannot run. What it does not say counts as runnable.
+
+    A profile that the account does not have is another matter: `Account.start` refuses it with its own sentence.
+    """
+    known: dict[str, Mapping[str, str]] = {}
+    found = []
+    try:
+        available = await account.profiles()
+        for image in images:
+            for profile in first_profile(image.profile, available)[:1]:
+                if profile not in known:
+                    known[profile] = await account.profile_constants(profile)
+                if not can_run(image, known[profile]):
+                    found.append(image.id)
+    except RunQarnotError:
+        return found
+    return found

@@ -1,0 +1,31 @@
+"""Which images a cluster can run, as its profiles say."""
+
+import pytest
+
+from run_qarnot.catalog.image import Image
+from run_qarnot.engine.played_images import PLAYED, can_run
+
+LOCAL = {PLAYED: "qarnotlab/jupyterlab-* library/*", "DOCKER_REPO": "library/ubuntu"}
+
+
+@pytest.mark.parametrize("image", [Image(id="x", repo="team/lab"), Image(id="x", repo="team/lab", start="bundled")])
+def test_a_profile_that_does_not_say_runs_everything(image: Image) -> None:
+    assert can_run(image, {})
+    assert can_run(image, {"DOCKER_REPO": "library/ubuntu"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"repo": "qarnotlab/jupyterlab-base"}, True),
+        ({"repo": "library/python"}, True),
+        ({"repo": "library/python", "start": "bundled"}, False),
+        ({"repo": "team/lab"}, False),
+        ({"repo": "quay.io/library/python"}, False),
+        ({}, True),  # the profile's own
+        ({"constants": {"DOCKER_REPO": "team/lab"}}, False),
+    ],
+)
+def test_the_local_cluster_plays_some(changes: dict, expected: bool) -> None:
+    assert can_run(Image(id="x", **changes), LOCAL) is expected
+    assert not can_run(Image(id="x", **changes), LOCAL | {PLAYED: ""})
