@@ -99,7 +99,7 @@ def test_an_image_that_the_local_cluster_does_not_play_is_marked_and_not_started
     )
     page.get_by_test_id("image-theirs").click()
     page.get_by_test_id("start").click()
-    expect(page.get_by_text("“theirs” cannot be tried on this computer")).to_be_visible()
+    expect(page.get_by_test_id("start-error")).to_contain_text("“Theirs” cannot be tried on this computer")
     assert cluster.control.count("POST", "/tasks") == 0
 
 

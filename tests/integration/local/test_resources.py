@@ -98,6 +98,19 @@ def test_a_task_has_what_its_pool_has_and_its_own_comes_first(ask: Any, connecti
     assert set(found.constants) == {"B", "C", "DOCKER_CMD"}
 
 
+def test_buckets_with_capitals_and_underscores_come_and_are_made(connection: Connection) -> None:
+    """As a third of the public samples names them."""
+    task = command(connection, "cp in.txt out.txt")
+    task.resources = [connection.create_bucket("My_Inputs-2026")]
+    task.resources[0].add_string("x", "in.txt")
+    task.results = connection.retrieve_or_create_bucket("OUT_bucket")
+    task.submit()
+    assert ended(task) == "Success"
+    assert keys(connection.retrieve_bucket("OUT_bucket")) == {"out.txt"}
+    task.delete(purge_resources=True, purge_results=True)
+    assert not {"My_Inputs-2026", "OUT_bucket"} & {bucket.uuid for bucket in connection.buckets()}
+
+
 def test_a_bucket_that_went_is_said(cluster: LocalCluster, connection: Connection) -> None:
     """Of a task that runs, one that loses its machine, and one that still waits."""
     bucket = connection.create_bucket("soon-gone")

@@ -18,6 +18,7 @@ import pytest
 import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from qarnot.connection import Connection
 from support.command import CommandLine
 from support.desk import MACHINE, Desk, at_a_desk, page_on
 from support.hostile import HostileProxy, says
@@ -64,6 +65,24 @@ def submit(cluster: LocalCluster, **changes: Any) -> str:
     answer = requests.post(f"{cluster.cluster_url}/tasks", json=body | changes, headers=head, timeout=10)
     assert answer.ok, answer.text
     return str(answer.json()["uuid"])
+
+
+def test_a_session_is_continued_from_buckets_whose_names_we_would_not_make(
+    cluster: LocalCluster, cli: CommandLine
+) -> None:
+    """Another program made them, with a capital and an underscore: they are attached as they are."""
+    connection = Connection(cluster_url=cluster.cluster_url, client_token=cluster.token)
+    for name in ("Their_Data", "Their_Results"):
+        connection.create_bucket(name).add_string(name, f"{name}.txt")
+    submit(cluster, name="theirs", resourceBuckets=["Their_Data"], resultBucket="Their_Results")
+    cli("launch", "base", "--name", "ours", "--resume", "theirs", "--detach")
+    task = next(task for task in listed(cluster) if task["name"] == "ours")
+    named = [each["bucketName"] for each in task["advancedResourceBuckets"]]
+    assert named[:2] == ["Their_Data", "Their_Results"]
+    assert {*named[2:], task["resultBucket"]} == {"ours-in", "ours-out"}
+    assert {bucket.uuid for bucket in connection.buckets()} == {"Their_Data", "Their_Results", "ours-in", "ours-out"}
+    for name in ("ours", "theirs"):
+        cli("stop", name, "--no-save")
 
 
 @pytest.fixture(scope="module")
