@@ -22,7 +22,7 @@ def expand(text: str, values: Mapping[str, str]) -> str:
 
 
 def in_place(text: str, job: Path) -> str:
-    """`/job` is a folder of its own on this machine, so the word `/job` is replaced by its place."""
+    """Replace the path `/job` by the folder that stands for it on this machine."""
     return _JOB.sub(lambda _: str(job), text)
 
 
