@@ -1,4 +1,4 @@
-"""The environment that a task's processes see (§3.3): made from nothing, never the caller's own."""
+"""The environment variables of a task's processes (§3.3), built from an allow-list and never inherited."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _can_be_set(name: str, value: str) -> bool:
 
 
 def _value(name: str, value: str, job: Path) -> str:
-    """Of a constant. What is a path, or several, leads to this machine's `/job`."""
+    """Return the value of a constant. `/job` in variables of paths is replaced by its folder on this machine."""
     return in_place(value, job) if name.endswith(("_PATH", "_DIR")) else value
 
 
@@ -58,7 +58,7 @@ def _may_see(name: str, value: str) -> bool:
 
 
 def instance_variables(task: Task, instance: int) -> dict[str, str]:
-    """Who this instance is; FRAME_ID, QRANK and QSIZE are old aliases."""
+    """Return number and count of the instances. FRAME_ID, QRANK and QSIZE are old aliases."""
     count = str(len(task.instances) or 1)
     return {
         "INSTANCE_ID": str(instance),
