@@ -56,7 +56,7 @@ class Manager:
         self._alarms: dict[str, Alarm] = {}  # by uuid of a job or of a task
 
     def resume(self) -> None:
-        """After a restart with a state folder: what was running is lost, limits still hold."""
+        """Load the state folder after a restart: running tasks become Failure, time limits still apply."""
         for task in self.tasks:
             if task.state == tasks.DELETING:
                 self.tasks.remove(task)
@@ -74,7 +74,7 @@ class Manager:
             self._let_in(pool)
 
     async def stop(self) -> None:
-        """End every task, and wait until nothing of it is left."""
+        """End every task and wait until its processes and folders are gone."""
         for alarm in self._alarms.values():
             alarm.cancel()
         for run in list(self._runs.values()):
@@ -112,7 +112,7 @@ class Manager:
         return taken < self.quotas.instances
 
     def look_again(self) -> None:
-        """Something changed that tasks may be waiting for: a quota, a hold."""
+        """Check the queue again, after a quota or a hold has changed."""
         self.slots.pulse.beat()
         self.holds.pulse.beat()
         self._queue.look()
@@ -220,7 +220,7 @@ class Manager:
         self._let_in(pool)
 
     def _let_in(self, pool: Pool) -> None:
-        """A pool that people visit has a machine for them."""
+        """Start the SSH machine of a pool whose profile has forwards."""
         if pool.is_open and PROFILES[pool.definition["profile"]].forwards:
             machine = self._pool_machines[pool.uuid] = PoolMachine(pool, self._folder / pool.uuid)
             self._live(machine.live())
@@ -230,7 +230,7 @@ class Manager:
             machine.end()
 
     def close_pool(self, pool: Pool) -> None:
-        """No more tasks for it; those it has are aborted."""
+        """Close a pool: it takes no more tasks, and its tasks are aborted."""
         if pool.is_open:
             self._cancel_all(pool)
             self._let_out(pool)
@@ -250,7 +250,7 @@ class Manager:
 
 
 def _interrupt(task: Task) -> None:
-    """It ran when the cluster ended, and nothing of it is left."""
+    """Mark a task as Failure that ran when the cluster ended."""
     task.ended = now()
     for instance in task.instances:
         if instance.dispatched and not instance.ended:
