@@ -1,4 +1,4 @@
-"""One instance of a task on the machine it was given; after a preemption or a retry, on the next one (§2.4)."""
+"""One instance of a task on its machine. A preemption or a retry gives it the next machine (§2.4)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from qarnot_local.wire import now
 
 @dataclass(frozen=True)
 class Site:
-    """What every machine of this cluster has at hand."""
+    """Services that all machines of the cluster share."""
 
     storage: Storage
     holds: StageGates
@@ -35,7 +35,7 @@ class Site:
 
 
 class Node:
-    """Everything here runs on the cluster's event loop; disk and storage work in threads."""
+    """Runs one instance. All methods belong to the cluster's event loop; disk and storage access runs in threads."""
 
     def __init__(self, task: Task, instance: Instance, folder: Path, site: Site) -> None:
         self.instance = instance
@@ -56,11 +56,11 @@ class Node:
 
     @property
     def has_machine(self) -> bool:
-        """Whether there is a machine to take away: it executes, or is being prepared."""
+        """Whether the instance holds a machine: it executes, or is being prepared."""
         return self.instance.dispatched is not None and self.instance.stopped is None
 
     async def prepare(self) -> None:
-        """Make the folder and bring the resources."""
+        """Make the folders and download the resources."""
         instance = self.instance
         instance.phase, instance.dispatched = "download", now()
         await asyncio.to_thread(self._space.make)
@@ -81,7 +81,7 @@ class Node:
         await self._site.holds.stay(stage, self._task.uuid, lambda: self._ended or self.preempted)
 
     def plan(self) -> Start | None:
-        """How to start it; None, with the reason noted, when it cannot be started."""
+        """Return how to start the task; None if it cannot be started, with the reason in the instance's error."""
         self.instance.phase = "environment"
         try:
             return start_for(self._task, self.instance.number, self._space.job)
@@ -90,7 +90,7 @@ class Node:
             return None
 
     async def execute(self, start: Start) -> int:
-        """Run the main command; returns its exit code. Call it right after the state says that it executes."""
+        """Run the main command and return its exit code. Call it right after the state became FullyExecuting."""
         task, instance, number = self._task, self.instance, self.instance.number
         environment = {**self._environment(), **start.environment}
         task.stdout.write(start.notice, number)
@@ -123,14 +123,14 @@ class Node:
         return {**own, **self._site.credentials} if exports else own
 
     def _start_folder(self) -> Path:
-        """Where the command starts: DOCKER_WORKDIR below `/job` when it is one, else `/job`."""
+        """Return the working directory: DOCKER_WORKDIR if it is a folder below `/job`, else `/job`."""
         wanted = self._task.constants.get("DOCKER_WORKDIR", "")
         folder = self._space.job / wanted.removeprefix("/job").lstrip("/")
         inside = folder.is_dir() and folder.resolve().is_relative_to(self._space.job.resolve())
         return folder if inside else self._space.job
 
     async def _open(self, start: Start, environment: dict[str, str]) -> None:
-        """Make it reachable: at other ports and with another host key at each attempt (§8)."""
+        """Open the forwards. Ports and host key are new at each attempt (§8)."""
         has_ssh, rules = PROFILES[self._task.profile].forwards, inbound(self._task.definition["forcedNetworkRules"])
         if not has_ssh and not rules:
             return
@@ -165,7 +165,11 @@ class Node:
             await outside.close()
 
     async def upload(self, filters: Filters, bucket: str, prefix: str, progress: dict[str, Any] | None = None) -> None:
-        """Upload what changed. Raises when the machine is taken away meanwhile."""
+        """Upload the files that changed.
+
+        Raises:
+            InterruptedError: the machine was preempted during the upload.
+        """
         attempt = self.instance.attempt
         keys = await asyncio.to_thread(self._space.upload, filters, bucket, prefix, progress)
         if self.instance.attempt != attempt or self.preempted:
@@ -175,14 +179,14 @@ class Node:
             self._task.results |= keys
 
     def end(self) -> None:
-        """End what runs, gently; returns at once."""
+        """Ask the processes to end, with a grace period. Returns at once."""
         self._ended = True
         self._site.holds.pulse.beat()
         if self._process:
             self._process.end()
 
     def preempt(self) -> None:
-        """Take the machine away; returns at once. `renew` brings the next one."""
+        """Kill the processes and drop the machine. Returns at once; `renew` prepares the next attempt."""
         self.preempted = True
         self._task.touch()
         self.instance.forwards = []
@@ -191,7 +195,7 @@ class Node:
             self._process.kill()
 
     async def renew(self) -> None:
-        """The next attempt: a fresh machine, on which nothing of the last one is left (§3.3)."""
+        """Prepare the next attempt, on a machine without any file of the last one (§3.3)."""
         await self.leave()
         self.instance.leave_machine()
         self.preempted = False
@@ -199,7 +203,7 @@ class Node:
         self._process = None
 
     async def leave(self) -> None:
-        """Processes, ports and the folder go."""
+        """End the processes, close the forwards and remove the folder."""
         if self._process:
             self._process.end()
             await self._process.wait()
