@@ -1,4 +1,4 @@
-"""The machine of a pool that people visit (§2bis): port 22 of an empty folder, as long as the pool is open."""
+"""The machine of a pool on a profile with SSH (§2bis): port 22 with an empty `/job`, while the pool is open."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class PoolMachine:
         self._over.set()
 
     async def live(self) -> None:
-        """Until `end`. Nothing is left behind."""
+        """Serve SSH until `end` is called, then remove the folder."""
         job, home = self._folder / "job", self._folder / "home"
         job.mkdir(parents=True)
         (home / "tmp").mkdir(parents=True)
