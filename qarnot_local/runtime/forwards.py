@@ -1,10 +1,10 @@
-"""What of one instance can be reached from outside (§2.4, activeForwards): 22 by SSH, others by its network rules."""
+"""Forwards of one instance (§2.4, activeForwards): port 22 by SSH, other ports by network rules."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from qarnot_local.runtime.network_rules import Middleware, Rule
+from qarnot_local.runtime.network_rules import PortProxy, Rule
 from qarnot_local.runtime.task_ports import HERE, TaskPorts
 from qarnot_local.runtime.tasks import Forward
 from qarnot_local.ssh.server import Gate
@@ -13,11 +13,11 @@ _SSH_PORT = 22
 
 
 class Forwards:
-    """Open from when an instance executes until it ends. Without a gate, nobody comes by SSH."""
+    """Opened when an instance executes, closed when it ends. Without a gate, SSH is not forwarded."""
 
     def __init__(self, gate: Gate | None, own: TaskPorts, rules: Iterable[Rule] = ()) -> None:
         self._gate = gate
-        self._entrances = {rule.port: Middleware(rule.port, own) for rule in rules}
+        self._entrances = {rule.port: PortProxy(rule.port, own) for rule in rules}
         if gate:
             self._entrances.pop(_SSH_PORT, None)
 

@@ -1,4 +1,4 @@
-"""`forcedNetworkRules` (`reference/qarnot-platform.md` §2.2): each inbound one is a port that others can connect to."""
+"""`forcedNetworkRules` (`reference/qarnot-platform.md` §2.2): each inbound TCP rule opens a port."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _CHUNK = 1 << 16
 
 @dataclass(frozen=True)
 class Rule:
-    """An inbound rule. `given` is how the client wrote it."""
+    """An inbound rule; `given` is the rule as the client sent it."""
 
     name: str
     port: int
@@ -23,7 +23,7 @@ class Rule:
 
 
 def inbound(rules: Iterable[dict[str, Any]]) -> list[Rule]:
-    """Those that let somebody in by TCP; nothing is forwarded by UDP here."""
+    """Return the inbound rules, one for each port. UDP is not forwarded."""
     ports = {}
     for rule in rules:
         port = str(rule.get("port"))
@@ -32,8 +32,8 @@ def inbound(rules: Iterable[dict[str, Any]]) -> list[Rule]:
     return list(ports.values())
 
 
-class Middleware:
-    """Listens on this machine for those who want to come to one port of a task."""
+class PortProxy:
+    """Accepts TCP connections on 127.0.0.1 and forwards them to one port of a task."""
 
     def __init__(self, port: int, own: TaskPorts) -> None:
         self._port = port
