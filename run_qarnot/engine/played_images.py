@@ -1,8 +1,8 @@
 """Which images a cluster can run.
 
-Qarnot runs every docker image. The local cluster has no containers: it plays some images with this computer's own
-programs, and names them in a constant of each profile (`PROFILES` in `qarnot_local/runtime/profiles.py`). A profile
-without that constant runs everything.
+Qarnot runs every docker image. The local cluster has no containers: it runs the commands of a catalog on this computer,
+and plays some images with this computer's own programs. It names those in a constant of each profile (`PROFILES` in
+`qarnot_local/runtime/profiles.py`). A profile without that constant runs everything.
 """
 
 from __future__ import annotations
@@ -30,9 +30,12 @@ def can_run(image: Image, constants: Mapping[str, str]) -> bool:
     """
     if PLAYED not in constants:
         return True
+    if image.start == "bundled":
+        return False  # the start script needs a container of its own
+    if image.command or image.constants.get("DOCKER_CMD"):
+        return True  # is run by the computer itself
     repo = image.repo or str(image.constants.get("DOCKER_REPO") or constants.get("DOCKER_REPO", ""))
-    is_played = any(fnmatchcase(repo, pattern) for pattern in constants[PLAYED].split())
-    return is_played and image.start != "bundled"  # the start script needs a container of its own
+    return any(fnmatchcase(repo, pattern) for pattern in constants[PLAYED].split())
 
 
 async def not_runnable(account: Account, images: Iterable[Image]) -> list[str]:

@@ -24,8 +24,14 @@ def test_a_profile_that_does_not_say_runs_everything(image: Image) -> None:
         ({"repo": "quay.io/library/python"}, False),
         ({}, True),  # the profile's own
         ({"constants": {"DOCKER_REPO": "team/lab"}}, False),
+        ({"repo": "team/lab", "command": "python3 lab.py", "start": "bundled"}, False),
     ],
 )
 def test_the_local_cluster_plays_some(changes: dict, expected: bool) -> None:
     assert can_run(Image(id="x", **changes), LOCAL) is expected
     assert not can_run(Image(id="x", **changes), LOCAL | {PLAYED: ""})
+
+
+@pytest.mark.parametrize("changes", [{"command": "sleep 60"}, {"constants": {"DOCKER_CMD": "sleep 60"}}])
+def test_a_command_is_run_by_the_computer_itself(changes: dict) -> None:
+    assert can_run(Image(id="x", repo="team/lab", **changes), LOCAL)
