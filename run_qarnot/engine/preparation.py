@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -131,8 +131,7 @@ class Preparation:
             others = await self._others()
         except RunQarnotError:
             return True  # it is on the cluster, and must not look as if it were not
-        created = facts.created
-        return all(created is not None and other.created is not None and other.created > created for other in others)
+        return is_first(facts, others)
 
     async def _check_files(self) -> None:
         """Look whether the bucket holds what was sent, and nothing else.
@@ -162,6 +161,17 @@ class Preparation:
                 await retrying(lambda: self._account.call(self._cloud.snapshot_every, facts, seconds), self._tell)
         except RunQarnotError as error:  # a short batch may be over already; else `Saves` asks again, and says so
             log.info("%s is not saved every %d s: %s", self.plan.name, seconds, error.what)
+
+
+def is_first(task: TaskSnapshot, others: Iterable[TaskSnapshot]) -> bool:
+    """Whether a task was created before all others; of those of one moment, the one with the lowest id is the first.
+
+    So of several starts exactly one goes on, whoever asks. Where the cluster does not tell a time, none does.
+    """
+    return all(
+        task.created is not None and other.created is not None and (task.created, task.id) < (other.created, other.id)
+        for other in others
+    )
 
 
 async def upload(

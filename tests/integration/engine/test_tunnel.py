@@ -137,6 +137,23 @@ def test_a_host_certificate_stands_in_nobodys_way() -> None:
     asyncio.run(scene())
 
 
+def test_a_tunnel_that_is_opened_again_has_the_port_of_before() -> None:
+    """What is open in the user's browser leads there."""
+
+    async def scene() -> None:
+        keys = HostKeys()
+        async with tunnel() as other, tunnel() as made, machine(FIRST) as forward:
+            await visit(other, keys, forward)
+            await visit(made, keys, forward)
+            before = made.port
+            await other.close()
+            await made.close()
+            await visit(made, keys, forward)
+            assert made.port == before
+
+    asyncio.run(scene())
+
+
 class Strict(Machine):
     """As OpenSSH: whoever has shown too many wrong keys is sent away."""
 

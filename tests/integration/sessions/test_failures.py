@@ -16,7 +16,7 @@ from support.waiting import wait_until
 from run_qarnot.cloud import connection
 from run_qarnot.core.errors import InputError, RefusedError, SessionError, UnreachableError
 from run_qarnot.core.state import ALIVE, State
-from run_qarnot.engine import retry
+from run_qarnot.engine import retry, session
 from run_qarnot.hooks.manager import find_plugins
 from run_qarnot.model.files import Upload
 from run_qarnot.model.settings import Settings
@@ -442,6 +442,19 @@ def test_stop_waits_for_results_that_travel_already_and_a_batch_is_never_said_to
     assert view.reason == "finished"
     assert control.count("POST", "/tasks/*/abort") == 0
     assert not [phase for phase in phases if phase.startswith("Ready")]
+
+
+def test_stop_is_asked_again_when_the_cluster_did_not_listen(cluster, control, monkeypatch):
+    monkeypatch.setattr(session, "_ABORT_AGAIN_SECONDS", 0.5)
+    control.fail_next("POST", "/tasks/*/abort", status=200, body={})  # it says yes, and does nothing
+
+    async def scenario(desk):
+        async with desk.ready() as stopped:
+            await asyncio.wait_for(stopped.stop(save=False), SECONDS)
+            return stopped.view
+
+    assert at_a_desk(cluster, scenario).reason == "stopped"
+    assert control.count("POST", "/tasks/*/abort") == 2
 
 
 def test_stop_is_answered_by_500_and_stops_all_the_same(cluster, control):

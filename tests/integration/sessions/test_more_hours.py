@@ -3,16 +3,12 @@
 import dataclasses
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from support.desk import MACHINE, at_a_desk, until
 from support.ssh import make_key
 
 from run_qarnot.catalog.image import Option
 from run_qarnot.core.errors import InputError, SessionError
-from run_qarnot.core.names import LONGEST_NAME, check_name
 from run_qarnot.core.state import State
-from run_qarnot.engine.restart_spec import next_name
 from run_qarnot.model.spec import SessionSpec
 
 pytestmark = [pytest.mark.slow, pytest.mark.lifecycle]
@@ -124,21 +120,3 @@ def test_stop_and_continue_by_the_command_line(cli, sdk):
     assert "not brought along with the files of by-hand-2: by-hand-in, by-hand-out" in again
     cli("stop", "third", "--no-save")
     assert "not allowed with" in cli("stop", "by-hand-2", "--continue", "2", "--no-save", expect=2).err
-
-
-@pytest.mark.parametrize(
-    ("name", "taken", "expected"),
-    [
-        ("lab", (), "lab-2"),
-        ("lab-2", ("lab-3",), "lab-4"),
-        ("calm-heron-42", (), "calm-heron-43"),
-        ("a-07", (), "a-07-2"),
-    ],
-)
-def test_the_next_name(name, taken, expected):
-    assert next_name(name, taken) == expected
-
-
-@given(st.from_regex(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", fullmatch=True).filter(lambda name: len(name) <= LONGEST_NAME))
-def test_the_next_name_is_a_valid_other_one(name):
-    assert check_name(next_name(name, {name})) != name

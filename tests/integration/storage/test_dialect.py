@@ -360,7 +360,8 @@ def test_an_address_is_signed_for_a_week_at_most(storage, place, boto, bucket, p
     client = connect(place.url, place.email, place.secret, boto)
     sign_by(client, timedelta())  # as our own clients do it
     week = 7 * 24 * 3600
-    assert requests.get(Storage(client, "").presign(bucket, "key", 30 * week), timeout=10).content == b"x"
+    answer = requests.get(Storage(client, "").presign(bucket, "key", 30 * week), timeout=10)
+    assert (answer.content, answer.headers["Content-Disposition"]) == (b"x", "attachment"), "a page in it is not shown"
     for seconds in (week + 1, 0):
         parameters = {"Bucket": bucket, "Key": "key"}
         address = client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds)

@@ -134,6 +134,15 @@ def test_the_reason_of_an_end_is_worked_out_from_facts():
     assert end_reason(facts("Cancelled", endDate="2026-03-02T13:00:05Z", **ENDS)) == "time-limit"
 
 
+@pytest.mark.parametrize(
+    ("ended", "reason"),
+    [("12:59:39", "stopped"), ("12:59:41", "time-limit"), ("13:00:00", "time-limit"), ("23:59:59", "time-limit")],
+)
+def test_an_end_shortly_before_the_limit_is_the_limits(ended, reason):
+    """The limit runs on the cluster's clock, from a moment that it does not tell."""
+    assert end_reason(facts("Cancelled", endDate=f"2026-03-02T{ended}Z", **ENDS)) == reason
+
+
 def test_a_failure_says_the_clusters_reason():
     failed = observe(VIEW, facts("Failure", errors=[{"code": "X", "message": "image not found"}]), NOW)
     assert failed.error == "image not found"

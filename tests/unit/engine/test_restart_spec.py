@@ -5,11 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from run_qarnot.catalog.reader import read_entries
 from run_qarnot.cloud.models import read_task
+from run_qarnot.core.names import LONGEST_NAME, check_name
 from run_qarnot.core.redaction import redact
-from run_qarnot.engine.restart_spec import entered_options, restart_spec, user_key
+from run_qarnot.engine.restart_spec import entered_options, next_name, restart_spec, user_key
 from run_qarnot.model.plan import Label
 
 OPTIONS: dict[str, Any] = {
@@ -70,3 +73,25 @@ def test_a_session_goes_on_on_such_a_machine_as_it_had_found_in_the_same_way() -
 )
 def test_the_users_keys_are_those_that_are_not_ours(lines: tuple[str, ...], kinds: str, theirs: str | None) -> None:
     assert user_key(task({"DOCKER_SSH": "\n".join(lines)}, kinds)) == theirs
+
+
+@pytest.mark.parametrize(
+    ("name", "taken", "expected"),
+    [
+        ("lab", (), "lab-2"),
+        ("lab-2", ("lab-3",), "lab-4"),
+        ("calm-heron-42", (), "calm-heron-43"),
+        ("a-07", (), "a-07-2"),
+        ("lab-9999", (), "lab-10000"),
+        ("x" * LONGEST_NAME, (), "x" * (LONGEST_NAME - 2) + "-2"),
+        ("x" * (LONGEST_NAME - 2) + "-9", (), "x" * (LONGEST_NAME - 3) + "-10"),
+        ("x" * (LONGEST_NAME - 3) + "-yz", (), "x" * (LONGEST_NAME - 3) + "-2"),
+    ],
+)
+def test_the_next_name(name: str, taken: tuple[str, ...], expected: str) -> None:
+    assert next_name(name, taken) == expected
+
+
+@given(st.from_regex(rf"[a-z0-9]([a-z0-9-]{{0,{LONGEST_NAME - 2}}}[a-z0-9])?", fullmatch=True))
+def test_the_next_name_is_a_valid_other_one(name: str) -> None:
+    assert check_name(next_name(name, {name})) != name

@@ -62,6 +62,14 @@ def test_older_results_come_before_the_inputs_so_that_new_uploads_win():
     assert plan.inputs == "calm-heron-42-in"
 
 
+def test_the_machine_that_the_user_asks_for_counts_more_than_that_of_the_image():
+    image = IMAGE.model_copy(update={"hardware": {"minimum_cores": 8, "ssd": True}, "scheduling": "flex"})
+    plan = plan_of(spec_of(image, hardware={"minimum_cores": 2}, scheduling="on-demand"))
+    assert (plan.hardware, plan.scheduling) == ({"minimum_cores": 2, "ssd": True}, "on-demand")
+    plan = plan_of(spec_of(image))
+    assert (plan.hardware, plan.scheduling) == ({"minimum_cores": 8, "ssd": True}, "flex")
+
+
 def test_keys_by_the_policy_of_the_image():
     assert plan_of(spec_of()).labels[Label.KEYS] == "session"
     one = plan_of(spec_of(user_key=USER_KEY))

@@ -1,0 +1,79 @@
+"""The saves that the cluster makes by itself: asked for once, and not any more when the end is near."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from support.desk import at_a_desk, until
+from support.waiting import wait_until
+
+from run_qarnot.engine import retry
+from run_qarnot.engine.periodic_snapshots import PeriodicSnapshots
+
+pytestmark = pytest.mark.lifecycle
+PERIODIC = "/tasks/*/snapshot/periodic"
+
+
+@pytest.fixture
+def cluster(calm):
+    return calm
+
+
+def test_saves_that_are_arranged_are_not_asked_for_again_though_the_cluster_says_that_there_are_none(cluster, control):
+    async def scenario(desk):
+        async with desk.ready() as session:
+            saves, facts = PeriodicSnapshots(desk.account, 120), replace(session.facts, snapshot_seconds=0)
+            control.clear_calls()
+            for _ in range(3):
+                saves._next = 0.0  # the pause is over
+                await saves.keep(facts)
+            assert saves.problem == ""
+            return control.count("POST", PERIODIC)
+
+    assert at_a_desk(cluster, scenario) == 1, "asked for again and again, they would never be due"
+
+
+@pytest.mark.parametrize(("seconds", "snapshot_seconds"), [(0, 0), (120, 300), (120, None)])
+def test_nothing_is_asked_where_none_are_wanted_or_the_cluster_has_some(cluster, control, seconds, snapshot_seconds):
+    async def scenario(desk):
+        async with desk.ready() as session:
+            control.clear_calls()
+            facts = replace(session.facts, snapshot_seconds=snapshot_seconds)
+            await PeriodicSnapshots(desk.account, seconds).keep(facts)
+
+    at_a_desk(cluster, scenario)
+    assert control.count("POST", PERIODIC) == 0
+
+
+def test_who_is_stopping_asks_for_no_regular_saves(cluster, control, monkeypatch):
+    """One that begins while the last save is made would be in its way."""
+    monkeypatch.setattr(retry, "_LONGEST_PAUSE", 0.05)
+    control.fail_next("POST", PERIODIC, status=403, body={"message": "Not yet"}, times=None)
+
+    async def scenario(desk):
+        loop = asyncio.get_running_loop()
+
+        def looks(many, what):
+            def has_looked():
+                loop.call_soon_threadsafe(session._wake.set)  # it follows on at once
+                return control.count("GET", "/tasks/*") >= many
+
+            return asyncio.to_thread(wait_until, has_looked, what)
+
+        async with desk.ready() as session:
+            count = control.count("POST", PERIODIC)
+            await looks(control.count("GET", "/tasks/*") + 3, "more looks")
+            assert control.count("POST", PERIODIC) > count, "while it runs, they are asked for"
+            control.hold("snapshot")
+            stopping = asyncio.create_task(session.stop())
+            await until(session, lambda view: view.note == "Saving your files…", "the save")
+            await looks(control.count("GET", "/tasks/*") + 3, "what was under way")
+            count = control.count("POST", PERIODIC)
+            await looks(control.count("GET", "/tasks/*") + 6, "more looks")
+            assert control.count("POST", PERIODIC) == count
+            control.release()
+            await stopping
+
+    at_a_desk(cluster, scenario)
