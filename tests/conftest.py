@@ -10,7 +10,8 @@ from hypothesis import settings
 from support.ceph import Gateway
 
 _LONG = ("storage", "bootstrap", "browser", "sessions", "cloud", "local", "page")
-_BROWSER_RERUNS = 2  # in CI: a busy machine makes a browser late now and then. The summary counts them.
+_BROWSER_RERUNS = 2  # in CI: a busy machine makes a browser late now and then. The summary counts and names them.
+_NO_RERUNS = "Only tests with a browser are tried again, by themselves, in CI: use neither --reruns nor flaky."
 
 # Property tests try the same inputs on every run; `make search` looks for new ones. There is no deadline: a busy
 # machine is no fault of the code.
@@ -28,6 +29,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--gateway", action="store_true", help="run tests/transfers against a real Ceph gateway")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    if config.getoption("reruns", None):
+        raise pytest.UsageError(_NO_RERUNS)
+
+
 @pytest.fixture(scope="session")
 def gateway() -> Iterator[Gateway]:
     """A real Ceph gateway. Without its programs a test that wants one fails, and says which packages to install."""
@@ -41,6 +47,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     A file of minutes that began last would run alone.
     """
     items.sort(key=_place)
+    if any(item.get_closest_marker("flaky") for item in items):
+        raise pytest.UsageError(_NO_RERUNS)
     if os.environ.get("CI") == "true":
         for item in items:
             if item.get_closest_marker("browser"):
