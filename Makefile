@@ -5,10 +5,9 @@
 
 PYTHON ?= python3
 BIN = .venv/bin
-# Binder gets exactly these versions (binder/), and so does who runs the tests or the demo here. What is imported is compiled
-# then: to compile all of it first takes as long as the rest of the installation.
-INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-compile \
-	--constraint binder/constraints.txt
+# Everybody gets the versions that `make lock` has written: the demo those of Binder, the tests all of them, with hashes.
+# What is imported is compiled then: to compile all of it first takes as long as the rest of the installation.
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-compile
 BROWSERS = chromium chromium-browser google-chrome google-chrome-stable \
 	'/Applications/Chromium.app/Contents/MacOS/Chromium' \
 	'/Applications/Google Chrome.app/Contents/MacOS/Google Chrome'
@@ -17,7 +16,7 @@ BROWSERS = chromium chromium-browser google-chrome google-chrome-stable \
 # compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-fast test-project test-sessions test-cluster test-storage test-browser search lint format bench docs screenshots clean
+.PHONY: help demo test test-fast test-project test-sessions test-cluster test-storage test-browser test-lowest search lint format lock bench docs screenshots clean
 
 help:
 	@echo 'make demo     the whole thing on this machine, no account needed; Ctrl-C ends it'
@@ -25,9 +24,11 @@ help:
 	@echo 'make test     the tests; some of them: make test ARGS="-k plugin"'
 	@echo 'make test-fast     the tests without network, in a minute'
 	@echo 'make test-project, test-sessions, test-cluster, test-storage (a real Ceph gateway), test-browser: the long tests'
+	@echo 'make test-lowest   the tests without network, with the lowest versions that are allowed'
 	@echo 'make search   new inputs for the tests of properties'
 	@echo 'make lint     style, types and clean notebooks'
 	@echo 'make format   put the style right'
+	@echo 'make lock     write which versions are installed; the newest: make lock ARGS=--upgrade'
 	@echo 'make bench    how fast a launch is, against JupyterLab alone'
 	@echo 'make docs     write the pages that are made from the code'
 	@echo 'make screenshots   make the pictures of README and docs again'
@@ -69,6 +70,17 @@ test-cluster: .venv/installed-dev
 test-browser: .venv/installed-dev .venv/browser .venv/hub_proxy/installed
 	@exec $(PYTEST) tests/browser -m slow $(ARGS)
 
+# The lowest versions that pyproject.toml allows, in an environment of their own. Not test_binder.py: it holds the pins.
+LOWEST = .venv/lowest/bin/python
+test-lowest: .venv/installed-dev
+	@$(BIN)/uv pip compile --quiet --resolution lowest-direct --python $(BIN)/python --extra local --extra dev \
+	  --output-file .venv/lowest.txt --no-header --upgrade pyproject.toml
+	@[ -x $(LOWEST) ] || $(BIN)/uv venv --quiet --python $(BIN)/python .venv/lowest
+	@$(BIN)/uv pip sync --quiet --python $(LOWEST) .venv/lowest.txt
+	@$(BIN)/uv pip install --quiet --python $(LOWEST) --no-deps --editable .
+	@exec $(PYTEST:$(BIN)/python=$(LOWEST)) tests/unit tests/project --ignore=tests/project/test_binder.py \
+	  -m 'not slow' $(ARGS)
+
 # New inputs for the property tests; what fails prints how to try it again.
 search: .venv/installed-dev
 	@HYPOTHESIS_PROFILE=search exec $(PYTEST) -m 'hypothesis and not storage' $(ARGS)
@@ -93,6 +105,8 @@ lint: .venv/installed-dev
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m mypy
 	$(BIN)/python -m nbstripout --verify *.ipynb
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/zizmor --offline --no-progress --quiet --persona pedantic .github/workflows
 
 format: .venv/installed-dev
 	$(BIN)/python -m ruff check --fix .
@@ -104,6 +118,10 @@ bench: .venv/installed-dev
 	  [ ! -e benchmarks/$$part.py ] || $(BIN)/python benchmarks/$$part.py || exit 1; \
 	done
 	@$(BIN)/python docs/make_reference.py  # the README's table
+
+# Versions of before stay where they fit; the newest of all: make lock ARGS=--upgrade
+lock: .venv/installed-dev
+	@PYTHONPATH=tests $(BIN)/python building/lock.py $(ARGS)
 
 docs: .venv/installed-dev
 	@$(BIN)/python docs/make_lifecycle.py
@@ -118,15 +136,16 @@ clean:
 
 # Stamps: each is as old as the last installation, which is repeated when what is to be installed changes. To install is
 # also to compile the page's components.
-INSTALLED = pyproject.toml binder/constraints.txt $(wildcard building/* run_qarnot/page/components/*.vue run_qarnot/page/components/*.js)
+INSTALLED = pyproject.toml binder/constraints.txt constraints-dev.txt $(wildcard building/* run_qarnot/page/components/*.vue run_qarnot/page/components/*.js)
 .venv/installed-demo: $(INSTALLED) | .venv/made
 	@echo 'Installing into .venv; the first time takes a minute or two.'
-	@$(INSTALL) --editable '.[local]'
+	@$(INSTALL) --constraint binder/constraints.txt --editable '.[local]'
 	@touch $@
 
 .venv/installed-dev: $(INSTALLED) | .venv/made
 	@echo 'Installing into .venv, with the tools for development; the first time takes a minute or two.'
-	@$(INSTALL) --editable '.[local,dev]'
+	@$(INSTALL) --no-deps --require-hashes --requirement constraints-dev.txt
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@ .venv/installed-demo
 
 # JupyterHub's proxy is a program of node. Without npm only the tests with a hub, which are among the long ones, fail.

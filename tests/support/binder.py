@@ -125,10 +125,10 @@ def _make_base(prefix: Path) -> None:
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", prefix], check=True)
     command = [sys.executable, "-m", "pip", "--python", str(prefix / "bin" / "python"), "install"]
     options = ["--quiet", "--no-deps", "--no-compile", "--disable-pip-version-check"]
-    subprocess.run([*command, *options, *_base_packages()], check=True)
+    subprocess.run([*command, *options, *base_packages()], check=True)
 
 
-def _base_packages() -> list[str]:
+def base_packages() -> list[str]:
     """Return what the lock file of repo2docker for this Python names, as requirements of pip."""
     machine = "linux-aarch64" if platform.machine() == "aarch64" else "linux-64"
     name = f"environment.py-{sys.version_info[0]}.{sys.version_info[1]}-{machine}.lock"
