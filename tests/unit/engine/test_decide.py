@@ -7,10 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from run_qarnot.catalog.image import Image
 from run_qarnot.cloud.models import read_task
 from run_qarnot.core.state import FINAL, ORDER, State
-from run_qarnot.engine.decide import decide, end_reason, observe
+from run_qarnot.engine.decide import decide, end_reason, first_view, observe, planned_view
 from run_qarnot.model.connections import Forward
+from run_qarnot.model.plan import make_plan
+from run_qarnot.model.spec import SessionSpec
 from run_qarnot.model.view import SessionView
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -148,3 +151,62 @@ def test_a_failure_says_the_clusters_reason():
     assert failed.error == "image not found"
     assert failed.ended == NOW
     assert observe(VIEW, facts("Failure", errors=None), NOW + timedelta(1)).error
+
+
+def test_the_clocks_of_all_states():
+    """Seconds between two looks: few while something is about to happen, many when nothing is."""
+
+    def wait(state, age, **more):
+        return decide(replace(VIEW, state=state), facts("FullyExecuting", **more), can_tunnel=True, age=age).wait
+
+    assert [wait(state, 500) for state in (State.SAVING, State.STOPPING)] == [0.5, 0.5]
+    assert [wait(state, age) for state in (State.STARTING, State.READY) for age in (0, 500)] == [1, 1, 5, 5]
+    assert [wait(State.WAITING, age) for age in (0, 7, 37, 500)] == [0.3, 1, 4, 4]
+    assert wait(State.STARTING, 0, forwards=[FORWARD]) == 2, "the app itself is asked meanwhile"
+
+
+def test_views_before_the_first_look():
+    image = Image(id="base", repo="a/b")
+    plan = make_plan(
+        SessionSpec(image, "calm-heron-42", 4), launch_id="rq-1", token="t", profiles=["p"], version="1", now=NOW
+    )
+    assert planned_view(plan, "JupyterLab") == SessionView(
+        "", "calm-heron-42", "base", "jupyterlab", "JupyterLab", State.PREPARING, 0,
+        created=NOW, ends=NOW + timedelta(hours=4), inputs="calm-heron-42-in", results="calm-heron-42-out",
+    )  # fmt: skip
+    labels = {"rq-image": "base", "rq-app": "web", "rq-ends": "2026-03-02T13:00:00Z"}
+    found = facts(
+        "FullyExecuting", labels=labels, creationDate="2026-03-02T09:00:00Z", resourceBuckets=["a", "n-in"],
+        resultBucket="n-out",
+    )  # fmt: skip
+    assert first_view(found, "The app") == SessionView(
+        "id", "n", "base", "web", "The app", State.UNKNOWN, 0,
+        created=NOW, ends=NOW + timedelta(hours=4), inputs="n-in", results="n-out",
+    )  # fmt: skip
+    assert first_view(facts("Success"), "x").inputs is None
+
+
+@pytest.mark.parametrize(
+    ("word", "more", "reason", "error"),
+    [
+        ("FAILURE", {}, "failed", "The cluster gives no reason."),
+        ("SUCCESS", {"errors": [{"message": "x"}]}, "finished", None),
+        ("deleted", {}, "deleted", None),
+        ("Cancelled", {}, "stopped", None),
+    ],
+)
+def test_an_end_is_told_once_with_its_time_and_its_reason(word, more, reason, error):
+    ready = replace(VIEW, state=State.READY, attempt=1, ready=NOW, connections=("a way in",))
+    over = observe(ready, facts(word, **more), NOW)
+    assert (over.reason, over.error, over.ended, over.connections) == (reason, error, NOW, ())
+    assert over.ready == NOW
+    told = observe(ready, facts(word, endDate="2026-03-02T08:00:00Z"), NOW)
+    assert told.ended == NOW - timedelta(hours=1), "by the cluster's clock, where it tells"
+    again = observe(over, facts("FullyExecuting", attempt=2), NOW + timedelta(1))
+    assert again == over, "an end is final"
+
+
+def test_without_an_end_the_start_decides_whether_the_limit_was_reached():
+    assert end_reason(facts("Cancelled", endDate=None, **ENDS)) == "stopped"
+    late = replace(facts("Cancelled", **ENDS), started=NOW + timedelta(hours=4), ended=None)
+    assert end_reason(late) == "time-limit"

@@ -7,11 +7,14 @@ from urllib.parse import urlsplit
 import pytest
 
 from run_qarnot.model.connections import (
+    Connection,
     ConnectionKind,
     Forward,
     Mount,
     Place,
     Reach,
+    app_url,
+    closed_tunnel,
     connections,
     tunnel_spec,
 )
@@ -165,3 +168,61 @@ def test_whoever_is_elsewhere_is_led_through_the_page_and_gets_no_address_of_thi
     assert kinds(replace(REACH, mount=Mount.NONE), elsewhere)[0] is ConnectionKind.TUNNEL
     assert ConnectionKind.PAGE not in kinds(replace(REACH, mount=Mount.STRIP, session_key_accepted=False), elsewhere)
     assert ConnectionKind.PAGE not in kinds(replace(REACH, mount=Mount.PREFIX), Place(tunnel_port=8890))
+
+
+def test_all_ways_in_as_they_are_shown():
+    reach = replace(REACH, forwards=(*REACH.forwards, Forward(8888, "g.example", 443)), mount=Mount.PREFIX)
+    vscode = "vscode://vscode-remote/ssh-remote+root@gateway.example:41022/job"
+    options = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o ServerAliveInterval=30"
+    assert connections(reach, Place(tunnel_port=8890, local_port=8889, identity="/k")) == (
+        Connection(ConnectionKind.HTTPS, "https://g.example/lab?token=abc", None, "Opens in your browser."),
+        Connection(
+            ConnectionKind.TUNNEL,
+            "http://127.0.0.1:8890/lab?token=abc",
+            "run-qarnot open calm-heron-42",
+            "Works while this program runs, on the computer it runs on.",
+        ),
+        Connection(
+            ConnectionKind.VSCODE,
+            vscode,
+            None,
+            "Opens the session's folder in VS Code, with the Remote - SSH extension.",
+        ),
+        Connection(
+            ConnectionKind.SSH,
+            "http://127.0.0.1:8889/lab?token=abc",
+            "ssh -N -L 8889:localhost:8888 -4 -o ExitOnForwardFailure=yes -o GatewayPorts=no -a -x -i /k "
+            f"-o IdentitiesOnly=yes {options} -p 41022 root@gateway.example",
+            "Type the command in a terminal, leave it running, and open the address. Leave -N away for a shell.",
+        ),
+    )
+    page, tunnel, *_ = connections(replace(reach, forwards=REACH.forwards), Place(through_page=True))
+    assert page == Connection(
+        ConnectionKind.PAGE, None, None, "Opens in your browser, through the server of this page."
+    )
+    assert tunnel == closed_tunnel("run-qarnot open calm-heron-42", "JupyterLab")
+    assert tunnel.note == "Opens JupyterLab on this computer; no key needed."
+    assert (tunnel.kind, tunnel.url) == (ConnectionKind.TUNNEL, None)
+    assert connections(replace(REACH, app_port=None), Place())[-1] == Connection(
+        ConnectionKind.SSH,
+        None,
+        f"ssh -a -x {options} -p 41022 root@gateway.example",
+        "Type the command in a terminal.",
+    )
+
+
+def test_an_address_is_quoted_and_has_a_token_only_where_the_app_has_one():
+    assert app_url("http://h", replace(REACH, app_token=None, base_path="/a b/")) == "http://h/a%20b/lab"
+    assert app_url("http://h", replace(REACH, app_token="a&b")) == "http://h/lab?token=a%26b"
+
+
+def test_the_gateway_is_that_of_the_apps_own_port():
+    others = (Forward(8080, "g.example", 443), Forward(8888, "g.example", 444), Forward(8888, "h;x", 443))
+    assert ConnectionKind.HTTPS not in kinds(replace(REACH, forwards=(*REACH.forwards, *others)))
+
+
+def test_what_a_launcher_is_told():
+    spec = tunnel_spec(replace(REACH, host_key="ssh-ed25519 AAAA", fingerprints=("SHA256:abc",)), "the key")
+    assert (spec.name, spec.user, spec.host_key) == ("calm-heron-42", "root", "ssh-ed25519 AAAA")
+    assert spec.fingerprints == ("SHA256:abc",)
+    assert 20_000 <= spec.local_port < 30_000

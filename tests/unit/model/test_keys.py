@@ -285,3 +285,21 @@ def test_several_keys_go_where_the_image_takes_them():
         with pytest.raises(InputError) as caught:
             keys.check_public_keys(text, KeyPolicy.MANY)
         assert caught.value.field == "ssh-key"
+
+
+def test_what_is_derived_is_the_same_in_every_version():
+    """A session that an older version has started is opened by these, and by nothing else."""
+    token, launch = "a qarnot token", "rq-0123456789abcdef"
+    assert keys.derive_session_key(token, launch).public == (
+        "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILfmuovArtfzU7ltJUU2NUSap+S2rkzWTvqEdTRlox4n run-qarnot"
+    )
+    assert keys.derive_app_token(token, launch) == "fbc18c193f1c831afa0ef51d013fe5762747b3709ae7c19d"
+    assert keys.derive_base_url(token, launch) == "/rq-d9758e6f8894/"
+    proxy_key = keys.derive_proxy_key(token, launch)
+    assert proxy_key == "6094f4112e9e37f10c9760f12b2c67794008e43e5f9efe920415dd4712422b15"
+
+
+def test_of_several_keys_an_image_that_takes_one_gets_the_first():
+    assert keys.authorized_keys(KeyPolicy.ONE, "ours", "one\ntwo\nthree") == ("one",)
+    assert keys.authorized_keys(KeyPolicy.MANY, "ours", "one\ntwo") == ("one", "two", "ours")
+    assert keys.authorized_keys(KeyPolicy.ONE, "ours", None) == ("ours",)

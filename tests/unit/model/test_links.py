@@ -333,3 +333,36 @@ def test_the_badge_is_markdown_that_a_title_cannot_break() -> None:
 def test_the_image_of_a_link_must_be_known() -> None:
     with pytest.raises(NotFoundError):
         CATALOG.get("nothing")
+
+
+def test_the_badge_is_that_of_the_title() -> None:
+    image = Image(id="x", title="Our-lab_2 / ü!", repo="a/b")
+    assert make_badge("https://h/?opt-image=x", image) == (
+        r"[![Run Our-lab\_2 / ü\! on Qarnot](https://img.shields.io/badge/run%20on%20Qarnot-"
+        "Our--lab__2%20%2F%20%C3%BC%21-0E5A64)](https://h/?opt-image=x)"
+    )
+    untitled = Image(id="the-id", repo="a/b")
+    assert make_badge("https://h/", untitled).startswith("[![Run the-id on Qarnot](")
+
+
+def test_problems_of_a_base_name_its_host() -> None:
+    (local,) = base_problems("http://localhost:8866/")
+    assert "localhost" in str(local)
+    assert local.facts["host"] == "localhost"
+    (session,) = base_problems("https://hub.example/user/anna/run-qarnot/")
+    assert session.facts["host"] == "hub.example"
+    assert list(base_problems("no address")) == []
+    assert [each.code for each in base_problems("https://h/v2?urlpath=x%3Fa%3F1%26token%3Dabc")] == ["link-token"]
+
+
+def test_the_address_of_binder_needs_both_its_launcher_and_a_request() -> None:
+    launcher, request = {"BINDER_LAUNCH_HOST": "https://b.example/"}, {"BINDER_REQUEST": "v2/gh/a/b/main"}
+    shared = "https://b.example/v2/gh/a/b/main?urlpath=run-qarnot%2F"
+    assert shared_address("https://x/", launcher | request) == shared
+    fixed = {"BINDER_PERSISTENT_REQUEST": "v2/gh/a/b/1234"}
+    assert shared_address("https://x/", launcher | request | fixed).startswith("https://b.example/v2/gh/a/b/1234?")
+    for half in (launcher, request, {}):
+        assert shared_address("https://x/", half) == "https://x/"
+        assert shared_address("https://h/user/anna/run-qarnot/", half) == "https://h/hub/user-redirect/run-qarnot/"
+    assert not is_mybinder({})
+    assert not is_local("no address")

@@ -155,3 +155,54 @@ def test_set_is_name_and_value():
     assert parse_settings(["a=b=c", "d="]) == {"a": "b=c", "d": ""}
     with pytest.raises(InputError, match="NAME=VALUE"):
         parse_settings(["novalue"])
+
+
+def test_what_names_the_docker_image_wins_over_what_was_entered():
+    image = Image(
+        id="x", app="web", port=80, open_path="/p", repo="quay.io/me/x", tag="v2", command="run it",
+        constants={"DOCKER_TAG": "other", "YES": True, "NO": False, "HALF": 0.5, "WORD": "True", "PROFILE": "p"},
+    )  # fmt: skip
+    constants = plan_of(spec_of(image)).constants
+    assert (constants["DOCKER_TAG"], constants["DOCKER_CMD"]) == ("v2", "run it")
+    assert (constants["DOCKER_SRV"], constants["DOCKER_REPO"]) == ("https://quay.io", "me/x")
+    assert [constants[name] for name in ("YES", "NO", "HALF", "WORD")] == ["true", "false", "0.5", "True"]
+    digest = "sha256:" + "a" * 64
+    by_digest = image.model_copy(update={"tag": "", "digest": digest})
+    assert plan_of(spec_of(by_digest)).constants["DOCKER_TAG"] == digest
+    bare = Image(id="x", app="ssh", constants={"DOCKER_TAG": "theirs"})
+    assert plan_of(spec_of(bare)).constants["DOCKER_TAG"] == "theirs", "what is not said takes nothing away"
+
+
+def test_an_image_that_brings_no_start_of_its_own_gets_ours_and_its_command_is_kept():
+    image = Image(
+        id="x", app="web", port=80, open_path="/p", repo="me/x", start="bundled", command="run it", constants={"A": 1}
+    )
+    constants = plan_of(spec_of(image)).constants
+    assert constants["DOCKER_CMD"] == "sh /job/.run-qarnot/start.sh"
+    assert constants["A"] == "1"
+    told = {name: value for name, value in constants.items() if name.startswith("RUN_QARNOT_")}
+    assert told == {
+        "RUN_QARNOT_START": "bundled", "RUN_QARNOT_APP": "web", "RUN_QARNOT_PORT": "80", "RUN_QARNOT_OPEN_PATH": "/p",
+        "RUN_QARNOT_PROBE_PATH": "/", "RUN_QARNOT_COMMAND": "run it",
+    }  # fmt: skip
+    without = plan_of(spec_of(image.model_copy(update={"command": ""}))).constants
+    assert "RUN_QARNOT_COMMAND" not in without
+    own = plan_of(spec_of(image.model_copy(update={"start": "image"}))).constants
+    assert (own["DOCKER_CMD"], "RUN_QARNOT_START" in own) == ("run it", False)
+
+
+def test_the_first_profile_that_the_account_has_is_taken():
+    assert plan_of(spec_of(), profiles=["one", "two"]).profile == "one"
+    assert plan_of(spec_of()).constants.get("JUPYTER_CONFIG_PATH") == "/job/.run-qarnot/jupyter"
+
+
+def test_the_end_is_counted_anew_from_the_submission():
+    plan = plan_of(spec_of())
+    later = plan.starting(NOW + timedelta(hours=1))
+    assert (plan.ends, later.ends) == (NOW + timedelta(hours=4), NOW + timedelta(hours=5))
+    assert {**later.labels, Label.ENDS: plan.labels[Label.ENDS]} == plan.labels
+
+
+def test_buckets_that_are_attached_stand_before_the_own_and_none_twice():
+    plan = plan_of(spec_of(buckets=("data", "old-in", "mine-in")), resumed=("old-in",), buckets=("mine-in", "mine-out"))
+    assert (plan.resources, plan.results) == (("old-in", "data", "mine-in"), "mine-out")
