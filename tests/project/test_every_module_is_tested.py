@@ -1,0 +1,80 @@
+"""A module has a test that is named after it, or that imports it: whoever changes it knows where to look."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+from support.repository import LOCAL_CLUSTER, PACKAGE, ROOT, module_name
+
+MODULES = [path for folder in (PACKAGE, LOCAL_CLUSTER) for path in sorted(folder.rglob("*.py"))]
+TESTS = [path for path in sorted((ROOT / "tests").rglob("*.py")) if path != Path(__file__)]
+NAMED = {(test.parent.name, test.stem.removeprefix("test_")) for test in TESTS if test.name.startswith("test_")}
+
+
+def imported() -> Iterator[str]:
+    """Yield the full names of everything that a test, or what stands beside tests, imports; and what they name."""
+    for test in TESTS:
+        for node in ast.walk(ast.parse(test.read_text())):
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                yield node.module
+                yield from (f"{node.module}.{alias.name}" for alias in node.names)
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                yield from (word for word in node.value.split() if word.startswith(("run_qarnot.", "qarnot_local.")))
+
+
+IMPORTED = set(imported())
+
+
+# The tests of whole sessions, of the page and of the local cluster run these, and none knows their names. Nothing is
+# added here: what is new gets a test, and what gets one leaves the list.
+NOT_YET = frozenset(
+    """
+    qarnot_local.__main__ qarnot_local.api.account qarnot_local.api.app qarnot_local.api.clones
+    qarnot_local.api.context qarnot_local.api.control_routes qarnot_local.api.definitions
+    qarnot_local.api.field_types qarnot_local.api.job_routes qarnot_local.api.middleware
+    qarnot_local.api.outputs qarnot_local.api.pages qarnot_local.api.paths qarnot_local.api.pool_checks
+    qarnot_local.api.pool_routes qarnot_local.api.port_forwards qarnot_local.api.requests
+    qarnot_local.api.secret_routes qarnot_local.api.snapshots qarnot_local.api.status
+    qarnot_local.api.submission qarnot_local.api.task_routes qarnot_local.api.views qarnot_local.control.checks
+    qarnot_local.listening qarnot_local.runtime.commands qarnot_local.runtime.definition
+    qarnot_local.runtime.dependencies qarnot_local.runtime.environment qarnot_local.runtime.forwards
+    qarnot_local.runtime.hardware qarnot_local.runtime.images.jupyterlab_program
+    qarnot_local.runtime.images.shell qarnot_local.runtime.instance_limit qarnot_local.runtime.jobs
+    qarnot_local.runtime.machine qarnot_local.runtime.manager qarnot_local.runtime.node
+    qarnot_local.runtime.pool_machine qarnot_local.runtime.pools qarnot_local.runtime.processes
+    qarnot_local.runtime.profiles qarnot_local.runtime.queue qarnot_local.runtime.record_store
+    qarnot_local.runtime.runner qarnot_local.runtime.secrets_store qarnot_local.runtime.snapshots
+    qarnot_local.runtime.stage_gates qarnot_local.runtime.task_ports qarnot_local.runtime.workspace
+    qarnot_local.s3.app qarnot_local.s3.delete qarnot_local.s3.disk qarnot_local.s3.listing
+    qarnot_local.s3.operations qarnot_local.s3.payload qarnot_local.s3.read qarnot_local.s3.requests
+    qarnot_local.s3.server qarnot_local.s3.signatures qarnot_local.server qarnot_local.ssh.server
+    qarnot_local.ssh.sftp qarnot_local.ssh.shells qarnot_local.wire run_qarnot.catalog.options
+    run_qarnot.cloud.s3.multipart run_qarnot.cloud.s3.read_ahead run_qarnot.cloud.s3.upload
+    run_qarnot.commands.catalog run_qarnot.commands.link run_qarnot.commands.plugins run_qarnot.commands.servers
+    run_qarnot.commands.sessions run_qarnot.engine.access run_qarnot.engine.details
+    run_qarnot.engine.input_bucket run_qarnot.engine.leftovers run_qarnot.engine.origin
+    run_qarnot.engine.results run_qarnot.engine.snapshots run_qarnot.hooks.autosklearn run_qarnot.hooks.builtin
+    run_qarnot.hooks.prepare run_qarnot.hooks.results run_qarnot.hooks.spec run_qarnot.page.account_choices
+    run_qarnot.page.actions run_qarnot.page.background_server run_qarnot.page.child
+    run_qarnot.page.components.account run_qarnot.page.components.files run_qarnot.page.components.panels
+    run_qarnot.page.components.results run_qarnot.page.components.share run_qarnot.page.components.shell
+    run_qarnot.page.components.start run_qarnot.page.kernel_output run_qarnot.page.kernels run_qarnot.page.plain
+    run_qarnot.page.routes run_qarnot.page.session_notice
+""".split()
+)
+
+
+def has_a_test(name: str) -> bool:
+    package, _, module = name.rpartition(".")
+    rooms = {package.rpartition(".")[2], "local" if name.startswith("qarnot_local.") else ""}
+    return name in IMPORTED or any((room, module) in NAMED for room in rooms)
+
+
+def test_every_module_has_a_test_but_those_of_the_list() -> None:
+    without = {name for path in MODULES if path.stem != "__init__" and not has_a_test(name := module_name(path))}
+    assert sorted(without - NOT_YET) == [], "no test names or imports these"
+    assert sorted(NOT_YET - without) == [], "these have a test by now: take them off the list"
