@@ -5,6 +5,7 @@ Cost is shown with the time when it was asked. No price is ever invented.
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +27,8 @@ _LEAST_HOURS = 1 / 60  # of less, the cost of an hour would be a guess
 async def details(account: Account, task: TaskSnapshot, view: SessionView, results: Results) -> dict[str, Any]:
     """Ask for them; return the fields of a `SessionView`, None where nobody says."""
     found = await _cost(account, task)
-    if (saved := await _saved(view, results)) is not None:
-        found["saved"] = saved
+    with contextlib.suppress(RunQarnotError):  # the rest is worth showing
+        found |= await last_save(account, view, results)
     if view.state is State.FAILED:
         found["error"] = (await output.with_reason(account, task)).error or view.error
     return found
@@ -58,11 +59,17 @@ async def _cost(account: Account, task: TaskSnapshot) -> dict[str, Any]:
     return {"cost": cost, "cost_per_hour": per_hour, "carbon": carbon, "asked": account.now()}
 
 
-async def _saved(view: SessionView, results: Results) -> datetime | None:
-    """When it was saved last; None if it never was, or the storage does not say: the rest is worth showing."""
+async def last_save(account: Account, view: SessionView, results: Results) -> dict[str, Any]:
+    """Ask the storage when it was saved last, and say when it was asked: `saved` is None if it never was.
+
+    A save that we have seen ourselves may be younger than all files: what has not changed is not sent again.
+
+    Raises:
+        RunQarnotError: the storage does not say.
+    """
     if view.state is State.ENDED and view.ended is not None and view.has_run:
-        return view.ended  # results are uploaded at the end, a cancelled session's too
-    try:
-        return max((file.modified for file in await results.files()), default=None)
-    except RunQarnotError:
-        return None
+        saved: datetime | None = view.ended  # results are uploaded at the end, a cancelled session's too
+    else:
+        times = [file.modified for file in await results.files()]
+        saved = max((*times, *filter(None, [view.saved])), default=None)
+    return {"saved": saved, "saved_asked": account.now()}

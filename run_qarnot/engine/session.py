@@ -22,7 +22,7 @@ from run_qarnot.engine import output
 from run_qarnot.engine.access import AppAccess
 from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.engine.decide import NEVER_READY, Steps, decide, first_view, observe, planned_view
-from run_qarnot.engine.details import details, never_ready
+from run_qarnot.engine.details import details, last_save, never_ready
 from run_qarnot.engine.input_bucket import InputBucket
 from run_qarnot.engine.leftovers import deletable_buckets
 from run_qarnot.engine.periodic_snapshots import PeriodicSnapshots
@@ -267,6 +267,15 @@ class Session:
             self._state.learn(**await details(self._account, self.facts, self.view, self.results))
             if not self._was_ready and await never_ready(self._account, self._app, self.view, self.results):
                 self._state.learn(state=State.FAILED, reason=EndReason.FAILED.value, error=NEVER_READY)
+        return self.view
+
+    async def look_for_saves(self) -> SessionView:
+        """Ask the storage when it was saved last: saves come by themselves, and nobody tells.
+
+        Raises:
+            RunQarnotError: the storage does not say.
+        """
+        self._state.learn(**await last_save(self._account, self.view, self.results))
         return self.view
 
     # — acting —

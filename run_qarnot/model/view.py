@@ -27,6 +27,7 @@ class SessionView:
     ends: datetime | None = None
     ended: datetime | None = None
     saved: datetime | None = None
+    saved_asked: datetime | None = None  # when the storage was asked for that
     connections: tuple[Connection, ...] = ()
     base_path: str = "/"  # once it is ready: under which the app answers, such as "/rq-0123456789ab/"
     mount: Mount = Mount.NONE  # once it is ready: how a proxy can put the app under a path

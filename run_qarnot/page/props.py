@@ -179,6 +179,7 @@ def session_row(view: SessionView, image_title: str, now: datetime, *, batch: bo
         "ended": _iso(view.ended),
         "ends": _iso(view.ends),
         "saved": _iso(view.saved),
+        "saved_asked": _iso(view.saved_asked),
         "error": say(view.error or "") or None,
         "open": _best_door(view),
         "vscode": _url_of(connections, ConnectionKind.VSCODE),

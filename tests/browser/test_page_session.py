@@ -239,6 +239,52 @@ def test_who_leaves_all_the_same_leaves_no_kernel(page: Page, dashboard: Server,
     cluster.control.reset()
 
 
+def test_the_stop_question_knows_of_saves_that_nobody_told_the_page(
+    page: Page, dashboard: Server, account: Connection
+) -> None:
+    card = start(page, dashboard, "command&opt-command=echo a > made.txt; sleep 600", "unsaved")
+    expect(card.get_by_test_id("saved")).to_have_text("Not saved yet")
+    card.get_by_test_id("stop").click()
+    expect(card.get_by_test_id("stop-saved")).to_have_text("Not saved yet.")
+    expect(card.get_by_role("alertdialog"), "with a space between").to_contain_text("its bucket. Not saved yet.")
+    card.get_by_test_id("stop-keep").click()
+    [task] = account.all_tasks()
+    task.instant()  # another program of the same account saves it
+    wait_until(lambda: list(account.retrieve_bucket("unsaved-out").list_files()), "the save")
+    card.get_by_test_id("stop").click()
+    expect(card.get_by_test_id("stop-saved")).to_contain_text("Last save")
+    expect(card.get_by_test_id("saved")).to_contain_text("Last save")
+    card.get_by_test_id("stop-keep").click()
+    end(card)
+
+
+def test_escape_closes_what_was_opened_last_wherever_the_focus_is(page: Page, dashboard: Server) -> None:
+    card = start(page, dashboard, "command&opt-command=echo a > made.txt", "panels")
+    expect(card.get_by_test_id("state")).to_contain_text("Ended", timeout=60_000)
+    share, looked_at = card.get_by_test_id("share"), card.get_by_role("button", name="made.txt", exact=True)
+    share.click()
+    expect(card.get_by_test_id("share-link")).to_be_visible()
+    expect(share, "nothing in the panel has it").to_be_focused()
+    looked_at.click()
+    expect(card.get_by_test_id("preview")).to_be_visible()
+    card.get_by_test_id("delete").click()
+    expect(card.get_by_test_id("delete-keep")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(card.get_by_test_id("delete-keep")).to_have_count(0)
+    expect(card.get_by_test_id("delete")).to_be_focused()
+    page.keyboard.press("Escape")
+    expect(card.get_by_test_id("preview")).to_have_count(0)
+    expect(card.get_by_test_id("share-link"), "one at a time").to_be_visible()
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("Escape")
+    expect(card.get_by_test_id("share-link")).to_have_count(0)
+    expect(share).to_be_focused()
+    looked_at.click()
+    expect(card.get_by_test_id("preview")).to_be_visible()
+    card.get_by_test_id("preview").get_by_role("button", name="Close").click()
+    expect(looked_at, "closed by its button, too").to_be_focused()
+
+
 def test_a_question_gives_the_focus_back_to_what_asked_it(page: Page, dashboard: Server) -> None:
     card = start(page, dashboard, "command&opt-command=sleep 600", "asked")
     expect(card.get_by_test_id("state")).to_contain_text("Running")

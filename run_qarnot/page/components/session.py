@@ -76,6 +76,7 @@ class SessionCard(Component):
         self._seen: SessionView | None = None
         self._following: asyncio.Task[None] | None = None
         self._asking: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
         self._acting: asyncio.Task[None] | None = None  # what `busy` tells of
         self._stop_log: Callable[[], None] | None = None
         self._log_wanted = False
@@ -115,7 +116,7 @@ class SessionCard(Component):
 
     def rest(self) -> None:
         """Stop watching; the session goes on."""
-        for work in (self._following, self._asking):
+        for work in (self._following, self._asking, self._looking):
             if work is not None:
                 work.cancel()
         self._close_log()
@@ -150,6 +151,12 @@ class SessionCard(Component):
         else:
             self._log_wanted = False
             self._close_log()
+
+    @event
+    def vue_look(self, _fields: Fields) -> None:
+        """Somebody comes back to the page, or is asked whether to stop: when was it saved last?"""
+        if self._looking is None or self._looking.done():
+            self._looking = self.tasks.spawn(self._look_for_saves(), self.failed)
 
     @event
     async def vue_whole_log(self, _fields: Fields) -> None:
@@ -261,6 +268,11 @@ class SessionCard(Component):
         """Ask for cost and the time of the last save: seldom, and not worth an error message."""
         with contextlib.suppress(RunQarnotError):
             await self.session.detail()
+
+    async def _look_for_saves(self) -> None:
+        """A storage that does not answer is no error here: then nothing is said of saves."""
+        with contextlib.suppress(RunQarnotError):
+            await self.session.look_for_saves()
 
     def _show(self) -> None:
         view, before = self.session.view, self._seen

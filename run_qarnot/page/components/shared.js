@@ -23,6 +23,26 @@ const ProblemAlert = {
     },
   },
 }
+// `v-escape="close"` on a question or panel: Escape closes the one that was opened last, wherever the focus is; and when it
+// is closed, by whatever means, the focus is not lost but goes back to where it came from.
+const closesOnEscape = {
+  mounted(el, { value }) { openPanels().push({ el, close: value, from: document.activeElement }) },
+  updated(el, { value }) { openPanels().find(panel => panel.el === el).close = value },
+  unmounted(el) {
+    const panels = openPanels(), [{ from }] = panels.splice(panels.findIndex(panel => panel.el === el), 1)
+    if (from && from.isConnected && [null, document.body].includes(document.activeElement)) from.focus()
+  },
+}
+function openPanels() {
+  if (window.rqPanels) return window.rqPanels
+  window.addEventListener('keydown', event => {
+    if (event.key !== 'Escape' || event.defaultPrevented || event.isComposing) return
+    if (event.target.type === 'search' && event.target.value) return  // the browser empties it
+    const last = window.rqPanels.filter(panel => panel.el.getClientRects().length).pop()  // not in a folded card
+    if (last) last.close()
+  })
+  return window.rqPanels = []
+}
 // Who has something under way that would be lost if the page went now: the browser asks before it goes (index.html.j2).
 function keepOpen(who, wanted) { if (window.rqUnderWay) window.rqUnderWay[wanted ? 'add' : 'delete'](who) }
 function locale() {
