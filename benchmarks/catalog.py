@@ -3,7 +3,8 @@
     make bench
 
 Everything runs in this process, once to warm up: what is measured is what a page does that opens. The aims are those of
-the design: read and checked within a second, a key stroke of the search within 50 ms.
+the design: read and checked within a second, a key stroke of the search within 20 ms,
+also where a word is misspelt.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from run_qarnot.hooks.manager import find_plugins
 from run_qarnot.model.settings import Settings
 
 IMAGES, PLUGINS = 10_000, 200
-READ_AIM_SECONDS, SEARCH_AIM_SECONDS = 1.0, 0.05
+READ_AIM_SECONDS, SEARCH_AIM_SECONDS = 1.0, 0.02
 RUNS = 5
 ENTRY = """
 [images.image-{n}]
@@ -47,7 +48,8 @@ def main() -> int:
         settings = fill(Path(folder))
         catalog = read(settings)  # warm: compiles the plugins, as the first page of a server does
         reads = [seconds(lambda: read(settings)) for _ in range(RUNS)]
-        strokes = [seconds(lambda text=text: catalog.search(text)) for text in ("i", "im", "ima", "image 99", "none")]
+        typed = ("i", "im", "ima", "image 99", "none", "imgae 99", "plugni")
+        strokes = [seconds(lambda text=text: catalog.search(text)) for text in typed]
     result = {
         "images": IMAGES,
         "plugins": PLUGINS,

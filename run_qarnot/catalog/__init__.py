@@ -12,6 +12,7 @@ from run_qarnot.catalog.hooks import Hooks, NoHooks
 from run_qarnot.catalog.image import Image
 from run_qarnot.catalog.problem import Problem, make_problem, show_value
 from run_qarnot.catalog.reader import Reading
+from run_qarnot.catalog.search import SearchIndex, make_index, search
 from run_qarnot.catalog.toml_positions import Lines
 from run_qarnot.core.errors import InputError, NotFoundError
 from run_qarnot.core.names import nearest
@@ -53,26 +54,22 @@ class Catalog:
         for problem in self.problems:
             if problem.code.startswith("file-") and not problem.entry:
                 raise InputError("catalog-unread", image=name, problem=str(problem))
-        near = nearest(name, self.images)
+        near = nearest(name, self.images) or next((image.id for image in self.search(name)), None)
         raise NotFoundError("image-unknown", image=name, hint=f"Did you mean “{near}”?" if near else "")
 
     def search(self, text: str = "", *, category: str | None = None) -> list[Image]:
-        """Return the offered images, in the catalog's order, in which every word of `text` occurs.
+        """Return the offered images, in the catalog's order, in which every word of `text` occurs, or nearly does.
 
         `category` narrows it to one; "" is that of the images without any.
         """
-        words = text.lower().split()
-        return [
-            image
-            for image, haystack in self._haystacks
-            if all(word in haystack for word in words) and category in (None, image.category)
-        ]
+        found = [self._offered[position] for position in search(self._index, text)] if text else self._offered
+        return [image for image in found if category in (None, image.category)]
 
     @cached_property
     def categories(self) -> dict[str, int]:
         """The categories of the offered images in the catalog's order, and how many images each has."""
         counts: dict[str, int] = {}
-        for image, _ in self._haystacks:
+        for image in self._offered:
             counts[image.category] = counts.get(image.category, 0) + 1
         return counts
 
@@ -87,12 +84,15 @@ class Catalog:
         return lines.of("images", image.id, *key) if lines else None
 
     @cached_property
-    def _haystacks(self) -> list[tuple[Image, str]]:
-        return [
-            (image, "\n".join((image.id, image.title, image.summary, image.description, image.category)).lower())
-            for image in self
-            if not image.hidden
-        ]
+    def _offered(self) -> list[Image]:
+        return [image for image in self if not image.hidden]
+
+    @cached_property
+    def _index(self) -> SearchIndex:
+        return make_index(
+            (image.id, image.title, image.summary, image.description, image.category, image.repo)
+            for image in self._offered
+        )
 
 
 def merge(readings: Iterable[Reading], apps: Mapping[str, App] = BUILTIN, hooks: Hooks | None = None) -> Catalog:
