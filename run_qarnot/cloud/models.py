@@ -19,6 +19,7 @@ from typing import Any
 from run_qarnot.core import names, times, visible
 from run_qarnot.model.connections import Forward
 from run_qarnot.model.plan import SAVES_TAG, Label
+from run_qarnot.model.view import MachineUse
 
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,127}")  # UUIDs, and what may stand in their place in an address (§2.2)
 _HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9._-]*[A-Za-z0-9_])?|[0-9A-Fa-f:]*:[0-9A-Fa-f:.]*")
@@ -59,6 +60,7 @@ class TaskSnapshot:
     hardware: Mapping[str, str | int | bool]  # constraints, as a catalog names them
     scheduling: str  # as `spec.SCHEDULING` has it; empty where the cluster uses another word
     forwards: tuple[Forward, ...]
+    machines: tuple[MachineUse, ...]  # those that run now
     error: str | None
 
     def label(self, label: Label) -> str:
@@ -157,6 +159,7 @@ def read_task(body: object) -> TaskSnapshot:
         hardware=dict(_read_constraints(body.get("hardwareConstraints"))),
         scheduling=_SCHEDULING.get(_text(body.get("schedulingType")).casefold(), ""),
         forwards=tuple(_forwards(_instances(body))),
+        machines=tuple(map(_machine, _instances(body))),
         error=_error(body.get("errors")),
     )
 
@@ -235,6 +238,18 @@ def _instances(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _completed(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return _mappings(body.get("completedInstances"))
+
+
+def _machine(instance: Mapping[str, Any]) -> MachineUse:
+    """Read one of `perRunningInstanceInfo` (§2.4)."""
+    cores, percent = _finite(instance.get("coreCount")), _finite(instance.get("cpuUsage"))
+    return MachineUse(
+        cores=None if cores is None or cores < 1 else int(cores),
+        cpu=_line(instance.get("cpuModel")) or None,
+        cpu_percent=None if percent is None else min(max(percent, 0.0), 100.0),
+        memory_mb=_at_least_nothing(instance.get("maxMemoryMB")),
+        memory_used_mb=_at_least_nothing(instance.get("currentMemoryMB")),
+    )
 
 
 def _read_constraints(constraints: object) -> Iterator[tuple[str, str | int | bool]]:
@@ -322,6 +337,10 @@ def _finite(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     return float(value) if -_LARGEST <= value <= _LARGEST else None  # NaN is in no range
+
+
+def _at_least_nothing(value: object) -> float | None:
+    return None if (number := _finite(value)) is None or number < 0 else number
 
 
 def _number(value: object) -> float:

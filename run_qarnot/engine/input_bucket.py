@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from run_qarnot.cloud.s3.browser_upload import DirectUpload
 from run_qarnot.cloud.s3.client import Storage
 from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.engine.preparation import upload
+from run_qarnot.engine.session_state import Tell
 from run_qarnot.model.files import Upload
 
 __all__ = ["DirectUpload", "InputBucket"]
@@ -26,7 +27,7 @@ class InputBucket:
         self,
         uploads: Sequence[Upload],
         direct: Sequence[DirectUpload],
-        tell: Callable[[str], None],
+        tell: Tell,
         *,
         replace: bool,
     ) -> set[str]:

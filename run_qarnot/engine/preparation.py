@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from run_qarnot.core.errors import InputError, RunQarnotError, SessionError, Tra
 from run_qarnot.core.names import is_bucket_of
 from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.engine.retry import retrying
+from run_qarnot.engine.session_state import Tell
 from run_qarnot.model.files import Upload
 from run_qarnot.model.plan import TaskPlan
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 _TELL_SECONDS = 1.0
 
 log = logging.getLogger(__name__)
-Tell = Callable[[str], None]
 
 
 class Preparation:
@@ -207,7 +207,7 @@ async def upload(
         if not gone.is_set() and (loop.time() >= told + _TELL_SECONDS or moved == total):
             told = loop.time()
             files = f"{len(uploads)} files" if len(uploads) > 1 else "one file"
-            tell(f"Uploading {files}: {size(moved)} of {size(total)}")
+            tell(f"Uploading {files}: {size(moved)} of {size(total)}", moved / total if total else 1.0)
 
     add(0)
     try:

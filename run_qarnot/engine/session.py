@@ -464,7 +464,8 @@ class Session:
         self._access.learn(facts)
         unready = self._seen_unready and not (self._was_ready or self._app.ends_by_itself)
         before, view = self.view, observe(self.view, facts, self._account.now(), ended_unready=unready)
-        view = replace(view, ends=times.from_text(facts.label(Label.ENDS)) or view.ends)
+        ends = times.from_text(facts.label(Label.ENDS)) or view.ends
+        view = replace(view, ends=ends, machines=() if view.is_over else facts.machines)
         if (before.attempt, before.state) == (view.attempt, view.state):
             self._state.set(view)
         else:
@@ -552,9 +553,10 @@ class Session:
             self._not_ready()
 
     def _ready(self) -> None:
-        """It answers. Since when is known only to who has seen it not answer."""
+        """It answers. Since when is known only to who has seen it not answer; else it is a little after its start."""
+        assert self.facts is not None
         self._was_ready = True
-        since = self.view.ready or (self._account.now() if self._seen_unready else None)
+        since = self.view.ready or (self._account.now() if self._seen_unready else self.facts.started)
         usual = f"Running: {self._app.title} is at work" if self._app.ends_by_itself else ""
         if self.view.attempt > 1 and not usual:
             usual = f"Ready again: {self._app.title} answers, on another machine, with what was saved"

@@ -7,12 +7,20 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Protocol
 
 from run_qarnot.core.state import FINAL, State
 from run_qarnot.model.view import SessionView
 
 log = logging.getLogger(__name__)
 _USUAL = frozenset({State.STARTING, State.READY})
+
+
+class Tell(Protocol):
+    """Says what is being done, and how much of it."""
+
+    def __call__(self, what: str, progress: float | None = None, /) -> None: ...
+
 
 Listener = Callable[[SessionView], None]
 Changed = Callable[[SessionView, SessionView], None]
@@ -58,7 +66,7 @@ class ViewPublisher:
             unsubscribe()
 
     @contextlib.contextmanager
-    def doing(self, what: str) -> Iterator[Callable[[str], None]]:
+    def doing(self, what: str) -> Iterator[Tell]:
         """Say what is being done, for the block; what the block is given says it anew."""
         before = self._doing
         self.tell_doing(what)
@@ -67,9 +75,10 @@ class ViewPublisher:
         finally:
             self.tell_doing(before)
 
-    def tell_doing(self, what: str) -> None:
+    def tell_doing(self, what: str, progress: float | None = None) -> None:
+        """Say what is being done; of what is being sent, also how much is there, 0 to 1."""
         self._doing = what
-        self.change()
+        self.change(progress=progress)
 
     def tell_trouble(self, what: str) -> None:
         """Say what is in the way; empty when it is gone."""

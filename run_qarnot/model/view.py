@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from run_qarnot.core import messages, names, times
 from run_qarnot.core.state import FINAL, State
 from run_qarnot.model.connections import Connection, Mount
+
+
+@dataclass(frozen=True)
+class MachineUse:
+    """One machine of a run and how busy it is, as the cluster last said; None for what it does not say."""
+
+    cores: int | None = None
+    cpu: str | None = None
+    cpu_percent: float | None = None  # 0 to 100
+    memory_mb: float | None = None
+    memory_used_mb: float | None = None
 
 
 @dataclass(frozen=True)
@@ -23,7 +34,7 @@ class SessionView:
     state: State
     attempt: int
     created: datetime | None = None
-    ready: datetime | None = None
+    ready: datetime | None = None  # seen to answer since; who came later knows only when its machine began to run
     ends: datetime | None = None
     ended: datetime | None = None
     saved: datetime | None = None
@@ -39,6 +50,8 @@ class SessionView:
     cost_per_hour: float | None = None  # euros, as measured so far
     carbon: float | None = None  # grams CO2e so far
     asked: datetime | None = None  # when the cluster was asked for cost and carbon
+    machines: tuple[MachineUse, ...] = ()
+    progress: float | None = None  # of what is being sent, 0 to 1
     note: str = ""  # what is going on right now, beside the state
 
     @property
@@ -76,6 +89,7 @@ class SessionView:
             "created": _text(self.created),
             "ready": _text(self.ready),
             "ends": _text(self.ends),
+            "idle_stop": None,  # no session ends for idleness yet
             "saved": _text(self.saved),
             "connections": [
                 {
@@ -92,7 +106,14 @@ class SessionView:
             "error": self.error,
             "cost": self.cost,
             "carbon": self.carbon,
+            "machines": [asdict(machine) for machine in self.machines],
+            "runs": self._runs(),
         }
+
+    def _runs(self) -> list[dict[str, Any]]:
+        """A session has one run today."""
+        times = {"started": _text(self.created), "ended": _text(self.ended)}
+        return [{"id": self.id, **times, "reason": self.reason, "cost": self.cost}] if self.id else []
 
 
 def _text(time: datetime | None) -> str | None:

@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from run_qarnot.cloud.models import read_task, read_time
 from run_qarnot.engine.wait_estimate import wait_estimates
+from run_qarnot.model.view import MachineUse
 
+JSON = st.none() | st.booleans() | st.floats() | st.integers() | st.text() | st.just([]) | st.just({})
 FIELDS = ["uuid", "name", "state", "creationDate", "endDate", "constants", "labels", "status", "errors", "resultBucket"]
 
 
@@ -85,3 +87,17 @@ def test_usual_is_what_at_least_two_sessions_of_an_image_had():
     assert wait_estimates(map(read_task, bodies)) == {"base": 115}
     old = [task(executed=100)] * 20
     assert wait_estimates(map(read_task, [*[task()] * 7, *old])) == {"base": 105}, "what was long ago is not usual"
+
+
+def test_what_a_machine_is_and_how_busy():
+    told = {"coreCount": 28, "cpuModel": "A CPU", "cpuUsage": 88.0, "maxMemoryMB": 131072, "currentMemoryMB": 27500}
+    body = {"status": {"runningInstancesInfo": {"perRunningInstanceInfo": [told, {}]}}}
+    assert read_task(body).machines == (MachineUse(28, "A CPU", 88.0, 131072, 27500), MachineUse())
+
+
+@given(st.dictionaries(st.sampled_from(["coreCount", "cpuModel", "cpuUsage", "maxMemoryMB"]), JSON))
+def test_what_is_said_of_a_machine_is_a_value_or_unknown(told):
+    [use] = read_task({"status": {"runningInstancesInfo": {"perRunningInstanceInfo": [told]}}}).machines
+    assert use.cores is None or use.cores >= 1
+    assert use.cpu_percent is None or 0 <= use.cpu_percent <= 100
+    assert use.memory_mb is None or use.memory_mb >= 0
