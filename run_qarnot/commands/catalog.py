@@ -12,7 +12,7 @@ from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.image import Image
 from run_qarnot.catalog.problem import Problem, make_problem, show_value
 from run_qarnot.commands import show
-from run_qarnot.core.errors import RunQarnotError
+from run_qarnot.core.errors import NotFoundError, RunQarnotError
 from run_qarnot.core.names import nearest
 from run_qarnot.engine.daemon_executor import run
 from run_qarnot.hooks.manager import find_plugins
@@ -24,13 +24,16 @@ if TYPE_CHECKING:
 _DOCKER = "DOCKER_REPO"  # a profile that knows it runs any image, which sees every constant as a variable
 
 
-def images(settings: Settings, *, as_json: bool) -> int:
-    """Print the catalog."""
+def images(settings: Settings, pattern: str, *, as_json: bool) -> int:
+    """Print the catalog, or what of it fits a pattern; as JSON, without one, also what is hidden."""
     catalog = find_plugins(settings).catalog()
+    offered = catalog.search(pattern)
+    if pattern and not offered:
+        raise NotFoundError("image-unknown", image=pattern, hint="")
     if as_json:
-        show.out_json([image.model_dump(mode="json") | {"source": image.source} for image in catalog])
+        listed = offered if pattern else catalog
+        show.out_json([image.model_dump(mode="json") | {"source": image.source} for image in listed])
     else:
-        offered = [image for image in catalog if not image.hidden]
         show.table(("ID", "TITLE", "SUMMARY", "BY"), [(i.id, i.name, i.summary, i.source) for i in offered])
     for problem in catalog.problems:
         show.err(f"problem: {problem}")

@@ -12,7 +12,7 @@ import traceback
 from argparse import Namespace
 from pathlib import Path
 
-from run_qarnot.commands import catalog, link, plugins, servers, show
+from run_qarnot.commands import catalog, completion, link, plugins, servers, show
 from run_qarnot.commands.parser import parse
 from run_qarnot.core import logs
 from run_qarnot.core.errors import RunQarnotError
@@ -31,6 +31,8 @@ def run(arguments: list[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that cannot write a letter is told its number
     parsed = parse(arguments)
+    if parsed is None:
+        return 0
     try:
         settings = read_settings(os.environ, Path.cwd())
         logs.configure(parsed.log_level, parsed.log_file, settings.log_config)
@@ -62,13 +64,15 @@ def _run(settings: Settings, arguments: Namespace) -> int:
         case "cluster":
             return servers.cluster(arguments)
         case "images":
-            return catalog.images(settings, as_json=arguments.json)
+            return catalog.images(settings, " ".join(arguments.pattern), as_json=arguments.json)
         case "plugins":
             return plugins.plugins(settings, as_json=arguments.json)
         case "new-plugin":
             return plugins.new_plugin(arguments.name, package=arguments.package, folder=arguments.folder)
         case "check":
             return catalog.check(settings, arguments.path, as_json=arguments.json)
+        case "completion":
+            return completion.completion(arguments.shell)
         case "link":
             return link.link(settings, arguments.image, arguments.set, arguments.hours, arguments.base)
     return run_loop(_with_account(settings, arguments))

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
 from run_qarnot import __version__
-from run_qarnot.core import times
+from run_qarnot.commands.examples import EXAMPLES, FIRST_STEPS
+from run_qarnot.core import times, visible
 from run_qarnot.core.errors import InputError
+from run_qarnot.core.names import nearest
 from run_qarnot.page import serving
 
 COMMANDS: dict[str, str] = {
@@ -21,9 +25,9 @@ COMMANDS: dict[str, str] = {
     "plugins": "what plugins were found where, their hooks, and what is wrong with them",
     "new-plugin": "writes a working plugin to start from, with its test",
     "check": "reads the catalog and the plugins as the dashboard would, and says what is wrong",
-    "launch": "starts a session; prints the doors when it is ready",
+    "launch": "starts a session; prints the ways into it when it is ready",
     "sessions": "the sessions of this account",
-    "show": "one session, with its doors",
+    "show": "one session, with the ways into it",
     "open": "opens the way to a session and prints its address; stays until Ctrl-C",
     "logs": "what the session's container printed",
     "add": "adds files to a running session",
@@ -32,26 +36,77 @@ COMMANDS: dict[str, str] = {
     "results": "fetches the results",
     "delete": "forgets an ended session",
     "link": "prints a link that fills the dashboard's form, and its README badge",
+    "completion": "prints what a shell needs to complete commands, options and paths",
 }
+_NO_CHOICE = re.compile(r"argument (?P<name>[^:]+): invalid choice: (?P<value>.*?) \(choose from (?P<choices>.*)\)")
+
+
+SHELLS = ("bash", "zsh", "fish")
+_PATTERNS = {"results": "patterns", "images": "pattern"}
 
 
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in two lines: what, and what to do."""
 
-    def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{message[:1].upper()}{message[1:]}.\n`{self.prog} --help` lists what can be given.\n")
+    def error(self, message: str, hint: str = "") -> NoReturn:
+        what, hint = _wrong_choice(message) or (message.removeprefix("argument "), hint)
+        todo = f"{hint} `{self.prog} --help` lists what can be given.".strip()
+        self.exit(2, visible.lines(f"{what[:1].upper()}{what[1:].rstrip('.')}.\n{todo}\n"))
 
 
-def make_parser() -> argparse.ArgumentParser:
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Gives the names of commands and options a column that is wide enough, so that what they do begins beside them."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=28)
+        self._action_max_length = 14  # argparse forgets by how much the names of commands are indented
+
+
+def _wrong_choice(message: str) -> tuple[str, str] | None:
+    """Of argparse's sentence that something is none of the choices: what happened, and which was meant."""
+    if (found := _NO_CHOICE.fullmatch(message)) is None:
+        return None
+    value, choices = found["value"].strip("'"), [choice.strip("' ") for choice in found["choices"].split(",")]
+    near = nearest(value, choices)
+    hint = f"Did you mean “{near}”?" if near else ""
+    if found["name"] == "COMMAND":
+        return f"there is no command “{value}”", hint
+    return f"{found['name']} cannot be “{value}”", hint or f"It is one of {', '.join(choices)}."
+
+
+def make_parser() -> Parser:
     """Make the parser of the command line."""
-    parser = Parser(prog="run-qarnot", description="From data and a question to a notebook on a big remote machine.")
+    return _make()[0]
+
+
+def path_arguments(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """Yield all arguments of a parser, and of its commands, that are files or folders."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                yield from path_arguments(command)
+        elif action.type in {_path, Path}:
+            yield action
+
+
+def _make() -> tuple[Parser, dict[str, Parser]]:
+    """Return the parser, and those of the commands."""
+    parser = Parser(
+        prog="run-qarnot",
+        description="From data and a question to a notebook on a big remote machine.",
+        epilog=FIRST_STEPS,
+        formatter_class=HelpFormatter,
+    )
     parser.add_argument("--version", action="version", version=f"run-qarnot {__version__}")
-    logging = Parser(add_help=False)
-    logging.add_argument("--log-level", default=None, choices=["debug", "info", "warning", "error"])
-    logging.add_argument("--log-file", type=_path, metavar="FILE", help="rotates at 10 MB; ten are kept")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    made: dict[str, argparse.ArgumentParser] = {
-        name: commands.add_parser(name, help=text, description=f"{name}: {text}.", parents=[logging])
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
+    made: dict[str, Parser] = {
+        name: commands.add_parser(
+            name,
+            help=text,
+            description=f"{text[0].upper()}{text[1:]}.",
+            epilog=f"examples:{EXAMPLES[name]}",
+            formatter_class=HelpFormatter,
+        )
         for name, text in COMMANDS.items()
     }
     _servers(made)
@@ -59,23 +114,43 @@ def make_parser() -> argparse.ArgumentParser:
     _link(made["link"])
     for name in ("images", "plugins", "check", "launch", "sessions", "show"):
         made[name].add_argument("--json", action="store_true", help="for programs: JSON on standard output")
-    return parser
+    for command in made.values():
+        logging = command.add_argument_group("logging")
+        logging.add_argument("--log-level", choices=["debug", "info", "warning", "error"])
+        logging.add_argument("--log-file", type=_path, metavar="FILE", help="rotates at 10 MB; ten are kept")
+    made["completion"].add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))
+    return parser, made
 
 
-def parse(arguments: list[str] | None = None) -> argparse.Namespace:
-    """Parse the command line; bad usage ends the process with 2."""
-    parser = make_parser()
+def parse(arguments: list[str] | None = None) -> argparse.Namespace | None:
+    """Parse the command line; bad usage ends the process with 2. Without any argument, print the help: None."""
+    parser, made = _make()
     parsed, rest = parser.parse_known_args(arguments)
-    if parsed.command == "results" and not any(word.startswith("-") for word in rest):
-        parsed.patterns += rest  # argparse gives up on patterns that stand behind an option
+    if parsed.command is None:
+        if rest:
+            _unknown(parser, rest)
+        parser.print_help()
+        return None
+    command = made[parsed.command]
+    if parsed.command in _PATTERNS and not any(word.startswith("-") for word in rest):
+        vars(parsed)[_PATTERNS[parsed.command]] += rest  # argparse gives up on those that stand behind an option
     elif rest:
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        _unknown(command, rest)
     if parsed.command == "delete" and parsed.left_over == (parsed.session is not None):
-        parser.error("name either a session or --left-over")
+        command.error("name either a session or --left-over")
     return parsed
 
 
-def _servers(made: dict[str, argparse.ArgumentParser]) -> None:
+def _unknown(parser: Parser, rest: Sequence[str]) -> NoReturn:
+    """Say what of the command line is one thing too many, and what it was probably meant to be."""
+    typed = next((word for word in rest if word.startswith("-")), "").partition("=")[0]
+    if not typed:
+        parser.error(f"“{rest[0]}” is one argument too many")
+    near = nearest(typed, re.findall(r"--[a-z][a-z-]*", parser.format_help()))
+    parser.error(f"there is no option {typed}", f"Did you mean {near}?" if near else "")
+
+
+def _servers(made: dict[str, Parser]) -> None:
     made["demo"].add_argument("--port", type=_port, metavar="N", help="default: 8866, or the next free one")
     made["demo"].add_argument("--no-browser", action="store_true", help="do not open a browser")
     serving.add_arguments(made["dashboard"])
@@ -86,12 +161,15 @@ def _servers(made: dict[str, argparse.ArgumentParser]) -> None:
     new.add_argument("name", metavar="NAME", help="small letters, digits and underscores")
     new.add_argument("--package", action="store_true", help="a package to install with pip, instead of one file")
     new.add_argument("--folder", type=_path, metavar="DIR", help="where; default: plugins/ for a file, else here")
+    made["images"].add_argument(
+        "pattern", nargs="*", metavar="PATTERN", help="only what fits these words, such as sklearn"
+    )
     made["check"].add_argument("path", nargs="?", type=_path, metavar="PATH", help="default: the catalog in use")
 
 
-def _sessions(made: dict[str, argparse.ArgumentParser]) -> None:
+def _sessions(made: dict[str, Parser]) -> None:
     launch = made["launch"]
-    launch.add_argument("image", metavar="IMAGE")
+    launch.add_argument("image", metavar="IMAGE", help="its id: `run-qarnot images` lists them")
     launch.add_argument("--name", help="of the session and its buckets; default: a friendly one")
     launch.add_argument("--input", action="append", type=_path, default=[], metavar="PATH", help="file, or folder "
                         "whose content is uploaded; may be repeated")  # fmt: skip
@@ -123,6 +201,7 @@ def _sessions(made: dict[str, argparse.ArgumentParser]) -> None:
     ending.add_argument("--no-save", action="store_true", help="do not save first")
     ending.add_argument("--continue", dest="hours", type=_hours_or_clock, metavar="H", help="go on with its files "
                         "in a new session of so many hours; the limit of one that runs cannot be changed")  # fmt: skip
+    made["stop"].add_argument("--yes", action="store_true", help="with --no-save: do not ask; for programs")
     delete = made["delete"]
     delete.add_argument("--files", action="store_true", help="with its buckets and all files in them, after a "
                         "question; by the whole name, or an id")  # fmt: skip
@@ -137,7 +216,7 @@ def _sessions(made: dict[str, argparse.ArgumentParser]) -> None:
 
 
 def _link(link: argparse.ArgumentParser) -> None:
-    link.add_argument("image", metavar="IMAGE")
+    link.add_argument("image", metavar="IMAGE", help="its id: `run-qarnot images` lists them")
     link.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="an option of the image")
     link.add_argument("--hours", type=_hours, metavar="H", help="stop by itself after so many")
     link.add_argument("--base", default="http://localhost:8866/", metavar="URL", help="address of the dashboard, "

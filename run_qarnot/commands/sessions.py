@@ -86,7 +86,7 @@ async def sessions(account: Account, arguments: Namespace) -> int:
         return 0
     show.table(
         ("NAME", "IMAGE", "STATE", "CREATED", "ENDS", "ID"),
-        [(v.name, v.image, v.state.value, _clock(v, "created"), _clock(v, "ends"), v.id[:8]) for v in views],
+        [(v.name, v.image, v.state.value, show.when(v.created), _end_of(v), v.id[:8]) for v in views],
     )
     return 0
 
@@ -112,7 +112,9 @@ async def open_session(account: Account, arguments: Namespace) -> int:
     if session.view.is_over:
         raise SessionError("too-late", name=session.view.name, reference=session.view.reference)
     if session.ends_by_itself:
-        raise _nothing_to_open(session.view.name, "`run-qarnot logs --follow` shows what it prints.")
+        raise _nothing_to_open(
+            session.view.name, f"`run-qarnot logs {session.view.reference} --follow` shows what it prints."
+        )
     if session.needs_other_token and not session.takes_user_key:
         raise SessionError("other-token", name=session.view.name, reference=session.view.reference)
     _use_own_key(session, arguments.ssh_key)
@@ -168,6 +170,9 @@ async def stop(account: Account, arguments: Namespace) -> int:
     session.subscribe(show.Phases(actions_only=True))
     if arguments.hours is not None:
         return await _continue(account, session, arguments.hours)
+    if arguments.no_save and not arguments.yes and not await _may_lose(session):
+        show.err(f"{session.view.name} goes on.")
+        return 0
     with _saying_what_runs(session):
         await session.stop(save=not arguments.no_save)
     if not session.view.has_run:
@@ -177,6 +182,18 @@ async def stop(account: Account, arguments: Namespace) -> int:
     else:
         show.err(f"{session.view.name} has ended. `run-qarnot results {session.view.reference}` fetches its results.")
     return 0
+
+
+async def _may_lose(session: Session) -> bool:
+    """Ask at a terminal before work goes that was not saved; saves come by themselves, so the storage is asked."""
+    if not sys.stdin.isatty() or session.view.is_over or not session.view.has_run:
+        return True
+    with contextlib.suppress(TimeoutError, RunQarnotError):
+        async with asyncio.timeout(_POLL_SECONDS):
+            await session.look_for_saves()
+    saved = show.last_save(session.view) or "the storage does not say"
+    name = session.view.name
+    return show.confirm(f"Last save of {name}: {saved}.\nStop it without saving what was done since?")
 
 
 async def _continue(account: Account, session: Session, hours: float) -> int:
@@ -511,5 +528,6 @@ def _counted(content: Iterable[bytes], progress: Callable[[int], None]) -> Itera
         yield chunk
 
 
-def _clock(view: SessionView, field: str) -> str:
-    return str(view.as_json()[field] or "–")
+def _end_of(view: SessionView) -> str:
+    """When it will stop by itself, or when it ended."""
+    return show.when(view.ended or view.ends) if view.is_over else show.when(view.ends, far=True)

@@ -2,26 +2,35 @@
 
 Whatever is printed passes `_print`, which lets no character through that a terminal would obey. What must stay on one
 line, such as a cell of a table, is made one line first (`visible`).
+
+At a terminal, times are local ones in words and transfers have a bar; what is piped or redirected gets plain lines, and
+times as in JSON.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from run_qarnot.catalog.hooks import Panel
-from run_qarnot.core import visible
+from run_qarnot.core import readable, times, visible
 from run_qarnot.core.redaction import redact
 from run_qarnot.core.state import ALIVE, State
 from run_qarnot.model.files import StoredFile
-from run_qarnot.model.view import SessionView
+from run_qarnot.model.view import MachineUse, SessionView
 
 _BYTES_SECONDS = 5.0
-_UNITS = {"cost": "{:.2f} €", "carbon": "{:.1f} g CO₂e"}
+_BAR_WIDTH = 24
+_BAR_SECONDS = 0.2
+_lock = threading.RLock()  # the threads of a transfer tell how far it is
+_on_last_line = 0  # characters that the next print has to wipe away
 _NOT_AN_ACTION = ALIVE - {State.SAVING, State.STOPPING}
 
 
@@ -41,7 +50,30 @@ def err(text: str) -> None:
 
 
 def _print(text: str, to: TextIO, end: str = "\n") -> None:
-    print(visible.lines(text), file=to, end=end, flush=True)
+    with _lock:
+        _wipe()
+        print(visible.lines(text), file=to, end=end, flush=True)
+
+
+def status(text: str) -> None:
+    """Show something on the terminal's last line until anything else is printed; without a terminal, nowhere."""
+    global _on_last_line
+    if not sys.stderr.isatty():
+        return
+    with _lock:
+        width = shutil.get_terminal_size().columns - 1
+        shown = visible.one_line(text)[:width]
+        sys.stderr.write("\r" + shown.ljust(_on_last_line))
+        sys.stderr.flush()
+        _on_last_line = len(shown)
+
+
+def _wipe() -> None:
+    global _on_last_line
+    if _on_last_line:
+        sys.stderr.write("\r" + " " * _on_last_line + "\r")
+        sys.stderr.flush()
+        _on_last_line = 0
 
 
 def count(number: int, thing: str) -> str:
@@ -68,11 +100,14 @@ def confirm(question: str) -> bool:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows in aligned columns."""
+    """Print rows in aligned columns; at a terminal, so that each row is one line of it."""
     lines = [tuple(map(visible.one_line, line)) for line in (head, *rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    if sys.stdout.isatty():
+        widths = readable.fitting(widths, shutil.get_terminal_size().columns - 2 * (len(widths) - 1))
     for line in lines:
-        out("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+        cells = (readable.cut(cell, width).ljust(width) for cell, width in zip(line, widths, strict=True))
+        out("  ".join(cells).rstrip())
 
 
 class Phases:
@@ -88,29 +123,43 @@ class Phases:
         self._actions_only = actions_only
 
     def __call__(self, view: SessionView) -> None:
-        if not self._actions_only or view.note or view.state not in _NOT_AN_ACTION:
+        if view.progress is not None and view.progress < 1 and sys.stderr.isatty():
+            filled = int(view.progress * _BAR_WIDTH)
+            status(f"{self._time()}  [{'#' * filled}{'-' * (_BAR_WIDTH - filled)}]  {view.phase}")
+        elif not self._actions_only or view.note or view.state not in _NOT_AN_ACTION:
             self.say(view.phase)
 
     def say(self, phase: str) -> None:
         """Print it, unless it was the last that was printed."""
         if phase != self._last:
             self._last = phase
-            err(f"{time.monotonic() - self._start:6.1f} s  {phase}")
+            err(f"{self._time()}  {phase}")
+
+    def _time(self) -> str:
+        return f"{time.monotonic() - self._start:6.1f} s"
 
 
 class Bytes:
-    """Prints how much of some files has arrived, every few seconds. Called from a thread of the transfer."""
+    """Shows how much of some files has arrived: a bar at a terminal, else a line every few seconds.
+
+    Called from a thread of the transfer.
+    """
 
     def __init__(self, files: Iterable[StoredFile]) -> None:
         self._total = sum(file.size for file in files)
         self._moved = 0
-        self._told = time.monotonic()
+        self._start = self._told = time.monotonic()
 
     def __call__(self, count: int) -> None:
         self._moved += count
-        if time.monotonic() - self._told >= _BYTES_SECONDS:
-            self._told = time.monotonic()
-            moved = min(self._moved, self._total)  # a zip has names in it, too
+        now, at_terminal = time.monotonic(), sys.stderr.isatty()
+        if now - self._told < (_BAR_SECONDS if at_terminal else _BYTES_SECONDS):
+            return
+        self._told = now
+        moved = min(self._moved, self._total)  # a zip has names in it, too
+        if at_terminal:
+            status(readable.bar(moved, self._total, now - self._start, _BAR_WIDTH))
+        else:
             err(f"{moved / 1e6:.0f} of {self._total / 1e6:.0f} MB")
 
 
@@ -122,13 +171,62 @@ def connections(view: SessionView) -> None:
             out(f"  {text}")
 
 
+def when(time: datetime | None, *, far: bool = False) -> str:
+    """Write a time: as a person at a terminal reads it, else as in JSON; with `far`, also how far away it is."""
+    if time is None:
+        return "–"
+    if not sys.stdout.isatty():
+        return times.to_text(time)
+    now = datetime.now(UTC).astimezone()
+    return readable.clock(time, now) + (f" ({readable.away(time, now)})" if far else "")
+
+
+def last_save(view: SessionView) -> str:
+    """Say when it was saved last; empty if nobody knows."""
+    if view.saved is not None:
+        return when(view.saved, far=not view.is_over)
+    return "not yet" if view.saved_asked is not None and not view.is_over else ""
+
+
 def session(view: SessionView) -> None:
     """Print all that is known of a session."""
-    for name, value in view.as_json().items():
-        if name != "connections" and value is not None:
-            out(f"{name:8} {visible.one_line(_UNITS.get(name, '{}').format(value))}")
-    out(f"{'phase':8} {view.phase}")
+    rows = {
+        "name": view.name,
+        "id": view.id,
+        "image": view.image,
+        "app": view.app,
+        "state": view.state.value,
+        "phase": view.phase,
+        "attempt": str(view.attempt) if view.attempt > 1 else "",
+        "error": view.error or "",
+        "created": when(view.created),
+        "ready": when(view.ready) if view.ready else "",
+        "ends": "" if view.is_over else when(view.ends, far=True),
+        "ended": when(view.ended) if view.ended else "",
+        "saved": last_save(view),
+        "machine": "; ".join(map(_machine, view.machines)),
+        "inputs": view.inputs or "",
+        "results": view.results or "",
+        "cost": "" if view.cost is None else f"{view.cost:.2f} €",
+        "carbon": "" if view.carbon is None else f"{view.carbon:.1f} g CO₂e",
+    }
+    for name, value in rows.items():
+        if value:
+            out(f"{name:8} {visible.one_line(value)}")
     connections(view)
+
+
+def _machine(use: MachineUse) -> str:
+    """Say what a machine is and how busy, as far as the cluster tells."""
+    parts = []
+    if use.cores:
+        parts.append(count(use.cores, "core") + (f" of {use.cpu}" if use.cpu else ""))
+    if use.cpu_percent is not None:
+        parts.append(f"{use.cpu_percent:.0f} % busy")
+    if use.memory_mb:
+        used = "" if use.memory_used_mb is None else f"{readable.size(use.memory_used_mb * 1e6)} of "
+        parts.append(f"{used}{readable.size(use.memory_mb * 1e6)} memory")
+    return ", ".join(parts)
 
 
 def panel(panel: Panel) -> None:

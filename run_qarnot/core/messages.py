@@ -52,7 +52,7 @@ END_BEFORE_A_RUN: Mapping[str, str] = {
 
 ERRORS: Mapping[str, Words] = {
     # what the user gave
-    "token-empty": Words("No Qarnot token was given.", "Copy yours from https://console.qarnot.com/settings/access-token and paste it."),
+    "token-empty": Words("No Qarnot token was given.", "Copy yours from https://console.qarnot.com/settings/access-token and paste it.", "Here: `export QARNOT_CLIENT_TOKEN=…`. `run-qarnot demo` needs none."),
     "token-shape": Words("This is not a Qarnot token: it contains {problem}.", "Copy the whole token, and nothing else, from your Qarnot console."),
     "name": Words("The name “{name}” {problem}.", "Use small letters, digits and hyphens, for example “{suggestion}”."),
     "name-taken": Words("There is already a session called “{name}”.", "Choose another name, or continue from it.", "`--resume {name}` does that."),

@@ -39,7 +39,7 @@ END_BEFORE_A_RUN: Mapping[str, str] = {
 
 ERRORS: Mapping[str, Words] = {
     # ce que la personne a donné
-    "token-empty": Words("Aucun jeton Qarnot n’a été donné.", "Copiez le vôtre depuis https://console.qarnot.com/settings/access-token et collez-le."),
+    "token-empty": Words("Aucun jeton Qarnot n’a été donné.", "Copiez le vôtre depuis https://console.qarnot.com/settings/access-token et collez-le.", "Ici : `export QARNOT_CLIENT_TOKEN=…`. `run-qarnot demo` n’en demande pas."),
     "token-shape": Words("Ce n’est pas un jeton Qarnot : il contient {problem}.", "Copiez le jeton entier, et rien d’autre, depuis votre console Qarnot."),
     "name": Words("Le nom « {name} » {problem}.", "Employez des minuscules, des chiffres et des traits d’union, par exemple « {suggestion} »."),
     "name-taken": Words("Il existe déjà une session « {name} ».", "Choisissez un autre nom, ou continuez à partir d’elle.", "`--resume {name}` le fait."),
