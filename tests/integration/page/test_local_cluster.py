@@ -38,9 +38,10 @@ def folder() -> Iterator[Path]:
 @contextlib.asynccontextmanager
 async def offered(folder: Path) -> AsyncIterator[None]:
     """Offer it for the block; afterwards nothing of it is left."""
+    before = psutil.Process().children(recursive=True)  # those of other tests stay
     async with local_cluster.offered(folder):
         yield
-        processes = psutil.Process().children(recursive=True)
+        processes = [each for each in psutil.Process().children(recursive=True) if each not in before]
     await asyncio.to_thread(wait_until, lambda: gone(processes), "the cluster to end with its server")
 
 
