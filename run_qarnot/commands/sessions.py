@@ -417,6 +417,16 @@ def _print_session(view: SessionView, arguments: Namespace) -> None:
         show.out(view.reference)
     else:
         show.connections(view)
+        show.err(_next_step(view))
+
+
+def _next_step(view: SessionView) -> str:
+    """What one does now."""
+    if view.is_over:
+        return f"`run-qarnot results {view.reference}` fetches its results."
+    if not view.connections:
+        return f"Nothing leads into it without a key of yours: `run-qarnot stop {view.reference}`, then give --ssh-key."
+    return f"`run-qarnot show {view.reference}` lists this again, `run-qarnot stop {view.reference}` saves and ends it."
 
 
 def _say_that_it_goes_on(session: Session) -> None:
