@@ -42,7 +42,7 @@ NOT_YET = frozenset(
     qarnot_local.api.submission qarnot_local.api.task_routes qarnot_local.api.views qarnot_local.control.checks
     qarnot_local.listening qarnot_local.runtime.commands qarnot_local.runtime.definition
     qarnot_local.runtime.dependencies qarnot_local.runtime.environment qarnot_local.runtime.forwards
-    qarnot_local.runtime.hardware qarnot_local.runtime.images.jupyterlab_program
+    qarnot_local.runtime.images.jupyterlab_program
     qarnot_local.runtime.images.shell qarnot_local.runtime.instance_limit qarnot_local.runtime.jobs
     qarnot_local.runtime.machine qarnot_local.runtime.manager qarnot_local.runtime.node
     qarnot_local.runtime.pool_machine qarnot_local.runtime.pools qarnot_local.runtime.processes

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from qarnot_local.api.errors import MalformedError
-from qarnot_local.api.filters import chosen, comparable, field_of, matches
+from qarnot_local.api.filters import check_filter, chosen, comparable, field_of, matches
 
 VIEW = {
     "Name": "calm-heron", "InstanceCount": 3, "Tags": ["a", "b"], "CreationDate": "2026-03-02T09:00:00Z",
@@ -62,7 +62,7 @@ def test_trees_of_conditions() -> None:
     assert not matches(VIEW, {"operator": "or"})
     for wrong in (["x"], {"operator": "near"}, {"operator": "and", "filters": ["x"]}):
         with pytest.raises(MalformedError):
-            matches(VIEW, wrong)
+            check_filter(wrong, VIEW)
 
 
 def test_fields() -> None:
