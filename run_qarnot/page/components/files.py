@@ -48,9 +48,8 @@ class Files(Component):
     part_bytes = traitlets.Int(PART_BYTES).tag(sync=True)
     window = traitlets.Int(WINDOW).tag(sync=True)
     direct_bytes = traitlets.Int(0).tag(sync=True)
-    onward_pace = traitlets.Int(0).tag(
-        sync=True
-    )  # bytes per second from here to the cluster, where that is slow; else 0
+    # bytes per second from here to the cluster, where that is slow; else 0
+    onward_pace = traitlets.Int(0).tag(sync=True)
 
     def __init__(
         self,
@@ -222,7 +221,7 @@ class Files(Component):
         self._answer(number, f"address {part}", await in_thread(direct.address, part))
 
     @event
-    async def vue_visitor_arrivedd(self, fields: Fields) -> None:
+    async def vue_arrived(self, fields: Fields) -> None:
         """All parts are sent, the browser says; the storage is asked. Answered with whether it confirms that."""
         number = fields.whole("id")
         digests = fields.texts("digests", MOST_PARTS, 32)
