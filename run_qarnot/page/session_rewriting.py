@@ -19,7 +19,8 @@ from run_qarnot.page.app_cookies import AppCookies
 from run_qarnot.page.streaming_proxy import BodyRewriter
 
 _MAX_PAGE_BYTES = 32 * 1024 * 1024
-_KERNELSPECS = re.compile(r"api/kernelspecs(/[^/]*)?")
+# JSON with addresses of icons: of kernels, and of tiles in the launcher (jupyter-server-proxy)
+_LISTS = re.compile(r"api/kernelspecs(/[^/]*)?|server-proxy/servers-info")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 # They say who the visitor is or how he came, which is no business of a remote machine; or they are for us.
 _NOT_FOR_APPS = (
@@ -120,7 +121,7 @@ class Rewriting:
         is_packed = headers.get("Content-Encoding", "gzip").lower() not in ("gzip", "x-gzip")
         if status == 206 or is_file or is_packed:
             return False
-        is_list = kind == "application/json" and _KERNELSPECS.fullmatch(path.partition("?")[0]) is not None
+        is_list = kind == "application/json" and _LISTS.fullmatch(path.partition("?")[0]) is not None
         return kind in ("text/html", "application/xhtml+xml") or is_list
 
     def _for_visitor_bytes(self, body: bytes) -> bytes:

@@ -138,6 +138,7 @@ def test_pages_and_the_list_of_kernels_are_rewritten() -> None:
     assert rewritten(gzip.compress(PAGE), Content_Encoding="gzip") == SEEN
     assert rewritten(PAGE, "api/kernelspecs?1", "application/json") == SEEN
     assert rewritten(PAGE, "api/kernelspecs/python3", "application/json") == SEEN
+    assert rewritten(PAGE, "server-proxy/servers-info", "application/json") == SEEN
 
 
 @pytest.mark.parametrize(
