@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from run_qarnot.core import messages  # noqa: E402
+from run_qarnot.core.locale import en  # noqa: E402
 from run_qarnot.core.state import FINAL, NEXT, RESTARTS, EndReason, State  # noqa: E402
 
 PAGE = ROOT / "docs" / "lifecycle.md"
@@ -45,10 +45,10 @@ def _lines() -> Iterator[str]:
     yield "    classDef restart stroke-width:3px"
     yield from (f"    class {state} restart" for state in State if state in RESTARTS)
     yield from ("```", "", "| state | what a person reads |", "| --- | --- |")
-    yield from (f"| `{state}` | {messages.STATES[state].format(app='JupyterLab')} |" for state in State)
+    yield from (f"| `{state}` | {en.STATES[state].format(app='JupyterLab')} |" for state in State)
     yield from ("", "Why a session ended:", "", "| reason | what a person reads |", "| --- | --- |")
-    yield from (f"| `{reason}` | {messages.END_REASONS[reason]} |" for reason in EndReason)
-    yield from (f"| `{reason}`, never had a machine | {end} |" for reason, end in messages.END_BEFORE_A_RUN.items())
+    yield from (f"| `{reason}` | {en.END_REASONS[reason]} |" for reason in EndReason)
+    yield from (f"| `{reason}`, never had a machine | {end} |" for reason, end in en.END_BEFORE_A_RUN.items())
     yield from (
         "",
         "The time limit (`maxWallTime` of the job that holds the task) is set at the start, and the platform has no",

@@ -24,7 +24,7 @@ from benchmarks import report  # noqa: E402
 from run_qarnot.catalog.apps import BUILTIN  # noqa: E402
 from run_qarnot.catalog.image import HARDWARE, IMAGE_ID, INTERNAL, Image, Option, Ready  # noqa: E402
 from run_qarnot.catalog.reader import SCHEMA  # noqa: E402
-from run_qarnot.core.messages import PROBLEMS  # noqa: E402
+from run_qarnot.core.locale.en import PROBLEMS  # noqa: E402
 from run_qarnot.hooks import spec  # noqa: E402
 from run_qarnot.hooks.discovery import HOOKS  # noqa: E402
 
@@ -124,7 +124,7 @@ def _apps() -> str:
     rows = (
         (
             f"`{app.kind}`",
-            app.title,
+            str(app.title),
             str(app.port or "–"),
             f"`{app.probe_path}`" if app.probe_path else "–",
             f"`{app.mount}`",

@@ -27,5 +27,12 @@ def rq_panel(session: SessionInfo) -> Panel | None:
         return None
     ordered = sorted(every, key=lambda name: (name not in chosen, name.lower()))
     rows = tuple((name, every[name], "✓" if name in chosen else "") for name in ordered[:MOST_ROWS])
-    text = f"{len(every)} packages, {len(chosen)} of them installed by you."
-    return Panel("Packages", text, head=("Package", "Version", "Installed by you"), rows=rows)
+    return Panel(
+        {"en": "Packages", "fr": "Paquets"},
+        {
+            "en": f"{len(every)} packages, {len(chosen)} of them installed by you.",
+            "fr": f"{len(every)} paquets, dont {len(chosen)} que vous avez installés.",
+        },
+        head=({"en": "Package", "fr": "Paquet"}, "Version", {"en": "Installed by you", "fr": "Installé par vous"}),
+        rows=rows,
+    )

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
 
 from run_qarnot.catalog.apps import BUILTIN, App
 from run_qarnot.catalog.hooks import Hooks, NoHooks
 from run_qarnot.catalog.image import Image
-from run_qarnot.catalog.problem import Problem, make_problem, show_value
+from run_qarnot.catalog.problem import Problem, ProblemFacts, make_problem, show_value
 from run_qarnot.catalog.reader import Reading
 from run_qarnot.catalog.search import SearchIndex, make_index, search
 from run_qarnot.catalog.toml_positions import Lines
 from run_qarnot.core.errors import InputError, NotFoundError
+from run_qarnot.core.messages import Message, Verbatim, quoted
 from run_qarnot.core.names import nearest
 
 
@@ -50,12 +50,13 @@ class Catalog:
             return self.images[name]
         for problem in self.problems:
             if problem.entry == name:
-                raise InputError("image-broken", image=name, problem=str(problem))
+                raise InputError("image-broken", image=name, problem=problem.placed)
         for problem in self.problems:
             if problem.code.startswith("file-") and not problem.entry:
-                raise InputError("catalog-unread", image=name, problem=str(problem))
+                raise InputError("catalog-unread", image=name, problem=problem.placed)
         near = nearest(name, self.images) or next((image.id for image in self.search(name)), None)
-        raise NotFoundError("image-unknown", image=name, hint=f"Did you mean “{near}”?" if near else "")
+        hint = Message("did-you-mean", names=quoted(near)) if near else Verbatim("")
+        raise NotFoundError("image-unknown", image=name, hint=hint)
 
     def search(self, text: str = "", *, category: str | None = None) -> list[Image]:
         """Return the offered images, in the catalog's order, in which every word of `text` occurs, or nearly does.
@@ -124,9 +125,9 @@ def _with_app(image: Image, apps: Mapping[str, App]) -> Image:
 
 def _unknown_app(image: Image, apps: Mapping[str, App], lines: Lines) -> Problem:
     line = lines.of("images", image.id, "app")
-    facts: dict[str, Any] = {
+    facts: ProblemFacts = {
         "found": show_value(image.app),
-        "allowed": ", ".join(apps),
+        "allowed": Verbatim(", ".join(apps)),
         "nearest": nearest(image.app, apps),
     }
     return make_problem("app", image.source, entry=image.id, key="app", line=line, **facts)

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 
+from run_qarnot.core.messages import Message, Title, Verbatim
 from run_qarnot.model.connections import Mount
 
 
@@ -27,7 +28,7 @@ class App:
     """
 
     kind: str
-    title: str
+    title: Title
     port: int | None = None
     open_path: str = "/"
     probe_path: str | None = None
@@ -41,34 +42,35 @@ class App:
         """How it can be put under a path; what has no port has nothing to be put there."""
         return Mount.NONE if self.port is None else Mount(self.proxy)
 
-    def problems(self) -> Iterator[str]:
+    def problems(self) -> Iterator[Message]:
         """Yield what is wrong with it: plugins make them, so that nothing is certain."""
         for field in fields(self):
-            wanted, value = _TYPES[str(field.type)], getattr(self, field.name)
+            (wanted, words), value = _TYPES[str(field.type)], getattr(self, field.name)
             if type(value) not in wanted:
-                yield f"`{field.name}` must be {' or '.join(_WORDS[kind] for kind in wanted)}"
+                yield Message("app-type", field=field.name, wanted=Message(words))
                 return
         if not re.fullmatch(r"[a-z][a-z0-9-]*", self.kind):
-            yield "`kind` must be small letters, digits and hyphens"
+            yield Message("app-kind")
         if self.port is not None and not 0 < self.port < 65536:
-            yield "`port` must be between 1 and 65535"
+            yield Message("app-port")
         if self.proxy not in list(Mount):
-            yield f"`proxy` must be {', '.join(Mount)}"
+            yield Message("app-proxy", allowed=tuple(Mount))
         for name in ("open_path", "probe_path"):
             if not (getattr(self, name) or "/").startswith("/"):
-                yield f"`{name}` must begin with “/”"
+                yield Message("app-path", field=name)
         try:
             re.compile(self.ready_pattern or "")
         except re.error as error:
-            yield f"`ready_pattern` does not compile: {error}"
+            yield Message("app-pattern", problem=Verbatim(str(error)))
 
 
-_WORDS: Mapping[type, str] = {str: "text", int: "a whole number", bool: "true or false", type(None): "None"}
-_TYPES: Mapping[str, tuple[type, ...]] = {
-    "str": (str,),
-    "str | None": (str, type(None)),
-    "int | None": (int, type(None)),
-    "bool": (bool,),
+# What an annotation allows, and the message that says so.
+_TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
+    "str": ((str,), "type.text"),
+    "Title": ((str, Message), "type.text"),
+    "str | None": ((str, type(None)), "type.text-or-none"),
+    "int | None": ((int, type(None)), "type.integer-or-none"),
+    "bool": ((bool,), "type.boolean"),
 }
 
 BUILTIN: Mapping[str, App] = {
@@ -86,8 +88,8 @@ BUILTIN: Mapping[str, App] = {
             r"(?P<token>[\w-]{8,})",
             proxy="prefix",
         ),
-        App(kind="ssh", title="the machine", proxy="none"),
-        App(kind="web", title="the application", port=8080, probe_path="/"),
-        App(kind="batch", title="the command", ends_by_itself=True, proxy="none"),
+        App(kind="ssh", title=Message("app.ssh"), proxy="none"),
+        App(kind="web", title=Message("app.web"), port=8080, probe_path="/"),
+        App(kind="batch", title=Message("app.batch"), ends_by_itself=True, proxy="none"),
     )
 }

@@ -13,7 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from run_qarnot.catalog.options import fault
 from run_qarnot.catalog.problem import show_value
-from run_qarnot.core.messages import FORMS
+from run_qarnot.core.messages import Message
 
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
@@ -69,13 +69,13 @@ def repo_fault(text: str, registry: str = "") -> PydanticCustomError | None:
     """
     if _is_right(text, registry):
         return None
-    facts = {"found": show_value(text), "nearest": nearest_repo(text)}
+    found, near = show_value(text), nearest_repo(text)
     _, _, tag, digest = split(text)
     if _DIGEST.fullmatch(digest):
-        return fault("repo-tag", "repo", named="digest", value=digest, **facts)
+        return fault("repo-tag", "repo", named="digest", value=digest, found=found, nearest=near)
     if _TAG.fullmatch(tag) and not digest:
-        return fault("repo-tag", "repo", named="tag", value=tag, **facts)
-    return fault("form", "repo", wanted=FORMS["repo"], **facts)
+        return fault("repo-tag", "repo", named="tag", value=tag, found=found, nearest=near)
+    return fault("form", "repo", wanted=Message("form.repo"), found=found, nearest=near)
 
 
 def registry_fault(text: str) -> PydanticCustomError | None:
@@ -84,7 +84,7 @@ def registry_fault(text: str) -> PydanticCustomError | None:
         return None
     near = _BEFORE.sub("", text.strip()).lower().split("/")[0]
     near = near if re.fullmatch(REGISTRY, near) else ""
-    return fault("form", "registry", wanted=FORMS["registry"], found=show_value(text), nearest=near)
+    return fault("form", "registry", wanted=Message("form.registry"), found=show_value(text), nearest=near)
 
 
 def constants(registry: str, repo: str) -> dict[str, str]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
+from run_qarnot.core.language import Texts
+
 if TYPE_CHECKING:
     from run_qarnot.catalog.problem import Problem
     from run_qarnot.model.plan import TaskPlan
@@ -21,16 +23,17 @@ class Panel:
     """More on a session's card, brought by a plugin: a title, and Markdown or a table, or both.
 
     Arguments:
-        title: one line.
+        title: one line. This, `text` and the names in `head` may be mappings of language → text, such as
+            `{"en": "Packages", "fr": "Paquets"}`; a text alone is shown as it is in every language.
         text: Markdown. Raw HTML in it is shown as text.
         head: the names of the table's columns.
         rows: of the table; each has as many cells as `head`, if there is one.
         source: who brought it; filled in for you.
     """
 
-    title: str
-    text: str = ""
-    head: tuple[str, ...] = ()
+    title: Texts
+    text: Texts = ""
+    head: tuple[Texts, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
     source: str = field(default="", compare=False)
 

@@ -15,6 +15,7 @@ from run_qarnot.catalog import docker
 from run_qarnot.catalog.apps import BUILTIN, App
 from run_qarnot.catalog.options import CONSTANT, Entry, Option, OptionType, check_regex, fault
 from run_qarnot.catalog.problem import show_value
+from run_qarnot.core.messages import Message, Verbatim
 from run_qarnot.core.names import nearest
 from run_qarnot.model.keys import KeyPolicy
 
@@ -37,7 +38,7 @@ HARDWARE: Mapping[str, type] = {
 
 # A profile of Qarnot that runs the docker image that it is told; others bring software of their own.
 _DOCKER_PROFILE = re.compile(r"jupyterlab|docker-.+")
-_ICONS = "those of https://pictogrammers.com/library/mdi/"
+_ICONS = Message("icons", source="https://pictogrammers.com/library/mdi/")
 Whole = Annotated[int, Strict()]
 Number = Annotated[float, Strict()]
 YesNo = Annotated[bool, Strict()]
@@ -129,7 +130,7 @@ class Image(Entry):
     def _are_names(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
         for name in value:
             if not re.match(CONSTANT, name):
-                raise fault("form", name, wanted="a name of letters, digits, “_”, “.” and “-”", found=show_value(name))
+                raise fault("form", name, wanted=Message("field-name"), found=show_value(name))
         return value
 
     @field_validator("hardware")
@@ -149,7 +150,9 @@ class Image(Entry):
         if self.repo and (problem := docker.repo_fault(self.repo, self.registry)):
             raise problem
         if self.hours > self.max_hours:
-            raise fault("hours", "hours", found=f"{self.hours:g}", allowed=f"up to {self.max_hours:g}")
+            raise fault(
+                "hours", "hours", found=f"{self.hours:g}", allowed=Message("up-to", number=f"{self.max_hours:g}")
+            )
         return self
 
     @property
@@ -196,9 +199,9 @@ def _icon_lines() -> str:
 
 def _hardware_fault(name: str, value: object) -> PydanticCustomError | None:
     if name not in HARDWARE:
-        facts = {"found": show_value(name), "allowed": ", ".join(HARDWARE), "nearest": nearest(name, HARDWARE)}
-        return fault("key-unknown", name, **facts)
+        allowed = Verbatim(", ".join(HARDWARE))
+        return fault("key-unknown", name, found=show_value(name), allowed=allowed, nearest=nearest(name, HARDWARE))
     if type(value) is not HARDWARE[name]:
-        wanted = {int: "a whole number", str: "text", bool: "true or false"}[HARDWARE[name]]
-        return fault("type", name, wanted=wanted, found=show_value(value))
+        wanted = {int: "type.integer", str: "type.text", bool: "type.boolean"}[HARDWARE[name]]
+        return fault("type", name, wanted=Message(wanted), found=show_value(value))
     return None

@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Unpack, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from run_qarnot.catalog.problem import show_value
+from run_qarnot.catalog.problem import ProblemFacts, show_value
 from run_qarnot.core import language
 from run_qarnot.core.errors import InputError
+from run_qarnot.core.messages import Message, Sentence, Verbatim
 from run_qarnot.core.redaction import protect
 
 OptionType = Literal["text", "int", "float", "bool", "choice", "multi", "secret"]
@@ -29,7 +30,7 @@ class Entry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-def fault(code: str, key: str = "", **facts: object) -> PydanticCustomError:
+def fault(code: str, key: str = "", **facts: Unpack[ProblemFacts]) -> PydanticCustomError:
     """Make an error that the reader turns into a `Problem` of that code; `key` where it is about another key."""
     return PydanticCustomError("catalog", "{code}", {"code": code, "key": key, "facts": facts})
 
@@ -39,7 +40,7 @@ def check_regex(value: str | None) -> str | None:
     try:
         re.compile(value or "")
     except re.error as error:
-        raise fault("regex", problem=str(error)) from None
+        raise fault("regex", problem=Verbatim(str(error))) from None
     return value
 
 
@@ -90,13 +91,13 @@ class Option(Entry):
         if self.regex is not None and self.type not in _TEXTS:
             yield fault("limits-unused", "regex", type=self.type)
         if self.min is not None and self.max is not None and self.min > self.max:
-            yield fault("limits", "min", found=f"{self.min:g} and {self.max:g}")
+            yield fault("limits", "min", found=Message("two-values", first=f"{self.min:g}", second=f"{self.max:g}"))
 
     def _wrong_default(self) -> Iterator[PydanticCustomError]:
         if self.default is None or self.default == "" or self.default == ():
             return
         if problem := self._problem_of(self.default):
-            shown = "(hidden)" if self.type == "secret" else f"“{_as_text(self.default)}”"
+            shown = Message("hidden" if self.type == "secret" else "quoted", text=_as_text(self.default))
             yield fault("default", "default", problem=problem[0], found=shown, allowed=problem[1])
 
     @property
@@ -105,10 +106,10 @@ class Option(Entry):
         return self.default == "" and self._problem_of("") is not None
 
     @property
-    def hint(self) -> str:
+    def hint(self) -> Sentence:
         """What is to be entered where nothing is."""
         problem = self._problem_of("")
-        return problem[1] if problem else ""
+        return problem[1] if problem else Verbatim("")
 
     def check(self, name: str, value: object) -> str:
         """Return `value` as the text of a constant. A secret is hidden from all output from now on.
@@ -120,11 +121,11 @@ class Option(Entry):
         if self.type == "secret":
             protect(text)
         if problem := self._problem_of(value):
-            facts = {"label": self.label or name, "hint": problem[1]}
+            field, label = f"option-{name}", self.label or name
             if not text:
-                raise InputError("option-empty", field=f"option-{name}", **facts)
-            facts |= {"value": "(hidden)" if self.type == "secret" else text[:200], "problem": problem[0]}
-            raise InputError("option-value", field=f"option-{name}", **facts)
+                raise InputError("option-empty", field=field, label=label, hint=problem[1])
+            shown = Message("hidden") if self.type == "secret" else text[:200]
+            raise InputError("option-value", field=field, value=shown, label=label, problem=problem[0], hint=problem[1])
         if self.type == "bool":
             return str(text.lower() in _TRUE).lower()
         if self.type == "int":
@@ -134,33 +135,35 @@ class Option(Entry):
             return text if _PLAIN_NUMBER.fullmatch(text) else repr(float(text))  # only Python reads `1_0`
         return ",".join(_parts(value)) if self.type == "multi" else text
 
-    def _problem_of(self, value: object) -> tuple[str, str] | None:
+    def _problem_of(self, value: object) -> tuple[Message, Sentence] | None:
         """What is wrong with a value, and what is allowed."""
         text = _as_text(value)
         if any(ord(mark) < 32 and mark not in "\t\r\n" for mark in text):
-            return "it contains control characters", "Write text."
+            return Message("value-controls"), Message("write-text")
         if self.type in _NUMBERS:
             return self._number_problem(text)
         if self.type == "bool":
-            return None if text.lower() in _TRUE | _FALSE else ("it is neither yes nor no", "Write yes or no.")
+            is_right = text.lower() in _TRUE | _FALSE
+            return None if is_right else (Message("value-not-boolean"), Message("write-yes-or-no"))
         chosen = _parts(value) if self.type == "multi" else [text]
         if self.choices and (unknown := [part for part in chosen if part not in self.choices]):
-            return f"“{unknown[0]}” is not offered", f"Choose from: {', '.join(self.choices)}."
+            return Message("value-not-offered", value=unknown[0]), Message("choose-from", choices=self.choices)
         if self.regex is not None and not re.fullmatch(self.regex, text):
-            return "it has another form", self.message or ""
+            return Message("value-form"), Verbatim(self.message or "")
         return None
 
-    def _number_problem(self, text: str) -> tuple[str, str] | None:
+    def _number_problem(self, text: str) -> tuple[Message, Sentence] | None:
         try:
             number = int(text) if self.type == "int" else float(language.read(text))
         except (ValueError, OverflowError):
-            return "it is no number" if self.type == "float" else "it is no whole number", "Write digits."
+            problem = Message("value-not-number") if self.type == "float" else Message("value-not-integer")
+            return problem, Message("write-digits")
         if not math.isfinite(number):
-            return "it is no number", "Write digits."
+            return Message("value-not-number"), Message("write-digits")
         if self.min is not None and number < self.min:
-            return f"{self.min:g} is the least", f"Write {self.min:g} or more."
+            return Message("value-least", number=self.min), Message("write-at-least", number=self.min)
         if self.max is not None and number > self.max:
-            return f"{self.max:g} is the most", f"Write {self.max:g} or less."
+            return Message("value-most", number=self.max), Message("write-at-most", number=self.max)
         return None
 
 

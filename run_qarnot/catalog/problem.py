@@ -4,10 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypedDict, Unpack
 
-from run_qarnot.core import messages
+from run_qarnot.core.messages import Message, Sentence, english
 
 _LONGEST_FOUND = 80
+
+
+class ProblemFacts(TypedDict, total=False):
+    """What the sentence of a problem may name. `found`, `allowed` and `nearest` are put behind every sentence."""
+
+    found: str | Message
+    allowed: Sentence
+    nearest: str | None
+    problem: Sentence
+    wanted: Message
+    what: str | Message
+    found_kind: Message
+    first: str | Message
+    seconds: float
+    size: str
+    byte: int
+    schema: int
+    type: str
+    named: str
+    value: str
+    text: str
+    hook: str
+    owner: str
+    app: str
+    option: str
+    part: str
+    profile: str
 
 
 @dataclass(frozen=True)
@@ -16,7 +44,7 @@ class Problem:
 
     Arguments:
         source: the file or plugin.
-        code: of `messages.PROBLEMS`.
+        code: of the tables `PROBLEMS` in `core.locale`.
         entry: the id of an image, if it is about one.
         key: of that entry, dotted.
         line: in the file, if it is one.
@@ -34,23 +62,44 @@ class Problem:
     facts: Mapping[str, object] = field(default_factory=dict, hash=False)
 
     def __str__(self) -> str:
+        return str(self.placed)
+
+    @property
+    def placed(self) -> Message:
+        """The place and the sentence."""
         place = f"{self.source}:{self.line}" if self.line else self.source
         entry = f"[images.{self.entry}] " if self.entry else ""
-        return f"{place}: {entry}{f'{self.key}: ' if self.key else ''}{self.message}"
+        entry = f"{entry}{self.key}: " if self.key else entry
+        return Message("problem-at", place=place, entry=entry, problem=self.sentence)
 
     @property
     def message(self) -> str:
         """The whole sentence, in the language in use."""
-        return messages.problem_words(self.code, self.facts)
+        return str(self.sentence)
+
+    @property
+    def sentence(self) -> Message:
+        """What is wrong, what was found, what is allowed, what was meant."""
+        said = Message(f"problem.{self.code}", **self.facts)
+        for name in ("found", "allowed", "nearest"):
+            if self.facts.get(name) not in (None, ""):
+                said = Message(f"problem-{name}", problem=said, **{name: self.facts[name]})
+        return said
+
+    @property
+    def english_facts(self) -> dict[str, object]:
+        """The facts for programs."""
+        return {name: fact.text("en") if isinstance(fact, Message) else fact for name, fact in self.facts.items()}
 
     def as_json(self) -> dict[str, object]:
         """For programs: what the sentence names, too."""
-        named = {name: str(self.facts.get(name) or "") for name in ("found", "allowed", "nearest")}
+        facts = self.english_facts
+        named = {name: str(facts.get(name) or "") for name in ("found", "allowed", "nearest")}
         return {
             "source": self.source,
             "entry": self.entry,
             "key": self.key,
-            "message": self.message,
+            "message": english(self.sentence),
             "line": self.line,
             "details": self.details,
             "code": self.code,
@@ -68,13 +117,18 @@ def make_problem(
     line: int | None = None,
     details: str = "",
     warning: bool = False,
-    **facts: object,
+    **facts: Unpack[ProblemFacts],
 ) -> Problem:
     """Make a problem; `facts` are those that the sentence of `code` names, and `found`, `allowed`, `nearest`."""
     return Problem(source, code, entry, key, line, details, warning, facts)
 
 
-def show_value(value: object) -> str:
+def show_value(value: object) -> str | Message:
     """Return what was found, short enough for a sentence, written as in TOML."""
-    text = str(value).lower() if isinstance(value, bool) else f"“{value}”" if isinstance(value, str) else repr(value)
-    return text if len(text) <= _LONGEST_FOUND else text[: _LONGEST_FOUND - 1] + "…"
+    if isinstance(value, str):
+        return Message("quoted", text=_cut(value, _LONGEST_FOUND - 2))
+    return _cut(str(value).lower() if isinstance(value, bool) else repr(value), _LONGEST_FOUND)
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"

@@ -12,10 +12,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from run_qarnot.catalog.image import INTERNAL, Image
-from run_qarnot.catalog.problem import Problem, make_problem, show_value
+from run_qarnot.catalog.problem import Problem, ProblemFacts, make_problem, show_value
 from run_qarnot.catalog.toml import read_document
 from run_qarnot.catalog.toml_positions import Lines
 from run_qarnot.catalog.validation import problems_of
+from run_qarnot.core.messages import Verbatim
 from run_qarnot.core.names import nearest
 
 __all__ = ["SCHEMA", "TOP_KEYS", "Problem", "Reading", "read_entries", "read_file"]
@@ -155,9 +156,9 @@ def raise_as_unknown(entry: Mapping[str, Any]) -> None:
 def _top_problems(data: Mapping[str, Any], source: str, lines: Lines) -> Iterable[Problem]:
     for key in data:
         if key not in TOP_KEYS:
-            facts: dict[str, Any] = {
+            facts: ProblemFacts = {
                 "found": show_value(key),
-                "allowed": ", ".join(TOP_KEYS),
+                "allowed": Verbatim(", ".join(TOP_KEYS)),
                 "nearest": nearest(key, TOP_KEYS),
             }
             yield make_problem("key-unknown", source, key=key, line=lines.of(key), **facts)

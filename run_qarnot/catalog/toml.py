@@ -11,6 +11,8 @@ from typing import Any
 
 from run_qarnot.catalog.problem import Problem, make_problem
 from run_qarnot.catalog.toml_positions import table_of
+from run_qarnot.core.errors import reason_of
+from run_qarnot.core.messages import Message, Verbatim
 
 MOST_BYTES = 5_000_000  # ten thousand images have one or two million
 _PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
@@ -33,11 +35,11 @@ def read_document(path: Path, source: str) -> Document:
             return Document(problems=[make_problem(code, source, found=str(path))])
         size = path.stat().st_size
         if size > MOST_BYTES:
-            most = f"at most {MOST_BYTES / 1e6:g} MB"
+            most = Message("at-most-megabytes", number=f"{MOST_BYTES / 1e6:g}")
             return Document(problems=[make_problem("file-size", source, size=f"{size / 1e6:.1f}", allowed=most)])
         content = path.read_bytes()
     except OSError as error:
-        return Document(problems=[make_problem("file-unreadable", source, problem=error.strerror)])
+        return Document(problems=[make_problem("file-unreadable", source, problem=reason_of(error))])
     try:
         text = content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
@@ -82,7 +84,7 @@ def _merge(document: Document, data: dict[str, Any], source: str, line: int) -> 
         if key == "images" and isinstance(before, dict) and isinstance(value, dict):
             for name, entry in value.items():
                 if name in before:
-                    twice = make_problem("entry-twice", source, entry=name, line=line, first="the same file, above,")
+                    twice = make_problem("entry-twice", source, entry=name, line=line, first=Message("same-file"))
                     document.problems.append(twice)
                 else:
                     before[name] = entry
@@ -96,4 +98,6 @@ def _problem(error: tomllib.TOMLDecodeError, source: str, text: str, first_line:
     line = int(place[1]) if place and place[1] else len(text.rstrip("\n").split("\n"))
     header = table_of(text.split("\n", 1)[0])
     entry = header[1] if header and len(header) > 1 and header[0] == "images" else ""
-    return make_problem("toml", source, entry=entry, line=first_line + line - 1, problem=_PLACE.sub("", words))
+    return make_problem(
+        "toml", source, entry=entry, line=first_line + line - 1, problem=Verbatim(_PLACE.sub("", words))
+    )

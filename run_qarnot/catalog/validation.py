@@ -9,37 +9,38 @@ from typing import Any
 from pydantic import ValidationError
 
 from run_qarnot.catalog.image import INTERNAL, Image, Option, Ready
-from run_qarnot.catalog.problem import Problem, make_problem, show_value
+from run_qarnot.catalog.problem import Problem, ProblemFacts, make_problem, show_value
 from run_qarnot.catalog.toml_positions import Lines
-from run_qarnot.core.messages import FORMS
+from run_qarnot.core.locale.en import FORMS
+from run_qarnot.core.messages import Message, Verbatim
 from run_qarnot.core.names import nearest
 
 IMAGE_KEYS = tuple(name for name in Image.model_fields if name not in INTERNAL)
 _DEPTH = {"constants": 2, "hardware": 2, "ready": 2, "options": 3}  # how many parts of a place are keys of the file
-_UNIONS = {"constants": "text, a number, true or false", "default": "text, a number, true, false or a list"}
+_UNIONS = {"constants": Message("type.scalar"), "default": Message("type.scalar-or-list")}
 
 _WANTED = {
-    "string_type": "text",
-    "string_sub_type": "text",
-    "int_type": "a whole number",
-    "int_parsing": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "float_parsing": "a number",
-    "finite_number": "a number",
-    "bool_type": "true or false",
-    "bool_parsing": "true or false",
-    "tuple_type": "a list",
-    "mapping_type": "a table",
-    "dict_type": "a table",
-    "model_type": "a table",
-    "model_attributes_type": "a table",
+    "string_type": Message("type.text"),
+    "string_sub_type": Message("type.text"),
+    "int_type": Message("type.integer"),
+    "int_parsing": Message("type.integer"),
+    "int_from_float": Message("type.integer"),
+    "float_type": Message("type.number"),
+    "float_parsing": Message("type.number"),
+    "finite_number": Message("type.number"),
+    "bool_type": Message("type.boolean"),
+    "bool_parsing": Message("type.boolean"),
+    "tuple_type": Message("type.list"),
+    "mapping_type": Message("type.table"),
+    "dict_type": Message("type.table"),
+    "model_type": Message("type.table"),
+    "model_attributes_type": Message("type.table"),
 }
 _LIMITS = {
-    "greater_than": ("least", "gt", "more than {}"),
-    "greater_than_equal": ("least", "ge", "{} or more"),
-    "less_than": ("most", "lt", "less than {}"),
-    "less_than_equal": ("most", "le", "{} or less"),
+    "greater_than": ("least", "gt"),
+    "greater_than_equal": ("least", "ge"),
+    "less_than": ("most", "lt"),
+    "less_than_equal": ("most", "le"),
 }
 
 
@@ -67,7 +68,7 @@ def _key_of(fault: Mapping[str, Any]) -> tuple[str, ...]:
     return parts[: _DEPTH.get(parts[0], 1)] if parts else ()
 
 
-def _words(fault: Mapping[str, Any], key: tuple[str, ...]) -> tuple[str, dict[str, Any]]:
+def _words(fault: Mapping[str, Any], key: tuple[str, ...]) -> tuple[str, ProblemFacts]:
     """The code of a fault, and its facts."""
     kind, context, last = fault["type"], fault.get("ctx", {}), key[-1] if key else ""
     found = show_value(fault["input"])
@@ -75,7 +76,8 @@ def _words(fault: Mapping[str, Any], key: tuple[str, ...]) -> tuple[str, dict[st
         return context["code"], context["facts"]
     if kind == "extra_forbidden":
         known = _known_keys(key)
-        return "key-unknown", {"found": show_value(last), "allowed": ", ".join(known), "nearest": nearest(last, known)}
+        allowed = Verbatim(", ".join(known))
+        return "key-unknown", {"found": show_value(last), "allowed": allowed, "nearest": nearest(last, known)}
     if kind == "missing":
         return "key-missing", {}
     union = _UNIONS.get("constants" if key[:1] == ("constants",) else last)
@@ -84,13 +86,13 @@ def _words(fault: Mapping[str, Any], key: tuple[str, ...]) -> tuple[str, dict[st
     if kind in {"literal_error", "enum"}:
         offered = [name for name in re.findall(r"'([^']*)'", str(context.get("expected"))) if name]
         meant = nearest(str(fault["input"]), offered)
-        return "not-offered", {"found": found, "allowed": ", ".join(offered), "nearest": meant}
+        return "not-offered", {"found": found, "allowed": Verbatim(", ".join(offered)), "nearest": meant}
     if kind in _LIMITS:
-        code, name, words = _LIMITS[kind]
-        return code, {"found": found, "allowed": words.format(f"{context[name]:g}")}
+        code, name = _LIMITS[kind]
+        return code, {"found": found, "allowed": Message(f"limit.{name}", number=f"{context[name]:g}")}
     if last in FORMS:
-        return "form", {"wanted": FORMS[last], "found": found}
-    return "value", {"problem": fault["msg"], "found": found}
+        return "form", {"wanted": Message(f"form.{last}"), "found": found}
+    return "value", {"problem": Verbatim(fault["msg"]), "found": found}
 
 
 def _known_keys(key: tuple[str, ...]) -> tuple[str, ...]:

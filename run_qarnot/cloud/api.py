@@ -37,6 +37,7 @@ from run_qarnot.cloud.models import (  # fmt: skip
 from run_qarnot.cloud.origin import origin_of
 from run_qarnot.cloud.s3.client import Storage
 from run_qarnot.core.errors import NotFoundError, RunQarnotError, UnreachableError
+from run_qarnot.core.messages import Message
 from run_qarnot.model.plan import SAVES_TAG, TAG, TaskPlan
 from run_qarnot.model.settings import Settings
 
@@ -77,7 +78,7 @@ class Cloud:
         with self._translated():
             self.email = read_account(read_json(info.content), "", None).email
         if not self.email:
-            raise self._nonsense("it does not say whose the account is")
+            raise self._nonsense(Message("answer-without-account"))
         self.clock_offset = _clock_offset(info)
         with self._translated():
             calls, transfers = storage_clients(storage_url, self.email, token, self.clock_offset)
@@ -87,9 +88,9 @@ class Cloud:
         """Where the storage is, as the cluster says (§1.2)."""
         address = self._object("GET", "/settings").get("storage", _STORAGE_URL)
         if address is None:
-            raise UnreachableError("storage-unreachable", problem="the cluster names none")
+            raise UnreachableError("storage-unreachable", problem=Message("storage-not-named"))
         if not isinstance(address, str) or origin_of(address) is None:
-            raise UnreachableError("storage-unreachable", problem="the cluster names something else than an address")
+            raise UnreachableError("storage-unreachable", problem=Message("storage-misnamed"))
         return address
 
     # — account —
@@ -124,7 +125,7 @@ class Cloud:
             found.extend(new := _rows(page))
             if not new or len(found) >= (read_number(page.get("total")) or 0):
                 return read_machines(found)
-        raise self._nonsense("its list has no end")
+        raise self._nonsense(Message("answer-endless"))
 
     # — tasks —
 
@@ -150,7 +151,7 @@ class Cloud:
             token, before = answer.get("nextToken"), token
             if not (answer.get("isTruncated") and token) or token == before:
                 return found
-        raise self._nonsense("its list has no end")
+        raise self._nonsense(Message("answer-endless"))
 
     def task(self, task_id: str, name: str = "") -> TaskSnapshot:
         """Look at a task, by its id or its launch id.
@@ -160,7 +161,7 @@ class Cloud:
         """
         task = read_task(self._json("GET", f"/tasks/{quote(task_id, safe='')}", name=name or task_id))
         if not task.id:
-            raise self._nonsense("it answers with something else than a task")
+            raise self._nonsense(Message("answer-not-task"))
         return task
 
     def make_job(self, plan: TaskPlan) -> str:
@@ -288,17 +289,17 @@ class Cloud:
         """The answer as an object; a bare null is an empty one."""
         answer = self._json(method, path, body, name)
         if answer is not None and not isinstance(answer, Mapping):
-            raise self._nonsense("it answers with something else than an object")
+            raise self._nonsense(Message("answer-not-object"))
         return answer or {}
 
     def _made(self, path: str, body: Mapping[str, Any], name: str = "") -> str:
         """Have something made; return its id."""
         answer = self._object("POST", path, body, name)
         if not (made := read_id(answer.get("uuid") or answer.get("id"))):
-            raise self._nonsense("it does not say what it made")
+            raise self._nonsense(Message("answer-without-id"))
         return made
 
-    def _nonsense(self, problem: str) -> UnreachableError:
+    def _nonsense(self, problem: Message) -> UnreachableError:
         return UnreachableError("nonsense", cluster=self.address, problem=problem)
 
     def _call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> requests.Response:

@@ -20,6 +20,7 @@ from run_qarnot.cloud.json import NotJsonError, read_json
 from run_qarnot.cloud.limits import AnswerLimitError
 from run_qarnot.core import visible
 from run_qarnot.core.errors import NotFoundError, RefusedError, RunQarnotError, UnreachableError
+from run_qarnot.core.messages import Message, Verbatim
 
 _UNREACHABLE_STATUS = frozenset({429, 500, 502, 503, 504})
 _UNREACHABLE_STORAGE = (
@@ -60,38 +61,39 @@ def translate(error: Exception, cluster: str) -> RunQarnotError:
     message = _clean(str(error))
     match error:
         case sdk.MaxTaskException() | sdk.MaxJobException() | sdk.MaxPoolException():
-            return RefusedError("quota-tasks", message=message)
+            return RefusedError("quota-tasks", message=Verbatim(message))
         case sdk.NotEnoughCreditsException():
-            return RefusedError("credits", message=message)
+            return RefusedError("credits", message=Verbatim(message))
         case sdk.UnauthorizedException() if message:
-            return RefusedError("forbidden", message=message)
+            return RefusedError("forbidden", message=Verbatim(message))
         case sdk.UnauthorizedException():
             return RefusedError("token-refused", cluster=cluster)  # 401 comes with an empty message (§1.5)
         case sdk.QarnotException() | sdk.MissingJobException():
-            return RefusedError("rejected", message=message)
+            return RefusedError("rejected", message=Verbatim(message))
         case sdk.SecretNotFoundException() | sdk.SecretConflictException():
-            return RefusedError("rejected", message=message)
+            return RefusedError("rejected", message=Verbatim(message))
         case AnswerLimitError():
-            return UnreachableError("unreachable", cluster=cluster, problem=str(error))
+            return UnreachableError("unreachable", cluster=cluster, problem=error.problem)
         case NotJsonError():
-            return UnreachableError("nonsense", cluster=cluster, problem=str(error))
+            return UnreachableError("nonsense", cluster=cluster, problem=error.problem)
         case requests.exceptions.RequestException():
             return _network_error(error, "unreachable", cluster)
         case OSError() if "CA certificate" in message:  # `requests` has no exception of its own for that
-            return UnreachableError("certificate", whose=cluster, problem="the file with those to be trusted is gone")
+            return UnreachableError("certificate", whose=cluster, problem=Message("certificates-gone"))
         case botocore.exceptions.ClientError():
             return storage_error(error.response, error.operation_name)
         case botocore.exceptions.BotoCoreError() if isinstance(error, _UNREACHABLE_STORAGE):
             return _network_error(error, "storage-unreachable")
         case botocore.parsers.ResponseParserError():  # no XML, or one that S3 does not send
-            return UnreachableError("storage-unreachable", problem="its answer cannot be read")
+            return UnreachableError("storage-unreachable", problem=Message("storage-unreadable"))
         case botocore.exceptions.BotoCoreError():
-            return RefusedError("storage-refused", action="the request", message=message)
+            return RefusedError("storage-refused", action=Message("the-request"), message=Verbatim(message))
         case UnicodeError():
             return RefusedError("token-refused", cluster=cluster)
         case ValueError() | TypeError() | AttributeError() | KeyError():
-            return UnreachableError("nonsense", cluster=cluster, problem=f"{type(error).__name__} while reading it")
-    return RunQarnotError("bug", problem=type(error).__name__, details=message)
+            problem = Message("answer-unreadable", error=type(error).__name__)
+            return UnreachableError("nonsense", cluster=cluster, problem=problem)
+    return RunQarnotError("bug", problem=Verbatim(type(error).__name__), details=message)
 
 
 def check_answer(response: requests.Response, cluster: str, name: str) -> None:
@@ -111,25 +113,29 @@ def check_answer(response: requests.Response, cluster: str, name: str) -> None:
         case HTTPStatus.UNAUTHORIZED:
             raise RefusedError("token-refused", cluster=cluster)
         case HTTPStatus.PAYMENT_REQUIRED if "hardware constraint" not in message.lower():
-            raise RefusedError("credits", message=message)
+            raise RefusedError("credits", message=Verbatim(message))
         case HTTPStatus.FORBIDDEN if "maximum number of" in message.lower():
-            raise RefusedError("quota-tasks", message=message)
+            raise RefusedError("quota-tasks", message=Verbatim(message))
         case HTTPStatus.FORBIDDEN if _own_message(response):
-            raise RefusedError("forbidden", message=message)
+            raise RefusedError("forbidden", message=Verbatim(message))
         case HTTPStatus.FORBIDDEN:  # Qarnot says why
-            raise UnreachableError("nonsense", cluster=cluster, problem=f"it answers 403 {message}".strip())
+            raise UnreachableError("nonsense", cluster=cluster, problem=_answer(f"403 {message}"))
         case HTTPStatus.NOT_FOUND if not _own_message(response):
             raise _unreachable(response, cluster, message)
         case HTTPStatus.NOT_FOUND if name:
             raise NotFoundError("session-unknown", text=name)
         case status if status in _UNREACHABLE_STATUS:
             raise _unreachable(response, cluster, message)
-    raise RefusedError("rejected", message=message)
+    raise RefusedError("rejected", message=Verbatim(message))
 
 
 def _unreachable(response: requests.Response, cluster: str, message: str) -> UnreachableError:
-    problem = f"it answers {response.status_code} {message}".strip()
+    problem = _answer(f"{response.status_code} {message}")
     return UnreachableError("unreachable", cluster=cluster, problem=problem)
+
+
+def _answer(text: str) -> Message:
+    return Message("answers", answer=text.strip())
 
 
 def error_message(response: requests.Response) -> str:
@@ -160,11 +166,12 @@ def storage_error(response: Any, action: str) -> RunQarnotError:
     error = response.get("Error", {})
     code = str(error.get("Code", ""))
     if response.get("ResponseMetadata", {}).get("HTTPStatusCode") in _UNREACHABLE_STATUS:
-        return UnreachableError("storage-unreachable", problem=f"it answers {code}")
+        return UnreachableError("storage-unreachable", problem=_answer(code))
     said = str(error.get("Message") or "")
     message = _clean(code if said == code else f"{code} {said}")  # some storages have no other words
     name = _clean(str(error.get("BucketName") or error.get("Key") or action))
-    return RefusedError(_STORAGE_SENTENCES.get(code, "storage-refused"), name=name, action=action, message=message)
+    sentence = _STORAGE_SENTENCES.get(code, "storage-refused")
+    return RefusedError(sentence, name=name, action=action, message=Verbatim(message))
 
 
 def _network_error(error: Exception, code: str, cluster: str = "") -> UnreachableError:
@@ -174,24 +181,25 @@ def _network_error(error: Exception, code: str, cluster: str = "") -> Unreachabl
         code: of the sentence when nothing better is known.
         cluster: the address that was asked; empty for the storage.
     """
-    whose = cluster or "the storage"
-    facts = {"cluster": cluster} if cluster else {}
+    whose = cluster or Message("the-storage")
     text = str(error)
     match error:
         case requests.exceptions.ProxyError() | botocore.exceptions.ProxyConnectionError():
             return UnreachableError("proxy", whose=whose, problem=_problem(text))
         case requests.exceptions.InvalidProxyURL():
-            return UnreachableError("proxy", whose=whose, problem="its address is none")
+            return UnreachableError("proxy", whose=whose, problem=Message("proxy-no-address"))
         case requests.exceptions.SSLError() | botocore.exceptions.SSLError():
-            problem = next((problem for mark, problem in _TLS_PROBLEMS.items() if mark in text), "TLS fails")
-            return UnreachableError("certificate", whose=whose, problem=problem)
+            name = next((name for mark, name in _TLS_PROBLEMS.items() if mark in text), "tls-fails")
+            return UnreachableError("certificate", whose=whose, problem=Message(name))
         case _ if isinstance(error, _TIMEOUTS):
-            return UnreachableError(code, problem="no answer in time", **facts)
+            problem = Message("timeout")
         case requests.exceptions.TooManyRedirects():
-            return UnreachableError(code, problem="it redirects again and again", **facts)
+            problem = Message("redirects")
         case requests.exceptions.InvalidSchema() | requests.exceptions.InvalidURL():
-            return UnreachableError(code, problem="that is no web address", **facts)
-    return UnreachableError(code, problem=_problem(text), **facts)
+            problem = Message("url-wrong")
+        case _:
+            problem = _problem(text)
+    return UnreachableError(code, cluster=cluster, problem=problem)
 
 
 _TIMEOUTS = (
@@ -199,29 +207,29 @@ _TIMEOUTS = (
     botocore.exceptions.ConnectTimeoutError,
     botocore.exceptions.ReadTimeoutError,
 )
-_TLS_PROBLEMS = {  # parts of what OpenSSL says
-    "certificate has expired": "it has expired",
-    "not valid for": "it is for another host",
-    "doesn't match": "it is for another host",
-    "mismatch": "it is for another host",
-    "self-signed": "nobody whom this machine trusts has signed it",
-    "unable to get local issuer": "nobody whom this machine trusts has signed it",
-    "CERTIFICATE_VERIFY_FAILED": "it is not valid",
-    "WRONG_VERSION_NUMBER": "it speaks no TLS; perhaps the address should begin with http://",
+_TLS_PROBLEMS = {  # parts of what OpenSSL says → ids of messages
+    "certificate has expired": "certificate-expired",
+    "not valid for": "certificate-host",
+    "doesn't match": "certificate-host",
+    "mismatch": "certificate-host",
+    "self-signed": "certificate-untrusted",
+    "unable to get local issuer": "certificate-untrusted",
+    "CERTIFICATE_VERIFY_FAILED": "certificate-invalid",
+    "WRONG_VERSION_NUMBER": "no-tls",
 }
-_PROBLEMS = {  # parts of what urllib3 says
-    "refused": "nothing listens there",
-    "resolve": "there is no such host",
-    "Name or service": "there is no such host",
-    "getaddrinfo": "there is no such host",
-    "Tunnel connection failed: 407": "it wants a name and a password",
-    "Tunnel connection failed": "it says no",
-    "timed out": "no answer in time",
+_PROBLEMS = {  # parts of what urllib3 says → ids of messages
+    "refused": "refused",
+    "resolve": "no-host",
+    "Name or service": "no-host",
+    "getaddrinfo": "no-host",
+    "Tunnel connection failed: 407": "proxy-login",
+    "Tunnel connection failed": "proxy-refuses",
+    "timed out": "timeout",
 }
 
 
-def _problem(text: str) -> str:
-    return next((problem for mark, problem in _PROBLEMS.items() if mark in text), "the connection broke")
+def _problem(text: str) -> Message:
+    return Message(next((name for mark, name in _PROBLEMS.items() if mark in text), "connection-broke"))
 
 
 def _clean(message: str) -> str:

@@ -22,6 +22,7 @@ from requests.adapters import HTTPAdapter
 
 from run_qarnot.cloud.limits import BatchedPoller, LimitedBody, watched, watching
 from run_qarnot.core.errors import InputError
+from run_qarnot.core.messages import Message
 
 ANSWER_SECONDS = 40.0  # for a whole answer, with its redirects
 MOST_BYTES = 64 << 20  # of an answer; a hundred tasks are 1 MB
@@ -132,8 +133,8 @@ def proxies_for(url: str, *, socks: bool) -> dict[str, str]:
     if proxy.lower().startswith("socks") and not socks:
         name = next((name for each in _PROXIES for name in (each, each.lower()) if os.environ.get(name) == proxy), "")
         raise InputError(
-            "settings", name=name or "The proxy", value=f"{proxy.partition(':')[0]}://…",
-            problem="is a kind of proxy that cannot be used here", hint="Name an HTTP proxy (http://…) instead.",
+            "settings", name=name or Message("the-proxy"), value=f"{proxy.partition(':')[0]}://…",
+            problem=Message("proxy-kind"), hint=Message("name-http-proxy"),
         )  # fmt: skip
     return proxies
 
@@ -151,8 +152,8 @@ def ca_bundle() -> str | bool:
                 ssl.create_default_context(cafile=None if is_folder else path, capath=path if is_folder else None)
             except OSError as error:
                 raise InputError(
-                    "settings", name=name, value=path, problem="cannot be read as certificates",
-                    hint="Name a file that is there, or remove the variable.",
+                    "settings", name=name, value=path, problem=Message("no-certificates"),
+                    hint=Message("name-certificates"),
                 ) from error  # fmt: skip
             return path
     return True

@@ -5,11 +5,17 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from run_qarnot.core.messages import Message, english
+
 _LONGEST_INTEGER = 100  # digits; Python refuses over 4300, and with them the whole answer
 
 
 class NotJsonError(ValueError):
-    """An answer is no JSON that anybody means; the text says why, as the end of a sentence."""
+    """An answer is no JSON that anybody means; `problem` says why, as the end of a sentence."""
+
+    def __init__(self, problem: Message) -> None:
+        super().__init__(english(problem))
+        self.problem = problem
 
 
 def read_json(content: bytes) -> Any:
@@ -21,9 +27,9 @@ def read_json(content: bytes) -> Any:
     try:
         return json.loads(content, parse_constant=lambda _: None, parse_int=_integer)
     except RecursionError:
-        raise NotJsonError("it answers with JSON that is nested too deeply") from None
+        raise NotJsonError(Message("answer-deep")) from None
     except ValueError as error:
-        raise NotJsonError("it answers with something else than JSON") from error
+        raise NotJsonError(Message("answer-not-json")) from error
 
 
 def _integer(digits: str) -> int | None:

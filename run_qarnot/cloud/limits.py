@@ -15,6 +15,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+from run_qarnot.core.messages import Message, english
+
 _LOOK_SECONDS = 0.2  # how exact the watchdog is
 _BLOCK = 1 << 16
 
@@ -22,7 +24,11 @@ _local = threading.local()  # .watch: of the request that this thread is making
 
 
 class AnswerLimitError(Exception):
-    """An answer takes too long, or is too large; the text says which, as the end of a sentence."""
+    """An answer takes too long, or is too large; `problem` says which, as the end of a sentence."""
+
+    def __init__(self, problem: Message) -> None:
+        super().__init__(english(problem))
+        self.problem = problem
 
 
 class BatchedPoller:
@@ -107,13 +113,13 @@ def watching(watch: BatchedPoller) -> Iterator[None]:
         yield
     except Exception as error:
         if watch.is_over:
-            raise AnswerLimitError("no answer in time") from error
+            raise AnswerLimitError(Message("timeout")) from error
         raise
     finally:
         _watchdog.remove(watch)
         _local.watch = outer
     if watch.is_over:  # a socket that is shut looks like the end of a body that does not say how long it is
-        raise AnswerLimitError("no answer in time")
+        raise AnswerLimitError(Message("timeout"))
 
 
 class _Watched:
@@ -160,14 +166,14 @@ class LimitedBody:
             count += len(piece)
             if count > self._most:
                 self._raw.close()
-                raise AnswerLimitError("its answer is too large")
+                raise AnswerLimitError(Message("answer-large"))
             yield piece
 
     def read(self, amt: int | None = None, decode_content: bool | None = None) -> bytes:
         """Read some of it, or all; `requests` does so where `stream` failed."""
         data: bytes = self._raw.read(self._most + 1 if amt is None else amt, decode_content=decode_content)
         if len(data) > self._most:
-            raise AnswerLimitError("its answer is too large")
+            raise AnswerLimitError(Message("answer-large"))
         return data
 
     def __getattr__(self, name: str) -> Any:

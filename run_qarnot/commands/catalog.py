@@ -6,13 +6,14 @@ import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Unpack
 
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.image import Image
-from run_qarnot.catalog.problem import Problem, make_problem, show_value
+from run_qarnot.catalog.problem import Problem, ProblemFacts, make_problem, show_value
 from run_qarnot.commands import show
 from run_qarnot.core.errors import NotFoundError, RunQarnotError
+from run_qarnot.core.messages import Verbatim
 from run_qarnot.core.names import nearest
 from run_qarnot.engine.daemon_executor import run
 from run_qarnot.hooks.manager import find_plugins
@@ -29,7 +30,7 @@ def images(settings: Settings, pattern: str, *, as_json: bool) -> int:
     catalog = find_plugins(settings).catalog()
     offered = catalog.search(pattern)
     if pattern and not offered:
-        raise NotFoundError("image-unknown", image=pattern, hint="")
+        raise NotFoundError("image-unknown", image=pattern, hint=Verbatim(""))
     if as_json:
         listed = offered if pattern else catalog
         show.out_json([image.model_dump(mode="json") | {"source": image.source} for image in listed])
@@ -99,8 +100,8 @@ async def _ask(account: Account, catalog: Catalog) -> AsyncIterator[Problem]:
         line = catalog.line_of(image, "profile")
         if profile is None:
             meant = next(filter(None, (nearest(name, available) for name in image.profile)), None)
-            facts = {"found": ", ".join(image.profile), "allowed": ", ".join(sorted(available)), "nearest": meant}
-            yield _problem("profile", image, ("profile",), line, **facts)
+            found, allowed = ", ".join(image.profile), Verbatim(", ".join(sorted(available)))
+            yield _problem("profile", image, ("profile",), line, found=found, allowed=allowed, nearest=meant)
             continue
         if profile not in known:
             known[profile] = await account.profile_constants(profile)
@@ -118,10 +119,19 @@ def _constant_problems(image: Image, profile: str, known: Sequence[str], catalog
         if constant in known or re.search(rf"\b{re.escape(constant)}\b", image.command):
             continue
         meant = by_small_letters.get(nearest(constant, by_small_letters) or "")
-        facts = {"profile": profile, "found": show_value(constant), "allowed": ", ".join(known), "nearest": meant}
+        facts: ProblemFacts = {"profile": profile, "found": show_value(constant), "nearest": meant}
+        facts["allowed"] = Verbatim(", ".join(known))
         warning = _DOCKER in known and meant is None
         yield _problem("constant", image, key, catalog.line_of(image, *key), warning=warning, **facts)
 
 
-def _problem(code: str, image: Image, key: tuple[str, ...], line: int | None, **facts: Any) -> Problem:
-    return make_problem(code, image.source, entry=image.id, key=".".join(key), line=line, **facts)
+def _problem(
+    code: str,
+    image: Image,
+    key: tuple[str, ...],
+    line: int | None,
+    *,
+    warning: bool = False,
+    **facts: Unpack[ProblemFacts],
+) -> Problem:
+    return make_problem(code, image.source, entry=image.id, key=".".join(key), line=line, warning=warning, **facts)

@@ -16,6 +16,7 @@ from run_qarnot.commands import catalog, completion, link, plugins, servers, sho
 from run_qarnot.commands.parser import parse
 from run_qarnot.core import logs
 from run_qarnot.core.errors import RunQarnotError
+from run_qarnot.core.messages import Verbatim
 from run_qarnot.engine.daemon_executor import run as run_loop
 from run_qarnot.model.settings import Settings, read_settings
 
@@ -50,7 +51,7 @@ def run(arguments: list[str] | None = None) -> int:
         return 1
     except Exception as error:  # noqa: BLE001  the top: whatever comes here is a fault of ours
         log.debug("%s", traceback.format_exc())
-        bug = RunQarnotError("bug", problem=f"{type(error).__name__}: {error}")
+        bug = RunQarnotError("bug", problem=Verbatim(f"{type(error).__name__}: {error}"))
         show.err(f"{bug.what}\n{bug.todo} (`--log-level debug` shows them.)")
         return 1
 

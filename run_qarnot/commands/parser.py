@@ -227,7 +227,7 @@ def _hours(text: str) -> float:
     try:
         hours = times.read_hours(text)
     except InputError as error:
-        raise argparse.ArgumentTypeError(f"{error.what} {error.todo}".rstrip(".")) from None
+        raise argparse.ArgumentTypeError(str(error.advice).rstrip(".")) from None
     if math.isnan(hours):
         raise argparse.ArgumentTypeError("write a number of hours, such as 1.5, 1h30 or 90m")
     return hours

@@ -9,8 +9,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from run_qarnot import __version__
+from run_qarnot.catalog.problem import Problem
 from run_qarnot.commands import show
-from run_qarnot.core.errors import InputError
+from run_qarnot.core.errors import InputError, reason_of
+from run_qarnot.core.messages import Message
 from run_qarnot.hooks.manager import find_plugins
 from run_qarnot.model.settings import PLUGINS_FOLDER, Settings
 
@@ -34,7 +36,7 @@ def plugins(settings: Settings, *, as_json: bool) -> int:
             "version": plugin.version,
             "hooks": list(plugin.hooks),
             "images": sum(image.source == plugin.name for image in catalog),
-            "problems": [asdict(problem) for problem in catalog.problems if problem.source == plugin.name],
+            "problems": [_problem(problem) for problem in catalog.problems if problem.source == plugin.name],
         }
         for plugin in found.found
     ]
@@ -65,7 +67,7 @@ def new_plugin(name: str, *, package: bool, folder: Path | None) -> int:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_text(_filled(source, name), encoding="utf-8")
         except OSError as error:
-            raise InputError("write", path=target, problem=error.strerror) from error
+            raise InputError("write", path=target, problem=reason_of(error)) from error
         show.out(str(target))
     test = targets["test_package.py" if package else "test_plugin.py"]
     if package:
@@ -77,6 +79,10 @@ def new_plugin(name: str, *, package: bool, folder: Path | None) -> int:
     return 0
 
 
+def _problem(problem: Problem) -> dict[str, object]:
+    return {**asdict(problem), "facts": problem.english_facts}
+
+
 def _cell(value: object) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
@@ -84,9 +90,9 @@ def _cell(value: object) -> str:
 def _check_name(name: str) -> None:
     suggestion = re.sub(r"[^a-z0-9]+", "_", name.lower()).strip("_0123456789") or "ours"
     if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-        problem = "it must be usable as the name of a Python module"
+        problem = Message("plugin-name-module")
     elif keyword.iskeyword(name) or name in {"test", "tests", "run_qarnot"}:
-        problem, suggestion = "the name is taken", f"{name}_plugin"
+        problem, suggestion = Message("plugin-name-taken"), f"{name}_plugin"
     else:
         return
     raise InputError("plugin-name", name=name, problem=problem, suggestion=suggestion)

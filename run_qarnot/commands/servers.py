@@ -18,7 +18,8 @@ from queue import Empty, Queue
 from types import TracebackType
 
 from run_qarnot.commands import show
-from run_qarnot.core.errors import InputError, SessionError
+from run_qarnot.core.errors import InputError, SessionError, reason_of
+from run_qarnot.core.messages import Message
 from run_qarnot.engine.ports import is_free
 from run_qarnot.model.settings import Settings
 from run_qarnot.page import local_cluster, serving
@@ -58,7 +59,7 @@ def demo(arguments: Namespace) -> int:
     with contextlib.suppress(KeyboardInterrupt), ExitStack() as parts:  # Ctrl-C is how a demo ends
         stop = _wait_for_end()
         show.err("Starting the local cluster…")
-        local = parts.enter_context(Part("local cluster", ["qarnot_local"], cluster_environment))
+        local = parts.enter_context(Part(Message("part.cluster"), ["qarnot_local"], cluster_environment))
         exports: dict[str, str] = {}
         while len(exports) < 3:
             exports.update(_EXPORT.findall(local.read_line()))
@@ -67,7 +68,7 @@ def demo(arguments: Namespace) -> int:
         options += ["--no-browser"] if arguments.no_browser else []
         command = ["run_qarnot.page.server", *options]
         everybody = {"RUN_QARNOT_ADMINS": "*"}  # who tries the demo also keeps its catalog and plugins
-        page = parts.enter_context(Part("dashboard", command, {**everybody, **os.environ, **exports}))
+        page = parts.enter_context(Part(Message("part.dashboard"), command, {**everybody, **os.environ, **exports}))
         while not (address := _ADDRESS.search(page.read_line())):
             pass
         show.out(f"Run Qarnot is ready: {address[1]}")
@@ -81,7 +82,7 @@ def demo(arguments: Namespace) -> int:
 class Part:
     """A program of ours that runs for exactly as long as the block: `lifeline` ends it even when we are killed."""
 
-    def __init__(self, title: str, module: list[str], environment: Mapping[str, str]) -> None:
+    def __init__(self, title: Message, module: list[str], environment: Mapping[str, str]) -> None:
         self._title = title
         command = [sys.executable, "-m", "run_qarnot.lifeline", "--", sys.executable, "-m", *module]
         # A session of its own: Ctrl-C in the terminal reaches us alone, and we end the parts in order.
@@ -111,7 +112,7 @@ class Part:
         try:
             line = self._lines.get(timeout=_START_SECONDS)
         except Empty:
-            raise SessionError("part-silent", part=self._title, seconds=f"{_START_SECONDS:g}") from None
+            raise SessionError("part-silent", part=self._title, seconds=_START_SECONDS) from None
         if not line:
             raise SessionError("part-ended", part=self._title)
         return line
@@ -176,4 +177,4 @@ def _check_folder(folder: Path | None) -> None:
         if folder is not None:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError("write", path=folder, problem=error.strerror) from error
+        raise InputError("write", path=folder, problem=reason_of(error)) from error

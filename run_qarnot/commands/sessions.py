@@ -18,7 +18,8 @@ from pathlib import Path
 from run_qarnot.commands import show
 from run_qarnot.core import times, visible
 from run_qarnot.core.browser import open_privately
-from run_qarnot.core.errors import InputError, NotFoundError, RunQarnotError, SessionError, TransferError
+from run_qarnot.core.errors import InputError, NotFoundError, RunQarnotError, SessionError, TransferError, reason_of
+from run_qarnot.core.messages import Message, Sentence, Verbatim
 from run_qarnot.core.names import make_name
 from run_qarnot.core.state import State
 from run_qarnot.engine.account import Account
@@ -55,7 +56,7 @@ async def launch(account: Account, arguments: Namespace) -> int:
         machine=arguments.machine,
     )
     if arguments.open and image.effective_app.ends_by_itself:
-        raise _nothing_to_open(spec.name, "Leave --open away.")
+        raise _nothing_to_open(spec.name, Message("leave-open-away"))
     await _warn_of_unsaved(account, arguments.resume)
     session = await account.start(spec, uploads)
     session.use_identity(_identity(arguments.ssh_key))
@@ -112,9 +113,7 @@ async def open_session(account: Account, arguments: Namespace) -> int:
     if session.view.is_over:
         raise SessionError("too-late", name=session.view.name, reference=session.view.reference)
     if session.ends_by_itself:
-        raise _nothing_to_open(
-            session.view.name, f"`run-qarnot logs {session.view.reference} --follow` shows what it prints."
-        )
+        raise _nothing_to_open(session.view.name, Message("hint-logs", reference=session.view.reference))
     if session.needs_other_token and not session.takes_user_key:
         raise SessionError("other-token", name=session.view.name, reference=session.view.reference)
     _use_own_key(session, arguments.ssh_key)
@@ -214,8 +213,9 @@ async def results(account: Account, arguments: Namespace) -> int:
     files = [file for file in saved if not file.is_folder and _matches(file, arguments.patterns)]
     name = session.view.name
     if not files:
-        wanted = f" that match {' '.join(arguments.patterns)}" if arguments.patterns else ""
-        raise NotFoundError("no-results", name=name, pattern=wanted)
+        if arguments.patterns:
+            raise NotFoundError("no-results-match", name=name, patterns=" ".join(arguments.patterns))
+        raise NotFoundError("no-results", name=name)
     target = arguments.zip or arguments.output or Path(f"{session.view.reference}-results")
     await in_thread(_say_renamed, files, None if arguments.zip else target)
     given_up = threading.Event()  # Ctrl-C ends the waiting; this ends the thread that is waited for
@@ -361,8 +361,13 @@ async def _until_ready(session: Session, *, as_json: bool = False) -> None:
         show.out_json(view.as_json())
     if view.state is State.FAILED:
         tail = (await session.logs()).splitlines()[-_LOG_LINES_ON_FAILURE:] if view.id else []
-        facts = {"name": view.name, "reason": view.error or "", "inputs": view.inputs}
-        raise SessionError("session-failed", details="\n".join(tail), **facts)
+        raise SessionError(
+            "session-failed",
+            details="\n".join(tail),
+            name=view.name,
+            reason=view.error or Verbatim(""),
+            inputs=view.inputs,
+        )
     raise SessionError("session-ended", name=view.name, reference=view.reference, reason=view.phase)
 
 
@@ -375,25 +380,25 @@ async def _until_sent(session: Session) -> None:
         raise SessionError("too-late", name=view.name, reference=view.reference)
 
 
-def _nothing_to_open(name: str, hint: str) -> SessionError:
-    return SessionError("no-door", name=name, problem="it runs a command, and ends with it", hint=hint)
+def _nothing_to_open(name: str, hint: Message) -> SessionError:
+    return SessionError("no-door", name=name, problem=Message("runs-command"), hint=hint)
 
 
 async def _stay(session: Session, *, browser: bool, as_json: bool = False) -> None:
     """Print the address, open it, and keep the way open until the session's end."""
     address = session.app_address()
     if address is None:
-        problem = session.access_problem or "this computer has no way in"
-        hint = "`run-qarnot show` lists the other ways in."
+        problem = session.access_problem or Message("no-way-in")
+        hint = Message("hint-show")
         if not session.knows_session_key:
-            hint = f"If yours is another key: `run-qarnot open {session.view.reference} --ssh-key FILE`."
+            hint = Message("hint-ssh-key", reference=session.view.reference)
         raise SessionError("no-door", name=session.view.name, problem=problem, hint=hint)
     show.out(address, sys.stderr if as_json else None)
     if browser and not await in_thread(open_privately, address):
         show.err("No browser could be opened here: open the address yourself.")
     show.err("Press Ctrl-C to close the way to it; the session goes on.")
     view = await session.until(lambda view: view.is_over)
-    show.err(view.phase)
+    show.err(str(view.phase))
 
 
 async def _poll_shortly(session: Session) -> None:
@@ -444,13 +449,13 @@ def _say_that_it_goes_on(session: Session) -> None:
 
 def _collect(paths: list[Path]) -> list[Upload]:
     """Find the files to send, and say what of the folders is left out."""
-    left_out: dict[str, str] = {}
+    left_out: dict[str, Sentence] = {}
     uploads = collect_inputs(paths, left_out.__setitem__)
     if left_out:
         names = [name if name.isprintable() else ascii(name) for name in left_out]
         shown = ", ".join([*names[:_MOST_NAMES], *(["…"] if len(names) > _MOST_NAMES else [])])
         problem = InputError("inputs-left-out", count=len(names), names=shown, problem=next(iter(left_out.values())))
-        show.err(f"{problem.what} {problem.todo}")
+        show.err(str(problem.advice))
     return uploads
 
 
@@ -463,9 +468,9 @@ def _read_text(file: Path) -> str:
         data = file.expanduser().read_bytes()
         return data.decode("utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8")
     except OSError as error:
-        raise InputError("file-unreadable", field="ssh-key", path=file, problem=error.strerror) from error
+        raise InputError("file-unreadable", field="ssh-key", path=file, problem=reason_of(error)) from error
     except UnicodeDecodeError as error:
-        raise InputError("file-unreadable", field="ssh-key", path=file, problem="it is no text") from error
+        raise InputError("file-unreadable", field="ssh-key", path=file, problem=Message("no-text")) from error
 
 
 def _private_half(file: Path) -> Path | None:
@@ -529,7 +534,7 @@ def _write_zip(session: Session, files: list[StoredFile], target: Path, cancelle
         finally:
             partial.unlink(missing_ok=True)
     except OSError as error:
-        raise TransferError("write", path=target, problem=error.strerror or "unknown") from error
+        raise TransferError("write", path=target, problem=reason_of(error)) from error
 
 
 def _counted(content: Iterable[bytes], progress: Callable[[int], None]) -> Iterator[bytes]:

@@ -21,6 +21,8 @@ from typing import Any, TextIO
 
 from run_qarnot.catalog.hooks import Panel
 from run_qarnot.core import readable, times, visible
+from run_qarnot.core.language import chosen
+from run_qarnot.core.messages import Message
 from run_qarnot.core.redaction import redact
 from run_qarnot.core.state import ALIVE, State
 from run_qarnot.model.files import StoredFile
@@ -119,7 +121,7 @@ class Phases:
 
     def __init__(self, *, actions_only: bool = False) -> None:
         self._start = time.monotonic()
-        self._last = ""
+        self._last: Message | None = None
         self._actions_only = actions_only
 
     def __call__(self, view: SessionView) -> None:
@@ -129,7 +131,7 @@ class Phases:
         elif not self._actions_only or view.note or view.state not in _NOT_AN_ACTION:
             self.say(view.phase)
 
-    def say(self, phase: str) -> None:
+    def say(self, phase: Message) -> None:
         """Print it, unless it was the last that was printed."""
         if phase != self._last:
             self._last = phase
@@ -196,9 +198,9 @@ def session(view: SessionView) -> None:
         "image": view.image,
         "app": view.app,
         "state": view.state.value,
-        "phase": view.phase,
+        "phase": str(view.phase),
         "attempt": str(view.attempt) if view.attempt > 1 else "",
-        "error": view.error or "",
+        "error": str(view.error or ""),
         "created": when(view.created),
         "ready": when(view.ready) if view.ready else "",
         "ends": "" if view.is_over else when(view.ends, far=True),
@@ -231,11 +233,11 @@ def _machine(use: MachineUse) -> str:
 
 def panel(panel: Panel) -> None:
     """Print what a plugin shows of a session: its Markdown as it is written, and its table."""
-    out(f"\n{visible.one_line(redact(panel.title))} ({panel.source})")
+    out(f"\n{visible.one_line(redact(chosen(panel.title)))} ({panel.source})")
     if panel.text:
-        out(redact(panel.text))
+        out(redact(chosen(panel.text)))
     if panel.head or panel.rows:
-        cells = [[redact(cell).replace("\n", " ") for cell in row] for row in (panel.head, *panel.rows)]
+        cells = [[redact(cell).replace("\n", " ") for cell in row] for row in (map(chosen, panel.head), *panel.rows)]
         width = max(map(len, cells))
         head, *rows = (row + [""] * (width - len(row)) for row in cells)
         table(head, rows)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TypeAlias
+
 LANGUAGES = {"en": "English", "fr": "Français"}
+Texts: TypeAlias = str | Mapping[str, str]
 _FIRST = "en"
 
 _spoken = _FIRST
@@ -25,14 +29,26 @@ def number(value: float, places: int | None = None) -> str:
     return written(f"{value:g}" if places is None else f"{value:.{places}f}")
 
 
-def written(number: str) -> str:
-    """Return a number as people write it, given as programs do."""
-    return number.replace(".", ",") if _spoken == "fr" else number
+def written(number: str, spoken: str | None = None) -> str:
+    """Return a number as people write it, given as programs do; in the language in use, if none is given."""
+    return number.replace(".", ",") if (spoken or _spoken) == "fr" else number
 
 
 def read(number: str) -> str:
     """Return a number as programs write it, given as people do."""
     return number.replace(",", ".") if _spoken == "fr" else number
+
+
+def chosen(text: Texts) -> str:
+    """Return a text that somebody else, such as a plugin, brings in one language or in several.
+
+    Arguments:
+        text: the text, or one for each language, by its code. English stands in for a language that is missing, and the
+            first one for English.
+    """
+    if isinstance(text, str):
+        return text
+    return text.get(_spoken) or text.get(_FIRST) or next(iter(text.values()), "")
 
 
 def preferred(accept_language: str) -> str:

@@ -8,7 +8,8 @@ import logging.handlers
 import sys
 from pathlib import Path
 
-from run_qarnot.core.errors import InputError
+from run_qarnot.core.errors import InputError, reason_of
+from run_qarnot.core.messages import Message, Verbatim
 from run_qarnot.core.redaction import RedactingFormatter
 
 _FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -54,7 +55,7 @@ def _file_handler(file: Path) -> logging.Handler:
             file, maxBytes=_FILE_BYTES, backupCount=_FILES_KEPT, encoding="utf-8"
         )
     except OSError as error:
-        raise InputError("log-unwritable", path=file, problem=error.strerror) from error
+        raise InputError("log-unwritable", path=file, problem=reason_of(error)) from error
     handler.setLevel(logging.INFO)
     return handler
 
@@ -65,6 +66,6 @@ def _read_config(config: Path) -> None:
         logging.config.fileConfig(config, disable_existing_loggers=False)
     except Exception as error:  # it evaluates what stands in the file, so anything can come out
         raise InputError(
-            "settings", name="RUN_QARNOT_LOG", value=config, problem=f"cannot be used: {error}",
-            hint="Give the path of a logging.config file, or leave the variable away.",
+            "settings", name="RUN_QARNOT_LOG", value=config,
+            problem=Message("unusable", problem=Verbatim(str(error))), hint=Message("give-log-config"),
         ) from error  # fmt: skip

@@ -7,6 +7,7 @@ import secrets
 from collections.abc import Container, Iterable
 
 from run_qarnot.core.errors import InputError
+from run_qarnot.core.messages import Message, quoted
 
 BUCKET_SUFFIXES = ("-in", "-out")
 _LONGEST_BUCKET = 63  # S3's rule
@@ -65,14 +66,15 @@ def check_name(name: str) -> str:
     raise InputError("name", field="name", name=name, problem=_name_problem(name), suggestion=suggest_name(name))
 
 
-def _name_problem(name: str) -> str:
+def _name_problem(name: str) -> Message:
     if not name:
-        return "is empty"
+        return Message("name-empty")
     if len(name) > LONGEST_NAME:
-        return f"has {len(name)} characters, and {LONGEST_NAME} is the most"
+        return Message("name-long", length=len(name), most=LONGEST_NAME)
     if wrong := sorted(set(re.findall(r"[^a-z0-9-]", name))):
-        return "contains " + ", ".join("a space" if mark == " " else f"“{mark}”" for mark in wrong)
-    return "starts or ends with a hyphen"
+        marks = tuple(Message("space") if mark == " " else Message("quoted", text=mark) for mark in wrong)
+        return Message("name-contains", marks=marks)
+    return Message("name-hyphen")
 
 
 def suggest_name(name: str) -> str:
@@ -126,12 +128,12 @@ def nearest(name: str, known: Iterable[str]) -> str | None:
     return next(iter(get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)), None)
 
 
-def which(name: str, known: Iterable[str]) -> str:
+def which(name: str, known: Iterable[str]) -> Message:
     """Return the hint for who named what an image or an account has not: the nearest that it has, or else all."""
     if near := nearest(name, known):
-        return f"Did you mean “{near}”?"
-    names = ", ".join(known)
-    return f"There are: {names}." if names else "It has none."
+        return Message("did-you-mean", names=quoted(near))
+    names = tuple(known)
+    return Message("there-are", names=names) if names else Message("has-none")
 
 
 def check_key(key: str) -> str:

@@ -14,6 +14,7 @@ from run_qarnot import bootstrap
 from run_qarnot.catalog.apps import App
 from run_qarnot.cloud.models import TaskSnapshot
 from run_qarnot.core.errors import SessionError
+from run_qarnot.core.messages import Message, Sentence
 from run_qarnot.engine import output
 from run_qarnot.engine.host_keys import HostKeys
 from run_qarnot.engine.ports import free_ports
@@ -51,7 +52,7 @@ class AppAccess:
         self.identity: str | None = None  # file of the user's private key, for the printed command
         self.public_key = ""  # of the session, as derived from our token
         self.through_page = False  # see `Place`
-        self.problem = ""  # why there is no tunnel though there should be one
+        self.problem: Sentence | None = None  # why there is no tunnel though there should be one
         self.host_keys = HostKeys()
         self._name = name
         self._app = app
@@ -75,7 +76,7 @@ class AppAccess:
         try:
             self._tunnel.use_keys(None if private_key is None else [private_key])
         except TunnelError as error:
-            raise SessionError("tunnel", name=self._name, problem=error) from error
+            raise SessionError("tunnel", name=self._name, problem=error.problem) from error
         self._own_keys, self._denied_by = True, None
 
     def has_key(self, facts: TaskSnapshot) -> bool:
@@ -109,7 +110,7 @@ class AppAccess:
             attempt: of the run, to which the machine belongs.
         """
 
-        def problem(key: asyncssh.SSHKey) -> str:
+        def problem(key: asyncssh.SSHKey) -> Message | None:
             return self.host_keys.problem(key, forward, attempt)
 
         if self._app.port is None:
@@ -123,12 +124,12 @@ class AppAccess:
             await self._tunnel.open(forward, self._app.port, problem)
         except TunnelError as error:
             log.info("%s: %s", self._name, error)
-            self._denied_by, self.problem = forward if error.denied else None, str(error)
+            self._denied_by, self.problem = forward if error.denied else None, error.problem
         else:
             if (key := self._tunnel.host_key) is not None:
                 self.host_keys.keep(key, forward, attempt)
             self._tunnel.when_lost(self._lost)
-            self._place, self.problem = None, ""
+            self._place, self.problem = None, None
 
     async def let_go(self) -> None:
         """The machine is away; another may come, and be reached at the same address."""

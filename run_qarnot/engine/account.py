@@ -16,6 +16,7 @@ from run_qarnot.catalog import Catalog
 from run_qarnot.cloud.api import Cloud, first_profile
 from run_qarnot.cloud.models import Machine, TaskSnapshot
 from run_qarnot.core.errors import InputError, NotFoundError, RefusedError, SessionError
+from run_qarnot.core.messages import Message, quoted
 from run_qarnot.core.names import (
     BUCKET_SUFFIXES,
     bucket_candidates,
@@ -163,7 +164,7 @@ class Account:
         ]
         names = sorted({task.name for task in near})
         if whole and by_name:
-            raise NotFoundError("session-whole", text=text, hint=f"Did you mean “{'”, “'.join(names)}”?")
+            raise NotFoundError("session-whole", text=text, hint=Message("did-you-mean", names=quoted(*names)))
         if len(names) > 1:
             raise NotFoundError("session-ambiguous", text=text, names=", ".join(names))
         if not near:
@@ -218,7 +219,7 @@ class Account:
             RunQarnotError: the account may not start the new one, or the cluster does not answer.
         """
         if session.facts is None:
-            hint = "Nothing runs yet: stop it, and start it anew with more hours."
+            hint = Message("limit-nothing-runs")
             raise SessionError("limit-fixed", name=session.view.name, hint=hint)
         name = next_name(suggest_name(session.view.name), await self._names())
         spec = restart_spec(session.facts, self.catalog.get(session.view.image), name, hours)
@@ -311,7 +312,7 @@ def check_token(text: str) -> str:
         raise InputError("token-empty", field="token")
     protect(token)
     if re.search(r"\s", token):
-        raise InputError("token-shape", field="token", problem="a space or a line break")
+        raise InputError("token-shape", field="token", problem=Message("space-or-line-break"))
     if not token.isascii() or not token.isprintable():
-        raise InputError("token-shape", field="token", problem="characters that no token has")
+        raise InputError("token-shape", field="token", problem=Message("foreign-characters"))
     return token

@@ -10,12 +10,13 @@ from datetime import datetime, timedelta
 
 from run_qarnot.cloud.models import TaskSnapshot
 from run_qarnot.core import times
+from run_qarnot.core.messages import Message, Sentence, Title, Verbatim
 from run_qarnot.core.state import EndReason, Moment, State, observed_state
 from run_qarnot.model.connections import SSH_PORT, Forward
 from run_qarnot.model.plan import Label, TaskPlan
 from run_qarnot.model.view import SessionView
 
-NEVER_READY = "It ended before its app answered."
+NEVER_READY = Message("ended-before-ready")
 _END_TOLERANCE = timedelta(seconds=20)  # between the limit and the platform acting on it
 _PROBING_SECONDS = 2.0  # between two looks at the cluster, while the app itself is asked whether it answers
 
@@ -37,7 +38,7 @@ class Steps:
     wait: float = 1.0
 
 
-def planned_view(plan: TaskPlan, app_title: str) -> SessionView:
+def planned_view(plan: TaskPlan, app_title: Title) -> SessionView:
     """Return the view of a session that is about to be prepared."""
     return SessionView(
         id="",
@@ -54,7 +55,7 @@ def planned_view(plan: TaskPlan, app_title: str) -> SessionView:
     )
 
 
-def first_view(facts: TaskSnapshot, app_title: str) -> SessionView:
+def first_view(facts: TaskSnapshot, app_title: Title) -> SessionView:
     """Return the view of a session of which only the task is known, before `observe` looks at how it is."""
     return SessionView(
         id=facts.id,
@@ -80,8 +81,9 @@ def observe(view: SessionView, facts: TaskSnapshot, now: datetime, *, ended_unre
         now: the time by the cluster's clock.
         ended_unready: the app is not meant to end by itself and never answered, so that a normal end is a failure.
     """
-    if ended_unready and end_reason(facts) is EndReason.FINISHED:
-        facts = replace(facts, state="Failure", error=NEVER_READY)
+    is_failure = ended_unready and end_reason(facts) is EndReason.FINISHED
+    if is_failure:
+        facts = replace(facts, state="Failure")
     attempt = max(facts.attempt, view.attempt)
     state = observed_state(facts.state)
     if state is State.UNKNOWN and view.state is State.UNKNOWN:
@@ -97,7 +99,7 @@ def observe(view: SessionView, facts: TaskSnapshot, now: datetime, *, ended_unre
     if seen != before:
         changed = replace(changed, ready=changed.ready if attempt == view.attempt else None)
     if changed.is_over:
-        changed = _ended(changed, facts, now)
+        changed = _ended(changed, facts, now, NEVER_READY if is_failure else None)
     return changed
 
 
@@ -139,11 +141,10 @@ def end_reason(facts: TaskSnapshot) -> EndReason:
     return EndReason.STOPPED
 
 
-def _ended(view: SessionView, facts: TaskSnapshot, now: datetime) -> SessionView:
+def _ended(view: SessionView, facts: TaskSnapshot, now: datetime, error: Sentence | None) -> SessionView:
     reason = end_reason(facts)
-    error = facts.error if reason is EndReason.FAILED else None
-    if reason is EndReason.FAILED and not error:
-        error = "The cluster gives no reason."
+    if reason is EndReason.FAILED and error is None:
+        error = Verbatim(facts.error) if facts.error else Message("no-reason")
     return replace(view, reason=reason.value, error=error, ended=facts.ended or now, connections=())
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from run_qarnot.catalog.apps import App
 from run_qarnot.cloud.models import TaskSnapshot
 from run_qarnot.core.errors import RunQarnotError
+from run_qarnot.core.messages import Verbatim
 from run_qarnot.core.state import EndReason, State
 from run_qarnot.engine import output
 from run_qarnot.engine.results import Results
@@ -30,7 +31,8 @@ async def details(account: Account, task: TaskSnapshot, view: SessionView, resul
     with contextlib.suppress(RunQarnotError):  # the rest is worth showing
         found |= await last_save(account, view, results)
     if view.state is State.FAILED:
-        found["error"] = (await output.with_reason(account, task)).error or view.error
+        said = (await output.with_reason(account, task)).error
+        found["error"] = Verbatim(said) if said else view.error
     return found
 
 

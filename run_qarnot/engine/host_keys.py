@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncssh
 
+from run_qarnot.core.messages import Message
 from run_qarnot.model.connections import Forward
 
 _MOST_READINGS = 20  # of the output of one attempt; a start script of an earlier version prints no keys
@@ -45,8 +46,8 @@ class HostKeys:
         self._attempt, self._readings = attempt, self._readings + (not fingerprints)
         self.pinned = fingerprints
 
-    def problem(self, key: asyncssh.SSHKey, forward: Forward, attempt: int) -> str:
-        """Say why the machine that shows this key is not to be spoken to; empty if nothing is wrong.
+    def problem(self, key: asyncssh.SSHKey, forward: Forward, attempt: int) -> Message | None:
+        """Say why the machine that shows this key is not to be spoken to; None if nothing is wrong.
 
         Arguments:
             key: the public host key.
@@ -55,12 +56,12 @@ class HostKeys:
         """
         if self.pinned:
             if key.get_fingerprint() in self.pinned:
-                return ""
-            return "the machine shows another host key than the one that the session printed; nothing was sent to it"
+                return None
+            return Message("host-key-not-printed")
         known = self._of_attempt.get(attempt), self._of_address.get((forward.host, forward.port))
         if any(before not in {None, key} for before in known):
-            return "the machine shows another host key than before; nothing was sent to it"
-        return ""
+            return Message("host-key-changed")
+        return None
 
     def keep(self, key: asyncssh.SSHKey, forward: Forward, attempt: int) -> None:
         """Hold the machine to this key from now on. Call it when it has let us in: before, it may be somebody else."""

@@ -13,16 +13,16 @@ from run_qarnot import bootstrap
 from run_qarnot.cloud.models import TaskSnapshot
 from run_qarnot.core import visible
 from run_qarnot.core.errors import NotFoundError, RunQarnotError
+from run_qarnot.core.messages import Message
 from run_qarnot.core.state import State, observed_state
 from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.engine.results import Results
-from run_qarnot.engine.retry import GOES_ON
 
 if TYPE_CHECKING:
     from run_qarnot.engine.account import Account
 
 Listener = Callable[[list[str]], None]
-Trouble = Callable[[str], None]
+Trouble = Callable[[Message], None]
 _FETCH_SECONDS = 1.0
 _LOG_FILE = "logs/qarnot.log"  # where the original images write their link (§3.5)
 
@@ -176,7 +176,7 @@ class Follower:
                 if over and not error.transient:  # before the end, a token that is refused may be good again
                     self._failure = error
                     return
-                self._tell_trouble(f"{error.what} {'Trying again.' if over else GOES_ON}")
+                self._tell_trouble(Message("retrying" if over else "retrying-session", what=error.sentence))
             else:
                 is_complete = over
                 for stream, text in enumerate(texts):  # each by itself: put together, one would grow in the middle
@@ -191,6 +191,6 @@ class Follower:
             for listener, _ in list(self._listeners):
                 listener(lines)
 
-    def _tell_trouble(self, what: str) -> None:
+    def _tell_trouble(self, what: Message) -> None:
         for _, trouble in list(self._listeners):
             trouble(what)

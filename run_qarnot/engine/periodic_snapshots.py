@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from run_qarnot.cloud.models import TaskSnapshot
 from run_qarnot.core.errors import RunQarnotError
+from run_qarnot.core.messages import Message
 from run_qarnot.engine.retry import backoff
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class PeriodicSnapshots:
     """
 
     def __init__(self, account: Account, seconds: int) -> None:
-        self.problem = ""  # why there are none though there should be
+        self.problem: Message | None = None  # why there are none though there should be
         self._account = account
         self._seconds = seconds
         self._is_arranged = False  # asked for again and again, their time would begin anew and never be over
@@ -37,7 +38,7 @@ class PeriodicSnapshots:
         """Ask for them, if the cluster says that a task which runs has none."""
         now = asyncio.get_running_loop().time()
         if facts.snapshot_seconds != 0 or self._is_arranged:
-            self.problem = ""
+            self.problem = None
         elif self._seconds and now >= self._next:
             await self._ask(facts)
             self._next = now + next(self._pauses)
@@ -46,6 +47,6 @@ class PeriodicSnapshots:
         try:
             await self._account.call(self._account.cloud.snapshot_every, facts, self._seconds)
         except RunQarnotError as error:
-            self.problem = error.what
+            self.problem = error.sentence
         else:
-            self._is_arranged, self.problem = True, ""
+            self._is_arranged, self.problem = True, None

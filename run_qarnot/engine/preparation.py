@@ -11,6 +11,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Iterable, Sequence
+from decimal import Decimal
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from run_qarnot import bootstrap
 from run_qarnot.cloud.models import TaskSnapshot
 from run_qarnot.cloud.s3.client import Storage
 from run_qarnot.core.errors import InputError, RunQarnotError, SessionError, TransferError, UnreachableError
+from run_qarnot.core.messages import Message
 from run_qarnot.core.names import is_bucket_of
 from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.engine.retry import retrying
@@ -40,7 +42,7 @@ class Preparation:
         account: where.
         plan: what.
         uploads: the user's files.
-        tell: told, in sentences, what is being done.
+        tell: told what is being done.
     """
 
     def __init__(self, account: Account, plan: TaskPlan, uploads: Sequence[Upload], tell: Tell) -> None:
@@ -84,13 +86,13 @@ class Preparation:
         if self.given_up:
             raise SessionError("given-up", name=self.plan.name)
 
-    def _making(self) -> str:
+    def _making(self) -> Message:
         """Say which buckets are made, where they do not have the names that one would expect."""
         wanted = TaskPlan.bucket_names(self.plan.name)
         for expected, bucket in zip(wanted, (self.plan.inputs, self.plan.results), strict=True):
             if bucket != expected and is_bucket_of(self.plan.name, bucket):
-                return f"Making the buckets: “{expected}” belongs to another account, so “{bucket}” is used"
-        return "Making the buckets…"
+                return Message("making-other-bucket", expected=expected, bucket=bucket)
+        return Message("making-buckets")
 
     async def submit(self) -> TaskSnapshot:
         """Make the job and the task; return the first look at it. Not to be broken off: only its end tells what runs.
@@ -98,7 +100,7 @@ class Preparation:
         Raises:
             RunQarnotError: it cannot be done; nothing runs.
         """
-        self._tell("Asking the cluster for a machine…")
+        self._tell(Message("asking-for-machine"))
         call, plan = self._account.call, self.plan.starting(self._account.now())
         job = await retrying(lambda: call(self._cloud.make_job, plan), self._tell)
         try:
@@ -148,7 +150,7 @@ class Preparation:
         if others := sorted(found - ours - bootstrap.KEYS):
             raise InputError("bucket-shared", field="name", name=others[0], bucket=inputs)
         if gone := sorted(ours - found):
-            raise TransferError("upload", name=gone[0], problem="somebody deleted it from the bucket meanwhile")
+            raise TransferError("upload", name=gone[0], problem=Message("deleted-meanwhile"))
 
     def _overtaken(self) -> InputError:
         return InputError("name-overtaken", field="name", name=self.plan.name, bucket=self.plan.inputs)
@@ -160,7 +162,7 @@ class Preparation:
             if seconds:
                 await retrying(lambda: self._account.call(self._cloud.snapshot_every, facts, seconds), self._tell)
         except RunQarnotError as error:  # a short batch may be over already; else `Saves` asks again, and says so
-            log.info("%s is not saved every %d s: %s", self.plan.name, seconds, error.what)
+            log.info("%s is not saved every %d s: %s", self.plan.name, seconds, error)
 
 
 def is_first(task: TaskSnapshot, others: Iterable[TaskSnapshot]) -> bool:
@@ -206,8 +208,8 @@ async def upload(
         moved += count
         if not gone.is_set() and (loop.time() >= told + _TELL_SECONDS or moved == total):
             told = loop.time()
-            files = f"{len(uploads)} files" if len(uploads) > 1 else "one file"
-            tell(f"Uploading {files}: {size(moved)} of {size(total)}", moved / total if total else 1.0)
+            what = Message("uploading-files", count=len(uploads), moved=size(moved), total=size(total))
+            tell(what, moved / total if total else 1.0)
 
     add(0)
     try:
@@ -225,10 +227,11 @@ def _bytes_of(uploads: Sequence[Upload]) -> int:
     return total
 
 
-def size(count: float) -> str:
+def size(count: float) -> Message:
     """Return a number of bytes for people, in units of 1000."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if count < 1000:
-            return f"{count:.0f} {unit}" if unit == "bytes" or count >= 100 else f"{count:.1f} {unit}"
+            places = 0 if unit == "bytes" or count >= 100 else 1
+            return Message(f"size.{unit}", number=Decimal(f"{count:.{places}f}"))
         count /= 1000
-    return f"{count:.1f} TB"
+    return Message("size.TB", number=Decimal(f"{count:.1f}"))

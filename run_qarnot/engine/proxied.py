@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Self
 
+from run_qarnot.core.messages import Message
 from run_qarnot.model.connections import Forward, Mount
 
 if TYPE_CHECKING:
@@ -57,11 +58,11 @@ class ProxiedSession:
             raise ValueError("this is no session")
         return session
 
-    def host_key_problem(self, key: SSHKey) -> str:
-        """Say what is wrong with the host key that a machine shows; empty if nothing is."""
+    def host_key_problem(self, key: SSHKey) -> Message | None:
+        """Say what is wrong with the host key that a machine shows; None if nothing is."""
         if not self.host_keys or key.get_fingerprint() in self.host_keys:
-            return ""
-        return "the machine shows another host key than before; nothing was sent to it"
+            return None
+        return Message("host-key-changed")
 
     @property
     def is_valid(self) -> bool:

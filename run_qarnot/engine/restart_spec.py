@@ -15,6 +15,7 @@ from run_qarnot.catalog.image import Image
 from run_qarnot.catalog.options import Option
 from run_qarnot.cloud.models import TaskSnapshot
 from run_qarnot.core.errors import SessionError
+from run_qarnot.core.messages import Message
 from run_qarnot.core.names import LONGEST_NAME
 from run_qarnot.core.redaction import protect
 from run_qarnot.model.plan import SESSION_KEY, USER_KEY, Label
@@ -36,12 +37,13 @@ def restart_spec(facts: TaskSnapshot, image: Image, name: str, hours: float) -> 
         SessionError: the session runs a command, which would begin again; or what was entered is not known any more.
     """
     if image.effective_app.ends_by_itself:
-        hint = "Its command would begin again: let it run, or start it anew with more hours."
+        hint = Message("limit-command")
         raise SessionError("limit-fixed", name=facts.name, hint=hint)
     options = entered_options(facts, image)
     if unknown := unknown_options(facts, image):
-        of_it = {"name": facts.name, "reference": facts.reference, "image": image.id}
-        raise SessionError("options-unknown", options=", ".join(unknown), **of_it)
+        raise SessionError(
+            "options-unknown", name=facts.name, options=", ".join(unknown), image=image.id, reference=facts.reference
+        )
     return SessionSpec(
         image,
         name,

@@ -7,11 +7,11 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import TypeVar
 
 from run_qarnot.core.errors import UnreachableError
+from run_qarnot.core.messages import Message
 
 T = TypeVar("T")
 
 TRIES = 6
-GOES_ON = "Trying again; the session goes on."
 _FIRST_PAUSE = 0.25
 _LONGEST_PAUSE = 15.0
 
@@ -25,13 +25,13 @@ def backoff() -> Iterator[float]:
 
 
 async def retrying(
-    act: Callable[[], Awaitable[T]], tell: Callable[[str], None] = lambda _: None, tries: int = TRIES
+    act: Callable[[], Awaitable[T]], tell: Callable[[Message], None] = lambda _: None, tries: int = TRIES
 ) -> T:
     """Do something that may be repeated without harm, until the cluster answers.
 
     Arguments:
         act: the action.
-        tell: told, in a sentence, that it is tried again.
+        tell: told that it is tried again.
         tries: how often at most.
 
     Raises:
@@ -43,6 +43,6 @@ async def retrying(
         except UnreachableError as error:
             if attempt >= tries:
                 raise
-            tell(f"{error.what} Trying again.")
+            tell(Message("retrying", what=error.sentence))
             await asyncio.sleep(pause)
     raise AssertionError("pauses never end")

@@ -16,6 +16,7 @@ from run_qarnot.cloud.models import TaskSnapshot
 from run_qarnot.cloud.s3.browser_upload import DirectUpload
 from run_qarnot.core import times
 from run_qarnot.core.errors import NotFoundError, RunQarnotError, SessionError, UnreachableError
+from run_qarnot.core.messages import Message, Sentence
 from run_qarnot.core.names import is_bucket_of
 from run_qarnot.core.state import FINAL, EndReason, State, observed_state
 from run_qarnot.engine import output
@@ -30,7 +31,7 @@ from run_qarnot.engine.poller import until_tick
 from run_qarnot.engine.preparation import Preparation
 from run_qarnot.engine.proxied import ProxiedSession
 from run_qarnot.engine.results import Results
-from run_qarnot.engine.retry import GOES_ON, backoff, retrying
+from run_qarnot.engine.retry import backoff, retrying
 from run_qarnot.engine.session_state import ViewPublisher
 from run_qarnot.engine.snapshots import take_snapshot
 from run_qarnot.model import keys
@@ -48,8 +49,7 @@ _PROBE_SECONDS = 0.3
 _ABORT_AGAIN_SECONDS = 10.0  # a task that was still queued may have refused the first time
 _RUNNING = frozenset({State.STARTING, State.READY})
 _TOO_LATE = frozenset({State.SAVING, State.STOPPING, *FINAL})  # what is added now reaches no machine
-_NEEDS_OTHER = "use that token to open it, or stop it and continue from it with this one"
-OTHER_TOKEN = f"It was started with another Qarnot token: {_NEEDS_OTHER}"
+OTHER_TOKEN = Message("needs-other-token")
 _LONG_SECONDS = 180.0  # to start an app; JupyterLab needs some, with packages to restore a minute
 
 
@@ -121,7 +121,7 @@ class Session:
         return self._state.subscribe(listener)
 
     def subscribe_log(
-        self, listener: Callable[[list[str]], None], trouble: Callable[[str], None] = lambda _: None
+        self, listener: Callable[[list[str]], None], trouble: Callable[[Message], None] = lambda _: None
     ) -> Callable[[], None]:
         """Have `listener` told new lines of output, and `trouble` why none come; fetched only for who listens."""
         return self._log.subscribe(listener, trouble)
@@ -165,7 +165,7 @@ class Session:
         return self.facts is not None and self._access.needs_other_token(self.facts)
 
     @property
-    def access_problem(self) -> str:
+    def access_problem(self) -> Sentence | None:
         """Why there is no tunnel though there should be one."""
         return self._access.problem
 
@@ -237,7 +237,7 @@ class Session:
                 try:
                     steps = await self._poll()
                 except RunQarnotError as error:
-                    self._state.tell_trouble(f"{error.what} {GOES_ON}")
+                    self._state.tell_trouble(Message("retrying-session", what=error.sentence))
                     await self._sleep(next(pause))
                 else:
                     pause = backoff()
@@ -288,13 +288,13 @@ class Session:
         """
         if self.facts is None or self.view.is_over:
             raise SessionError("too-late", name=self.view.name, reference=self.view.reference)
-        with self._state.doing("Saving your files…"):
+        with self._state.doing(Message("saving-files")):
             try:
                 await self._snapshot(self.facts)
             except RunQarnotError as error:
                 if isinstance(error, SessionError):
                     raise
-                raise SessionError("save-failed", name=self.view.name, message=error.what.rstrip(".")) from error
+                raise SessionError("save-failed", name=self.view.name, message=error.sentence) from error
 
     async def stop(self, *, save: bool = True) -> None:
         """Save, wait for it, stop, and wait for the end.
@@ -353,7 +353,7 @@ class Session:
         inputs = self.inputs
         if inputs is None:
             raise SessionError("too-late", name=self.view.name, reference=self.view.reference)
-        with self._state.doing("Uploading…") as tell:
+        with self._state.doing(Message("uploading")) as tell:
             added = await inputs.add(uploads, direct, tell, replace=replace)
         await self._look()  # the way to the bucket may have been long
         if self.facts is None or self.view.state in _TOO_LATE:
@@ -412,15 +412,14 @@ class Session:
     async def _prepare(self, preparation: Preparation) -> None:
         self._account.preparing.add(self)
         try:
-            with self._state.doing("Preparing…"):
+            with self._state.doing(Message("preparing")):
                 await preparation.prepare()
                 await self._submit(preparation)
         except RunQarnotError as error:
             if preparation.given_up and not isinstance(error, UnreachableError):
                 self._state.change(state=State.ENDED, reason=EndReason.GIVEN_UP.value)
                 return
-            sentence = f"{error.what} {error.todo}"
-            self._state.change(state=State.FAILED, reason=EndReason.FAILED.value, error=sentence)
+            self._state.change(state=State.FAILED, reason=EndReason.FAILED.value, error=error.advice)
             raise
         finally:
             self._account.preparing.discard(self)
@@ -446,7 +445,7 @@ class Session:
         except NotFoundError:
             self._deleted()
             return Steps()
-        self._state.tell_trouble("")
+        self._state.tell_trouble(None)
         self._observe(await output.with_reason(self._account, facts))
         age = asyncio.get_running_loop().time() - self._started
         return decide(self.view, facts, can_tunnel=self._access.can_tunnel(facts), age=age)
@@ -471,7 +470,7 @@ class Session:
         else:
             self._moved = asyncio.get_running_loop().time()
             self._state.move(view)
-        if self._token_note and self.view.state in _RUNNING:
+        if self._token_note is not None and self.view.state in _RUNNING:
             self._state.tell_usual(self._token_note)
         self._tell_connections()
 
@@ -500,26 +499,29 @@ class Session:
         if self.facts is None or self.view.state not in _RUNNING or self._stopping:
             return
         await self._saves.keep(self.facts)
-        if problem := self._saves.problem:
-            self._state.tell_trouble(f"It is not saved by itself: {problem} {GOES_ON}")
+        if (problem := self._saves.problem) is not None:
+            what = Message("not-saved", problem=problem)
+            self._state.tell_trouble(Message("retrying-session", what=what))
 
     async def _send_added(self) -> None:
         """Send what was added while the machine was loading."""
         if self.facts is None or not self._owes_files or self.view.state not in _RUNNING:
             return
         try:
-            with self._state.doing("Sending what was added…"):
+            with self._state.doing(Message("sending-added")):
                 await self._account.call(self._cloud.refresh_resources, self.facts)
                 self._owes_files = False
         except RunQarnotError as error:
-            self._state.tell_trouble(f"What was added is not sent: {error.what} {GOES_ON}")
+            what = Message("added-unsent", problem=error.sentence)
+            self._state.tell_trouble(Message("retrying-session", what=what))
 
     async def _keep_way(self, steps: Steps) -> None:
         assert steps.tunnel_to is not None
         await self._pin_host_keys()
         await self._access.keep(steps.tunnel_to, self.view.attempt)
-        if problem := self._access.problem:
-            self._state.tell_trouble(f"The way to it is not open: {problem}. {GOES_ON}")
+        if (problem := self._access.problem) is not None:
+            what = Message("way-closed", problem=problem)
+            self._state.tell_trouble(Message("retrying-session", what=what))
         self._tell_connections()
 
     async def _pin_host_keys(self) -> None:
@@ -557,32 +559,32 @@ class Session:
         assert self.facts is not None
         self._was_ready = True
         since = self.view.ready or (self._account.now() if self._seen_unready else self.facts.started)
-        usual = f"Running: {self._app.title} is at work" if self._app.ends_by_itself else ""
-        if self.view.attempt > 1 and not usual:
-            usual = f"Ready again: {self._app.title} answers, on another machine, with what was saved"
-        if self._access.ignores_base and not usual:
-            usual = f"Ready: {self._app.title} answers, at a path of its own and not at the one that it was given"
+        usual = self._token_note
+        if self._app.ends_by_itself:
+            usual = Message("working", app=self._app.title)
+        elif self.view.attempt > 1:
+            usual = Message("ready-again", app=self._app.title)
+        elif self._access.ignores_base:
+            usual = Message("ready-elsewhere", app=self._app.title)
         where = {"base_path": self._access.base_path, "mount": self._access.mount}
-        self._state.tell_usual(usual or self._token_note, state=State.READY, ready=since, **where)
+        self._state.tell_usual(usual, state=State.READY, ready=since, **where)
         self._tell_connections()
 
     @property
-    def _token_note(self) -> str:
-        """What to do about a session that was started with another token; empty where its app opens all the same."""
+    def _token_note(self) -> Message | None:
+        """What to do about a session that was started with another token; None where its app opens all the same."""
         if (
             self.ends_by_itself
             or not self.needs_other_token
             or any(connection.kind == "https" for connection in self.view.connections)
         ):
-            return ""
+            return None
         return OTHER_TOKEN
 
     def _not_ready(self) -> None:
         self._seen_unready = True
         if asyncio.get_running_loop().time() > self._moved + _LONG_SECONDS:
-            self._state.tell_usual(
-                f"{self._app.title} has not answered for long: its log may say why, and you can stop"
-            )
+            self._state.tell_usual(Message("silent-for-long", app=self._app.title))
 
     async def _snapshot(self, facts: TaskSnapshot) -> None:
         async def is_still_there() -> bool:
@@ -598,7 +600,7 @@ class Session:
         if save and self.view.state in {*_RUNNING, State.UNKNOWN}:
             await self.save()
         loop, asked = asyncio.get_running_loop(), float("-inf")
-        with self._state.doing("Stopping…"):
+        with self._state.doing(Message("stopping")):
             while not self.view.is_over:
                 facts = self.facts
                 saves_itself = save and self.view.state is State.SAVING  # it has finished, and its results are wanted

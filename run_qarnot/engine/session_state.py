@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Protocol
 
+from run_qarnot.core.messages import Message
 from run_qarnot.core.state import FINAL, State
 from run_qarnot.model.view import SessionView
 
@@ -19,7 +20,7 @@ _USUAL = frozenset({State.STARTING, State.READY})
 class Tell(Protocol):
     """Says what is being done, and how much of it."""
 
-    def __call__(self, what: str, progress: float | None = None, /) -> None: ...
+    def __call__(self, what: Message | None, progress: float | None = None, /) -> None: ...
 
 
 Listener = Callable[[SessionView], None]
@@ -39,9 +40,9 @@ class ViewPublisher:
     def __init__(self, view: SessionView, changed: Changed) -> None:
         self.view = view
         self._changed = changed
-        self._doing = ""
-        self._trouble = ""
-        self._usual = ""
+        self._doing: Message | None = None
+        self._trouble: Message | None = None
+        self._usual: Message | None = None
         self._listeners: list[Listener] = []
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
@@ -66,7 +67,7 @@ class ViewPublisher:
             unsubscribe()
 
     @contextlib.contextmanager
-    def doing(self, what: str) -> Iterator[Tell]:
+    def doing(self, what: Message) -> Iterator[Tell]:
         """Say what is being done, for the block; what the block is given says it anew."""
         before = self._doing
         self.tell_doing(what)
@@ -75,24 +76,24 @@ class ViewPublisher:
         finally:
             self.tell_doing(before)
 
-    def tell_doing(self, what: str, progress: float | None = None) -> None:
+    def tell_doing(self, what: Message | None, progress: float | None = None) -> None:
         """Say what is being done; of what is being sent, also how much is there, 0 to 1."""
         self._doing = what
         self.change(progress=progress)
 
-    def tell_trouble(self, what: str) -> None:
-        """Say what is in the way; empty when it is gone."""
+    def tell_trouble(self, what: Message | None) -> None:
+        """Say what is in the way; None when it is gone."""
         self._trouble = what
         self.change()
 
-    def tell_usual(self, what: str, **changes: object) -> None:
+    def tell_usual(self, what: Message | None, **changes: object) -> None:
         """Change parts of the view. While it starts or is ready, and there is nothing else to say, say this."""
         self._usual = what
         self.change(**changes)
 
     def move(self, view: SessionView) -> None:
         """Set the view of another state, of which nobody knows yet how it usually is."""
-        self._usual = ""
+        self._usual = None
         self.set(view)
 
     def change(self, **changes: object) -> None:
@@ -105,8 +106,8 @@ class ViewPublisher:
 
     def set(self, view: SessionView, *, is_event: bool = True) -> None:
         """Set the view, with the note of the moment; nobody is told of what has not changed."""
-        usual = self._usual if view.state in _USUAL else ""  # after a preemption it is loaded again
-        view = replace(view, note="" if view.state in FINAL else self._doing or self._trouble or usual)
+        usual = self._usual if view.state in _USUAL else None  # after a preemption it is loaded again
+        view = replace(view, note=None if view.state in FINAL else self._doing or self._trouble or usual)
         if view == self.view:
             return
         before, self.view = self.view, view

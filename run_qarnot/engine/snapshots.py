@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from run_qarnot.cloud.models import TaskSnapshot
 from run_qarnot.core.errors import SessionError
+from run_qarnot.core.messages import Message
 from run_qarnot.engine.retry import retrying
 
 if TYPE_CHECKING:
@@ -18,14 +19,17 @@ _LONGEST_WAIT = 3.0
 
 
 async def take_snapshot(
-    account: Account, facts: TaskSnapshot, tell: Callable[[str], None], is_still_there: Callable[[], Awaitable[bool]]
+    account: Account,
+    facts: TaskSnapshot,
+    tell: Callable[[Message], None],
+    is_still_there: Callable[[], Awaitable[bool]],
 ) -> None:
     """Take a snapshot of a task's results.
 
     Arguments:
         account: where.
         facts: of the task.
-        tell: told, in a sentence, when the cluster does not answer.
+        tell: told when the cluster does not answer.
         is_still_there: asked now and then: a machine that is gone finishes no snapshot.
 
     Raises:
@@ -37,10 +41,10 @@ async def take_snapshot(
     polled, wait = loop.time(), 0.2
     while (status := await retrying(lambda: call(cloud.snapshot_status, facts, snapshot), tell)) != "success":
         if status == "failure":
-            raise SessionError("save-failed", name=facts.name, message="the cluster says that it failed")
+            raise SessionError("save-failed", name=facts.name, message=Message("snapshot-failed"))
         if loop.time() > polled + _POLL_SECONDS:
             polled = loop.time()
             if not await is_still_there():
-                raise SessionError("save-failed", name=facts.name, message="its machine went away meanwhile")
+                raise SessionError("save-failed", name=facts.name, message=Message("machine-gone"))
         await asyncio.sleep(wait)
         wait = min(wait * 1.5, _LONGEST_WAIT)

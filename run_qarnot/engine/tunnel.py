@@ -11,6 +11,8 @@ from itertools import chain, islice
 
 import asyncssh
 
+from run_qarnot.core.errors import reason_of
+from run_qarnot.core.messages import Message, Sentence, Verbatim, english
 from run_qarnot.engine.ports import free_ports
 from run_qarnot.model.connections import LOOPBACK, Forward
 
@@ -26,9 +28,8 @@ _PLAIN_KEYS = "-*-cert-v0?@openssh.com"  # host certificates are of no use to us
 
 # OpenSSH's server says so by this sentence alone: the code is that of any protocol error.
 _TOO_MANY = "too many authentication failures"
-_NAME_THE_KEY = "the machine was offered too many keys, none of which it accepts: name the right one with --ssh-key"
 
-HostKeyCheck = Callable[[asyncssh.SSHKey], str]
+HostKeyCheck = Callable[[asyncssh.SSHKey], Message | None]
 _Reader = asyncio.StreamReader | asyncssh.SSHReader[bytes]
 _Writer = asyncio.StreamWriter | asyncssh.SSHWriter[bytes]
 
@@ -37,10 +38,14 @@ asyncssh.set_log_level(logging.WARNING)
 
 
 class TunnelError(Exception):
-    """The tunnel cannot be opened; the text says why. `denied`: our keys are not accepted, so it is not tried again."""
+    """The tunnel cannot be opened; `problem` says why.
 
-    def __init__(self, problem: str, *, denied: bool = False) -> None:
-        super().__init__(problem)
+    `denied`: our keys are not accepted, so it is not tried again.
+    """
+
+    def __init__(self, problem: Sentence, *, denied: bool = False) -> None:
+        super().__init__(english(problem))
+        self.problem = problem
         self.denied = denied
 
 
@@ -78,7 +83,7 @@ class Tunnel:
         try:
             self._keys = None if keys is None else [asyncssh.import_private_key(key) for key in keys]
         except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError) as error:
-            raise TunnelError("the private key cannot be read, or has a passphrase", denied=True) from error
+            raise TunnelError(Message("private-key-unreadable"), denied=True) from error
 
     @property
     def is_open(self) -> bool:
@@ -94,7 +99,7 @@ class Tunnel:
         Arguments:
             forward: of the machine's SSH port.
             app_port: of the machine's loopback, where the tunnel ends.
-            problem: says what is wrong with the host key that is shown; empty if nothing is. A machine with a wrong
+            problem: says what is wrong with the host key that is shown; None if nothing is. A machine with a wrong
                 one is offered no key of ours, and gets no traffic.
 
         Raises:
@@ -105,12 +110,12 @@ class Tunnel:
         try:
             self._connection = await asyncio.wait_for(self._connect(forward, client), _CONNECT_SECONDS)
         except asyncssh.HostKeyNotVerifiable as error:
-            raise TunnelError(client.problem or "the machine shows no host key that can be checked") from error
+            raise TunnelError(client.problem or Message("host-key-none")) from error
         except asyncssh.PermissionDenied as error:
-            raise TunnelError("the machine does not accept the key", denied=True) from error
+            raise TunnelError(Message("key-not-accepted"), denied=True) from error
         except asyncssh.DisconnectError as error:
             if _TOO_MANY in error.reason.lower():
-                raise TunnelError(_NAME_THE_KEY, denied=True) from error
+                raise TunnelError(Message("too-many-keys"), denied=True) from error
             raise TunnelError(_problem(error)) from error
         except (OSError, asyncssh.Error, TimeoutError) as error:
             raise TunnelError(_problem(error)) from error
@@ -119,7 +124,7 @@ class Tunnel:
             await self._listen()
         except OSError as error:
             await self.close()
-            raise TunnelError(f"no port is free on this computer ({error})") from error
+            raise TunnelError(Message("no-free-port", problem=reason_of(error))) from error
 
     @property
     def host_key(self) -> asyncssh.SSHKey | None:
@@ -238,19 +243,19 @@ class _Client(asyncssh.SSHClient):
 
     def __init__(self, problem: HostKeyCheck) -> None:
         self._problem = problem
-        self.problem = ""
+        self.problem: Message | None = None
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
         self.problem = self._problem(key)
-        return not self.problem
+        return self.problem is None
 
 
-def _problem(error: Exception) -> str:
+def _problem(error: Exception) -> Sentence:
     match error:
         case TimeoutError():
-            return "no answer in time; the network may block SSH"
+            return Message("ssh-timeout")
         case ConnectionRefusedError():
-            return "nobody listens there yet"
+            return Message("ssh-refused")
         case OSError():
-            return error.strerror or "the network does not lead there"
-    return "the connection broke"
+            return Verbatim(error.strerror) if error.strerror else Message("ssh-no-route")
+    return Message("connection-broke")

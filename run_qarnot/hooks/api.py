@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
+from run_qarnot.core.messages import english
 from run_qarnot.model.view import SessionView
 
 Value: TypeAlias = str | int | float | bool
@@ -54,7 +55,7 @@ class SessionEvent:
     Arguments:
         name: the state that it reached (`waiting loading starting ready stopping ended failed` …), or `restarted` when
             Qarnot moved it to another machine, or `saved`.
-        text: the same for people.
+        text: the same for people, in English.
         time: with time zone.
     """
 
@@ -113,7 +114,7 @@ def session_info(view: SessionView, read: Callable[[str], bytes] | None = None) 
         inputs=view.inputs,
         results=view.results,
         reason=view.reason,
-        error=view.error,
+        error=None if view.error is None else english(view.error),
         cost=view.cost,
         carbon=view.carbon,
         _read=read,

@@ -13,12 +13,14 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 import pluggy
 
 from run_qarnot import __version__
-from run_qarnot.catalog.problem import Problem, make_problem
+from run_qarnot.catalog.problem import Problem, ProblemFacts, make_problem
+from run_qarnot.core.errors import reason_of
+from run_qarnot.core.messages import Message, Verbatim
 from run_qarnot.core.names import nearest
 from run_qarnot.core.redaction import redact
 from run_qarnot.hooks import autosklearn, builtin, spec
@@ -45,9 +47,18 @@ class Plugin:
     problems: list[Problem] = field(default_factory=list)
     module: Any = field(default=None, repr=False)
 
-    def report(self, code: str, **facts: Any) -> None:
+    def report(
+        self,
+        code: str,
+        *,
+        entry: str = "",
+        key: str = "",
+        line: int | None = None,
+        details: str = "",
+        **facts: Unpack[ProblemFacts],
+    ) -> None:
         """Add a problem, once."""
-        problem = make_problem(code, self.name, **facts)
+        problem = make_problem(code, self.name, entry=entry, key=key, line=line, details=details, **facts)
         if problem not in self.problems:
             self.problems.append(problem)
 
@@ -105,14 +116,13 @@ def find(settings: Settings) -> tuple[Manager, list[Plugin]]:
 def _load(manager: Manager, plugin: Plugin, load: Callable[[], Any]) -> None:
     outcome = call(load)
     if outcome.printed:
-        plugin.report("plugin-printed", what="loading it", text=redact(outcome.printed.strip()[:80]))
+        plugin.report("plugin-printed", what=Message("loading"), text=redact(outcome.printed.strip()[:80]))
     if outcome.slow:
-        plugin.report("plugin-slow", what="loading it", seconds=f"{SLOW_SECONDS:g}")
+        plugin.report("plugin-slow", what=Message("loading"), seconds=SLOW_SECONDS)
         return
     if outcome.error is not None:
         line = outcome.line_in(plugin.path)
-        problem = redact(outcome.problem)
-        plugin.report("plugin-load", problem=problem, line=line, details=redact(outcome.details))
+        plugin.report("plugin-load", problem=outcome.problem, line=line, details=redact(outcome.details))
         return
     plugin.module = outcome.value
     plugin.version = plugin.version or str(getattr(outcome.value, "__version__", ""))
@@ -121,7 +131,7 @@ def _load(manager: Manager, plugin: Plugin, load: Callable[[], Any]) -> None:
     try:
         manager.take(plugin)
     except Exception as error:  # noqa: BLE001  a module may even have a property that raises
-        plugin.report("plugin-load", problem=f"{type(error).__name__}: {error}")
+        plugin.report("plugin-load", problem=Verbatim(f"{type(error).__name__}: {error}"))
 
 
 def _sources(settings: Settings) -> Iterator[tuple[Plugin, Callable[[], Any] | None]]:
@@ -140,7 +150,7 @@ def _in_folder(folder: Path | None) -> Iterator[tuple[Plugin, Callable[[], Any] 
     except OSError as error:
         plugin = Plugin(folder.name, "folder", path=str(folder))
         kind = {FileNotFoundError: "file-missing", NotADirectoryError: "file-kind"}.get(type(error))
-        plugin.report(kind or "file-unreadable", found=str(folder), problem=error.strerror)
+        plugin.report(kind or "file-unreadable", found=str(folder), problem=reason_of(error))
         yield plugin, None
         return
     for path in paths:
@@ -177,22 +187,22 @@ def _in_classes(module: Any) -> Iterator[tuple[str, str, int]]:
                     yield name, owner.__name__, inner.__code__.co_firstlineno
 
 
-def _report(plugin: Plugin, problem: tuple[str, dict[str, Any]]) -> None:
+def _report(plugin: Plugin, problem: tuple[str, ProblemFacts]) -> None:
     plugin.report(problem[0], **problem[1])
 
 
-def _unmarked(name: str) -> tuple[str, dict[str, Any]]:
+def _unmarked(name: str) -> tuple[str, ProblemFacts]:
     if name in HOOKS:
         return "hook-unmarked", {"hook": name}
-    return "hook-unknown", {"hook": name, "allowed": ", ".join(HOOKS), "nearest": nearest(name, HOOKS)}
+    return "hook-unknown", {"hook": name, "allowed": Verbatim(", ".join(HOOKS)), "nearest": nearest(name, HOOKS)}
 
 
-def _hook_problem(hook: str, function: Any, *, wrapper: bool) -> tuple[str, dict[str, Any]] | None:
+def _hook_problem(hook: str, function: Any, *, wrapper: bool) -> tuple[str, ProblemFacts] | None:
     """What is wrong with a function that is marked as a hook: a code and its facts."""
     if hook not in HOOKS:
         return _unmarked(hook)
     if wrapper or inspect.iscoroutinefunction(function) or not callable(function):
-        return "hook-kind", {"hook": hook, "found_kind": "a wrapper" if wrapper else "asynchronous"}
+        return "hook-kind", {"hook": hook, "found_kind": Message("kind.wrapper" if wrapper else "kind.asynchronous")}
     wanted = [
         parameter.name
         for parameter in inspect.signature(function).parameters.values()
@@ -200,5 +210,6 @@ def _hook_problem(hook: str, function: Any, *, wrapper: bool) -> tuple[str, dict
         or (parameter.name not in HOOKS[hook] and parameter.default is parameter.empty)
     ]
     if wanted:
-        return "hook-arguments", {"hook": hook, "found": ", ".join(wanted), "allowed": ", ".join(HOOKS[hook]) or "none"}
+        allowed = Verbatim(", ".join(HOOKS[hook])) if HOOKS[hook] else Message("no-arguments")
+        return "hook-arguments", {"hook": hook, "found": ", ".join(wanted), "allowed": allowed}
     return None

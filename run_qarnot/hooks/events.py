@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from run_qarnot.core.messages import Message, english
 from run_qarnot.core.state import State
 from run_qarnot.hooks.api import SessionEvent
 from run_qarnot.model.view import SessionView
@@ -23,12 +24,12 @@ def events_between(before: SessionView, after: SessionView, now: datetime) -> li
         return []
     events = []
     if after.attempt > max(before.attempt, 1):
-        events.append(SessionEvent("restarted", "It goes on, on another machine.", now))
+        events.append(SessionEvent("restarted", english(Message("event-restarted")), now))
     moved = (before.attempt, before.state) != (after.attempt, after.state)
     if moved and not (after.state is State.READY and after.ready is None):
         time = {State.READY: after.ready, State.ENDED: after.ended, State.FAILED: after.ended}.get(after.state)
-        state_alone = replace(after, note="")  # what is being done at this moment is no event
-        events.append(SessionEvent(after.state.value, state_alone.phase, time or now))
+        state_alone = replace(after, note=None)  # what is being done at this moment is no event
+        events.append(SessionEvent(after.state.value, english(state_alone.phase), time or now))
     if after.saved is not None and after.saved != before.saved and not after.is_over:
-        events.append(SessionEvent("saved", "Its results are in its bucket.", after.saved))
+        events.append(SessionEvent("saved", english(Message("event-saved")), after.saved))
     return events

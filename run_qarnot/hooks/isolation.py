@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TextIO
 
+from run_qarnot.core.messages import Message, Sentence, Verbatim
+from run_qarnot.core.redaction import redact
+
 SLOW_SECONDS = 5.0
 _mine = threading.local()  # `text`: where the prints of this thread go, if it runs a plugin
 _LONGEST_PRINT = 2000
@@ -27,16 +30,16 @@ class Outcome:
     printed: str = ""
 
     @property
-    def problem(self) -> str:
-        """The error in one line."""
+    def problem(self) -> Sentence:
+        """The error in one line, without secrets."""
         assert self.error is not None
         if isinstance(self.error, SystemExit):
-            return "it wanted to end the program"
+            return Message("exits")
         try:
             text = " ".join(str(self.error).split())
         except Exception:  # noqa: BLE001  exceptions of others have their own ways to become text
             text = ""
-        return f"{type(self.error).__name__}: {text}"[:300].rstrip(": ")
+        return Verbatim(redact(f"{type(self.error).__name__}: {text}"[:300].rstrip(": ")))
 
     @property
     def details(self) -> str:

@@ -22,6 +22,7 @@ from run_qarnot.catalog.image import Image
 from run_qarnot.catalog.problem import Problem
 from run_qarnot.catalog.reader import Reading, read_entries
 from run_qarnot.core.errors import RefusedError
+from run_qarnot.core.messages import Message, Verbatim, english
 from run_qarnot.core.redaction import redact
 from run_qarnot.hooks import isolation
 from run_qarnot.hooks.api import Refusal, session_info
@@ -75,17 +76,18 @@ class Plugins:
             given: dict[str, Any] = {"plan": draft, "spec": replace(spec, options=deepcopy(dict(spec.options)))}
             outcome = call(function, **{name: given[name] for name in names})
             if isinstance(outcome.error, Refusal):
-                reason = redact(" ".join(str(outcome.error).split()))[:_LONGEST_REASON] or "no reason is given."
+                said = Verbatim(redact(" ".join(str(outcome.error).split()))[:_LONGEST_REASON])
+                reason = said or Message("refusal-without-reason")
                 raise RefusedError("plugin-refused", reason=reason, plugin=plugin.name)
             if not self._is_good(plugin, "rq_prepare", outcome):
                 continue
             if outcome.value is not None:
-                plugin.report("hook-answer", hook="rq_prepare", wanted="nothing", found=_kind(outcome.value))
+                plugin.report("hook-answer", hook="rq_prepare", wanted=Message("nothing"), found=_kind(outcome.value))
             try:
                 plan = plan if draft == before else plan_of(draft, plan, spec)
             except UnusableError as error:
                 plugin.report("plan", part=error.part, problem=error.problem)
-                log.warning("%s", plugin.problems[-1])
+                log.warning("%s", english(plugin.problems[-1].placed))
         return plan
 
     def changed(self, before: SessionView, after: SessionView, now: datetime) -> None:
@@ -110,7 +112,7 @@ class Plugins:
             if panel is not None:
                 panels.append(panel)
             elif answer is not None:
-                plugin.report("hook-answer", hook="rq_panel", wanted="a Panel or nothing", found=_kind(answer))
+                plugin.report("hook-answer", hook="rq_panel", wanted=Message("answer.panel"), found=_kind(answer))
         return panels
 
     # — asking for images —
@@ -120,7 +122,7 @@ class Plugins:
         for plugin, answer in self._each("rq_apps"):
             for app in _listed(answer):
                 if not isinstance(app, App):
-                    plugin.report("hook-answer", hook="rq_apps", wanted="App objects", found=_kind(app))
+                    plugin.report("hook-answer", hook="rq_apps", wanted=Message("answer.apps"), found=_kind(app))
                 elif problem := next(app.problems(), None):
                     plugin.report("app-wrong", app=app.kind, problem=problem)
                 elif app.kind in apps:
@@ -174,16 +176,17 @@ class Plugins:
             plugin.report("plugin-printed", what=f"`{hook}`", text=redact(outcome.printed.strip()[:80]))
         if outcome.slow:
             self._slow.add((plugin.name, hook))
-            plugin.report("plugin-slow", what=f"`{hook}`", seconds=f"{isolation.SLOW_SECONDS:g}", entry=entry)
+            plugin.report("plugin-slow", what=f"`{hook}`", seconds=isolation.SLOW_SECONDS, entry=entry)
         elif isinstance(outcome.error, ValidationError):
             plugin.problems.extend(p for p in image_problems(plugin, outcome.error) if p not in plugin.problems)
         elif outcome.error is not None:
             plugin.report(
-                "plugin-failed", hook=hook, problem=redact(outcome.problem), details=redact(outcome.details),
+                "plugin-failed", hook=hook, problem=outcome.problem, details=redact(outcome.details),
                 line=outcome.line_in(plugin.path), entry=entry,
             )  # fmt: skip
         if outcome.slow or outcome.error is not None:
-            log.warning("%s", plugin.problems[-1]) if hook in {"rq_prepare", "rq_event", "rq_panel"} else None
+            if hook in {"rq_prepare", "rq_event", "rq_panel"}:
+                log.warning("%s", english(plugin.problems[-1].placed))
             return False
         return True
 
@@ -192,7 +195,7 @@ class Plugins:
     def _tell(self, **arguments: Any) -> None:
         for plugin, answer in self._each("rq_event", **arguments):
             if answer is not None:
-                plugin.report("hook-answer", hook="rq_event", wanted="nothing", found=_kind(answer))
+                plugin.report("hook-answer", hook="rq_event", wanted=Message("nothing"), found=_kind(answer))
 
     def _later(self, work: Callable[[], None]) -> None:
         """Have one thread do it, which ends when there is no more: none outlives its page."""

@@ -11,6 +11,7 @@ from typing import Any
 from run_qarnot import bootstrap
 from run_qarnot.catalog.image import HARDWARE
 from run_qarnot.catalog.options import CONSTANT
+from run_qarnot.core.messages import Message
 from run_qarnot.core.names import is_bucket_name
 from run_qarnot.hooks.api import TaskDraft
 from run_qarnot.model.plan import TAG, TaskPlan
@@ -22,7 +23,7 @@ _MOST_INSTANCES = 1000
 class UnusableError(Exception):
     """A part of the draft that cannot be sent."""
 
-    def __init__(self, part: str, problem: str) -> None:
+    def __init__(self, part: str, problem: Message) -> None:
         self.part, self.problem = part, problem
         super().__init__(f"{part}: {problem}")
 
@@ -74,46 +75,46 @@ def plan_of(draft: TaskDraft, plan: TaskPlan, spec: SessionSpec) -> TaskPlan:
 
 def _check(draft: TaskDraft, plan: TaskPlan, spec: SessionSpec) -> None:
     if (draft.name, draft.profile) != (plan.name, plan.profile):
-        raise UnusableError("name" if draft.name != plan.name else "profile", "it is not to be changed")
+        raise UnusableError("name" if draft.name != plan.name else "profile", Message("draft-fixed"))
     _check_constants(draft.constants, spec)
     _check_texts("buckets", draft.buckets)
     _check_texts("tags", draft.tags)
     added = [bucket for bucket in draft.buckets if bucket not in plan.resources]
     if wrong := [bucket for bucket in added if not is_bucket_name(bucket) or bucket == plan.results]:
-        raise UnusableError("buckets", f"“{wrong[0]}” cannot be one")
+        raise UnusableError("buckets", Message("draft-bucket", name=wrong[0]))
     for name, value in _mapping("hardware", draft.hardware).items():
         if name not in HARDWARE or type(value) is not HARDWARE[name]:
-            raise UnusableError("hardware", f"“{name}” is not known, or has a value of another type")
+            raise UnusableError("hardware", Message("draft-hardware", name=name))
     if draft.scheduling not in ("", *SCHEDULING):
-        raise UnusableError("scheduling", "there is no such way")
+        raise UnusableError("scheduling", Message("draft-scheduling"))
     most_hours = max(spec.image.max_hours, plan.time_limit / timedelta(hours=1))  # a limit is kept in whole seconds
     limits = {"hours": (LEAST_HOURS, most_hours), "snapshot_minutes": (0, 24 * 60)}
     for name, (least, most) in limits.items():
         value = getattr(draft, name)
         if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-            raise UnusableError(name, f"it must be a number from {least:g} to {most:g}")
+            raise UnusableError(name, Message("draft-number", least=float(least), most=float(most)))
     if type(draft.instances) is not int or not 0 < draft.instances <= _MOST_INSTANCES:
-        raise UnusableError("instances", f"it must be a whole number from 1 to {_MOST_INSTANCES}")
+        raise UnusableError("instances", Message("draft-integer", least=1, most=_MOST_INSTANCES))
 
 
 def _check_constants(constants: Any, spec: SessionSpec) -> None:
     for name, value in _mapping("constants", constants).items():
         if not isinstance(name, str) or not re.match(CONSTANT, name):
-            raise UnusableError("constants", f"{name!r} is no name of a constant")
+            raise UnusableError("constants", Message("draft-constant-name", name=repr(name)))
         if name in reserved(spec):
-            raise UnusableError("constants", f"“{name}” is ours")
+            raise UnusableError("constants", Message("draft-constant-ours", name=name))
         if not isinstance(value, str | int | float):
-            raise UnusableError("constants", f"“{name}” is neither text nor a number")
+            raise UnusableError("constants", Message("draft-constant-value", name=name))
 
 
 def _check_texts(part: str, values: Any) -> None:
     if not isinstance(values, list) or not all(isinstance(value, str) and value.strip() for value in values):
-        raise UnusableError(part, "it must be a list of texts")
+        raise UnusableError(part, Message("draft-texts"))
 
 
 def _mapping(part: str, value: Any) -> Mapping[Any, Any]:
     if not isinstance(value, Mapping):
-        raise UnusableError(part, "it must be a mapping")
+        raise UnusableError(part, Message("draft-mapping"))
     return value
 
 

@@ -12,9 +12,10 @@ from run_qarnot.catalog.image import Image, Option
 from run_qarnot.catalog.problem import Problem, make_problem
 from run_qarnot.catalog.reader import Reading
 from run_qarnot.catalog.validation import problems_of
+from run_qarnot.core.messages import Message, Verbatim
 from run_qarnot.hooks.discovery import Plugin
 
-_WANTED_IMAGES = "images: Image objects, or a mapping of id → keys"
+_WANTED_IMAGES = Message("answer.images")
 
 
 def as_reading(plugin: Plugin, answer: Any) -> Reading:
@@ -37,7 +38,7 @@ def as_reading(plugin: Plugin, answer: Any) -> Reading:
 def as_options(plugin: Plugin, image: Image, answer: Any) -> Image:
     """Return the image with the options that a plugin brings; those that it has already stay."""
     if not isinstance(answer, Mapping):
-        wanted = "a mapping of name → option, or nothing"
+        wanted = Message("answer.options")
         plugin.report("hook-answer", hook="rq_options", wanted=wanted, found=type(answer).__name__)
         return image
     options = dict(image.options)
@@ -61,15 +62,23 @@ def _as_option(plugin: Plugin, image: Image, name: Any, given: Any) -> Option | 
 
 def image_problems(plugin: Plugin, error: ValidationError) -> list[Problem]:
     """What is wrong with an `Image` or `Option` that a plugin made, in the words for entries."""
-    return problems_of(error, plugin.name, "") or [make_problem("value", plugin.name, problem=str(error))]
+    return problems_of(error, plugin.name, "") or [make_problem("value", plugin.name, problem=Verbatim(str(error)))]
 
 
 def as_panel(plugin: Plugin, answer: Any) -> Panel | None:
     """Return the answer of `rq_panel` if it is a panel that can be shown."""
-    if not isinstance(answer, Panel) or not isinstance(answer.title, str) or not isinstance(answer.text, str):
+    if not isinstance(answer, Panel) or not _is_text(answer.title) or not _is_text(answer.text):
         return None
     try:
+        head = tuple(cell if _is_text(cell) else str(cell) for cell in answer.head)
         rows = tuple(tuple(str(cell) for cell in row) for row in answer.rows)
-        return Panel(answer.title, answer.text, tuple(str(cell) for cell in answer.head), rows, plugin.name)
+        return Panel(answer.title, answer.text, head, rows, plugin.name)
     except TypeError:
         return None
+
+
+def _is_text(value: Any) -> bool:
+    """Whether it is a text, or one for each of several languages."""
+    if isinstance(value, Mapping):
+        return bool(value) and all(isinstance(each, str) for pair in value.items() for each in pair)
+    return isinstance(value, str)

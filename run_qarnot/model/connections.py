@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from urllib.parse import quote, urlencode
 
+from run_qarnot.core.messages import Message, Title
 from run_qarnot.core.names import is_name
 
 LOOPBACK = "127.0.0.1"  # never `localhost`: somebody else may hold that port of ::1
@@ -58,12 +59,12 @@ class Mount(StrEnum):
 
 @dataclass(frozen=True)
 class Connection:
-    """One way in: an address to open, a command to type, or both; and a sentence for people."""
+    """One way in: an address to open, a command to type, or both; and a note for people."""
 
     kind: ConnectionKind
     url: str | None = field(repr=False)  # the app's token is in it
     command: str | None
-    note: str
+    note: Message
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ class Reach:
 
     id: str
     name: str
-    app_title: str
+    app_title: Title
     app_port: int | None  # inside the container; none for a plain machine
     open_path: str  # of the app's page, such as "/lab"
     app_token: str | None = field(repr=False)
@@ -167,9 +168,9 @@ def connections(reach: Reach, place: Place) -> tuple[Connection, ...]:
     return tuple(_connections(reach, place))
 
 
-def closed_tunnel(command: str | None, app_title: str) -> Connection:
+def closed_tunnel(command: str | None, app_title: Title) -> Connection:
     """Return the door of a tunnel that is yet to be opened, or will be closed when this process ends."""
-    return Connection(ConnectionKind.TUNNEL, None, command, f"Opens {app_title} on this computer; no key needed.")
+    return Connection(ConnectionKind.TUNNEL, None, command, Message("connection.tunnel-closed", app=app_title))
 
 
 def app_url(base: str, reach: Reach) -> str:
@@ -181,14 +182,14 @@ def app_url(base: str, reach: Reach) -> str:
 def _connections(reach: Reach, place: Place) -> Iterable[Connection]:
     if (gateway := _gateway(reach)) is not None:
         yield Connection(
-            ConnectionKind.HTTPS, app_url(f"https://{gateway.host}", reach), None, "Opens in your browser."
+            ConnectionKind.HTTPS, app_url(f"https://{gateway.host}", reach), None, Message("connection.https")
         )
     if (forward := reach.ssh) is None:
         return
     if reach.session_key_accepted and reach.app_port is not None:
         if place.through_page and reach.mount is not Mount.NONE:
             # Its address is made by a click (`page.proxied`): each works once.
-            yield Connection(ConnectionKind.PAGE, None, None, "Opens in your browser, through the server of this page.")
+            yield Connection(ConnectionKind.PAGE, None, None, Message("connection.page"))
         yield _tunnel_connection(reach, replace(place, tunnel_port=None) if place.through_page else place)
     if reach.user_key_accepted:
         yield from (_vscode_connection(reach, forward), _ssh_connection(reach, forward, place))
@@ -211,14 +212,12 @@ def _tunnel_connection(reach: Reach, place: Place) -> Connection:
     if place.tunnel_port is None:
         return closed_tunnel(command, reach.app_title)
     url = app_url(f"http://{LOOPBACK}:{place.tunnel_port}", reach)
-    return Connection(ConnectionKind.TUNNEL, url, command, "Works while this program runs, on the computer it runs on.")
+    return Connection(ConnectionKind.TUNNEL, url, command, Message("connection.tunnel"))
 
 
 def _vscode_connection(reach: Reach, forward: Forward) -> Connection:
     url = f"vscode://vscode-remote/ssh-remote+{reach.ssh_user}@{forward.host}:{forward.port}{reach.folder}"
-    return Connection(
-        ConnectionKind.VSCODE, url, None, "Opens the session's folder in VS Code, with the Remote - SSH extension."
-    )
+    return Connection(ConnectionKind.VSCODE, url, None, Message("connection.vscode"))
 
 
 def _ssh_connection(reach: Reach, forward: Forward, place: Place) -> Connection:
@@ -239,9 +238,7 @@ def _ssh_connection(reach: Reach, forward: Forward, place: Place) -> Connection:
         "-p", str(forward.port), f"{reach.ssh_user}@{forward.host}",
     ]  # fmt: skip
     url = app_url(f"http://{LOOPBACK}:{place.local_port}", reach) if reach.app_port is not None else None
-    note = "Type the command in a terminal, leave it running, and open the address. Leave -N away for a shell."
-    if url is None:
-        note = "Type the command in a terminal."
+    note = Message("connection.ssh") if url is None else Message("connection.ssh-app")
     if reach.fingerprints:
-        note = f"{note} The machine's host key: {', '.join(reach.fingerprints)}"
+        note = Message("connection.host-key", note=note, fingerprints=reach.fingerprints)
     return Connection(ConnectionKind.SSH, url, shlex.join(command), note)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from run_qarnot.core.errors import InputError
+from run_qarnot.core.errors import InputError, reason_of
+from run_qarnot.core.messages import Message, Sentence
 from run_qarnot.core.names import check_key
 from run_qarnot.model.paths import parents
 
@@ -39,7 +40,7 @@ class StoredFile:
         return self.key.endswith("/") and self.size == 0
 
 
-LeaveOut = Callable[[str, str], None]
+LeaveOut = Callable[[str, Sentence], None]
 
 
 def collect_inputs(paths: Sequence[Path], leave_out: LeaveOut = lambda _name, _problem: None) -> list[Upload]:
@@ -112,7 +113,7 @@ def _files_of(path: Path, leave_out: LeaveOut) -> Iterator[Upload]:
             is_empty = False
             yield upload
         if is_empty:
-            leave_out(path.name or str(path), "there is no file in it")
+            leave_out(path.name or str(path), Message("no-file-inside"))
     else:
         raise InputError("file-missing", field="upload", path=path)
 
@@ -124,25 +125,25 @@ def _walk(folder: Path, top: Path, above: frozenset[Path], leave_out: LeaveOut) 
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
-        raise InputError("file-unreadable", field="upload", path=folder, problem=error.strerror) from error
+        raise InputError("file-unreadable", field="upload", path=folder, problem=reason_of(error)) from error
     for entry in entries:
         key = entry.relative_to(top).as_posix()
         if entry.is_dir():
             yield from _walk(entry, top, above | {real}, leave_out)
         elif entry.is_symlink() and not entry.exists():
-            leave_out(key, "it is a link that leads nowhere")
+            leave_out(key, Message("dangling-link"))
         else:
             try:
                 yield Upload(entry, check_key(key))
             except InputError as error:
-                leave_out(key, error.what.rstrip("."))
+                leave_out(key, error.sentence)
 
 
 def _check_readable(path: Path) -> None:
     try:
         if not path.is_file():
-            raise InputError("file-unreadable", field="upload", path=path, problem="it is not a regular file")
+            raise InputError("file-unreadable", field="upload", path=path, problem=Message("not-regular"))
         with path.open("rb"):
             pass
     except OSError as error:
-        raise InputError("file-unreadable", field="upload", path=path, problem=error.strerror) from error
+        raise InputError("file-unreadable", field="upload", path=path, problem=reason_of(error)) from error

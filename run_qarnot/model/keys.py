@@ -17,6 +17,7 @@ from enum import StrEnum
 from typing import Any, cast
 
 from run_qarnot.core.errors import InputError
+from run_qarnot.core.messages import Message
 
 # The last is how the body of OpenSSH's own format begins ("openssh-key-v1" in base64).
 _PRIVATE = re.compile(r"PRIVATE[\s-]*KEY|PuTTY-User-Key-File|Private-(Lines|MAC):|b3BlbnNzaC1rZXktdjE")
@@ -96,7 +97,7 @@ def check_public_key(text: str) -> str:
     """
     lines = _read(text)
     if len(lines) > 1:
-        raise _malformed("it has several lines")
+        raise _malformed(Message("key-lines"))
     return lines[0]
 
 
@@ -108,7 +109,7 @@ def check_public_keys(text: str, policy: KeyPolicy) -> str:
     """
     lines = _read(text)
     if len(lines) > 1 and policy is KeyPolicy.ONE:
-        raise _malformed("this environment takes one key only")
+        raise _malformed(Message("key-one-only"))
     return "\n".join(lines)
 
 
@@ -132,14 +133,14 @@ def _read(text: str) -> list[str]:
     if is_private_key(text):
         raise InputError("key-private", field="ssh-key")
     if len(text) > _LONGEST_TEXT:
-        raise _malformed("it is too long")
+        raise _malformed(Message("key-long"))
     text = text.removeprefix(_BYTE_ORDER_MARK).replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ")
     if invisible := [mark for mark in text if mark not in " \n" and _is_invisible(mark)]:
         raise InputError("key-characters", field="ssh-key", character=f"U+{ord(invisible[0]):04X}")
     chunks = [match[0].strip() for match in _CHUNK.finditer(text)]
     keys = [_read_key(chunk) for chunk in chunks if chunk and not chunk.startswith("#")]
     if not keys:
-        raise _malformed("it is empty")
+        raise _malformed(Message("key-empty"))
     return keys
 
 
@@ -155,9 +156,9 @@ def _read_key(chunk: str) -> str:
     if kind not in _KINDS and _KEY_INSIDE.search(rest):
         raise InputError("key-options", field="ssh-key")
     if kind.startswith("AAAA"):
-        raise _malformed("the word before it is missing, such as ssh-ed25519")
+        raise _malformed(Message("key-word-missing"))
     if not kind.startswith(("ssh-", "ecdsa-", "sk-")):
-        raise _malformed("it does not begin with ssh-")
+        raise _malformed(Message("key-beginning"))
     _check_kind(kind)
     blob, _, comment = rest.strip().partition(" ")
     if not _is_base64(blob):  # asyncssh skips what is none
@@ -201,5 +202,5 @@ def _check_kind(kind: str) -> None:
         raise InputError("key-kind", field="ssh-key", kind=kind[:40])
 
 
-def _malformed(problem: str) -> InputError:
+def _malformed(problem: Message) -> InputError:
     return InputError("key-format", field="ssh-key", problem=problem)

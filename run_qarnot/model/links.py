@@ -22,6 +22,7 @@ from run_qarnot.catalog.image import Image
 from run_qarnot.catalog.options import Option
 from run_qarnot.core import times
 from run_qarnot.core.errors import InputError, RunQarnotError
+from run_qarnot.core.messages import Message
 from run_qarnot.core.redaction import protect
 from run_qarnot.model.spec import check_hours, check_names, parse_hours
 
@@ -298,10 +299,10 @@ def _with_query(base: str, query: str) -> str:
     except ValueError:
         parts = urlsplit("")
     if parts.scheme not in {"http", "https"} or not parts.hostname or parts.username is not None:
-        hint = "Write it as https://host[:port]/."
-        raise InputError("settings", name="--base", value=base[:200], problem="is no web address", hint=hint)
+        hint = Message("write-page-address")
+        raise InputError("settings", name="--base", value=base[:200], problem=Message("no-web-address"), hint=hint)
     if parts.hostname.endswith(".mybinder.org"):
-        problem, hint = "is one visitor's server on Binder, which ends with it", "Give the link that launches it."
+        problem, hint = Message("binder-server"), Message("give-binder-link")
         raise InputError("settings", name="--base", value=parts.hostname, problem=problem, hint=hint)
     kept = [(key, text) for key, text in parse_qsl(parts.query) if not _is_ours(key)]
     if inside := dict(kept).get("urlpath"):

@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from run_qarnot.core.errors import InputError
+from run_qarnot.core.messages import Message
 from run_qarnot.core.redaction import protect
 
 CLOUD_URL = "https://api.qarnot.com"
@@ -79,7 +80,7 @@ def _address(environment: Mapping[str, str], name: str) -> str | None:
         return None
     if not _is_address(value):
         raise InputError(
-            "settings", name=name, value=value, problem="is no web address", hint="Write it as https://host[:port]."
+            "settings", name=name, value=value, problem=Message("no-web-address"), hint=Message("write-address")
         )
     return value.rstrip("/")
 

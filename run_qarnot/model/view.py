@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from run_qarnot.core import messages, names, times
+from run_qarnot.core.messages import Message, Sentence, Title, english
 from run_qarnot.core.state import FINAL, State
 from run_qarnot.model.connections import Connection, Mount
 
@@ -30,7 +31,7 @@ class SessionView:
     name: str
     image: str
     app: str
-    app_title: str
+    app_title: Title
     state: State
     attempt: int
     created: datetime | None = None
@@ -45,23 +46,23 @@ class SessionView:
     inputs: str | None = None  # bucket
     results: str | None = None  # bucket
     reason: str | None = None  # of the end: a value of EndReason
-    error: str | None = None  # a sentence
+    error: Sentence | None = None
     cost: float | None = None  # euros so far
     cost_per_hour: float | None = None  # euros, as measured so far
     carbon: float | None = None  # grams CO2e so far
     asked: datetime | None = None  # when the cluster was asked for cost and carbon
     machines: tuple[MachineUse, ...] = ()
     progress: float | None = None  # of what is being sent, 0 to 1
-    note: str = ""  # what is going on right now, beside the state
+    note: Message | None = None  # what is going on right now, beside the state
 
     @property
-    def phase(self) -> str:
-        """What it is doing, as a sentence for people."""
+    def phase(self) -> Message:
+        """What it is doing."""
         if self.state is State.FAILED:
             return messages.end(self.state, None)
         if self.state in FINAL and self.reason:
             return messages.end(self.state, self.reason, has_run=self.has_run)
-        return messages.say(self.note) or messages.phase(self.state, self.app_title)
+        return self.note or messages.phase(self.state, self.app_title)
 
     @property
     def reference(self) -> str:
@@ -96,14 +97,14 @@ class SessionView:
                     "kind": connection.kind.value,
                     "url": connection.url,
                     "command": connection.command,
-                    "note": connection.note,
+                    "note": english(connection.note),
                 }
                 for connection in self.connections
             ],
             "inputs": self.inputs,
             "results": self.results,
             "reason": self.reason,
-            "error": self.error,
+            "error": None if self.error is None else english(self.error),
             "cost": self.cost,
             "carbon": self.carbon,
             "machines": [asdict(machine) for machine in self.machines],

@@ -21,6 +21,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from run_qarnot.core.errors import TransferError
+from run_qarnot.core.messages import Message
 from run_qarnot.engine.daemon_executor import in_thread
 
 FOLDER_VARIABLE = "RUN_QARNOT_DOWNLOADS"
@@ -77,7 +78,7 @@ class Downloads:
         """
         folder = self.folder
         if folder is None or not hasattr(asyncio, "start_unix_server"):
-            problem = "the server of this page does not offer downloads"
+            problem = Message("no-downloads")
             raise TransferError("download", name=name, problem=problem)
         ticket = secrets.token_urlsafe(32)
         path = socket_path(folder, ticket)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import tornado.netutil
 
-from run_qarnot.core.errors import InputError
+from run_qarnot.core.errors import InputError, reason_of
+from run_qarnot.core.messages import Message
 
 FIRST_PORT = 8866
 _PORTS_TRIED = 100
@@ -60,7 +61,7 @@ def listen(ip: str, port: int | None) -> Listener:
             sockets = _bind(ips, candidate)
         except OSError as error:
             if error.errno != errno.EADDRINUSE:
-                raise InputError("listen", address=f"{ip}:{candidate}", problem=_reason(error)) from error
+                raise InputError("listen", address=f"{ip}:{candidate}", problem=reason_of(error)) from error
         else:
             return Listener(sockets, _host(ip, ips), candidate, ips)
     raise InputError("port-taken", port=port if port is not None else FIRST_PORT)
@@ -75,7 +76,7 @@ def listening_on_unix_socket(path: Path) -> Iterator[Listener]:
     """
     path = path.expanduser().absolute()
     if len(os.fsencode(path)) > _LONGEST_SOCKET_PATH:
-        raise InputError("listen", address=path, problem="the path is too long for a socket")
+        raise InputError("listen", address=path, problem=Message("socket-path-long"))
     _remove_abandoned(path)
     listener = socket.socket(socket.AF_UNIX)
     try:
@@ -88,7 +89,7 @@ def listening_on_unix_socket(path: Path) -> Iterator[Listener]:
         listener.setblocking(False)
     except OSError as error:
         listener.close()
-        raise InputError("listen", address=path, problem=_reason(error)) from error
+        raise InputError("listen", address=path, problem=reason_of(error)) from error
     made = path.stat()
     try:
         yield Listener([listener], f"unix:{path}:", None)
@@ -110,9 +111,9 @@ def _remove_abandoned(path: Path) -> None:
         except ConnectionRefusedError:
             path.unlink(missing_ok=True)
         except OSError as error:
-            raise InputError("listen", address=path, problem=_reason(error)) from error
+            raise InputError("listen", address=path, problem=reason_of(error)) from error
         else:
-            raise InputError("listen", address=path, problem="another server listens there")
+            raise InputError("listen", address=path, problem=Message("socket-taken"))
 
 
 def _addresses(ip: str) -> tuple[str, ...]:
@@ -121,7 +122,7 @@ def _addresses(ip: str) -> tuple[str, ...]:
     try:
         found = socket.getaddrinfo(ip, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
-        raise InputError("listen", address=ip, problem=_reason(error)) from error
+        raise InputError("listen", address=ip, problem=reason_of(error)) from error
     return tuple(dict.fromkeys(str(each[4][0]) for each in found))
 
 
@@ -153,7 +154,3 @@ def _host(ip: str, ips: tuple[str, ...]) -> str:
     if ip == "localhost" and len(ips) == 1:  # no IPv6 here: the name would promise more than is held
         return ips[0]
     return f"[{ip}]" if ":" in ip else ip
-
-
-def _reason(error: BaseException) -> str:
-    return getattr(error, "strerror", None) or str(error)

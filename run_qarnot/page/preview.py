@@ -14,7 +14,7 @@ from itertools import islice
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
-from run_qarnot.core.messages import say
+from run_qarnot.core.messages import Message
 from run_qarnot.core.redaction import redact
 from run_qarnot.engine.output import in_terminal
 
@@ -152,14 +152,14 @@ def _output(output: Any) -> Iterator[Block]:
 def _words_for(data: Mapping[str, Any]) -> str:
     """What is shown of an output that is no plain picture: its text, or else what it is."""
     if "image/svg+xml" in data:
-        return say("(a picture in SVG: download the file to see it)")
+        return str(Message("preview-svg"))
     for kind in ("text/plain", "text/markdown", "text/latex"):
         if text := _joined(data.get(kind)):
             return text
     if html := _joined(data.get("text/html")):
         table = "<table" in html.lower()
-        return say("(a table in HTML: download the file to see it)" if table else "(HTML: download the file to see it)")
-    return say("({}: download the file to see it)").format(", ".join(map(str, data))[:200]) if data else ""
+        return str(Message("preview-table" if table else "preview-html"))
+    return str(Message("preview-other", kinds=", ".join(map(str, data))[:200])) if data else ""
 
 
 def _listed(value: Any) -> list[Any]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TypedDict
 
 from run_qarnot import __version__
-from run_qarnot.core import messages
 from run_qarnot.core.errors import RunQarnotError
+from run_qarnot.core.messages import Verbatim
 from run_qarnot.core.redaction import redact
 from run_qarnot.page.words import section
 
@@ -29,20 +29,19 @@ class Problem(TypedDict):
 def as_problem(error: BaseException) -> Problem:
     """Describe any exception. What nobody expected is plainly called a bug, with what its finder needs to report."""
     if not isinstance(error, RunQarnotError):
-        error = RunQarnotError("bug", problem=f"{type(error).__name__}: {error}", details=_trail(error))
-    words = messages.error_words(error.code, error.facts)  # again, because the language may be another one by now
+        error = RunQarnotError("bug", problem=Verbatim(f"{type(error).__name__}: {error}"), details=_trail(error))
     return Problem(
-        what=redact(words.what),
-        todo=redact(words.todo),
-        report=redact(_report(error, words)),
+        what=redact(error.what),
+        todo=redact(error.todo),
+        report=redact(_report(error)),
         field=error.field or "",
         words=section("problem"),
     )
 
 
-def _report(error: RunQarnotError, words: messages.Words) -> str:
+def _report(error: RunQarnotError) -> str:
     head = f"Run Qarnot {__version__}, Python {platform.python_version()}: {error.code}"
-    return "\n".join(filter(None, (head, words.what, words.todo, error.details)))
+    return "\n".join(filter(None, (head, error.what, error.todo, error.details)))
 
 
 def _trail(error: BaseException) -> str:

@@ -15,7 +15,6 @@ from run_qarnot.catalog.problem import Problem
 from run_qarnot.core import visible
 from run_qarnot.core.errors import InputError
 from run_qarnot.core.language import number
-from run_qarnot.core.messages import error_words, say
 from run_qarnot.core.redaction import redact
 from run_qarnot.core.state import State
 from run_qarnot.model.connections import Connection, ConnectionKind
@@ -100,7 +99,7 @@ def option_row(name: str, option: Option, value: object) -> Row:
         "min": option.min,
         "max": option.max,
         "required": option.is_required,
-        "hint": say(option.hint) if option.is_required else "",
+        "hint": str(option.hint) if option.is_required else "",
         "value": "" if secret or shown is None else list(shown) if isinstance(shown, tuple) else shown,
     }
 
@@ -148,12 +147,12 @@ def link_row(link: Filling, image: Image | None) -> Row | None:
             {"label": image.options[name].label or name, "value": _as_text(value)}
             for name, value in link.options.items()
         ]
-    ignored = [error_words(error.code, error.facts) for error in link.ignored[:MOST_IGNORED]]
+    ignored = [str(error.advice) for error in link.ignored[:MOST_IGNORED]]
     if not (filled or ignored or link.had_token):
         return None
     return {
         "filled": filled,
-        "ignored": [*(f"{words.what} {words.todo}" for words in ignored), *["…"] * (len(link.ignored) > MOST_IGNORED)],
+        "ignored": [*ignored, *["…"] * (len(link.ignored) > MOST_IGNORED)],
         "token": link.had_token,
         "erase": list(link.secrets),
     }
@@ -167,10 +166,10 @@ def session_row(view: SessionView, image_title: str, now: datetime, *, batch: bo
         "name": view.name,
         "reference": view.reference,
         "image": image_title,
-        "app": say(view.app_title),
+        "app": str(view.app_title),
         "state": view.state.value,
         "state_word": word(view.state.value),
-        "phase": view.phase,
+        "phase": str(view.phase),
         "steps": [{"state": step.value, "word": word(step.value)} for step in _STEPS],
         "attempt": view.attempt,
         "over": view.is_over,
@@ -180,11 +179,11 @@ def session_row(view: SessionView, image_title: str, now: datetime, *, batch: bo
         "ends": _iso(view.ends),
         "saved": _iso(view.saved),
         "saved_asked": _iso(view.saved_asked),
-        "error": say(view.error or "") or None,
+        "error": None if view.error is None else str(view.error),
         "open": _best_door(view),
         "vscode": _url_of(connections, ConnectionKind.VSCODE),
         "ssh": _ssh_row(connections),
-        "notes": {connection.kind.value: say(connection.note) for connection in connections},
+        "notes": {connection.kind.value: str(connection.note) for connection in connections},
         "cost": None if view.cost is None else f"{number(view.cost, 2)} €",
         "per_hour": None if view.cost_per_hour is None else f"{number(view.cost_per_hour, 2)} €",
         "carbon": None if view.carbon is None else f"{number(view.carbon, 0)} g",
@@ -267,7 +266,7 @@ def _ssh_row(connections: Iterable[Connection]) -> Row | None:
         "command": connection.command,
         "commands": commands,
         "url": safe_url(connection.url),
-        "note": say(connection.note),
+        "note": str(connection.note),
     }
 
 

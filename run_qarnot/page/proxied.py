@@ -74,5 +74,5 @@ class SessionOpener:
         try:
             ticket = await registry_socket.get_ticket(self._folder, place, session.open_path, origin)
         except RegistryError as error:
-            raise SessionError("tunnel", name=session.view.name, problem=error) from error
+            raise SessionError("tunnel", name=session.view.name, problem=error.problem) from error
         return f"{self._base_url.rstrip('/')}/{place.id}/?{TICKET}={ticket}"

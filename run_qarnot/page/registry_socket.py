@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+from run_qarnot.core.messages import Message, english
 from run_qarnot.engine.proxied import ProxiedSession
 from run_qarnot.page.session_registry import SessionRegistry
 
@@ -21,7 +22,11 @@ _SECONDS = 10.0
 
 
 class RegistryError(Exception):
-    """The server does not answer, or refuses."""
+    """The server does not answer, or refuses; `problem` says which."""
+
+    def __init__(self, problem: Message) -> None:
+        super().__init__(english(problem))
+        self.problem = problem
 
 
 def is_available(folder: Path | None) -> bool:
@@ -109,7 +114,7 @@ async def _ask(folder: Path, question: dict[str, Any]) -> dict[str, Any]:
                 writer.write(json.dumps(question).encode() + b"\n")
                 answer: dict[str, Any] = json.loads(await reader.readline())
     except (OSError, TimeoutError, ValueError, AttributeError) as error:
-        raise RegistryError("the server of this page does not answer") from error
+        raise RegistryError(Message("page-server-silent")) from error
     if "error" in answer:
-        raise RegistryError("the server of this page refuses")
+        raise RegistryError(Message("page-server-refuses"))
     return answer

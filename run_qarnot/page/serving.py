@@ -102,7 +102,7 @@ def _base_url(text: str) -> str:
     try:
         return clean_base_url(text)
     except InputError as error:
-        raise argparse.ArgumentTypeError(f"{error.what} {error.todo}".rstrip(".")) from None
+        raise argparse.ArgumentTypeError(str(error.advice).rstrip(".")) from None
 
 
 def _port(text: str) -> int:

@@ -23,7 +23,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from run_qarnot.core.errors import InputError, TransferError
+from run_qarnot.core.errors import InputError, TransferError, reason_of
 from run_qarnot.core.names import check_key
 from run_qarnot.page.room import Room
 
@@ -152,7 +152,7 @@ class Uploads:
         if other is not None and other.arrival is Arrival.UNFINISHED:
             self.remove(other.id)
         if len(self._files) >= MOST_FILES:
-            raise InputError("files-many", field="upload", name=name[:120], most=f"{MOST_FILES}")
+            raise InputError("files-many", field="upload", name=name[:120], most=MOST_FILES)
         if number in self._files:
             raise InputError("file-twice", field="upload", name=name[:120])
         if key in self._numbers:
@@ -220,8 +220,7 @@ class Uploads:
             incoming.stream.flush()
         except OSError as error:
             self.fail(incoming.id, Trouble.DISK)
-            problem = error.strerror or "the disk does not take it"
-            raise TransferError("upload", field="upload", name=incoming.key, problem=problem) from error
+            raise TransferError("upload", field="upload", name=incoming.key, problem=reason_of(error)) from error
         size = memoryview(data).nbytes
         incoming.received += size
         self.room.give_back(min(size, incoming.reserved))

@@ -16,6 +16,7 @@ from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.image import Image
 from run_qarnot.core import times
 from run_qarnot.core.errors import InputError, RunQarnotError
+from run_qarnot.core.messages import Message
 from run_qarnot.core.names import make_name
 from run_qarnot.model.links import Filling
 from run_qarnot.model.spec import SCHEDULING, SessionSpec, faults, parse_count, parse_hours, parse_size
@@ -44,9 +45,9 @@ def clean_token(text: str) -> tuple[str, bool]:
     if not token:
         raise InputError("token-empty", field="token")
     if re.search(r"\s", token):
-        raise InputError("token-shape", field="token", problem="a space or a line break")
+        raise InputError("token-shape", field="token", problem=Message("space-or-line-break"))
     if not token.isascii() or not token.isprintable():
-        raise InputError("token-shape", field="token", problem="a character that no token has")
+        raise InputError("token-shape", field="token", problem=Message("foreign-characters"))
     return token, token != text
 
 
@@ -168,7 +169,7 @@ class Form:
 
 
 def _as_blocker(error: RunQarnotError) -> Blocker:
-    return Blocker(f"{error.what} {error.todo}".strip(), error.field or "")
+    return Blocker(str(error.advice), error.field or "")
 
 
 def _account_blockers(account: str, *, preset: bool) -> Iterator[Blocker]:

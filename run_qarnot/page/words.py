@@ -1,4 +1,4 @@
-"""The page's own words. Sentences about states, ends and errors live in `run_qarnot.core.messages`.
+"""The page's own words. Messages, such as states and errors, live in `run_qarnot.core.locale`.
 
 One module per language (`words_fr`), in each one section per component. A test holds them equal in their keys.
 """

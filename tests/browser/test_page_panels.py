@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 from support import servers
 from support.accessibility import assert_accessible
 from support.command import CommandLine
@@ -36,6 +37,14 @@ TEXT = f"""# {{EVIL}} heading
 def rq_panel(session):
     return Panel(f"{{EVIL}} title", TEXT, (f"{{EVIL}} head",), ((f"{{EVIL}} cell",),))
 '''
+OURS = """
+from run_qarnot import Panel, hookimpl
+
+
+@hookimpl
+def rq_panel(session):
+    return Panel("none", "the storage", ("text",), (("a list",),)) if session.state == "ended" else None
+"""
 BAD = """
 from run_qarnot import hookimpl
 
@@ -53,6 +62,7 @@ def dashboard(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -
     shutil.copy(ROOT / "plugins" / "receipt.py", folder / "plugins")
     (folder / "plugins" / "evil.py").write_text(PLUGIN)
     (folder / "plugins" / "bad.py").write_text(BAD)
+    (folder / "plugins" / "the storage.py").write_text(OURS)
     with servers.dashboard(CommandLine.of_account(cluster, folder)) as server:
         yield server
 
@@ -100,9 +110,27 @@ def test_a_panel_that_fails_is_one_row_by_name_without_its_traceback(
     expect(page.get_by_test_id("account")).to_be_visible()
     card = page.get_by_test_id("session-with-panels")
     card.get_by_role("button", name="Show", exact=True).click()
-    expect(card.get_by_test_id("panel")).to_have_count(2)
+    expect(card.get_by_test_id("panel")).to_have_count(3)
     row = page.get_by_test_id("image-broken")
     expect(row).to_have_count(1)
     expect(row).to_contain_text("bad.py")
     expect(row).to_contain_text("ZeroDivisionError")
     assert not traffic.holds("a_line_of_the_source")
+
+
+def test_in_french_a_plugins_own_text_is_its_own_and_ours_is_french(browser: Browser, dashboard: Server) -> None:
+    """Also where it reads as a phrase of ours: “none” is « aucun » only where we say it."""
+    with contextlib.closing(browser.new_context(locale="fr-FR", reduced_motion="reduce")) as context:
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        page.goto(dashboard.address())
+        expect(page.get_by_test_id("account")).to_be_visible()
+        card = page.get_by_test_id("session-with-panels")
+        card.get_by_role("button", name="Montrer", exact=True).click()
+        panels = card.get_by_test_id("panel")
+        expect(panels.filter(has_text="installés.")).to_contain_text("Paquets")
+        own = panels.filter(has_text="the storage.py")
+        for text in ("none", "the storage", "text", "a list"):
+            expect(own).to_contain_text(text)
+        expect(card.get_by_test_id("state")).to_contain_text("Terminé")
+        page.goto("about:blank")  # the farewell by which a kernel ends

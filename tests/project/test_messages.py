@@ -1,4 +1,4 @@
-"""The table of sentences is complete, has nothing unused, and gets every fact that it names."""
+"""The project's messages: every one is used, has the facts that it names, and no text of ours goes past them."""
 
 from __future__ import annotations
 
@@ -6,25 +6,29 @@ import ast
 import inspect
 import re
 import string
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import pytest
-from support.repository import PACKAGE
+from support.repository import PACKAGE, ROOT
 
 from run_qarnot.catalog import apps, validation
-from run_qarnot.catalog.problem import make_problem
-from run_qarnot.core import errors, language, messages, messages_fr
-from run_qarnot.core.state import EndReason, State
+from run_qarnot.catalog.problem import make_problem, show_value
+from run_qarnot.core import errors, language, messages
+from run_qarnot.core.locale import Plural, en
+from run_qarnot.core.messages import Message, Verbatim
 
 ERROR_NAMES = {name for name, value in vars(errors).items() if inspect.isclass(value) and issubclass(value, Exception)}
 NO_FACTS = {"field", "details"}
+TEXTS = messages._texts("en")
+TAILS = {"found", "allowed", "nearest"}
+PLACE = {"entry", "key", "line", "details", "warning"}
 
 
-def calls() -> Iterator[tuple[str, ast.Call]]:
-    """Yield every place where one of our errors is made."""
+def calls(*names: str) -> Iterator[tuple[str, ast.Call]]:
+    """Yield every call of functions of these names that has an argument."""
     for path in sorted(PACKAGE.rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and node.args and ast.unparse(node.func).split(".")[-1] in ERROR_NAMES:
+            if isinstance(node, ast.Call) and node.args and ast.unparse(node.func).split(".")[-1] in names:
                 yield f"{path.relative_to(PACKAGE)}:{node.lineno}", node
 
 
@@ -35,164 +39,175 @@ def codes(call: ast.Call) -> set[str]:
     return {node.value for node in choices if isinstance(node, ast.Constant) and isinstance(node.value, str)}
 
 
-CALLS = [(place, call, code) for place, call in calls() for code in sorted(codes(call))]
+def coded(*names: str) -> list[tuple[str, ast.Call, str]]:
+    return [(place, call, code) for place, call in calls(*names) for code in sorted(codes(call))]
+
+
+ERRORS = coded(*ERROR_NAMES)
+MESSAGES = coded("Message")
+PROBLEMS = coded("make_problem", "report", "fault")
 
 
 def words_in_code() -> set[str]:
-    """Every string in the package but the table itself: codes also stand in tables, such as that of HTTP statuses."""
+    """Every string in the package but the tables: ids also stand in tables, such as that of HTTP statuses."""
     return {
         node.value
         for path in PACKAGE.rglob("*.py")
-        if path.name not in {"messages.py", "messages_fr.py"}
+        if path.parent.name != "locale"
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
     }
 
 
-def test_every_code_that_is_raised_has_a_sentence() -> None:
-    assert {(place, code) for place, _, code in CALLS if code not in messages.ERRORS} == set()
-
-
-def test_every_sentence_is_used() -> None:
-    assert set(messages.ERRORS) - {code for _, _, code in CALLS} - words_in_code() == set()
-
-
-@pytest.mark.parametrize(("place", "call", "code"), CALLS, ids=[f"{place}-{code}" for place, _, code in CALLS])
-def test_a_sentence_gets_the_facts_that_it_names(place: str, call: ast.Call, code: str) -> None:
-    given = {keyword.arg for keyword in call.keywords}
-    if None not in given:  # `**facts` cannot be read from here
-        assert named_facts(code) == given - NO_FACTS, place
-
-
-def named_facts(code: str, table: Mapping[str, messages.Words] = messages.ERRORS) -> set[str]:
-    return {name for text in table[code] for name in gaps(text)}
+def beginnings_in_code() -> set[str]:
+    """What ids begin with that are made where they are used, such as `f"limit.{name}"`."""
+    return {
+        str(call.args[0].values[0].value)
+        for _, call in calls("Message")
+        if isinstance(call.args[0], ast.JoinedStr) and isinstance(call.args[0].values[0], ast.Constant)
+    }
 
 
 def gaps(text: str) -> set[str]:
     return {name for _, name, _, _ in string.Formatter().parse(text) if name}
 
 
-def test_every_state_and_every_end_has_its_words() -> None:
-    assert set(messages.STATES) == {state.value for state in State}
-    assert set(messages.END_REASONS) == {reason.value for reason in EndReason}
+def named_facts(message_id: str) -> set[str]:
+    text = TEXTS[message_id]
+    return {"count"}.union(*map(gaps, text)) if isinstance(text, Plural) else gaps(text)
 
 
-def literals(*, named: set[str]) -> Iterator[tuple[str, str]]:
-    """Yield the texts written as an argument of these names, with `{}` for what varies."""
-    for path in sorted(PACKAGE.rglob("*.py")):
-        if "cluster" in path.parts:
-            continue
-        for node in ast.walk(ast.parse(path.read_text())):
-            for keyword in node.keywords if isinstance(node, ast.Call) else ():
-                if keyword.arg in named and (text := _text_of(keyword.value)):
-                    yield f"{path.relative_to(PACKAGE)}:{node.lineno}", text
+def given_facts(call: ast.Call) -> set[str] | None:
+    """The names of the facts; None where `**facts` cannot be read from here."""
+    given = {keyword.arg for keyword in call.keywords}
+    return None if None in given else {name for name in given if name is not None}
 
 
-def told(*, by: set[str]) -> Iterator[str]:
-    """Yield the texts that the engine gives to these functions, with `{}` for what varies."""
-    for path in sorted((PACKAGE / "engine").rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and node.args and ast.unparse(node.func).split(".")[-1] in by:
-                yield _text_of(node.args[0])
+def test_every_code_and_every_id_has_a_text() -> None:
+    assert {(place, code) for place, _, code in ERRORS if code not in en.ERRORS} == set()
+    assert {(place, code) for place, _, code in MESSAGES if code not in TEXTS} == set()
+    assert {(place, code) for place, _, code in PROBLEMS if code not in en.PROBLEMS} == set()
 
 
-def _text_of(node: ast.expr) -> str:
-    if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return node.value
-    if isinstance(node, ast.JoinedStr):
-        return "".join(str(part.value) if isinstance(part, ast.Constant) else "{}" for part in node.values)
-    return ""
+def test_every_text_is_used() -> None:
+    words, beginnings = words_in_code(), beginnings_in_code()
+    assert set(en.ERRORS) - {code for _, _, code in ERRORS} - words == set()
+    assert set(en.PROBLEMS) - {code for _, _, code in PROBLEMS} - words == set()
+    rest = set(en.MESSAGES) - {code for _, _, code in MESSAGES} - words
+    assert {code for code in rest if not any(code.startswith(beginning) for beginning in beginnings)} == set()
 
 
-class TestFrench:
-    """The same tables, with the same facts."""
+@pytest.mark.parametrize(("place", "call", "code"), ERRORS, ids=[f"{place}-{code}" for place, _, code in ERRORS])
+def test_an_error_gets_the_facts_that_it_names(place: str, call: ast.Call, code: str) -> None:
+    if (given := given_facts(call)) is not None:
+        parts = (f"error.{code}.{part}" for part in ("what", "todo", "typed"))
+        assert set().union(*map(named_facts, parts)) == given - NO_FACTS, place
 
-    def test_every_sentence_is_there(self) -> None:
-        for table in ("STATES", "END_REASONS", "END_BEFORE_A_RUN", "ERRORS", "PROBLEMS", "PROBLEM_TAILS"):
-            assert set(getattr(messages_fr, table)) == set(getattr(messages, table)), table
 
-    @pytest.mark.parametrize("code", messages.ERRORS)
-    def test_it_names_the_same_facts(self, code: str) -> None:
-        assert named_facts(code, messages_fr.ERRORS) == named_facts(code)
-        filled = [bool(part) for part in messages_fr.ERRORS[code]]
-        assert filled == [bool(part) for part in messages.ERRORS[code]]
+@pytest.mark.parametrize(("place", "call", "code"), MESSAGES, ids=[f"{place}-{code}" for place, _, code in MESSAGES])
+def test_a_message_gets_the_facts_that_it_names(place: str, call: ast.Call, code: str) -> None:
+    if (given := given_facts(call)) is not None:
+        optional = {"text"} if isinstance(call.args[0], ast.IfExp) else set()  # that only one of two names
+        assert named_facts(code) | optional == given | optional, place
 
-    @pytest.mark.parametrize("code", messages.PROBLEMS)
-    def test_a_problem_of_a_catalog_names_the_same_facts(self, code: str) -> None:
-        english, french = (sorted(gaps(table.PROBLEMS[code])) for table in (messages, messages_fr))
-        assert english == french
 
-    def test_what_a_catalog_must_hold_is_there(self) -> None:
-        wanted = {text for place, text in literals(named={"wanted"}) if place.startswith(("catalog", "hooks"))}
-        wanted |= {*messages.FORMS.values(), *validation._WANTED.values(), *validation._UNIONS.values()}
-        wanted |= {words for _, _, words in validation._LIMITS.values()}
-        assert wanted - set(messages_fr.PHRASES) == set()
+@pytest.mark.parametrize(("place", "call", "code"), PROBLEMS, ids=[f"{place}-{code}" for place, _, code in PROBLEMS])
+def test_a_problem_gets_the_facts_that_it_names(place: str, call: ast.Call, code: str) -> None:
+    if (given := given_facts(call)) is not None:
+        assert named_facts(f"problem.{code}") == given - PLACE - TAILS, place
 
-    def test_a_problem_of_a_catalog_is_said_in_french(self) -> None:
-        facts = {"wanted": "a whole number", "found": "“x”", "allowed": "5 or more", "nearest": "port"}
-        problem = make_problem("type", "images.toml", entry="a", key="port", line=3, **facts)
-        english = "must be a whole number (found “x”); allowed: 5 or more; did you mean “port”?"
-        assert problem.message == english
-        language.set_language("fr")
-        try:
-            assert str(problem) == (
-                "images.toml:3: [images.a] port: doit être un nombre entier (trouvé : « x ») ; permis : 5 ou plus ; "
-                "vouliez-vous dire « port » ?"
-            )
-        finally:
-            language.set_language("en")
-        assert problem.message == english
 
-    @pytest.mark.parametrize(("english", "french"), messages_fr.PHRASES.items())
-    def test_phrases_have_the_same_gaps(self, english: str, french: str) -> None:
-        assert re.findall(r"\{n?\}", english) == re.findall(r"\{n?\}", french)
+def test_what_is_made_from_a_part_of_an_id_is_there() -> None:
+    for app in apps.BUILTIN.values():
+        assert app.kind == "jupyterlab" or app.title == Message(f"app.{app.kind}")
+    ids = {f"limit.{name}" for _, name in validation._LIMITS.values()} | {words for _, words in apps._TYPES.values()}
+    assert ids <= set(TEXTS)
 
-    def test_every_note_beside_a_state_is_there(self) -> None:
-        notes = {text for _, text in literals(named={"note"})}
-        notes |= set(told(by={"doing", "tell", "_tell", "tell_doing", "tell_trouble"})) - {""}
-        assert notes - set(messages_fr.PHRASES) - {"{} {}", "Uploading {}: {} of {}"} == set()
 
-    def test_an_error_is_said_in_french_with_its_phrases(self) -> None:
-        language.set_language("fr")
-        try:
-            error = errors.InputError("token-shape", problem="a space or a line break")
-            assert error.what == "Ce n’est pas un jeton Qarnot : il contient un espace ou un saut de ligne."
-            assert messages.phase("ready", "JupyterLab") == "Prêt : JupyterLab répond"
-            assert messages.end("ended", "deleted") == "Terminé. Elle a été supprimée."
-            assert messages.say("The way to it is not open: no answer in time. Trying again; the session goes on.") == (
-                "Le chemin vers elle n’est pas ouvert : pas de réponse à temps. Nouvel essai ; la session continue."
-            )
-            assert messages.say("contains a space, “!”, “B”") == "contient un espace, « ! », « B »"
-            assert messages.say("Running: the command is at work") == "En cours : la commande travaille"
-            assert messages.phase("ready", "the application") == "Prêt : l’application répond"
-            hours = errors.InputError("hours", hours=0.0001, least=0.001, most=24.0)
-            assert hours.todo == "Choisissez entre 0,001 et 24 heures."
-            assert messages.say("a note of a plugin") == "a note of a plugin"
-            assert messages.say("Uploading 2 files: 1.5 MB of 2.0 GB") == "Envoi de 2 fichiers : 1,5 Mo sur 2,0 Go"
-            assert messages.say("Write 1e-05 or more.") == "Écrivez 1e-05 ou plus."
-            assert messages.say("-0.5 is the least") == "-0,5 est le minimum"
-            assert messages.say("“0.5” is not offered") == "« 0.5 » n’est pas proposé", "so it was typed"
-        finally:
-            language.set_language("en")
-        assert messages.say("Stopping…") == "Stopping…"
-        assert messages.error_words("hours", hours.facts).todo == "Choose between 0.001 and 24 hours."
+def test_no_text_of_ours_is_said_to_be_of_somebody_else() -> None:
+    """A literal as `Verbatim` would be English in every language; so would one as a fact that is a part of a sentence.
 
-    def test_the_apps_have_a_name(self) -> None:
-        titles = {app.title for app in apps.BUILTIN.values()} - {"JupyterLab"}
-        assert titles - set(messages_fr.PHRASES) == set()
+    The type checker refuses text for `problem`, `hint`, `reason` and `message` unless it is `Verbatim`.
+    """
+    wrong = [place for place, call in calls("Verbatim") if _is_prose(call.args[0])]
+    for place, call in calls(*ERROR_NAMES, "Message", "make_problem", "report", "fault"):
+        wrong += [f"{place} {keyword.arg}" for keyword in call.keywords if _is_prose(keyword.value)]
+    assert wrong == []
 
-    @pytest.mark.parametrize(
-        ("header", "expected"),
-        [
-            ("fr", "fr"),
-            ("fr-CH, fr;q=0.9, en;q=0.8", "fr"),
-            ("en-GB,en;q=0.9,fr;q=0.8", "en"),
-            ("de, fr;q=0.4, en;q=0.2", "fr"),
-            ("de", "en"),
-            ("", "en"),
-            ("fr;q=0", "en"),
-            ("fr;q=x, ;;, ,q=,", "en"),
-        ],
+
+def _is_prose(node: ast.expr) -> bool:
+    """Whether an expression has words of ours in it; names of things, such as `--base` or `https://…`, are none."""
+    found = (each.value for each in ast.walk(node) if isinstance(each, ast.Constant) and isinstance(each.value, str))
+    return any(re.search(r"[A-Za-z]{2,} +[A-Za-z]{2,}", text) for text in found)
+
+
+def test_no_sentence_is_matched_against_english() -> None:
+    """Texts are looked up by id: a user's own name that looks like one of ours stays as it is."""
+    for path in (PACKAGE / "core" / "locale").glob("*.py"):
+        assert "import re" not in path.read_text()
+    assert "import re" not in (PACKAGE / "core" / "messages.py").read_text()
+
+
+def test_a_problem_of_a_catalog_is_said_in_french() -> None:
+    wanted, allowed = Message("type.integer"), Message("limit.ge", number="5")
+    problem = make_problem(
+        "type",
+        "images.toml",
+        entry="a",
+        key="port",
+        line=3,
+        wanted=wanted,
+        found=show_value("x"),
+        allowed=allowed,
+        nearest="port",
     )
-    def test_the_browser_says_which(self, header: str, expected: str) -> None:
-        assert language.preferred(header) == expected
+    english = "must be a whole number (found “x”); allowed: 5 or more; did you mean “port”?"
+    assert problem.message == english
+    language.set_language("fr")
+    try:
+        assert str(problem) == (
+            "images.toml:3: [images.a] port: doit être un nombre entier (trouvé : « x ») ; permis : 5 ou plus ; "
+            "vouliez-vous dire « port » ?"
+        )
+        row = problem.as_json()
+        assert (row["message"], row["allowed"]) == (english, "5 or more"), "programs get English"
+    finally:
+        language.set_language("en")
+
+
+def test_the_plugin_that_knows_several_languages_has_all_of_them() -> None:
+    source = (ROOT / "plugins" / "receipt.py").read_text()
+    for node in ast.walk(ast.parse(source)):
+        if (
+            isinstance(node, ast.Dict)
+            and node.keys
+            and isinstance(node.keys[0], ast.Constant)
+            and node.keys[0].value == "en"
+        ):
+            assert [ast.literal_eval(key) for key in node.keys if key] == list(language.LANGUAGES)
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        ("fr", "fr"),
+        ("fr-CH, fr;q=0.9, en;q=0.8", "fr"),
+        ("en-GB,en;q=0.9,fr;q=0.8", "en"),
+        ("de, fr;q=0.4, en;q=0.2", "fr"),
+        ("de", "en"),
+        ("", "en"),
+        ("fr;q=0", "en"),
+        ("fr;q=x, ;;, ,q=,", "en"),
+    ],
+)
+def test_the_browser_says_which(header: str, expected: str) -> None:
+    assert language.preferred(header) == expected
+
+
+def test_a_fact_of_somebody_else_stays_as_it_is() -> None:
+    language.set_language("fr")
+    try:
+        error = errors.UnreachableError("unreachable", cluster="none", problem=Verbatim("the connection broke"))
+        assert error.what == "Le cluster none ne répond pas : the connection broke."
+    finally:
+        language.set_language("en")

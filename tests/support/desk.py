@@ -72,7 +72,7 @@ class Desk:
 
     @property
     def notes(self) -> str:
-        return "\n".join(view.note for view in self.heard)
+        return "\n".join(str(view.note or "") for view in self.heard)
 
 
 async def until(session: Session, condition: Callable[[SessionView], bool], what: str) -> SessionView:

@@ -17,6 +17,7 @@ from run_qarnot.cloud.s3.etag import etag_of_parts, md5, part_size, parts_of
 from run_qarnot.cloud.s3.multipart import Multipart
 from run_qarnot.cloud.s3.transfer import Transfer, error_code, named
 from run_qarnot.core.errors import RefusedError, TransferError
+from run_qarnot.core.messages import Message
 
 ADDRESS_SECONDS = 600  # a part of 8 MiB needs one minute at 1 Mbit/s, and four are on their way at a time
 _PUT = "PUT"
@@ -59,7 +60,7 @@ class DirectUpload:
             TransferError: the file has no such part.
         """
         if number not in self._sizes:
-            raise TransferError("upload", name=self.key, problem=f"it has no part {number}")
+            raise TransferError("upload", name=self.key, problem=Message("part-unknown", number=number))
         parameters = {**self._multipart.names, "PartNumber": number}
         return str(self._client.generate_presigned_url("upload_part", Params=parameters, ExpiresIn=ADDRESS_SECONDS))
 
@@ -97,7 +98,7 @@ class DirectUpload:
     def complete(self, *, replace: bool) -> None:
         """Make it a file of the bucket; `check` must have said yes."""
         if not self._etags:
-            raise TransferError("upload", name=self.key, problem="not all of it is there")
+            raise TransferError("upload", name=self.key, problem=Message("parts-missing"))
         self._multipart.complete(self._etags, replace=replace)
 
     def abort(self) -> None:

@@ -34,6 +34,7 @@ from run_qarnot.cloud.s3.transfer import (
 )
 from run_qarnot.cloud.s3.upload import THREADS, Sending, count_what_is_sent
 from run_qarnot.core.errors import InputError, RefusedError, RunQarnotError, TransferError, UnreachableError
+from run_qarnot.core.messages import Message, Verbatim
 from run_qarnot.core.names import fits_xml
 from run_qarnot.model.files import StoredFile, Upload, check_folders
 from run_qarnot.model.paths import local_paths, zip_paths
@@ -129,7 +130,7 @@ class Storage:
         found: list[datetime] = []
         unfinished = self._unfinished(bucket, self._quick)
         if not unfinished.is_known:
-            raise RefusedError("storage-refused", action="ListMultipartUploads", message="no list that can be read")
+            raise RefusedError("storage-refused", action="ListMultipartUploads", message=Message("list-unreadable"))
         for key, upload_ids in unfinished.by_key.items():
             for upload_id in upload_ids:
                 names = {"Bucket": bucket, "Key": key, "UploadId": upload_id}
@@ -291,7 +292,8 @@ class Storage:
             objects = {"Objects": [{"Key": key} for key in listed[start : start + _MOST_AT_ONCE]], "Quiet": True}
             answer = self._quick.attempt(partial(self._client.delete_objects, Bucket=bucket, Delete=objects))
             for error in answer.get("Errors", []):  # a 200 all the same; asking again would never end
-                message = error.get("Message") or error.get("Code") or "no reason"
+                said = str(error.get("Message") or error.get("Code") or "")
+                message = Verbatim(said) if said else Message("without-reason")
                 raise RefusedError("storage-refused", action="DeleteObjects", message=message)
         for key in keys:
             if not fits_xml(key):
@@ -310,7 +312,7 @@ class Storage:
         deleted: set[str] = set()
         while keys := [file.key for file in self._first(bucket, _MOST_AT_ONCE)]:
             if not deleted.isdisjoint(keys):
-                raise RefusedError("storage-refused", action="DeleteObjects", message="what was deleted is still there")
+                raise RefusedError("storage-refused", action="DeleteObjects", message=Message("still-there"))
             self.delete(bucket, keys)
             deleted = set(keys)
         with translated(self._cluster), contextlib.suppress(self._calls.exceptions.NoSuchBucket):
@@ -413,7 +415,7 @@ def _content(reader: ReadAhead, file: StoredFile) -> Iterator[bytes]:
     except GivenUpError:
         raise
     except ReplacedError as error:
-        problem = "it was replaced while it was read"
+        problem = Message("replaced-while-read")
         raise TransferError("download", name=file.key, problem=problem) from error
     except RunQarnotError as error:
         raise TransferError("download", name=file.key, problem=problem_of(error)) from error

@@ -19,6 +19,7 @@ from run_qarnot.cloud.s3.etag import PART_BYTES, Checksum, checksum_of, is_encry
 from run_qarnot.cloud.s3.read_ahead import WRONG_CHECKSUM, Piece, ReadAhead, ReplacedError
 from run_qarnot.cloud.s3.transfer import GivenUpError, Transfer, problem_of
 from run_qarnot.core.errors import InputError, RunQarnotError, TransferError
+from run_qarnot.core.messages import Message
 from run_qarnot.model.files import StoredFile, publish
 
 _ROUNDS = 3  # so often a file is begun again because it was replaced, or did not arrive as it should
@@ -107,7 +108,8 @@ class Saving:
                         self._write(plan, contents())
                 except (ReplacedError, _OtherError) as error:
                     if is_last:
-                        problem = str(error) if isinstance(error, _OtherError) else "it is replaced again and again"
+                        is_other = isinstance(error, _OtherError)
+                        problem = WRONG_CHECKSUM if is_other else Message("replaced-repeatedly")
                         raise TransferError("download", name=plan.file.key, problem=problem) from error
                     again.append(plan.file)
                     for _ in range(pieces - taken):
@@ -177,7 +179,7 @@ class Saving:
             return
         if self._etags.get(file.key) != checksum.etags or checksum.is_plain:
             self._etags[file.key] = checksum.etags
-            raise _OtherError(WRONG_CHECKSUM)
+            raise _OtherError(file.key)
         self._unconfirmed.append(file.key)
 
     def _refreshed(self, file: StoredFile) -> StoredFile:

@@ -17,8 +17,9 @@ from botocore.exceptions import ClientError
 from run_qarnot.cloud.s3.etag import Checksum, is_encrypted
 from run_qarnot.cloud.s3.transfer import BrokenError, Transfer, is_passing, our_error
 from run_qarnot.core.errors import RunQarnotError
+from run_qarnot.core.messages import Message
 
-WRONG_CHECKSUM = "what arrived has not the checksum that the storage gives for it"
+WRONG_CHECKSUM = Message("received-checksum")
 CHUNK_BYTES = 256 << 10
 READERS = 4
 _AHEAD = 6  # pieces that are read or waiting to be taken
@@ -95,7 +96,7 @@ class Piece:
         answer = client.get_object(Bucket=self.bucket, Key=self.key, **asked)
         with contextlib.closing(answer["Body"]) as body:
             if "Range" in asked and answer["ResponseMetadata"]["HTTPStatusCode"] != _PARTIAL_CONTENT and first:
-                raise BrokenError("the storage sent another part than the one that was asked for")
+                raise BrokenError(Message("other-part"))
             self.etag = str(answer.get("ETag", "")).strip('"')
             if self.size is None:
                 self.size = answer["ContentLength"]  # of the whole: nothing was received yet
@@ -104,7 +105,7 @@ class Piece:
             while self._received < self.size:
                 chunk = body.read(min(CHUNK_BYTES, self.size - self._received))
                 if not chunk:
-                    raise BrokenError("it broke off before its end")
+                    raise BrokenError(Message("broke-off"))
                 if self._checksum:
                     self._checksum.update(chunk)
                 self._put(chunk, work)

@@ -18,7 +18,8 @@ from botocore.exceptions import ClientError, IncompleteReadError, ResponseStream
 
 from run_qarnot.cloud.errors import translate
 from run_qarnot.cloud.limits import AnswerLimitError
-from run_qarnot.core.errors import InputError, RunQarnotError, TransferError
+from run_qarnot.core.errors import InputError, RunQarnotError, TransferError, reason_of
+from run_qarnot.core.messages import Message, Sentence, Verbatim, english
 
 Progress = Callable[[int], None]  # told the bytes that were moved since the last call; below zero: some are sent again
 Cancelled = Callable[[], bool]
@@ -33,8 +34,8 @@ _BROKEN_ON_THE_WAY = {
     "ConditionalRequestConflict",
 }  # fmt: skip
 
-WRONG_CHECKSUM = "its checksum in the storage is not that of the file"
-UPLOAD_GONE = "somebody else completed it, or gave it up, meanwhile"
+WRONG_CHECKSUM = Message("stored-checksum")
+UPLOAD_GONE = Message("upload-gone")
 _DAMAGED = {"BadDigest", "XAmzContentSHA256Mismatch"}  # the storage compares it itself
 
 Result = TypeVar("Result")
@@ -46,6 +47,10 @@ class GivenUpError(TransferError):
 
 class BrokenError(Exception):
     """Something on the way between here and the storage changed or lost bytes: worth another attempt."""
+
+    def __init__(self, problem: Message) -> None:
+        super().__init__(english(problem))
+        self.problem = problem
 
 
 class Transfer:
@@ -202,8 +207,10 @@ def our_error(error: Exception, cluster: str) -> RunQarnotError:
     """Return our error for whatever happened to a request, with its cause."""
     if isinstance(error, RunQarnotError):
         return error
-    is_broken = isinstance(error, BrokenError)
-    ours = RunQarnotError("broken", problem=str(error)) if is_broken else translate(error, cluster)
+    if isinstance(error, BrokenError):
+        ours = RunQarnotError("broken", problem=error.problem)
+    else:
+        ours = translate(error, cluster)
     ours.__cause__ = error
     return ours
 
@@ -238,17 +245,17 @@ def named(key: str) -> Iterator[None]:
         raise TransferError("upload", name=key, problem=problem_of(error)) from error
 
 
-def problem_of(error: BaseException) -> str:
+def problem_of(error: BaseException) -> Sentence:
     """Return what went wrong, as the end of a sentence."""
     if isinstance(error, RunQarnotError):
         cause = error.__cause__
         if isinstance(cause, BrokenError):
-            return str(cause)
+            return cause.problem
         if error_code(error) in _DAMAGED:
             return WRONG_CHECKSUM
         if error_code(error) == "NoSuchUpload":
             return UPLOAD_GONE
-        return problem_of(cause) if isinstance(cause, OSError) else error.what.rstrip(".")
+        return problem_of(cause) if isinstance(cause, OSError) else error.sentence
     if isinstance(error, OSError):
-        return error.strerror or str(error) or "the disk does not answer"
-    return type(error).__name__
+        return reason_of(error)
+    return Verbatim(type(error).__name__)

@@ -18,6 +18,7 @@ from run_qarnot.cloud.s3.etag import BLOCK_BYTES, Part, has_parts, is_encrypted,
 from run_qarnot.cloud.s3.multipart import IF_NEW, Multipart, StoredPart, Unfinished, check_refusal, stored_etag
 from run_qarnot.cloud.s3.transfer import WRONG_CHECKSUM, BrokenError, Job, Transfer, named
 from run_qarnot.core.errors import RefusedError, TransferError
+from run_qarnot.core.messages import Message
 from run_qarnot.model.files import Upload
 
 THREADS = 4
@@ -199,7 +200,7 @@ class Sending:
 
     def _check_unchanged(self) -> None:
         if self._look() != self._state:
-            problem = "it was changed while it was uploaded"
+            problem = Message("changed-while-uploaded")
             raise TransferError("upload", name=self._upload.key, problem=problem)
 
     @property

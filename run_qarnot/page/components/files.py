@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import traitlets
 
 from run_qarnot.core.errors import InputError, RunQarnotError, TransferError
+from run_qarnot.core.messages import Message
 from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.engine.part_buffer import PartBuffer, PartData
 from run_qarnot.model.files import LARGE_BYTES, MOST_PARTS
@@ -85,9 +86,7 @@ class Files(Component):
         if len(refused) == 1:
             raise refused[0]
         if refused:
-            problem = refused[0].what
-            names = [str(error.facts.get("name", "")) for error in refused]
-            raise InputError("files-refused", field="upload", problem=problem, **_count(names))
+            raise _refused([str(error.facts.get("name", "")) for error in refused], refused[0].sentence)
 
     def _take(self, fields: Fields) -> None:
         number, name, size = fields.whole("id"), fields.text("name", 4000), fields.whole("size")
@@ -102,13 +101,13 @@ class Files(Component):
     def vue_unlisted(self, fields: Fields) -> None:
         """Something that was dropped cannot be read, so that nobody knows which files it is."""
         names = fields.texts("names", MOST_AT_ONCE, 4000)
-        raise InputError("files-refused", field="upload", problem="The browser cannot read it.", **_count(names))
+        raise _refused(names, Message("browser-cannot-read"))
 
     @event
     def vue_empty(self, fields: Fields) -> None:
         """Folders that were dropped hold no file at all."""
         names = fields.texts("names", MOST_AT_ONCE, 4000)
-        raise InputError("files-refused", field="upload", problem="There is no file in it.", **_count(names))
+        raise _refused(names, Message("empty-folder"))
 
     @event
     def vue_unreadable(self, fields: Fields) -> None:
@@ -329,7 +328,7 @@ class Files(Component):
         self.call("answer", number, question, value)
 
 
-def _count(names: Sequence[str]) -> dict[str, str]:
-    """How many files it is, and the first of them."""
-    more = " …" if len(names) > MOST_NAMED else ""
-    return {"count": f"{len(names)}", "names": ", ".join(names[:MOST_NAMED]) + more}
+def _refused(names: Sequence[str], problem: Message) -> InputError:
+    """Say how many files are not taken, the first of their names, and why the first is not."""
+    shown = ", ".join(names[:MOST_NAMED]) + (" …" if len(names) > MOST_NAMED else "")
+    return InputError("files-refused", field="upload", count=len(names), names=shown, problem=problem)

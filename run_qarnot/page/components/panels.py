@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 
 from run_qarnot.catalog.hooks import Panel
-from run_qarnot.core.messages import say
+from run_qarnot.core.language import chosen
 from run_qarnot.core.redaction import redact
 from run_qarnot.core.state import State
 from run_qarnot.page.background import Background
@@ -73,12 +73,12 @@ class Panels(Component):
 
 
 def _panel_row(panel: Panel) -> Row:
-    """A panel's Markdown as blocks of text, and its table as far as one reads it; in our words where they are known."""
+    """A panel's Markdown as blocks of text, and its table as far as one reads it."""
     return {
-        "title": redact(say(panel.title)[:_LONGEST_CELL]),
+        "title": redact(chosen(panel.title)[:_LONGEST_CELL]),
         "by": panel.source,
-        "blocks": read_markdown(say(panel.text)),
-        "head": _cells(map(say, panel.head)),
+        "blocks": read_markdown(chosen(panel.text)),
+        "head": _cells(map(chosen, panel.head)),
         "rows": [_cells(row) for row in panel.rows[:_MOST_ROWS]],
         "count": len(panel.rows),
     }

@@ -21,6 +21,7 @@ import threading
 from run_qarnot import Panel, hookimpl
 
 HERE = pathlib.Path(__file__).parent
+HEAD = {"en": "Package", "fr": "Paquet"}
 
 
 @hookimpl
@@ -30,7 +31,7 @@ def rq_panel(session):
     while (HERE / "wait").exists():
         threading.Event().wait(0.01)
     saved = "saved" if session.saved else "not saved"
-    return Panel(f"{session.state}, {saved}", "**3** packages", ("Package",), [["x" * 600]] * 2000)
+    return Panel(f"{session.state}, {saved}", "**3** packages", (HEAD, "none"), [["a cell " * 90]] * 2000)
 """
 
 
@@ -70,11 +71,11 @@ def test_what_is_shown_is_text_by_the_name_of_the_plugin_as_far_as_one_reads_it(
         card = await start(page, "true")
         await until(lambda: panel(card)["title"], "the panel")
         shown = panel(card)
-        assert (shown["by"], shown["head"], shown["count"]) == ("ours.py", ["Package"], 2000)
+        assert (shown["by"], shown["head"], shown["count"]) == ("ours.py", ["Package", "none"], 2000)
         assert [span["style"] for span in shown["blocks"][0]["spans"]] == ["strong", ""]
         assert (len(shown["rows"]), len(shown["rows"][0][0])) == (500, 500)
         page.set_language("fr")
-        assert panel(card)["head"] == ["Paquet"], "what is known is said in the other language, without asking again"
+        assert panel(card)["head"] == ["Paquet", "none"], "what it has in the other language, without asking again"
         page.set_language("en")
 
     play_with_account(scene, cluster, plugins(tmp_path))

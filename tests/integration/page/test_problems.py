@@ -11,7 +11,7 @@ from support.pages import catalog, play, play_with_account, settings_of, sign_in
 
 from qarnot_local import LocalCluster
 from run_qarnot.catalog import Catalog
-from run_qarnot.catalog.problem import make_problem
+from run_qarnot.catalog.problem import make_problem, show_value
 from run_qarnot.core.errors import NotFoundError
 from run_qarnot.hooks.manager import find_plugins
 from run_qarnot.model.settings import Settings
@@ -22,7 +22,9 @@ from run_qarnot.page.props import problem_rows
 TRACEBACK = "Traceback (most recent call last): a line of the source"
 FAILED = make_problem("plugin-failed", "ours.py", hook="rq_panel", problem="KeyError: x", details=TRACEBACK)
 LOADED = make_problem("plugin-load", "broken.py", problem="SyntaxError: x", details=TRACEBACK)
-BAD = make_problem("key-unknown", "images.toml", entry="bad", key="titel", line=3, found="“titel”", nearest="title")
+BAD = make_problem(
+    "key-unknown", "images.toml", entry="bad", key="titel", line=3, found=show_value("titel"), nearest="title"
+)
 ALSO = make_problem("key-missing", "images.toml", entry="bad", key="repo", line=2)
 NOTE = make_problem("constant", "images.toml", entry="base", key="constants.X", warning=True, profile="jupyterlab")
 OPTION = make_problem("option-twice", "ours.py", entry="base", option="x", first="images.toml")

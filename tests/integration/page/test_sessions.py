@@ -25,6 +25,7 @@ from support.pages import (
 
 from qarnot_local import LocalCluster
 from run_qarnot.core import language
+from run_qarnot.core.messages import Message
 from run_qarnot.core.state import State
 from run_qarnot.engine.output import Follower
 from run_qarnot.engine.ports import free_ports
@@ -117,8 +118,8 @@ def test_changes_are_shown_at_most_ten_times_a_second_and_the_last_always(cluste
         shown: list[str] = []
         card.observe(lambda change: shown.append(change["new"]["phase"]), "view")
         for number in range(1000):
-            card.session._state.tell_doing(f"step {number}")
-        await until(lambda: shown and shown[-1] == "step 999", "the last step")
+            card.session._state.tell_doing(Message("answers", answer=f"step {number}"))
+        await until(lambda: shown and shown[-1] == "it answers step 999", "the last step")
         assert len(shown) <= 3
 
     play_with_account(scene, cluster)

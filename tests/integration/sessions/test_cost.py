@@ -64,4 +64,4 @@ def test_a_platform_that_says_nothing_is_nothing_to_speak_of(cluster):
     view = cost_after(cluster, MINUTES)
     control.reset()
     assert (view.cost, view.cost_per_hour, view.carbon) == (None, None, None)
-    assert view.note == ""
+    assert view.note is None

@@ -69,7 +69,7 @@ def test_the_submission_is_refused(cluster, control, status, body, said):
 
     view = at_a_desk(cluster, scenario)
     assert view.state is State.FAILED
-    assert said in view.error
+    assert said in str(view.error)
     assert tasks_of(cluster, view.name) == []
     assert control.count("DELETE", "/jobs/*") == 1, "the job that would have limited it is not left behind"
 
@@ -154,7 +154,7 @@ def test_it_is_given_up_while_files_travel(cluster, control, tmp_path):
     async def scenario(desk):
         session = await desk.start(uploads=[Upload(tmp_path / "data", "data")], name="given-up")
         async with desk.following(session) as work:
-            await until(session, lambda view: re.search(r": [1-9][\d.]* MB of", view.note), "a part to arrive")
+            await until(session, lambda view: re.search(r": [1-9][\d.]* MB of", str(view.note)), "a part to arrive")
             started = time.monotonic()
             await session.stop()
             await asyncio.wait_for(work, 10)
@@ -172,7 +172,7 @@ def test_it_is_given_up_while_it_is_submitted_and_does_not_run_on(cluster, contr
     async def scenario(desk):
         session = await desk.start(name="too-late")
         async with desk.following(session) as work:
-            await until(session, lambda view: "Asking the cluster" in view.note, "the submission")
+            await until(session, lambda view: "Asking the cluster" in str(view.note), "the submission")
             await session.stop()
             await asyncio.wait_for(work, 10)
         return session.view
@@ -187,7 +187,7 @@ def test_who_stops_watching_in_the_middle_of_a_submission_knows_what_runs(cluste
     async def scenario(desk):
         session = await desk.start()
         async with desk.following(session) as work:
-            await until(session, lambda view: "Asking the cluster" in view.note, "the submission")
+            await until(session, lambda view: "Asking the cluster" in str(view.note), "the submission")
             work.cancel()
         assert session.view.id, "it was submitted, and the view says so"
         await session.stop(save=False)
@@ -206,7 +206,7 @@ def test_trouble_while_it_is_followed_is_said_and_sat_out(cluster, control, how)
             await until(session, lambda view: bool(view.id), "the submission")
             trouble = {"status": int(how)} if how.isdigit() else {"how": how}
             control.fail_next("GET", "/tasks/*", times=3, **trouble)
-            await until(session, lambda view: "session goes on" in view.note, "the trouble to be said")
+            await until(session, lambda view: "session goes on" in str(view.note), "the trouble to be said")
             await until(
                 session, lambda view: view.state is State.READY and not view.note, "it to be ready all the same"
             )
@@ -236,7 +236,7 @@ def test_a_cluster_that_never_answers_is_no_hang(cluster, control, monkeypatch):
         async with desk.ready() as session:
             control.fail_next("GET", "/tasks/*", how="timeout")
             session._wake.set()
-            await until(session, lambda view: "no answer in time" in view.note, "the silence to be said")
+            await until(session, lambda view: "no answer in time" in str(view.note), "the silence to be said")
             await until(session, lambda view: not view.note, "it to answer again")
 
     at_a_desk(cluster, scenario)
@@ -263,7 +263,7 @@ def test_nobody_listens_for_a_while(cluster, control):
         async with desk.ready() as session:
             with control.refusing():
                 session._wake.set()
-                await until(session, lambda view: "nothing listens there" in view.note, "the silence to be said")
+                await until(session, lambda view: "nothing listens there" in str(view.note), "the silence to be said")
                 assert session.view.state is State.READY, "what we cannot see has not ended"
             await until(session, lambda view: not view.note, "it to be there again")
 
@@ -275,7 +275,7 @@ def test_the_token_is_refused_in_mid_life(cluster, control):
         async with desk.ready() as session:
             control.expire_token()
             session._wake.set()
-            await until(session, lambda view: "does not accept this token" in view.note, "the refusal to be said")
+            await until(session, lambda view: "does not accept this token" in str(view.note), "the refusal to be said")
             assert session.view.state is State.READY
             control.restore_token()
             await until(session, lambda view: not view.note, "it to be accepted again")
@@ -300,7 +300,7 @@ def test_a_404_that_is_not_qarnots_own_is_no_end(cluster, control):
         async with desk.ready() as session:
             control.fail_next("GET", "/tasks/*", status=404, body="<html>nginx 404</html>")
             session._wake.set()
-            await until(session, lambda view: "it answers 404" in view.note, "the trouble to be said")
+            await until(session, lambda view: "it answers 404" in str(view.note), "the trouble to be said")
             view = await until(session, lambda view: not view.note, "it to answer again")
             assert (view.state, view.reason) == (State.READY, None)
 
@@ -335,7 +335,7 @@ def test_stop_acts_at_once_before_the_machine_is_there(cluster, control, stage):
     view = at_a_desk(cluster, scenario)
     assert (view.state, view.reason) == (State.ENDED, "stopped")
     if stage == "Submitted":
-        assert (view.saved, view.phase) == (None, "Ended. It was stopped before it ran; there are no results.")
+        assert (view.saved, str(view.phase)) == (None, "Ended. It was stopped before it ran; there are no results.")
 
 
 # — saving and stopping —
@@ -428,15 +428,15 @@ def test_stop_waits_for_results_that_travel_already_and_a_batch_is_never_said_to
     async def scenario(desk):
         session = await desk.start(batch)
         async with desk.following(session):
-            await until(session, lambda view: "is at work" in view.note, "its work")
+            await until(session, lambda view: "is at work" in str(view.note), "its work")
             await asyncio.to_thread(wait_until, begun.exists, "its command")
             extend.touch()
             await until(session, lambda view: view.state is State.SAVING, "the end of its work")
             stopping = asyncio.create_task(session.stop())
-            await until(session, lambda view: view.note == "Stopping…", "the stop")
+            await until(session, lambda view: str(view.note) == "Stopping…", "the stop")
             control.release()
             await stopping
-        return session.view, {view.phase for view in desk.heard}
+        return session.view, {str(view.phase) for view in desk.heard}
 
     view, phases = at_a_desk(cluster, scenario)
     assert view.reason == "finished"
@@ -499,7 +499,7 @@ def test_results_that_do_not_fit_at_the_end_are_a_failure_and_what_was_saved_is_
 
     view, kept = at_a_desk(cluster, scenario)
     assert (view.state, view.reason) == (State.FAILED, "failed")
-    assert "The results could not be uploaded" in view.error
+    assert "The results could not be uploaded" in str(view.error)
     assert kept == ["saved.txt"]
 
 

@@ -120,7 +120,7 @@ def test_files_stay_while_a_session_that_was_continued_from_them_is_there(cluste
         async with desk.ready() as first:
             await first.stop(save=False)
         second = await desk.account.continue_with(first, 1)
-        second.subscribe(lambda view: view.note.startswith("Making the buckets") and began.set())
+        second.subscribe(lambda view: str(view.note).startswith("Making the buckets") and began.set())
         began = asyncio.Event()
         async with desk.following(second):
             await began.wait()

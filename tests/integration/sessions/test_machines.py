@@ -79,8 +79,10 @@ def test_the_app_never_answers_and_its_log_is_kept(cluster, control, monkeypatch
         session = await desk.start(image)
         async with desk.following(session):
             await until(session, lambda view: view.state is State.STARTING, "the machine to be up")
-            assert "the application is not answering yet" in session.view.phase
-            await until(session, lambda view: "has not answered for long: its log" in view.phase, "that to be said")
+            assert "the application is not answering yet" in str(session.view.phase)
+            await until(
+                session, lambda view: "has not answered for long: its log" in str(view.phase), "that to be said"
+            )
             assert (session.view.state, session.view.connections) == (State.STARTING, ())
             started = time.monotonic()
             await session.stop()
@@ -89,7 +91,7 @@ def test_the_app_never_answers_and_its_log_is_kept(cluster, control, monkeypatch
 
     view, printed, kept = at_a_desk(cluster, scenario)
     assert (view.state, view.reason) == (State.ENDED, "stopped")
-    assert "the results are in its bucket" in view.phase
+    assert "the results are in its bucket" in str(view.phase)
     assert "its last words" in printed
     assert "kept" in kept
 
@@ -101,10 +103,10 @@ def test_an_app_that_answers_late_is_ready_when_it_does(cluster, control, monkey
     async def scenario(desk):
         session = await desk.start(page_on(next(iter(free_ports(20100)))))
         async with desk.following(session):
-            await until(session, lambda view: "has not answered for long" in view.phase, "that to be said")
+            await until(session, lambda view: "has not answered for long" in str(view.phase), "that to be said")
             control.release("app")
             view = await until(session, lambda view: view.state is State.READY, "it to answer")
-            assert view.phase == "Ready: the application answers"
+            assert str(view.phase) == "Ready: the application answers"
             await session.stop(save=False)
 
     at_a_desk(cluster, scenario)
@@ -165,7 +167,7 @@ def test_it_is_preempted_and_the_doors_are_renewed_by_themselves(cluster, contro
             control.release()
             session._wake.set()
             view = await until(session, lambda view: view.attempt >= 2 and view.state is State.READY, "it to be back")
-            assert view.phase == "Ready again: the application answers, on another machine, with what was saved"
+            assert str(view.phase) == "Ready again: the application answers, on another machine, with what was saved"
             renewed = session.app_address()
             assert await asyncio.to_thread(get, renewed)
             assert address in {None, renewed}, "the address in the user's browser stays the same"
@@ -228,8 +230,8 @@ def test_the_tunnel_leads_to_the_machine_whose_host_key_was_printed_and_to_no_ot
     async def scenario(desk):
         session = await desk.start(image)
         async with desk.following(session):
-            await until(session, lambda view: "printed" in view.note, "the wrong machine to be noticed")
-            assert "another host key than the one that the session printed; nothing was sent" in session.view.note
+            await until(session, lambda view: "printed" in str(view.note), "the wrong machine to be noticed")
+            assert "another host key than the one that the session printed; nothing was sent" in str(session.view.note)
             assert not session._access.is_open
             forward = session.facts.forwards[0]
             shown = await asyncssh.get_server_host_key(forward.host, forward.port, config=None)
@@ -379,7 +381,7 @@ def test_it_is_preempted_while_it_is_saved(cluster, control):
         async with desk.ready() as session:
             control.hold("snapshot")
             saving = asyncio.create_task(session.save())
-            await until(session, lambda view: "Saving" in view.note, "the snapshot to begin")
+            await until(session, lambda view: "Saving" in str(view.note), "the snapshot to begin")
             control.preempt(session.view.id)
             control.release()
             result = (await asyncio.gather(saving, return_exceptions=True))[0]

@@ -113,7 +113,7 @@ def test_a_file_that_somebody_deletes_before_the_submission_is_missed(cluster, u
         session = await desk.start(uploads=[upload("me", "data", b"x")], name="deleted")
 
         def delete(view):
-            if "Asking the cluster" in view.note:
+            if "Asking the cluster" in str(view.note):
                 desk.account.cloud.storage.delete_bucket("deleted-in")
 
         session.subscribe(delete)

@@ -29,7 +29,7 @@ def test_saves_that_are_arranged_are_not_asked_for_again_though_the_cluster_says
             for _ in range(3):
                 saves._next = 0.0  # the pause is over
                 await saves.keep(facts)
-            assert saves.problem == ""
+            assert saves.problem is None
             return control.count("POST", PERIODIC)
 
     assert at_a_desk(cluster, scenario) == 1, "asked for again and again, they would never be due"
@@ -68,7 +68,7 @@ def test_who_is_stopping_asks_for_no_regular_saves(cluster, control, monkeypatch
             assert control.count("POST", PERIODIC) > count, "while it runs, they are asked for"
             control.hold("snapshot")
             stopping = asyncio.create_task(session.stop())
-            await until(session, lambda view: view.note == "Saving your files…", "the save")
+            await until(session, lambda view: str(view.note) == "Saving your files…", "the save")
             await looks(control.count("GET", "/tasks/*") + 3, "what was under way")
             count = control.count("POST", PERIODIC)
             await looks(control.count("GET", "/tasks/*") + 6, "more looks")

@@ -178,7 +178,7 @@ def use(facts: TaskSnapshot) -> SessionView:
         view.app,
         view.inputs,
         view.results,
-        view.error,
+        str(view.error or ""),
         facts.state,
         facts.job,
     ):

@@ -12,7 +12,7 @@ from support.ports import free_port
 from support.waiting import wait_until
 
 from qarnot_local import LocalCluster
-from run_qarnot.core import language, messages
+from run_qarnot.core import language
 from run_qarnot.core.state import State
 from run_qarnot.engine.session import OTHER_TOKEN, Session
 from run_qarnot.page.props import session_row
@@ -34,7 +34,7 @@ def test_the_command_line_says_which_token_is_needed(cluster: LocalCluster, tmp_
     assert "does not accept this token" in cli("show", "older", expect=1).err
     newer = cli.with_environment(QARNOT_CLIENT_TOKEN=NEW_TOKEN)
     shown = newer("show", "older")
-    assert OTHER_TOKEN in shown.out
+    assert str(OTHER_TOKEN) in shown.out
     assert "denied" not in shown.out + shown.err
     assert newer("show", "older", "--json").json["state"] == "ready"
     refused = newer("open", "older", "--no-browser", expect=1)
@@ -46,7 +46,7 @@ def test_the_command_line_says_which_token_is_needed(cluster: LocalCluster, tmp_
     newer("stop", "older", "--no-save")
     again = newer("launch", "base", "--name", "newer", "--detach")
     assert again.out.strip() == "newer"
-    assert OTHER_TOKEN not in newer("show", "newer").out
+    assert str(OTHER_TOKEN) not in newer("show", "newer").out
     newer("stop", "newer", "--no-save")
 
 
@@ -65,7 +65,7 @@ def test_the_card_says_it_and_offers_no_tunnel(cluster: LocalCluster) -> None:
             async with desk.following(other):
                 view = await other.until(lambda view: view.note == OTHER_TOKEN)
             row = session_row(view, "page", desk.account.now())
-            assert row["phase"] == OTHER_TOKEN
+            assert row["phase"] == str(OTHER_TOKEN)
             assert not any(connection.kind == "tunnel" and connection.url for connection in view.connections)
 
     at_a_desk(cluster, scenario)
@@ -90,6 +90,6 @@ def test_what_the_cluster_does_not_tell_is_taken_for_right(cluster: LocalCluster
 def test_it_is_said_in_french() -> None:
     language.set_language("fr")
     try:
-        assert messages.say(OTHER_TOKEN).startswith("Elle a été démarrée avec un autre jeton")
+        assert str(OTHER_TOKEN).startswith("Elle a été démarrée avec un autre jeton")
     finally:
         language.set_language("en")

@@ -30,7 +30,7 @@ from run_qarnot.model.connections import Mount
     ],
 )
 def test_a_mistake_is_said(fields: dict[str, Any], said: str) -> None:
-    assert list(App(**{"kind": "a", "title": "A", **fields}).problems()) == [said]
+    assert list(map(str, App(**{"kind": "a", "title": "A", **fields}).problems())) == [said]
 
 
 @pytest.mark.parametrize("fields", [{"port": 1}, {"port": 65535}, {"probe_path": None}, {"kind": "a-1"}])

@@ -85,7 +85,7 @@ def test_how_an_app_can_be_mounted_follows_its_kind_unless_the_entry_says_it() -
     (problem,) = reading.problems
     assert (problem.key, problem.code, problem.facts["nearest"]) == ("proxy", "not-offered", "prefix")
     assert problem.facts["allowed"] == "prefix, strip, none"
-    assert "`proxy` must be prefix, strip, none" in [*App(kind="x", title="X", port=1, proxy="no").problems()]
+    assert "`proxy` must be prefix, strip, none" in map(str, App(kind="x", title="X", port=1, proxy="no").problems())
 
 
 def test_the_entry_wins_over_the_defaults_and_the_user_over_both(tmp_path: Path) -> None:
@@ -190,7 +190,9 @@ def test_a_comma_is_read_and_limits_are_written_with_one_where_people_do() -> No
             option.check("x", "0,25")
     finally:
         language.set_language("en")
-    assert str(caught.value) == "« 0,25 » ne convient pas pour x : 0,5 est le minimum. Écrivez 0,5 ou plus."
+    assert (
+        caught.value.advice.text("fr") == "« 0,25 » ne convient pas pour x : 0,5 est le minimum. Écrivez 0,5 ou plus."
+    )
 
 
 def test_a_value_is_put_into_one_form() -> None:

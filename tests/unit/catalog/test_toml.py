@@ -71,7 +71,7 @@ def test_a_file_that_cannot_be_read_is_a_problem(tmp_path: Path, monkeypatch: py
         document = read_document(path, "t.toml")
         (problem,) = document.problems
         assert (document.data, problem.source) == ({}, "t.toml")
-        return problem.code, problem.line, dict(problem.facts)
+        return problem.code, problem.line, problem.english_facts
 
     missing = tmp_path / "missing"
     assert only(missing) == ("file-missing", None, {"found": str(missing)})

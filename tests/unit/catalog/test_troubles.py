@@ -12,7 +12,7 @@ import pytest
 from run_qarnot.catalog import merge
 from run_qarnot.catalog.problem import Problem
 from run_qarnot.catalog.reader import Reading, read_file
-from run_qarnot.core.messages import PROBLEMS
+from run_qarnot.core.locale.en import PROBLEMS
 
 HEAD = 'schema = 1\n[images.good]\nrepo = "team/good"\n'  # three lines; what is wrong comes after them
 

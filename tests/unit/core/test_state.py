@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from run_qarnot.core import messages
+from run_qarnot.core.locale import en
 from run_qarnot.core.state import (
     ALIVE,
     FINAL,
@@ -26,8 +26,8 @@ def test_every_state_has_an_order_but_unknown():
 
 
 def test_every_state_and_reason_has_its_sentence():
-    assert set(messages.STATES) == {state.value for state in State}
-    assert set(messages.END_REASONS) == {reason.value for reason in EndReason}
+    assert set(en.STATES) == {state.value for state in State}
+    assert set(en.END_REASONS) == {reason.value for reason in EndReason}
 
 
 def test_the_clusters_words_are_known_in_any_case():

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from run_qarnot.catalog.image import Image
 from run_qarnot.cloud.models import read_task
+from run_qarnot.core.messages import Message
 from run_qarnot.core.state import FINAL, ORDER, State
-from run_qarnot.engine.decide import decide, end_reason, first_view, observe, planned_view
+from run_qarnot.engine.decide import NEVER_READY, decide, end_reason, first_view, observe, planned_view
 from run_qarnot.model.connections import Forward
 from run_qarnot.model.plan import make_plan
 from run_qarnot.model.spec import SessionSpec
@@ -50,9 +51,9 @@ def test_a_life_from_the_queue_to_the_end():
 def test_an_app_that_ends_before_it_answered_has_failed():
     starting = replace(VIEW, state=State.STARTING, attempt=1)
     for word, state, error in [
-        ("Success", State.FAILED, "It ended before its app answered."),
+        ("Success", State.FAILED, NEVER_READY),
         ("Cancelled", State.ENDED, None),
-        ("Failure", State.FAILED, "The cluster gives no reason."),
+        ("Failure", State.FAILED, Message("no-reason")),
         ("FullyExecuting", State.STARTING, None),
     ]:
         view = observe(starting, facts(word), NOW, ended_unready=True)
@@ -189,7 +190,7 @@ def test_views_before_the_first_look():
 @pytest.mark.parametrize(
     ("word", "more", "reason", "error"),
     [
-        ("FAILURE", {}, "failed", "The cluster gives no reason."),
+        ("FAILURE", {}, "failed", Message("no-reason")),
         ("SUCCESS", {"errors": [{"message": "x"}]}, "finished", None),
         ("deleted", {}, "deleted", None),
         ("Cancelled", {}, "stopped", None),

@@ -126,7 +126,7 @@ def test_trying_again_ends_after_some_tries_and_only_for_what_may_pass(monkeypat
     with pytest.raises(UnreachableError):
         asyncio.run(retrying(lambda: act(UnreachableError("storage-unreachable", problem="p")), told.append, tries=4))
     assert (len(tries), len(told)) == (4, 3)
-    assert told[0].endswith("Trying again.")
+    assert str(told[0]).endswith("Trying again.")
     tries.clear()
     with pytest.raises(RefusedError):
         asyncio.run(retrying(lambda: act(RefusedError("forbidden", message="m")), told.append))

@@ -2,44 +2,47 @@
 
 from dataclasses import replace
 
+from run_qarnot.core.messages import Message
 from run_qarnot.core.state import State
 from run_qarnot.engine.session_state import ViewPublisher
 from run_qarnot.model.view import SessionView
 
+SAVING, STOPPING, TIMEOUT, REFUSED = map(Message, ("saving-files", "stopping", "timeout", "refused"))
+AT_WORK = Message("working", app="it")
 VIEW = SessionView("id", "n", "base", "jupyterlab", "JupyterLab", State.READY, 1)
 
 
 def test_what_is_being_done_and_what_is_in_the_way_do_not_wipe_each_other_out():
     news = ViewPublisher(VIEW, lambda *_: None)
-    news.tell_trouble("It does not answer.")
-    with news.doing("Saving your files…") as tell:
-        assert news.view.note == "Saving your files…"
-        news.tell_trouble("")
-        assert news.view.note == "Saving your files…"
-        news.tell_trouble("It does not answer again.")
-        tell("Still saving…")
-        assert news.view.note == "Still saving…"
-    assert news.view.note == "It does not answer again."
-    news.tell_trouble("")
-    assert news.view.note == ""
+    news.tell_trouble(TIMEOUT)
+    with news.doing(SAVING) as tell:
+        assert news.view.note is SAVING
+        news.tell_trouble(None)
+        assert news.view.note is SAVING
+        news.tell_trouble(REFUSED)
+        tell(STOPPING)
+        assert news.view.note is STOPPING
+    assert news.view.note is REFUSED
+    news.tell_trouble(None)
+    assert news.view.note is None
 
 
 def test_how_it_usually_is_comes_with_the_state_and_goes_with_it():
     heard = []
     news = ViewPublisher(replace(VIEW, state=State.STARTING), lambda *_: None)
     news.subscribe(lambda view: heard.append((view.state, view.note)))
-    news.tell_usual("Running: it is at work", state=State.READY)
+    news.tell_usual(AT_WORK, state=State.READY)
     news.change(state=State.LOADING, attempt=2)
     news.change(state=State.READY)
-    at_work = (State.READY, "Running: it is at work")
-    assert heard == [at_work, (State.LOADING, ""), at_work]
+    at_work = (State.READY, AT_WORK)
+    assert heard == [at_work, (State.LOADING, None), at_work]
 
 
 def test_an_end_has_no_note():
     news = ViewPublisher(VIEW, lambda *_: None)
-    news.tell_trouble("It does not answer.")
+    news.tell_trouble(TIMEOUT)
     news.change(state=State.ENDED, reason="stopped")
-    assert news.view.note == ""
+    assert news.view.note is None
 
 
 def test_nobody_is_told_twice_of_the_same_and_plugins_not_of_what_was_so_before():

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from run_qarnot.core.messages import Message
 from run_qarnot.model.connections import (
     Connection,
     ConnectionKind,
@@ -129,9 +130,9 @@ def test_the_printed_line_listens_here_alone_and_lends_nothing_to_the_machine():
 
 
 def test_a_known_host_key_stands_beside_the_command():
-    note = connections(replace(REACH, fingerprints=("SHA256:abc",)), Place())[-1].note
+    note = str(connections(replace(REACH, fingerprints=("SHA256:abc",)), Place())[-1].note)
     assert note.endswith("Leave -N away for a shell. The machine's host key: SHA256:abc")
-    assert "host key" not in connections(REACH, Place())[-1].note
+    assert "host key" not in str(connections(REACH, Place())[-1].note)
 
 
 def test_a_launcher_carries_the_sessions_key_where_the_machine_accepts_it_and_else_none():
@@ -175,39 +176,37 @@ def test_all_ways_in_as_they_are_shown():
     vscode = "vscode://vscode-remote/ssh-remote+root@gateway.example:41022/job"
     options = "-o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o ServerAliveInterval=30"
     assert connections(reach, Place(tunnel_port=8890, local_port=8889, identity="/k")) == (
-        Connection(ConnectionKind.HTTPS, "https://g.example/lab?token=abc", None, "Opens in your browser."),
+        Connection(ConnectionKind.HTTPS, "https://g.example/lab?token=abc", None, Message("connection.https")),
         Connection(
             ConnectionKind.TUNNEL,
             "http://127.0.0.1:8890/lab?token=abc",
             "run-qarnot open calm-heron-42",
-            "Works while this program runs, on the computer it runs on.",
+            Message("connection.tunnel"),
         ),
         Connection(
             ConnectionKind.VSCODE,
             vscode,
             None,
-            "Opens the session's folder in VS Code, with the Remote - SSH extension.",
+            Message("connection.vscode"),
         ),
         Connection(
             ConnectionKind.SSH,
             "http://127.0.0.1:8889/lab?token=abc",
             "ssh -N -L 8889:localhost:8888 -4 -o ExitOnForwardFailure=yes -o GatewayPorts=no -a -x -i /k "
             f"-o IdentitiesOnly=yes {options} -p 41022 root@gateway.example",
-            "Type the command in a terminal, leave it running, and open the address. Leave -N away for a shell.",
+            Message("connection.ssh-app"),
         ),
     )
     page, tunnel, *_ = connections(replace(reach, forwards=REACH.forwards), Place(through_page=True))
-    assert page == Connection(
-        ConnectionKind.PAGE, None, None, "Opens in your browser, through the server of this page."
-    )
+    assert page == Connection(ConnectionKind.PAGE, None, None, Message("connection.page"))
     assert tunnel == closed_tunnel("run-qarnot open calm-heron-42", "JupyterLab")
-    assert tunnel.note == "Opens JupyterLab on this computer; no key needed."
+    assert str(tunnel.note) == "Opens JupyterLab on this computer; no key needed."
     assert (tunnel.kind, tunnel.url) == (ConnectionKind.TUNNEL, None)
     assert connections(replace(REACH, app_port=None), Place())[-1] == Connection(
         ConnectionKind.SSH,
         None,
         f"ssh -a -x {options} -p 41022 root@gateway.example",
-        "Type the command in a terminal.",
+        Message("connection.ssh"),
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 from support.pages import catalog
 
 from run_qarnot.core import language
+from run_qarnot.core.messages import Message
 from run_qarnot.core.state import State
 from run_qarnot.model.connections import Connection, ConnectionKind
 from run_qarnot.model.files import StoredFile
@@ -102,7 +103,7 @@ def test_results_are_counted_in_full_and_listed_in_part() -> None:
 
 
 def test_numbers_are_written_as_the_language_has_them() -> None:
-    view = replace(READY, app_title="the command", cost=0.5, cost_per_hour=1.25, carbon=3.4)
+    view = replace(READY, app_title=Message("app.batch"), cost=0.5, cost_per_hour=1.25, carbon=3.4)
     language.set_language("fr")
     try:
         french = session_row(view, "JupyterLab", NOW)
