@@ -20,7 +20,7 @@ from qarnot_local import LocalCluster
 
 pytestmark = pytest.mark.slow
 
-SECONDS = 1.0
+SECONDS = 4.0  # a quiet machine takes half of one; a busy one more, and a call that is waited for 25
 CATALOG = """
 [images.shell]
 app = "ssh"
