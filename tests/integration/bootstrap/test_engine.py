@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from qarnot.connection import Connection
-from support.command import CommandLine
+from support.command import REPOSITORY, CommandLine
 
 from qarnot_local import LocalCluster
-from run_qarnot.bootstrap import FILES, KEYS, attach, reason
+from run_qarnot.bootstrap import FILES, attach, reason
 from run_qarnot.catalog.image import Image
 from run_qarnot.model.files import Upload
 from run_qarnot.model.keys import derive_base_url
@@ -110,32 +110,25 @@ def cli(cluster: LocalCluster, tmp_path: Path) -> CommandLine:
     return CommandLine.of_account(cluster, tmp_path, RUN_QARNOT_IMAGES=str(tmp_path / "images.toml"))
 
 
-def test_a_start_that_broke_off_is_repeated_with_the_script_of_a_newer_version(
+def test_a_start_that_broke_off_is_repeated_with_the_files_of_a_newer_version(
     cluster: LocalCluster, cli: CommandLine
 ) -> None:
-    key = ".run-qarnot/start.sh"
+    key = ".run-qarnot/jupyter/jupyter_server_config.json"
     bucket = connection(cluster).create_bucket("again-in")
     bucket.add_string("that of an older version of ours", key)
-    launched = cli("launch", "public", "--name", "again", expect=1)
-    assert "works in a container of its own only" in launched.err, "it was started, and that is all that it can do here"
-    assert stored(cluster, "again-in")[key] == FILES[key].read_bytes()
+    shipped = cli.with_environment(RUN_QARNOT_IMAGES=str(REPOSITORY / "images.toml"))
+    shipped("launch", "base", "--name", "again", "--detach")
+    assert "base_url" in json.loads(stored(cluster, "again-in")[key])["ServerApp"]
 
 
-def test_on_the_local_cluster_it_refuses_and_the_session_says_why(
+def test_the_local_cluster_has_no_containers_so_nothing_is_started_there(
     cluster: LocalCluster, cli: CommandLine, tmp_path: Path
 ) -> None:
-    """There an unknown image's command runs on this very machine, whose keys are nobody's business."""
     launched = cli("launch", "public", "--name", "refused", expect=1)
-    assert "works in a container of its own only. Nothing was changed." in launched.err
-    session = json.loads(cli("show", "refused", "--json").out)
-    assert session["state"] == "failed"
-    assert session["error"].startswith("this is not /job/.run-qarnot/start.sh")
+    assert "cannot be tried on this computer" in launched.err
+    assert "refused" not in [session["name"] for session in json.loads(cli("sessions", "--json").out)]
     assert not (tmp_path / ".ssh").exists()
-    notice = "The command of jupyter/scipy-notebook:latest runs on this machine."
-    assert notice in cli("logs", "refused").out
-    found = stored(cluster, "refused-in")
-    assert set(found) == KEYS
-    assert {key: found[key] for key in FILES} == {key: path.read_bytes() for key, path in FILES.items()}
+    assert "refused-in" not in [bucket.shortname for bucket in connection(cluster).buckets()]
 
 
 def connection(cluster: LocalCluster) -> Connection:

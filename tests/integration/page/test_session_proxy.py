@@ -417,7 +417,9 @@ def test_a_session_that_has_ended_is_said_and_can_run_again(
     assert answer.status_code == 410
     assert "The session has ended" in answer.text
     server.register(session)
-    assert visitor.ask("show").status_code == 200
+    wait_until(
+        lambda: visitor.ask("show").status_code == 200, "the app to be reached again"
+    )  # the page tries again, too
 
 
 def test_many_at_once_share_one_tunnel(folder: Path, app: int, server: ProxyServer) -> None:
