@@ -128,7 +128,7 @@ def test_the_local_cluster_has_no_containers_so_nothing_is_started_there(
     assert "cannot be tried on this computer" in launched.err
     assert "refused" not in [session["name"] for session in json.loads(cli("sessions", "--json").out)]
     assert not (tmp_path / ".ssh").exists()
-    assert "refused-in" not in [bucket.shortname for bucket in connection(cluster).buckets()]
+    assert "refused-in" not in [bucket.uuid for bucket in connection(cluster).buckets()]
 
 
 def connection(cluster: LocalCluster) -> Connection:
