@@ -97,8 +97,11 @@ def jupyterlab(folder: Path, base_path: str = f"/{SESSION_ID}/") -> Iterator[int
     """Run a JupyterLab for the block; yields its port."""
     port, work = free_port(), folder / "work"
     work.mkdir(parents=True)
+    python = [sys.executable, "-m"]
     command = [
-        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.base_url={base_path}",
+        # at its end the server may wait for kernels that ended at the same moment: the lifeline ends all of them
+        *python, "run_qarnot.lifeline", "--grace", "5", "--",
+        *python, "jupyterlab", "--no-browser", "--allow-root", f"--ServerApp.base_url={base_path}",
         f"--ServerApp.port={port}", "--ServerApp.port_retries=0", "--ServerApp.ip=127.0.0.1",
         "--LabApp.news_url=None", "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
     ]  # fmt: skip
@@ -107,16 +110,14 @@ def jupyterlab(folder: Path, base_path: str = f"/{SESSION_ID}/") -> Iterator[int
         "JUPYTER_RUNTIME_DIR": str(folder / "runtime"), "SHELL": "/bin/sh",
     }  # fmt: skip
     with (folder / "lab.log").open("wb") as log:
-        process = subprocess.Popen(
-            command, cwd=work, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
+        process = subprocess.Popen(command, cwd=work, env=environment, stdin=subprocess.PIPE, stdout=log, stderr=log)
+    assert process.stdin is not None
     try:
         wait_until(lambda: process.poll() is not None or _answers(port, f"{base_path}api"), "JupyterLab", seconds=90)
         assert process.poll() is None, (folder / "lab.log").read_text()
         yield port
     finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, 15)
+        process.stdin.close()
         process.wait(timeout=30)
 
 
