@@ -61,7 +61,7 @@ class Listening:
                 await asyncio.to_thread(self._storage.refuse)
 
     async def _stop_accepting(self) -> None:
-        """And let those in who are at the door: asyncio forgets, open, a connection accepted just before a close."""
+        """Also accept what is pending: asyncio leaves open, and forgets, a connection accepted just before a close."""
         for server in self._server.servers:
             for listener in server.sockets:
                 asyncio.get_running_loop().remove_reader(listener.fileno())

@@ -94,13 +94,13 @@ class Listeners(Protocol):
 class Control:
     """See the top of this module: it is the contract."""
 
-    def __init__(self, manager: Manager, faults: Faults, clock: Clock, access: Access, doors: Listeners) -> None:
+    def __init__(self, manager: Manager, faults: Faults, clock: Clock, access: Access, listeners: Listeners) -> None:
         self._manager = manager
         self._faults = faults
         self._clock = clock
         self._access = access
         self._first_token = self._access.token
-        self._doors = doors
+        self._listeners = listeners
         self._loop = asyncio.get_running_loop()
 
     def _on_loop(self, work: Callable[[], Awaitable[_T]]) -> _T:
@@ -175,14 +175,14 @@ class Control:
             checks.number("seconds", seconds, 0, checks.LONGEST_SECONDS)
 
         async def close() -> None:
-            await self._doors.close()
+            await self._listeners.close()
             if seconds is not None:
-                self._loop.call_later(seconds, lambda: self._loop.create_task(self._doors.open()))
+                self._loop.call_later(seconds, lambda: self._loop.create_task(self._listeners.open()))
 
         self._on_loop(close)
 
     def accept(self) -> None:
-        self._on_loop(self._doors.open)
+        self._on_loop(self._listeners.open)
 
     @contextlib.contextmanager
     def refusing(self) -> Iterator[None]:

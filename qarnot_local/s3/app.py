@@ -67,7 +67,7 @@ werkzeug_app.RegexConverter = _AnyCharacter  # type: ignore[attr-defined]  # it 
 
 
 class _Stock(Protocol):
-    """What the door asks of the storage."""
+    """What the application needs of the storage."""
 
     def find(self, bucket: str, key: str) -> Any: ...
 

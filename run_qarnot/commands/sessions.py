@@ -40,7 +40,7 @@ _STANDARD_OUTPUT = Path("-")
 
 
 async def launch(account: Account, arguments: Namespace) -> int:
-    """Start a session; show phases; print the doors when it is ready."""
+    """Start a session; show phases; print the connections when it is ready."""
     uploads = _collect(arguments.input)
     image = account.catalog.get(arguments.image)
     spec = SessionSpec(
@@ -93,7 +93,7 @@ async def sessions(account: Account, arguments: Namespace) -> int:
 
 
 async def show_session(account: Account, arguments: Namespace) -> int:
-    """Print one session, with its doors and what plugins have to show; for programs, the session alone."""
+    """Print one session, with its connections and the panels of plugins; for programs, the session alone."""
     session = await account.find(arguments.session)
     if not session.view.is_over:
         await _poll_shortly(session)
@@ -381,7 +381,7 @@ async def _until_sent(session: Session) -> None:
 
 
 def _nothing_to_open(name: str, hint: Message) -> SessionError:
-    return SessionError("no-door", name=name, problem=Message("runs-command"), hint=hint)
+    return SessionError("no-connection", name=name, problem=Message("runs-command"), hint=hint)
 
 
 async def _stay(session: Session, *, browser: bool, as_json: bool = False) -> None:
@@ -392,7 +392,7 @@ async def _stay(session: Session, *, browser: bool, as_json: bool = False) -> No
         hint = Message("hint-show")
         if not session.knows_session_key:
             hint = Message("hint-ssh-key", reference=session.view.reference)
-        raise SessionError("no-door", name=session.view.name, problem=problem, hint=hint)
+        raise SessionError("no-connection", name=session.view.name, problem=problem, hint=hint)
     show.out(address, sys.stderr if as_json else None)
     if browser and not await in_thread(open_privately, address):
         show.err("No browser could be opened here: open the address yourself.")

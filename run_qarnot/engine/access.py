@@ -1,4 +1,4 @@
-"""How this process reaches a session's app: its tunnel, whether the app answers, and the doors that follow."""
+"""How this process reaches a session's app: its tunnel, whether the app answers, and which connections there are."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ class Account:
         executor = DaemonExecutor("cloud", _MOST_THREADS)
         try:
             cloud = await run_in(executor, Cloud, settings, token)
-        except BaseException:
+        except BaseException:  # raised again, Ctrl-C too, once the threads are given up
             executor.shutdown()
             raise
         return cls(settings, token, catalog, cloud, executor)

@@ -1,6 +1,6 @@
 """What to do next about a session: pure functions of what is known. `session` carries it out.
 
-TaskFacts ─► observe ─► SessionView ─► decide ─► Steps
+TaskSnapshot ─► observe ─► SessionView ─► decide ─► Steps
 """
 
 from __future__ import annotations

@@ -98,7 +98,7 @@ class SessionInfo:
 
 
 def session_info(view: SessionView, read: Callable[[str], bytes] | None = None) -> SessionInfo:
-    """Return what plugins may know of a session: its doors are left out, because whoever has their addresses is in."""
+    """Return what plugins may know of a session: without its connections, because their addresses let anybody in."""
     return SessionInfo(
         id=view.id,
         name=view.name,

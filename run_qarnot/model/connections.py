@@ -169,12 +169,12 @@ def connections(reach: Reach, place: Place) -> tuple[Connection, ...]:
 
 
 def closed_tunnel(command: str | None, app_title: Title) -> Connection:
-    """Return the door of a tunnel that is yet to be opened, or will be closed when this process ends."""
+    """Return the connection of a tunnel that is not open yet, or closes when this process ends."""
     return Connection(ConnectionKind.TUNNEL, None, command, Message("connection.tunnel-closed", app=app_title))
 
 
 def app_url(base: str, reach: Reach) -> str:
-    """Return the address of the app's page behind `base` (such as `http://localhost:8888`), with the app's token."""
+    """Return the address of the app's page behind `base` (such as `http://127.0.0.1:8888`), with the app's token."""
     query = f"?{urlencode({'token': reach.app_token})}" if reach.app_token else ""
     return f"{base}{quote(reach.base_path.rstrip('/') + reach.open_path)}{query}"
 

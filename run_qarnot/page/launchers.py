@@ -45,7 +45,7 @@ class Launcher:
 
 
 def command_for(system: System, command: str) -> str:
-    """Return the command of an SSH door as one line for the terminal of another system than ours."""
+    """Return the command of an `ssh` connection as one line for the terminal of another system than ours."""
     null = "NUL" if system is System.WINDOWS else "/dev/null"
     words = [f"{_KNOWN_HOSTS}{null}" if word.startswith(_KNOWN_HOSTS) else word for word in shlex.split(command)]
     return subprocess.list2cmdline(words) if system is System.WINDOWS else shlex.join(words)

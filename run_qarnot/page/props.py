@@ -232,7 +232,7 @@ def result_rows(files: Iterable[Any]) -> Row:
 
 
 def _best_door(view: SessionView) -> Row | None:
-    """The best door that a click can open, once something is behind it. Of `page`, the click makes the address."""
+    """The first connection that a click can open, once the app answers. A `page` one gets its address by the click."""
     if view.state not in _OPEN_STATES:
         return None
     for kind in _OPENED_BY_CLICK:

@@ -164,7 +164,7 @@ class Form:
         spec = SessionSpec(image, self.name.strip(), hours, key, resume, self.given_options())
         yield from map(_as_blocker, spec.blockers())
         app = image.effective_app
-        if app.port is None and not app.ends_by_itself and key is None:  # it would cost money behind closed doors
+        if app.port is None and not app.ends_by_itself and key is None:  # it would cost money and nobody could enter it
             yield Blocker(words.blocker("needs-key"), "ssh-key")
 
 

@@ -142,7 +142,7 @@ def test_a_failed_session_says_why_shows_its_last_lines_and_the_form_is_kept(pag
     expect(page.get_by_test_id("start")).to_be_enabled()
 
 
-def test_the_users_own_key_gives_her_own_doors(page, dashboard, cluster, tmp_path):
+def test_the_users_own_key_gives_her_own_connections(page, dashboard, cluster, tmp_path):
     public = asyncssh.generate_private_key("ssh-ed25519", comment="me").export_public_key().decode()
     signed_in(page, dashboard, cluster)
     page.get_by_test_id("more").click()

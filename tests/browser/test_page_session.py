@@ -66,7 +66,7 @@ def end(card: Locator) -> None:
     expect(card.get_by_test_id("state")).to_contain_text("Ended", timeout=60_000)
 
 
-def show_doors(card: Locator) -> None:
+def show_connections(card: Locator) -> None:
     if card.get_by_test_id("connections").get_attribute("aria-expanded") == "false":
         card.get_by_test_id("connections").click()
 
@@ -106,7 +106,7 @@ def test_the_launcher_needs_no_key_and_its_own_is_in_the_download_alone(
     page.on("websocket", lambda socket: socket.on("framereceived", lambda data: frames.append(str(data))))
     card = start(page, dashboard, "base", "launched")
     expect(card.get_by_test_id("state")).to_contain_text("Ready", timeout=60_000)
-    show_doors(card)
+    show_connections(card)
     expect(card.get_by_test_id("ssh-command"), "there is no key for it").to_have_count(0)
     page.set_viewport_size({"width": 360, "height": 740})
     assert_fits(page)
@@ -133,7 +133,7 @@ def test_where_the_machine_knows_the_persons_key_alone_the_launcher_uses_that(
     public = make_key(tmp_path)
     card = start(page, dashboard, "base", "launched-with-mine", key=public.read_text().strip())
     expect(card.get_by_test_id("state")).to_contain_text("Ready", timeout=60_000)
-    show_doors(card)
+    show_connections(card)
     expect(card.get_by_test_id("ssh-command")).to_contain_text("UserKnownHostsFile=/dev/null")
     card.get_by_test_id("system").select_option("windows")
     expect(card.get_by_test_id("ssh-command")).to_contain_text("UserKnownHostsFile=NUL")

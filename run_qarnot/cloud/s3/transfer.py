@@ -148,7 +148,7 @@ class Transfer:
             threading.Thread(target=crew.work, name=f"transfer-{number}", daemon=True).start()
         try:
             crew.wait(self.check)
-        except BaseException:  # raised again, Ctrl-C too: no thread goes on for nobody
+        except BaseException:  # raised again, Ctrl-C too, once the threads are stopped
             self.stop()
             crew.stop()
             raise

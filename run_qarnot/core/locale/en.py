@@ -138,7 +138,7 @@ ERRORS: Mapping[str, ErrorTexts] = {
     "given-up": ErrorTexts("“{name}” was given up before it started.", "Start again whenever you like; nothing runs."),
     "save-failed": ErrorTexts("The results of “{name}” could not be saved: {message}.", "It is still running. Try to save again; stop it without saving only if you can do without."),
     "other-token": ErrorTexts("“{name}” was started with another Qarnot token, from which its key is derived.", "Use that token to open it, or stop it and continue from it; what it has saved is kept.", "`run-qarnot stop {reference}`, then `run-qarnot launch IMAGE --resume {reference}`."),
-    "no-door": ErrorTexts("“{name}” cannot be opened from here: {problem}.", "{hint}"),
+    "no-connection": ErrorTexts("“{name}” cannot be opened from here: {problem}.", "{hint}"),
     "tunnel": ErrorTexts("The way to “{name}” could not be opened: {problem}.", "It is tried again by itself; if it stays so, your network may block SSH."),
     "upload": ErrorTexts("“{name}” could not be uploaded: {problem}.", "Try again; what is already uploaded is kept."),
     "no-room": ErrorTexts("“{name}” could not be uploaded: the machine that runs this page has no room for it.", "Remove files from the list, or start the session first and add it there: large files then go straight to the storage."),

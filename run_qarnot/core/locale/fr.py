@@ -133,7 +133,7 @@ ERRORS: Mapping[str, ErrorTexts] = {
     "given-up": ErrorTexts("« {name} » a été abandonnée avant de démarrer.", "Recommencez quand vous voulez ; rien ne tourne."),
     "save-failed": ErrorTexts("Les résultats de « {name} » n’ont pas pu être sauvegardés : {message}.", "Elle tourne toujours. Sauvegardez à nouveau ; ne l’arrêtez sans sauvegarde que si vous pouvez vous en passer."),
     "other-token": ErrorTexts("« {name} » a été démarrée avec un autre jeton Qarnot, dont sa clé est dérivée.", "Employez ce jeton pour l’ouvrir, ou arrêtez-la et continuez à partir d’elle ; ce qu’elle a sauvegardé est gardé.", "`run-qarnot stop {reference}`, puis `run-qarnot launch IMAGE --resume {reference}`."),
-    "no-door": ErrorTexts("« {name} » ne peut pas être ouverte d’ici : {problem}.", "{hint}"),
+    "no-connection": ErrorTexts("« {name} » ne peut pas être ouverte d’ici : {problem}.", "{hint}"),
     "tunnel": ErrorTexts("Le chemin vers « {name} » n’a pas pu être ouvert : {problem}.", "Un nouvel essai suit de lui-même ; si cela dure, votre réseau bloque peut-être SSH."),
     "upload": ErrorTexts("« {name} » n’a pas pu être envoyé : {problem}.", "Recommencez ; ce qui est déjà envoyé est gardé."),
     "no-room": ErrorTexts("« {name} » n’a pas pu être envoyé : la machine qui fait tourner cette page n’a plus de place.", "Retirez des fichiers de la liste, ou démarrez d’abord la session et ajoutez-le là : les gros fichiers vont alors directement au stockage."),

@@ -64,7 +64,7 @@ class Shell(Component):
 
     @event
     def vue_visitor_arrived(self, fields: Fields) -> None:
-        """The visitor for whom the kernel was heated up is there, once."""
+        """The visitor of a preheated kernel has arrived; only the first such event counts."""
         if self.preheated:
             self._arrive(fields.text("query", _LONGEST_QUERY))
             self.preheated = False

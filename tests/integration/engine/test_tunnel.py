@@ -64,7 +64,7 @@ def checked(keys: HostKeys, forward: Forward, attempt: int = 1) -> Callable[[asy
 
 
 async def visit(made: Tunnel, keys: HostKeys, forward: Forward, attempt: int = 1) -> None:
-    """Open the tunnel, and remember the machine, as `WayIn` does."""
+    """Open the tunnel, and remember the machine, as `AppAccess` does."""
     await made.open(forward, 9, checked(keys, forward, attempt))
     assert made.host_key is not None
     keys.keep(made.host_key, forward, attempt)

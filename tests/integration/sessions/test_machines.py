@@ -153,7 +153,7 @@ def test_the_image_prints_its_link_late_in_pieces_and_twice(cluster, control, tm
 
 
 @pytest.mark.parametrize("when", ["loading", "starting", "ready"])
-def test_it_is_preempted_and_the_doors_are_renewed_by_themselves(cluster, control, when):
+def test_it_is_preempted_and_the_connections_are_renewed_by_themselves(cluster, control, when):
     image = page_on(next(iter(free_ports(21000))))
     if when != "ready":
         control.hold({"loading": "FullyDispatched", "starting": "forward"}[when])

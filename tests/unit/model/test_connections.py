@@ -61,7 +61,7 @@ def test_all_addresses_have_the_path_under_which_the_app_answers():
     assert all(urlsplit(url).path == "/rq-0123456789ab/lab" for url in urls)
 
 
-def test_the_users_doors_need_the_users_key_and_the_tunnel_needs_ours():
+def test_the_users_connections_need_the_users_key_and_the_tunnel_needs_ours():
     assert kinds(replace(REACH, user_key_accepted=False)) == [ConnectionKind.TUNNEL]
     assert kinds(replace(REACH, session_key_accepted=False)) == [ConnectionKind.VSCODE, ConnectionKind.SSH]
 

@@ -66,7 +66,7 @@ def test_an_address_that_needs_a_typed_command_first_is_not_the_one_to_open() ->
     assert session_row(replace(READY, connections=(SSH,)), "", NOW)["open"] is None
 
 
-def test_hostile_doors_are_no_links() -> None:
+def test_hostile_connections_are_no_links() -> None:
     bad = Connection(ConnectionKind.TUNNEL, "javascript:alert(1)", None, "")
     row = session_row(replace(READY, connections=(bad,)), "", NOW)
     assert row["open"] is None
