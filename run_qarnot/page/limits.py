@@ -75,14 +75,14 @@ class VisitorKernels(AsyncMappingKernelManager):  # type: ignore[misc,unused-ign
     def __init__(self, **traits: Any) -> None:
         super().__init__(**traits)  # type: ignore[no-untyped-call,unused-ignore]
         self._starting: set[str] = set()
-        self._heated: set[str] = set()  # started ahead, for nobody yet
+        self._preheated: set[str] = set()  # started ahead, for nobody yet
         self._owners: dict[str, str] = {}
         self._visits: list[_Visit] = []
 
     @property
     def visitors(self) -> int:
         """How many pages are open, or being opened."""
-        used = (set(self.list_kernel_ids()) | self._starting) - self._heated
+        used = (set(self.list_kernel_ids()) | self._starting) - self._preheated
         return len(used) + sum(visit.waits for visit in self._visits)
 
     @contextlib.contextmanager
@@ -91,7 +91,7 @@ class VisitorKernels(AsyncMappingKernelManager):  # type: ignore[misc,unused-ign
 
         Arguments:
             most: pages that may be open.
-            heated: whether a kernel that was started ahead will be used.
+            preheated: whether a kernel that was started ahead will be used.
 
         Yields:
             Whether there is a place.
@@ -112,7 +112,7 @@ class VisitorKernels(AsyncMappingKernelManager):  # type: ignore[misc,unused-ign
         """Whether a visitor may use a kernel; the first one who does is its owner from then on."""
         if kernel_id not in self:
             return True  # there is none to be used
-        self._heated.discard(kernel_id)
+        self._preheated.discard(kernel_id)
         return self._owners.setdefault(kernel_id, visitor) == visitor
 
     async def end_of(self, visitor: str) -> None:
@@ -129,7 +129,7 @@ class VisitorKernels(AsyncMappingKernelManager):  # type: ignore[misc,unused-ign
         if visit is not None and visit.waits:
             visit.waits = False
         else:
-            self._heated.add(kernel_id)
+            self._preheated.add(kernel_id)
         try:
             return str(await super().start_kernel(*arguments, **options))
         finally:
@@ -137,6 +137,6 @@ class VisitorKernels(AsyncMappingKernelManager):  # type: ignore[misc,unused-ign
 
     def remove_kernel(self, kernel_id: str) -> Any:
         """Forget a kernel that has ended."""
-        self._heated.discard(kernel_id)
+        self._preheated.discard(kernel_id)
         self._owners.pop(kernel_id, None)
         return super().remove_kernel(kernel_id)

@@ -130,8 +130,8 @@ class PageHandler(PlainErrors, TornadoVoilaHandler):  # type: ignore[misc,unused
     @tornado.web.authenticated
     async def get(self, path: str | None = None) -> None:
         kernels: Any = self.kernel_manager  # a `VisitorKernels`, to which Voila adds its pool
-        is_heated = kernels.get_pool_size(self.notebook_path) > 0
-        with kernels.visit(self.settings["max_visitors"], preheated=is_heated) as has_place:
+        is_preheated = kernels.get_pool_size(self.notebook_path) > 0
+        with kernels.visit(self.settings["max_visitors"], preheated=is_preheated) as has_place:
             if has_place:
                 await super().get(path)
             else:
