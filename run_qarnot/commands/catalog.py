@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
+from argparse import Namespace
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Unpack
 
 from run_qarnot.catalog import Catalog
@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 _DOCKER = "DOCKER_REPO"  # a profile that knows it runs any image, which sees every constant as a variable
 
 
-def images(settings: Settings, pattern: str, *, as_json: bool) -> int:
+def images(settings: Settings, arguments: Namespace) -> int:
     """Print the catalog, or what of it fits a pattern; as JSON, without one, also what is hidden."""
+    pattern = " ".join(arguments.pattern)
     catalog = find_plugins(settings).catalog()
     offered = catalog.search(pattern)
     if pattern and not offered:
         raise NotFoundError("image-unknown", image=pattern, hint=Verbatim(""))
-    if as_json:
+    if arguments.json:
         listed = offered if pattern else catalog
         show.out_json([image.model_dump(mode="json") | {"source": image.source} for image in listed])
     else:
@@ -41,13 +42,13 @@ def images(settings: Settings, pattern: str, *, as_json: bool) -> int:
     return 0
 
 
-def check(settings: Settings, path: Path | None, *, as_json: bool) -> int:
+def check(settings: Settings, arguments: Namespace) -> int:
     """Print what is wrong with the catalog and the plugins; 1 if anything is.
 
     With a token, the account is asked too. If it cannot be asked, that is raised once everything else is printed.
     """
-    if path is not None:
-        settings = replace(settings, images=path)
+    if arguments.path is not None:
+        settings = replace(settings, images=arguments.path)
     catalog = find_plugins(settings).catalog()
     problems, unasked = list(catalog.problems), None
     if settings.token:
@@ -55,7 +56,7 @@ def check(settings: Settings, path: Path | None, *, as_json: bool) -> int:
             problems += run(_account_problems(settings, catalog))
         except RunQarnotError as error:
             unasked = error
-    _print(_in_reading_order(problems), len(catalog.images), as_json=as_json)
+    _print(_in_reading_order(problems), len(catalog.images), as_json=arguments.json)
     if unasked is not None:
         raise unasked
     return 1 if any(not problem.warning for problem in problems) else 0

@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
+import inspect
 import io
 import logging
 import os
 import sys
 import traceback
 from argparse import Namespace
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from run_qarnot.commands import catalog, completion, link, plugins, servers, show
+from run_qarnot.commands import show
 from run_qarnot.commands.parser import parse
 from run_qarnot.core import logs
 from run_qarnot.core.errors import RunQarnotError
 from run_qarnot.core.messages import Verbatim
 from run_qarnot.engine.daemon_executor import run as run_loop
 from run_qarnot.model.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from run_qarnot.engine.account import Account
+
+    OnAccount = Callable[[Account, Namespace], Awaitable[int]]
 
 _DRAIN_SECONDS = 5.0  # what plugins get, at the end, to hear of the last events
 _DRAIN_SECONDS_INTERRUPTED = 0.3  # after Ctrl-C, which ends every command within a second
@@ -57,31 +66,17 @@ def run(arguments: list[str] | None = None) -> int:
 
 
 def _run(settings: Settings, arguments: Namespace) -> int:
-    match arguments.command:
-        case "demo":
-            return servers.demo(arguments)
-        case "dashboard":
-            return servers.dashboard(settings, arguments)
-        case "cluster":
-            return servers.cluster(arguments)
-        case "images":
-            return catalog.images(settings, " ".join(arguments.pattern), as_json=arguments.json)
-        case "plugins":
-            return plugins.plugins(settings, as_json=arguments.json)
-        case "new-plugin":
-            return plugins.new_plugin(arguments.name, package=arguments.package, folder=arguments.folder)
-        case "check":
-            return catalog.check(settings, arguments.path, as_json=arguments.json)
-        case "completion":
-            return completion.completion(arguments.shell)
-        case "link":
-            return link.link(settings, arguments.image, arguments.set, arguments.hours, arguments.base)
-    return run_loop(_with_account(settings, arguments))
+    """Run the function of the command, as the table of commands names it."""
+    module, _, name = arguments.run.partition(":")
+    function = getattr(importlib.import_module(f"run_qarnot.commands.{module}"), name)
+    if inspect.iscoroutinefunction(function):
+        return run_loop(_with_account(function, settings, arguments))
+    code: int = function(settings, arguments)
+    return code
 
 
-async def _with_account(settings: Settings, arguments: Namespace) -> int:
-    # Imported here: the SDK takes half a second, which `images` and `--help` need not wait for.
-    from run_qarnot.commands.sessions import COMMANDS
+async def _with_account(command: OnAccount, settings: Settings, arguments: Namespace) -> int:
+    # Imported here: the SDK takes half a second, which the other commands need not wait for.
     from run_qarnot.engine.account import Account
     from run_qarnot.hooks.manager import find_plugins
 
@@ -91,7 +86,7 @@ async def _with_account(settings: Settings, arguments: Namespace) -> int:
     account = await Account.open(settings, settings.token or "", find_plugins(settings).catalog())
     drain_seconds = _DRAIN_SECONDS
     try:
-        return await COMMANDS[arguments.command](account, arguments)
+        return await command(account, arguments)
     except asyncio.CancelledError:
         drain_seconds = _DRAIN_SECONDS_INTERRUPTED
         raise

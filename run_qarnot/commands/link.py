@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from argparse import Namespace
 
 from run_qarnot.commands import show
 from run_qarnot.hooks.manager import find_plugins
@@ -11,11 +11,11 @@ from run_qarnot.model.settings import Settings
 from run_qarnot.model.spec import parse_settings
 
 
-def link(settings: Settings, image_id: str, pairs: Sequence[str], hours: float | None, base: str) -> int:
+def link(settings: Settings, arguments: Namespace) -> int:
     """Print them. No account is asked; the values pass the same checks as on the form."""
-    image = find_plugins(settings).catalog().get(image_id)
-    address = make_link(base, image, hours=hours, options=parse_settings(list(pairs)))
-    for problem in base_problems(base):
+    image = find_plugins(settings).catalog().get(arguments.image)
+    address = make_link(arguments.base, image, hours=arguments.hours, options=parse_settings(arguments.set))
+    for problem in base_problems(arguments.base):
         show.err(f"{problem.what}\n{problem.todo} {problem.typed}".rstrip())
     show.out(address)
     show.out(make_badge(address, image))

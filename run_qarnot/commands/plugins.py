@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.resources
 import keyword
 import re
+from argparse import Namespace
 from dataclasses import asdict
 from pathlib import Path
 
@@ -24,7 +25,7 @@ _PACKAGE = {
 }
 
 
-def plugins(settings: Settings, *, as_json: bool) -> int:
+def plugins(settings: Settings, arguments: Namespace) -> int:
     """Print what was found where, with version, hooks and problems. The catalog is read, so that hooks are called."""
     found = find_plugins(settings)
     catalog = found.catalog()
@@ -40,7 +41,7 @@ def plugins(settings: Settings, *, as_json: bool) -> int:
         }
         for plugin in found.found
     ]
-    if as_json:
+    if arguments.json:
         show.out_json(rows)
         return 0
     columns = ("name", "where", "version", "images", "hooks")
@@ -51,10 +52,11 @@ def plugins(settings: Settings, *, as_json: bool) -> int:
     return 0
 
 
-def new_plugin(name: str, *, package: bool, folder: Path | None) -> int:
+def new_plugin(settings: Settings, arguments: Namespace) -> int:
     """Write a working plugin to start from, and its test. Nothing that is there is overwritten."""
+    name, package = arguments.name, arguments.package
     _check_name(name)
-    folder = folder or Path() if package else folder or Path(PLUGINS_FOLDER)
+    folder = arguments.folder or Path() if package else arguments.folder or Path(PLUGINS_FOLDER)
     targets = {
         source: folder / target.format(name=name, dashed=name.replace("_", "-"))
         for source, target in (_PACKAGE if package else _FILES).items()

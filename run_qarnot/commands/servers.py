@@ -30,7 +30,7 @@ _EXPORT = re.compile(r"export (QARNOT_\w+)='([^']*)'")
 _ADDRESS = re.compile(r"Dashboard: (\S+)")
 
 
-def cluster(arguments: Namespace) -> int:
+def cluster(settings: Settings, arguments: Namespace) -> int:
     """Run the local cluster alone."""
     _check_local_packages()
     _check_port(arguments.port)
@@ -51,7 +51,7 @@ def dashboard(settings: Settings, arguments: Namespace) -> int:
     return 0
 
 
-def demo(arguments: Namespace) -> int:
+def demo(settings: Settings, arguments: Namespace) -> int:
     """Run the local cluster and a dashboard against it; leave nothing behind."""
     _check_local_packages()
     _check_page_port(arguments.port)

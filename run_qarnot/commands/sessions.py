@@ -10,7 +10,7 @@ import sys
 import threading
 from argparse import Namespace
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
@@ -279,20 +279,6 @@ async def _delete_left_over(account: Account, *, ask: bool) -> int:
         if bucket.bucket not in gone:
             show.err(f"{bucket.bucket} was kept: something has changed in it.")
     return 0
-
-
-COMMANDS: Mapping[str, Callable[[Account, Namespace], Awaitable[int]]] = {
-    "launch": launch,
-    "sessions": sessions,
-    "show": show_session,
-    "open": open_session,
-    "logs": logs,
-    "add": add,
-    "save": save,
-    "stop": stop,
-    "results": results,
-    "delete": delete,
-}
 
 
 @contextlib.asynccontextmanager

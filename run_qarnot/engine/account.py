@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
@@ -25,7 +24,6 @@ from run_qarnot.core.names import (
     suggest_name,
     which,
 )
-from run_qarnot.core.redaction import protect
 from run_qarnot.engine.daemon_executor import DaemonExecutor, in_thread, run_in
 from run_qarnot.engine.leftovers import LeftOver, delete_left_over, find_left_over
 from run_qarnot.engine.played_images import not_runnable
@@ -35,7 +33,7 @@ from run_qarnot.engine.session import Session
 from run_qarnot.engine.wait_estimate import wait_estimates
 from run_qarnot.model.files import Upload
 from run_qarnot.model.plan import make_plan
-from run_qarnot.model.settings import Settings
+from run_qarnot.model.settings import Settings, check_token
 from run_qarnot.model.spec import SessionSpec
 from run_qarnot.model.view import SessionView
 
@@ -299,20 +297,3 @@ class Account:
             if bucket in known or not storage.is_foreign(bucket):
                 return bucket
         raise InputError("bucket-foreign", field="name", bucket=candidates[0])
-
-
-def check_token(text: str) -> str:
-    """Return the Qarnot token in `text`, without the spaces around it, and have it hidden from all output.
-
-    Raises:
-        InputError: it is empty, or it cannot be a token.
-    """
-    token = text.strip()
-    if not token:
-        raise InputError("token-empty", field="token")
-    protect(token)
-    if re.search(r"\s", token):
-        raise InputError("token-shape", field="token", problem=Message("space-or-line-break"))
-    if not token.isascii() or not token.isprintable():
-        raise InputError("token-shape", field="token", problem=Message("foreign-characters"))
-    return token

@@ -6,6 +6,7 @@ import logging
 import queue
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
@@ -198,21 +199,25 @@ class Plugins:
                 plugin.report("hook-answer", hook="rq_event", wanted=Message("nothing"), found=_kind(answer))
 
     def _later(self, work: Callable[[], None]) -> None:
-        """Have one thread do it, which ends when there is no more: none outlives its page."""
+        """Have the background thread do it. The thread ends when the queue is empty, so that none outlives its page."""
         self._events.put(work)
         with self._lock:
             if self._teller is None:
-                self._teller = threading.Thread(target=self._work_off, name="plugin-events", daemon=True)
+                self._teller = threading.Thread(target=self._work, name="plugin-events", daemon=True)
                 self._teller.start()
 
-    def _work_off(self) -> None:
+    def _work(self) -> None:
         while True:
             with self._lock:
                 if self._events.empty():
                     self._teller = None
                     return
                 work = self._events.get()
-            work()
+            try:
+                work()
+            except Exception as error:  # noqa: BLE001  the next events are told too
+                log.warning("An event did not reach the plugins: %s: %s", type(error).__name__, error)
+                log.debug("%s", traceback.format_exc())
 
 
 def find_plugins(settings: Settings) -> Plugins:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,6 +66,26 @@ def read_settings(environment: Mapping[str, str], folder: Path) -> Settings:
         log_config=Path(path) if (path := environment.get("RUN_QARNOT_LOG")) else None,
         admins=frozenset(environment.get("RUN_QARNOT_ADMINS", "").casefold().replace(",", " ").split()),
     )
+
+
+def check_token(text: str) -> str:
+    """Return the Qarnot token in `text`, without what surrounds it, and hide it from all output from now on.
+
+    Arguments:
+        text: as it was pasted; spaces, and the invisible marks that some programs copy along, are removed at both ends.
+
+    Raises:
+        InputError: it is empty, or it contains characters that no token contains.
+    """
+    token = text.strip().strip("\u200b\ufeff")
+    if not token:
+        raise InputError("token-empty", field="token")
+    protect(token)
+    if re.search(r"\s", token):
+        raise InputError("token-shape", field="token", problem=Message("space-or-line-break"))
+    if not token.isascii() or not token.isprintable():
+        raise InputError("token-shape", field="token", problem=Message("foreign-characters"))
+    return token
 
 
 def packaged_file(name: str) -> Path:

@@ -25,13 +25,12 @@ from run_qarnot.catalog.image import Image
 from run_qarnot.core import language
 from run_qarnot.core.errors import RefusedError, RunQarnotError, SessionError
 from run_qarnot.core.names import make_name
-from run_qarnot.core.redaction import protect
 from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.hooks.manager import find_plugins
 from run_qarnot.model.files import Upload
 from run_qarnot.model.keys import KeyPolicy
 from run_qarnot.model.links import Filling, is_mybinder, make_badge, make_link, read_link, shared_address
-from run_qarnot.model.settings import Settings, read_settings
+from run_qarnot.model.settings import Settings, check_token, read_settings
 from run_qarnot.model.spec import parse_hours
 from run_qarnot.page import guard, kernel_output, local_cluster
 from run_qarnot.page.account_choices import AccountChoices
@@ -46,7 +45,7 @@ from run_qarnot.page.options import LOGOUT_VARIABLE
 from run_qarnot.page.props import link_row, option_row, planned_hours, problem_rows, shared_hours, shared_options
 from run_qarnot.page.sessions import Sessions
 from run_qarnot.page.uploads import Incoming, Uploads
-from run_qarnot.page.viewmodel import FORM_FIELDS, Form, OptionValue, clean_token
+from run_qarnot.page.viewmodel import FORM_FIELDS, Form, OptionValue
 from run_qarnot.page.words import section
 
 if TYPE_CHECKING:
@@ -219,8 +218,9 @@ class Page:
         card.state, card.problem = "checking", None
         self.show_blockers()
         try:
-            token, card.trimmed = clean_token(text or self.settings.token or "")
-            protect(token)
+            given = text or self.settings.token or ""
+            token = check_token(given)
+            card.trimmed = token != given
             self.account = await self._open(token)
             await self._show_account(self.account)
             card.state = "known"

@@ -6,7 +6,6 @@ Start is enabled exactly when `Form.blockers` is empty, and the list of blockers
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,7 +15,6 @@ from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.image import Image
 from run_qarnot.core import times
 from run_qarnot.core.errors import InputError, RunQarnotError
-from run_qarnot.core.messages import Message
 from run_qarnot.core.names import make_name
 from run_qarnot.model.links import Filling
 from run_qarnot.model.spec import SCHEDULING, SessionSpec, faults, parse_count, parse_hours, parse_size
@@ -33,22 +31,6 @@ class Blocker(NamedTuple):
 
     text: str
     field: str = ""
-
-
-def clean_token(text: str) -> tuple[str, bool]:
-    """Return the token in `text`, and whether there were spaces around it.
-
-    Raises:
-        InputError: there is none, or it contains what no token contains.
-    """
-    token = text.strip().strip("\u200b\ufeff")
-    if not token:
-        raise InputError("token-empty", field="token")
-    if re.search(r"\s", token):
-        raise InputError("token-shape", field="token", problem=Message("space-or-line-break"))
-    if not token.isascii() or not token.isprintable():
-        raise InputError("token-shape", field="token", problem=Message("foreign-characters"))
-    return token, token != text
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from run_qarnot.commands.completion import completion
-from run_qarnot.commands.parser import COMMANDS, SHELLS, make_parser, path_arguments
+from run_qarnot.commands.parser import make_parser, parse, path_arguments
+from run_qarnot.commands.table import COMMANDS, SHELLS
+from run_qarnot.model.settings import Settings
 
 ASK = """source ./{script}
 COMP_WORDS=({words}); COMP_CWORD=$(( ${{#COMP_WORDS[@]}} - 1 ))
@@ -46,7 +48,9 @@ def test_bash_completes_commands_options_and_paths(bash: Path) -> None:
 
 @pytest.mark.parametrize("shell", SHELLS)
 def test_every_command_is_in_the_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert completion(shell) == 0
+    arguments = parse(["completion", shell])
+    assert arguments is not None
+    assert completion(Settings(), arguments) == 0
     printed = capsys.readouterr().out
     assert all(command in printed for command in COMMANDS)
 

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from run_qarnot.commands.examples import EXAMPLES
-from run_qarnot.commands.parser import COMMANDS, make_parser, parse
+from run_qarnot.commands.parser import make_parser, parse
+from run_qarnot.commands.table import COMMANDS
 
 WRONG = [
     ("lauch base", "There is no command “lauch”.", "Did you mean “launch”?"),

@@ -190,6 +190,30 @@ def test_plugins_are_told_in_order_and_a_bad_one_hinders_nobody(tmp_path: Path) 
     assert not [thread for thread in threading.enumerate() if thread.name == "plugin-events"]
 
 
+def test_an_event_that_cannot_be_told_does_not_stop_the_next_ones(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    found = plugins(tmp_path, good="def rq_event(event):\n    SEEN.open('a').write(event.name + '\\n')")
+
+    def fail() -> None:
+        raise RuntimeError("can't start new thread")
+
+    found._later(fail)
+    found.drain(10)
+    found.changed(VIEW, replace(VIEW, state=State.WAITING), NOW)
+    found.drain(10)
+    assert (tmp_path / "plugins" / "seen").read_text().split(), "the next event was told"
+    assert "RuntimeError: can't start new thread" in caplog.text
+
+
+def test_an_exception_that_cannot_become_text_is_reported_too(tmp_path: Path) -> None:
+    body = "class Odd(Exception):\n        def __str__(self): sys.exit(3)\n    raise Odd"
+    found = plugins(tmp_path, odd=f"def rq_event(event):\n    {body}")
+    found.changed(VIEW, replace(VIEW, state=State.WAITING), NOW)
+    found.drain(10)
+    assert [problem.code for problem in found.problems] == ["plugin-failed"]
+
+
 def test_a_slow_plugin_does_not_hold_up_the_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(isolation, "SLOW_SECONDS", 0.3)
     found = plugins(tmp_path, slow="def rq_event(session, event):\n    import threading; threading.Event().wait(60)")

@@ -3,7 +3,8 @@
 import pytest
 
 from run_qarnot.core.errors import InputError
-from run_qarnot.model.settings import CLOUD_URL, read_settings
+from run_qarnot.core.redaction import redact
+from run_qarnot.model.settings import CLOUD_URL, check_token, read_settings
 
 
 def test_nothing_set_means_the_cloud_and_the_packaged_catalog(tmp_path):
@@ -35,3 +36,23 @@ def test_the_token_is_trimmed_and_not_shown(tmp_path):
 def test_what_is_no_address_is_said_with_the_variables_name(value, tmp_path):
     with pytest.raises(InputError, match="QARNOT_CLUSTER_URL"):
         read_settings({"QARNOT_CLUSTER_URL": value}, tmp_path)
+
+
+@pytest.mark.parametrize("text", ["abc", " abc", "abc\n", "\tabc ", "\ufeffabc"])
+def test_what_surrounds_a_token_is_removed(text: str) -> None:
+    assert check_token(text) == "abc"
+
+
+@pytest.mark.parametrize(
+    ("text", "code"), [("", "token-empty"), ("  ", "token-empty"), ("a b", "token-shape"), ("jetön", "token-shape")]
+)
+def test_what_cannot_be_a_token_is_refused(text: str, code: str) -> None:
+    with pytest.raises(InputError) as caught:
+        check_token(text)
+    assert caught.value.code == code
+
+
+def test_a_token_is_hidden_from_output_even_if_its_shape_is_wrong() -> None:
+    with pytest.raises(InputError):
+        check_token("secret-one secret-two")
+    assert "secret-two" not in redact("sent secret-one secret-two")

@@ -10,9 +10,8 @@ from support.pages import catalog
 
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.reader import read_entries
-from run_qarnot.core.errors import InputError
 from run_qarnot.page.uploads import Arrival, Incoming
-from run_qarnot.page.viewmodel import Form, clean_token
+from run_qarnot.page.viewmodel import Form
 
 CATALOG = catalog()
 FORM = Form(name="calm-heron-42").with_image(CATALOG.images["base"])
@@ -88,20 +87,6 @@ def test_options_are_checked_and_belong_to_their_image() -> None:
     assert form.with_option("workers", "8").spec(CATALOG).options == {"workers": "8"}
     assert form.with_option("workers", "").spec(CATALOG).options == {}
     assert form.with_option("workers", "9").with_image(CATALOG.images["base"]).options == {}
-
-
-@pytest.mark.parametrize("text", ["abc", " abc", "abc\n", "\tabc ", "\ufeffabc"])
-def test_a_token_is_trimmed_and_it_is_said(text: str) -> None:
-    assert clean_token(text) == ("abc", text != "abc")
-
-
-@pytest.mark.parametrize(
-    ("text", "code"), [("", "token-empty"), ("  ", "token-empty"), ("a b", "token-shape"), ("jetön", "token-shape")]
-)
-def test_what_is_no_token_is_refused_before_it_is_sent(text: str, code: str) -> None:
-    with pytest.raises(InputError) as caught:
-        clean_token(text)
-    assert caught.value.code == code
 
 
 def test_a_form_does_not_print_its_key() -> None:
