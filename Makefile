@@ -136,7 +136,7 @@ clean:
 
 # Stamps: each is as old as the last installation, which is repeated when what is to be installed changes. To install is
 # also to compile the page's components.
-INSTALLED = pyproject.toml binder/constraints.txt constraints-dev.txt $(wildcard building/* run_qarnot/page/components/*.vue run_qarnot/page/components/*.js)
+INSTALLED = pyproject.toml binder/constraints.txt constraints-dev.txt $(wildcard building/*.* building/vue/* run_qarnot/page/components/*.vue run_qarnot/page/components/*.js run_qarnot/page/components/vendor/*)
 .venv/installed-demo: $(INSTALLED) | .venv/made
 	@echo 'Installing into .venv; the first time takes a minute or two.'
 	@$(INSTALL) --constraint binder/constraints.txt --editable '.[local]'

@@ -1,14 +1,24 @@
 """Compiles the page's components while the package is built: hatch calls this for wheels and editable installations.
 
 It writes `components.js`, which is no part of the repository; `run_qarnot/page/compiled.py` says what for.
+
+The compiler is Vue's own, `@vue/compiler-sfc`, in the version of Vue that ipyvue brings. npm's package of it is kept in
+`vue/`, so that a build needs no network; npm's hash shows that it is unchanged. mini-racer, a JavaScript engine that is
+on PyPI, runs the compiler's build for browsers, so that no node is needed.
+
+For another version: `npm pack @vue/compiler-sfc@VERSION` in `vue/`, and below the version and the hash that
+`npm view @vue/compiler-sfc@VERSION dist.integrity` prints.
 """
 
 from __future__ import annotations
 
-import importlib.metadata
+import base64
+import hashlib
+import io
 import json
 import re
 import sys
+import tarfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +27,10 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 from py_mini_racer import MiniRacer
 
 ROOT = Path(__file__).parents[1]
-COMPILE_SECONDS = 60
+VUE_VERSION = "3.5.39"
+COMPILER = Path(__file__).parent / "vue" / f"compiler-sfc-{VUE_VERSION}.tgz"
+INTEGRITY = "sha512-d0ki86iOyN8LoZPBmk5SJWNwHP19CnDDCfuo//+2WJa2g5Ke0Jay983PIBIcSSzldC68I8DrD5GrHV3OSDfodg=="
+_EXPORTS = re.compile(r"^export \{ (.*) \};\s*\Z", re.MULTILINE)  # at the compiler's end: it is a module
 _IMPORT = re.compile(r'^import \{ (.*) \} from "vue"$', re.MULTILINE)  # a module imports on its top only
 
 
@@ -34,6 +47,24 @@ class CompileComponents(BuildHookInterface[Any]):
         compiled.MODULE.parent.mkdir(exist_ok=True)
         compiled.MODULE.write_text(text, encoding="utf-8")
         build_data["artifacts"].append(f"/{compiled.MODULE.relative_to(ROOT).as_posix()}")
+
+
+def read_compiler() -> str:
+    """Return the compiler as a script, which leaves what it exports in `compiler`.
+
+    Raises:
+        ValueError: the package is not the one that npm delivers.
+    """
+    package = COMPILER.read_bytes()
+    if f"sha512-{base64.b64encode(hashlib.sha512(package).digest()).decode()}" != INTEGRITY:
+        raise ValueError(f"{COMPILER} is not the package that npm delivers: its hash differs")
+    with tarfile.open(fileobj=io.BytesIO(package)) as files:
+        module = files.extractfile("package/dist/compiler-sfc.esm-browser.js")
+        assert module is not None
+        text = module.read().decode()
+    script, found = _EXPORTS.subn(lambda names: f"globalThis.compiler = {{ {_renamed(names[1])} }}", text)
+    assert found == 1, "the compiler is a module with one list of exports"
+    return script
 
 
 def _module(compiled: Any, paths: list[Path]) -> Iterator[str]:
@@ -56,15 +87,19 @@ def _module(compiled: Any, paths: list[Path]) -> Iterator[str]:
 
 
 def _compile(sources: Mapping[str, str]) -> dict[str, dict[str, str]]:
-    """Return script, template and style of each component, as ipyvue's own compiler makes them."""
-    files = importlib.metadata.files("ipyvue") or []
-    chunks = {file.name: file.read_text() for file in files if file.match("labextensions/jupyter-vue/static/*.js")}
+    """Return script, template and style of each component."""
     engine = MiniRacer()
+    engine.eval(read_compiler())
     engine.eval(Path(__file__).with_suffix(".js").read_text(encoding="utf-8"))
-    result: Any = engine.eval(f"compileComponents({json.dumps(chunks)}, {json.dumps(sources)})")
-    made: dict[str, dict[str, str]] = json.loads(result.get(timeout=COMPILE_SECONDS))
+    made: dict[str, dict[str, str]] = json.loads(engine.call("compileComponents", sources))
     return made
 
 
 def _take(names: re.Match[str]) -> str:
     return f"const {{ {names[1].replace(' as ', ': ')} }} = Vue"
+
+
+def _renamed(names: str) -> str:
+    """Return the properties of an object for a list of exports: `a as b, c` is `b: a, c`."""
+    pairs = [name.split(" as ") for name in names.split(", ")]
+    return ", ".join(f"{pair[-1]}: {pair[0]}" for pair in pairs)

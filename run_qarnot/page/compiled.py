@@ -1,25 +1,29 @@
 """The page's components, compiled when the package was built (`building/compile_components.py`).
 
-ipyvue compiles `.vue` files in the browser, anew at each visit: half a second of processor time, and a compiler of
-800 kB to load. What was compiled ahead, the page imports as one module, by ipyvue's `esm_module`.
+ipyvue compiles `.vue` files in the browser at each visit, which takes half a second of processor time and loads a
+compiler of 800 kB. The page imports what was compiled ahead as one module instead, by ipyvue's `esm_module`.
 
-A `.vue` file that has changed since is compiled in the browser, as all are elsewhere than under Voila: nobody else
-serves our file. Both give the same component.
+A `.vue` file that has changed since is compiled in the browser, and so are all of them where the page is not served by
+Voila, because only Voila serves our module. Both give the same component.
 """
 
 from __future__ import annotations
 
 import functools
 import hashlib
+import json
 import os
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from ipyvue.esm import define_module
-from ipyvue.Template import Template
+if TYPE_CHECKING:  # else imported where it is needed: to compile the components needs no ipyvue
+    from ipyvue.Template import Template
 
 SOURCES = Path(__file__).parent / "components"
 MODULE = Path(__file__).parent / "template" / "static" / "components.js"
+# The library that a component gets as text, for a worker: the name of the constant, and the file in `vendor/`.
+_LIBRARIES = {"files": ("HASH_WASM", "hash-wasm-md5.umd.min.js")}
 _NAME = "run-qarnot"  # of our Voila template, too
 _DIGEST = re.compile(r"^// (\w+) (\w{16})$", re.MULTILINE)
 
@@ -27,6 +31,8 @@ _DIGEST = re.compile(r"^// (\w+) (\w{16})$", re.MULTILINE)
 @functools.cache
 def template(source: Path) -> Template:
     """Return what shows the component of a `.vue` file; one for all components of a kind."""
+    from ipyvue.Template import Template
+
     if digests().get(source.stem) == digest(source):
         _have_it_fetched()
         return Template(esm_module=_NAME, esm_export=source.stem)
@@ -37,8 +43,12 @@ def template(source: Path) -> Template:
 def parts(source: Path) -> tuple[str, str, str]:
     """Return a `.vue` file, the script that all components share, and what the component has in scripts of its own."""
     own = sorted(path for path in SOURCES.glob("*.js") if path.name.split(".")[0] == source.stem)
+    scripts = [path.read_text(encoding="utf-8") for path in own]
+    if source.stem in _LIBRARIES:
+        constant, file = _LIBRARIES[source.stem]
+        scripts.insert(0, f"const {constant} = {json.dumps((SOURCES / 'vendor' / file).read_text(encoding='utf-8'))}\n")
     shared = (SOURCES / "shared.js").read_text(encoding="utf-8")
-    return source.read_text(encoding="utf-8"), shared, "".join(path.read_text(encoding="utf-8") for path in own)
+    return source.read_text(encoding="utf-8"), shared, "".join(scripts)
 
 
 def digest(source: Path) -> str:
@@ -57,6 +67,8 @@ def digests() -> dict[str, str]:
 @functools.cache
 def _have_it_fetched() -> None:
     """Tell the browser where the module is."""
+    from ipyvue.esm import define_module
+
     version = hashlib.sha256(MODULE.read_bytes()).hexdigest()[:16]  # so that the browser may keep it
     base = os.environ["VOILA_BASE_URL"]
     define_module(_NAME, url=f"{base}voila/templates/{_NAME}/static/{MODULE.name}?v={version}", dependencies=[])

@@ -29,7 +29,7 @@ def can_fork() -> bool:
 
 
 class Zygote:
-    """The process that is copied. It begins to load at once; who asks for a kernel meanwhile waits for it."""
+    """The process that is copied. It starts to load at once; a request for a kernel waits until that is done."""
 
     def __init__(self) -> None:
         self._asking = threading.Lock()
@@ -37,7 +37,7 @@ class Zygote:
             [sys.executable, "-P", "-m", "run_qarnot.page.zygote"],
             env=os.environ | {"SPT_NOENV": "1"},  # else titles are written over the environment, which `ps` shows too
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            process_group=0,  # Ctrl-C is for the server, who then ends it
+            process_group=0,  # Ctrl-C reaches only the server, which then ends it
         )  # fmt: skip
 
     def fork(self, argv: list[str], env: dict[str, str], cwd: str | None) -> Kernel:
@@ -49,7 +49,7 @@ class Zygote:
             cwd: its folder; none for the server's.
 
         Raises:
-            OSError: the zygote is not there any more.
+            OSError: the process that is copied has ended.
         """
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -61,26 +61,26 @@ class Zygote:
         return Kernel(int(answer))
 
     def close(self) -> None:
-        """End it, and what kernels there still are."""
+        """End it and its remaining kernels."""
         self._process.terminate()
-        with contextlib.suppress(OSError):  # what it was asked last it may not have read
+        with contextlib.suppress(OSError):  # it may not have read the last request
             self._process.communicate()
 
 
 class Kernel(psutil.Process):  # type: ignore[misc,unused-ignore]
-    """A kernel that is not our own child, with what Jupyter uses of `Popen`: how it ended is not known."""
+    """A kernel that is not our own child, with the part of `Popen` that Jupyter uses. Its exit code is not known."""
 
     stdin = stdout = stderr = None
 
     def poll(self) -> int | None:
-        """Return none while it runs."""
+        """Return none while it runs, then 0."""
         with contextlib.suppress(psutil.NoSuchProcess):
             if self.is_running() and self.status() != psutil.STATUS_ZOMBIE:
                 return None
         return 0
 
     def wait(self, timeout: float | None = None) -> int:
-        """Return at once: Jupyter calls it when `poll` has said the end, and only a parent could wait for more."""
+        """Return at once: Jupyter calls this after `poll` has reported the end, and only a parent can wait."""
         return 0
 
     def send_signal(self, sig: int) -> None:
@@ -90,9 +90,9 @@ class Kernel(psutil.Process):  # type: ignore[misc,unused-ignore]
 
 
 class ForkedKernel(LocalProvisioner):  # type: ignore[misc,unused-ignore]
-    """Starts kernels as copies while the server has a zygote, and as Jupyter does otherwise."""
+    """Starts kernels as copies while the server has a zygote, otherwise in Jupyter's way."""
 
-    zygote: ClassVar[Zygote | None] = None  # the server's: there is one in a process
+    zygote: ClassVar[Zygote | None] = None  # of the server; a process runs one server
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
         """Start the kernel of a visitor; `cmd` and `kwargs` are those of `LocalProvisioner`."""
@@ -111,9 +111,9 @@ class ForkedKernel(LocalProvisioner):  # type: ignore[misc,unused-ignore]
         return self.connection_info
 
     async def send_signal(self, signum: int) -> None:
-        """Send it, unless it would interrupt: nobody stops a cell here, and Jupyter does it before it asks to end.
+        """Send a signal, except SIGINT, which would end the page's code with a traceback in the server's terminal.
 
-        What the page does just then, or loads, would end with a traceback in the server's terminal.
+        Jupyter sends it before it asks a kernel to end; on a page nobody interrupts a cell.
         """
         if signum != signal.SIGINT:
             await super().send_signal(signum)

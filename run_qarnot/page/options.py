@@ -17,7 +17,7 @@ def content_security_policy(storage: str | None = None) -> str:
     return "; ".join(
         (
             "default-src 'self'",
-            # Voila's inline scripts; ipyvue compiles into blobs; MD5 is WebAssembly (files.md5.js), and no script
+            # Voila's inline scripts; ipyvue compiles into blobs; MD5 is WebAssembly (hash-wasm), and no script
             "script-src 'self' 'unsafe-inline' blob: 'wasm-unsafe-eval'",
             "style-src 'self' 'unsafe-inline'",
             "img-src 'self' data: blob:",

@@ -64,7 +64,7 @@ def serve(settings: Settings, how: Serving, notebook: Path | None = None) -> Non
     with (
         _listening(how) as listener,
         _environment(settings, login, here=_is_local(how, listener)) as downloads,
-        _zygote(),
+        _zygote(fork=how.fork),
     ):
         app = _make_app(settings, how, listener, login, notebook or packaged_file(NOTEBOOK), downloads)
         app.start()
@@ -285,9 +285,9 @@ def _environment(settings: Settings, login: Login, *, here: bool = True) -> Iter
 
 
 @contextlib.contextmanager
-def _zygote() -> Iterator[None]:
-    """Let kernels be copies of a process that has loaded everything, for as long as we serve."""
-    if not kernels.can_fork():
+def _zygote(*, fork: bool) -> Iterator[None]:
+    """Let kernels be copies of a process that has loaded everything, for as long as we serve, if `fork` is wanted."""
+    if not (fork and kernels.can_fork()):
         yield
         return
     zygote = kernels.ForkedKernel.zygote = kernels.Zygote()

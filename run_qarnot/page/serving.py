@@ -28,6 +28,7 @@ class Serving:
         open_browser: whether to show the page once it answers.
         preheat: how many kernels wait for visitors, each with the page built; a page then opens sooner.
         max_visitors: how many pages may be open at once; none for as many as the memory allows.
+        fork: whether kernels are copies of a process that has loaded everything, where the system can fork.
 
     Raises:
         InputError: options that exclude each other.
@@ -42,6 +43,7 @@ class Serving:
     open_browser: bool = False
     preheat: int = 0
     max_visitors: int | None = None
+    fork: bool = True
 
     def __post_init__(self) -> None:
         if not self.login and self.unix_socket is None:
@@ -77,6 +79,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preheat", type=_whole, default=0, metavar="N", help="how many kernels wait for visitors")
     parser.add_argument("--max-visitors", type=_whole, metavar="N", help="how many pages may be open at once; default: "
                         "as many as the memory allows")  # fmt: skip
+    parser.add_argument("--no-fork", action="store_true", help="start each kernel anew, instead of copying a process "
+                        "that has loaded everything")  # fmt: skip
 
 
 def from_arguments(arguments: argparse.Namespace) -> Serving:
@@ -95,6 +99,7 @@ def from_arguments(arguments: argparse.Namespace) -> Serving:
         open_browser=not arguments.no_browser,
         preheat=arguments.preheat,
         max_visitors=arguments.max_visitors,
+        fork=not arguments.no_fork,
     )
 
 

@@ -62,7 +62,7 @@ NOT_YET = frozenset(
     run_qarnot.page.actions run_qarnot.page.background_server run_qarnot.page.child
     run_qarnot.page.components.account run_qarnot.page.components.files run_qarnot.page.components.panels
     run_qarnot.page.components.results run_qarnot.page.components.share run_qarnot.page.components.shell
-    run_qarnot.page.components.start run_qarnot.page.kernel_output run_qarnot.page.kernels run_qarnot.page.plain
+    run_qarnot.page.components.start run_qarnot.page.kernel_output run_qarnot.page.plain
     run_qarnot.page.routes run_qarnot.page.session_notice
 """.split()
 )

@@ -5,7 +5,7 @@ const SHOWN_EVERY_MS = 250
 
 // A file straight to the bucket, in parts, several at a time: each is hashed (files.md5.js), and sent unless the bucket has
 // it already. Memory stays constant: the browser reads the parts from the disk as it hashes and sends them.
-const LANES = 4, HASHED_TOGETHER = 4, TRIES = 8, STALL_MS = 60e3, LONGEST_PAUSE_MS = 30e3
+const LANES = 4, TRIES = 8, STALL_MS = 60e3, LONGEST_PAUSE_MS = 30e3
 
 class DirectSending {
   // stored: MD5 of parts that have arrived, by number; address(number) asks for a presigned one; moved(bytes) is told the
@@ -59,17 +59,14 @@ class DirectSending {
     this.tell()
   }
   part(number) { return this.file.slice((number - 1) * this.step, Math.min(number * this.step, this.file.size)) }
-  // some are hashed together, and the next ones while these are sent
-  async digest(number) {
-    const group = Math.floor((number - 1) / HASHED_TOGETHER)
-    const ahead = this.hash(group + 1)
-    ahead.catch(() => {})  // who wants one of them hears of it
-    const digests = await this.hash(group)
-    return digests && digests[(number - 1) % HASHED_TOGETHER]
-  }
-  hash(group) {
-    const first = group * HASHED_TOGETHER + 1, those = Math.min(HASHED_TOGETHER, this.count - first + 1)
-    return this.hashing[group] = this.hashing[group] || md5(Array.from({ length: Math.max(those, 0) }, (_, n) => this.part(first + n)))
+  // the next parts are hashed while this one is sent
+  digest(number) {
+    for (let ahead = number; ahead <= Math.min(number + LANES, this.count); ahead++) {
+      if (this.hashing[ahead]) continue
+      this.hashing[ahead] = md5(this.part(ahead))
+      this.hashing[ahead].catch(() => {})  // reported when this part is to be sent
+    }
+    return this.hashing[number]
   }
   put(number, part, address) {
     return new Promise(done => {

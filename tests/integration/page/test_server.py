@@ -138,6 +138,13 @@ def test_without_the_process_that_is_copied_kernels_are_started_anew(make_site: 
     assert "Traceback" not in err
 
 
+def test_kernels_are_started_anew_when_that_is_wanted(make_site: Callable[..., Site]) -> None:
+    site = make_site("--no-fork").log_in()
+    assert site.get()[0] == 200
+    (kernel,) = site.kernels()
+    assert kernel.ppid() == site.process.pid
+
+
 def test_it_ends_without_a_word_while_a_kernel_is_starting(make_site: Callable[..., Site]) -> None:
     site = make_site().log_in()
     assert site.get()[0] == 200

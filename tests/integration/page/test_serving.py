@@ -56,8 +56,8 @@ def read(*words: str) -> Serving:
 
 def test_what_is_typed_is_what_is_served() -> None:
     assert read("--no-browser") == Serving()
-    assert read("--port=1", "--base-url=x", "--trust-proxy", "--preheat=2", "--max-visitors=3") == Serving(
-        port=1, base_url="/x/", trust_proxy=True, preheat=2, max_visitors=3, open_browser=True
+    assert read("--port=1", "--base-url=x", "--trust-proxy", "--preheat=2", "--max-visitors=3", "--no-fork") == Serving(
+        port=1, base_url="/x/", trust_proxy=True, preheat=2, max_visitors=3, open_browser=True, fork=False
     )
 
 

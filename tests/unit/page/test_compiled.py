@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,3 +40,10 @@ def test_one_that_has_changed_is_compiled_in_the_browser(tmp_path: Path) -> None
 def test_elsewhere_than_under_voila_nobody_serves_what_was_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("VOILA_BASE_URL")
     assert compiled.template(COMPONENTS[0]).template
+
+
+def test_the_library_for_md5_is_the_one_of_npm() -> None:
+    """hash-wasm 4.13.0: `npm pack hash-wasm@VERSION`, and of that `dist/md5.umd.min.js`."""
+    library = (compiled.SOURCES / "vendor" / "hash-wasm-md5.umd.min.js").read_bytes()
+    assert hashlib.sha256(library).hexdigest() == "b437f79fefe54646bd742029aed6f8905e0afd9d4136d932df76ee2549100008"
+    assert "const HASH_WASM = " in compiled.parts(compiled.SOURCES / "files.vue")[2]
