@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from qarnot_local.ports import listen
-from qarnot_local.s3.storage import Storage
+from qarnot_local.s3.storage import ObjectStorage
 
 _KEEP_ALIVE_SECONDS = 3600  # the SDK raises raw errors when a kept connection is closed under it (§0.13)
 
@@ -19,7 +19,7 @@ _KEEP_ALIVE_SECONDS = 3600  # the SDK raises raw errors when a kept connection i
 class Listening:
     """Uvicorn without its main loop, which wakes ten times a second only to look at its watch."""
 
-    def __init__(self, listener: socket.socket, storage: Storage) -> None:
+    def __init__(self, listener: socket.socket, storage: ObjectStorage) -> None:
         self._port = listener.getsockname()[1]
         self._listener = listener
         self._storage = storage

@@ -29,7 +29,7 @@ from qarnot_local.runtime.clock import Clock, use
 from qarnot_local.runtime.manager import Manager
 from qarnot_local.runtime.quotas import Quotas
 from qarnot_local.runtime.secrets_store import Secrets
-from qarnot_local.s3.storage import Storage
+from qarnot_local.s3.storage import ObjectStorage
 
 __all__ = ["ClusterError", "ControlError", "LocalCluster"]
 EMAIL = "you@localhost"
@@ -79,7 +79,7 @@ class LocalCluster:
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
             access, faults, quotas = Access(self.email, self.token), Faults(), Quotas()
             kept = self._state_dir / "objects" if self._state_dir else None
-            storage = Storage(access, faults, quotas, storage_listener, folder, kept)
+            storage = ObjectStorage(access, faults, quotas, storage_listener, folder, kept)
             storage.start()
             stack.callback(storage.stop)
             self.storage_url = storage.url
@@ -143,7 +143,7 @@ class _Parts:
     access: Access
     faults: Faults
     quotas: Quotas
-    storage: Storage
+    storage: ObjectStorage
     folder: Path
     state_dir: Path | None
     cluster_url: str

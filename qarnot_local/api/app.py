@@ -32,7 +32,7 @@ def make_app(world: Context, access: Access, clock: Clock) -> ASGIApp:
     app.add_exception_handler(errors.ApiError, errors.answer_error)
     app.add_exception_handler(errors.MalformedError, errors.answer_malformed)
     app.add_exception_handler(HTTPException, errors.answer_unrouted)
-    app.add_middleware(errors.Faults)
+    app.add_middleware(errors.UnhandledErrors)
     for part in (*_PARTS, control_routes):
         part.add_routes(app, world)
     return Middleware(app, access, world.faults, clock)

@@ -65,7 +65,7 @@ async def answer_malformed(request: Request, error: Exception) -> Response:
     return malformed(error.field, error.reason)
 
 
-class Faults:
+class UnhandledErrors:
     """A fault of ours is logged, and answered in the form that clients read; the connection stays as it is."""
 
     def __init__(self, app: ASGIApp) -> None:

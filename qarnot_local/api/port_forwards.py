@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from qarnot_local.runtime.network_rules import Rule, inbound
-from qarnot_local.runtime.tasks import Forward, Instance, Task
+from qarnot_local.runtime.network_rules import NetworkRule, inbound
+from qarnot_local.runtime.tasks import Instance, OpenForward, Task
 
 
 def port_forwards(task: Task) -> dict[str, Any]:
@@ -14,12 +14,12 @@ def port_forwards(task: Task) -> dict[str, Any]:
     return {str(instance.number): _of_instance(instance, rules) for instance in task.instances}
 
 
-def _of_instance(instance: Instance, rules: list[Rule]) -> dict[str, Any]:
+def _of_instance(instance: Instance, rules: list[NetworkRule]) -> dict[str, Any]:
     forwards = {forward.application_port: forward for forward in instance.forwards}
     return {rule.name: _answer(rule, forwards[rule.port]) for rule in rules if rule.port in forwards}
 
 
-def _answer(rule: Rule, forward: Forward) -> dict[str, Any]:
+def _answer(rule: NetworkRule, forward: OpenForward) -> dict[str, Any]:
     return {
         "name": rule.name,
         "enabled": True,

@@ -11,7 +11,7 @@ import psutil
 
 
 @dataclass(frozen=True)
-class Machine:
+class HostMachine:
     cores: int
     memory_mb: int
     cpu_model: str
@@ -24,8 +24,8 @@ class Machine:
 
 
 @functools.cache
-def machine() -> Machine:
-    return Machine(
+def machine() -> HostMachine:
+    return HostMachine(
         cores=os.cpu_count() or 1,
         memory_mb=psutil.virtual_memory().total // 2**20,
         cpu_model=platform.processor() or platform.machine() or "local CPU",

@@ -23,7 +23,7 @@ from qarnot_local.runtime.record_store import RecordStore
 from qarnot_local.runtime.runner import INTERRUPTED, Run
 from qarnot_local.runtime.stage_gates import StageGates
 from qarnot_local.runtime.tasks import Instance, Task
-from qarnot_local.s3.storage import Storage
+from qarnot_local.s3.storage import ObjectStorage
 from qarnot_local.wire import now, seconds
 
 _CLOSING_SECONDS = 1  # a Node client expects to see a pool closing
@@ -32,7 +32,7 @@ _CLOSING_SECONDS = 1  # a Node client expects to see a pool closing
 class Manager:
     def __init__(
         self,
-        storage: Storage,
+        storage: ObjectStorage,
         runs_folder: Path,
         state_dir: Path | None,
         credentials: Mapping[str, str],

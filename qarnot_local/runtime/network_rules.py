@@ -14,7 +14,7 @@ _CHUNK = 1 << 16
 
 
 @dataclass(frozen=True)
-class Rule:
+class NetworkRule:
     """An inbound rule; `given` is the rule as the client sent it."""
 
     name: str
@@ -22,13 +22,13 @@ class Rule:
     given: dict[str, Any]
 
 
-def inbound(rules: Iterable[dict[str, Any]]) -> list[Rule]:
+def inbound(rules: Iterable[dict[str, Any]]) -> list[NetworkRule]:
     """Return the inbound rules, one for each port. UDP is not forwarded."""
     ports = {}
     for rule in rules:
         port = str(rule.get("port"))
         if rule.get("inbound") is True and str(rule.get("proto")).casefold() != "udp" and port.isdecimal():
-            ports[int(port)] = Rule(str(rule.get("name") or port), int(port), rule)
+            ports[int(port)] = NetworkRule(str(rule.get("name") or port), int(port), rule)
     return list(ports.values())
 
 

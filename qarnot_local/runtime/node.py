@@ -19,7 +19,7 @@ from qarnot_local.runtime.stage_gates import StageGates
 from qarnot_local.runtime.task_ports import TaskPorts
 from qarnot_local.runtime.tasks import Instance, Task
 from qarnot_local.runtime.workspace import Filters, MissingBucketError, Workspace
-from qarnot_local.s3.storage import Storage
+from qarnot_local.s3.storage import ObjectStorage
 from qarnot_local.ssh.server import Gate, read_keys
 from qarnot_local.ssh.shells import Shells
 from qarnot_local.wire import now
@@ -29,7 +29,7 @@ from qarnot_local.wire import now
 class Site:
     """Services that all machines of the cluster share."""
 
-    storage: Storage
+    storage: ObjectStorage
     holds: StageGates
     credentials: Mapping[str, str]  # for tasks with the privilege to see them
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from qarnot_local.runtime.tasks import Forward
+from qarnot_local.runtime.tasks import OpenForward
 from qarnot_local.wire import now
 
 EXECUTING = "FullyExecuting"
@@ -28,7 +28,7 @@ class Pool:
     previously_changed: datetime | None = None
     modified: datetime = field(default_factory=now)
     ended: datetime | None = None
-    forwards: list[Forward] = field(default_factory=list)  # of its first machine
+    forwards: list[OpenForward] = field(default_factory=list)  # of its first machine
 
     @property
     def shortname(self) -> str:

@@ -29,7 +29,7 @@ FINAL = frozenset({SUCCESS, FAILURE, CANCELLED})
 
 
 @dataclass(frozen=True)
-class Forward:
+class OpenForward:
     """A port of the task that can be reached from outside (§2.4, activeForwards)."""
 
     application_port: int
@@ -50,7 +50,7 @@ class Instance:
     started: datetime | None = None  # of this attempt, as are the two above
     stopped: datetime | None = None
     earlier_seconds: float = 0  # execution of the attempts before this one
-    forwards: list[Forward] = field(default_factory=list)
+    forwards: list[OpenForward] = field(default_factory=list)
     state: str | None = None  # Success, Failure or Cancelled once it is over
     error: dict[str, str] | None = None
     results: set[str] = field(default_factory=set)

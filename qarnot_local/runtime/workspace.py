@@ -15,7 +15,7 @@ from typing import Any
 from qarnot_local.runtime.commands import expand
 from qarnot_local.runtime.images import programs
 from qarnot_local.runtime.tasks import Task
-from qarnot_local.s3.storage import Storage, StoredObject
+from qarnot_local.s3.storage import ObjectStorage, StoredObject
 
 _Mark = tuple[int, int, int]  # what changes when a file does: inode, size, modification time
 
@@ -51,7 +51,7 @@ class MissingBucketError(Exception):
 class Workspace:
     """`/job` and the home of one task. All methods block on disk or storage: call them in a thread."""
 
-    def __init__(self, folder: Path, storage: Storage) -> None:
+    def __init__(self, folder: Path, storage: ObjectStorage) -> None:
         self.folder = folder
         self.job = folder / "job"
         self.home = folder / "home"

@@ -21,7 +21,7 @@ from moto.s3.models import get_canned_acl
 from qarnot_local.access import Access
 from qarnot_local.control.faults import LOST, RESET, TIMEOUT, Call, Fault, Faults
 from qarnot_local.s3 import operations
-from qarnot_local.s3.cors import Rule, by_rules, preflight
+from qarnot_local.s3.cors import CorsRule, by_rules, preflight
 from qarnot_local.s3.disk import Disk
 from qarnot_local.s3.forms import FormError, read_form
 from qarnot_local.s3.listing import is_list
@@ -71,7 +71,7 @@ class _Stock(Protocol):
 
     def find(self, bucket: str, key: str) -> Any: ...
 
-    def cors_of(self, bucket: str) -> list[Rule]: ...
+    def cors_of(self, bucket: str) -> list[CorsRule]: ...
 
     def upload(self, bucket: str, name: str) -> Any: ...
 
@@ -350,7 +350,7 @@ class StorageApp:
         return _refuse(start_response, fault.status or 500, fault.code or "InternalError", fault.headers, fault.body)
 
 
-def _answer_preflight(rules: list[Rule], environ: _Environ, start_response: _StartResponse) -> list[bytes]:
+def _answer_preflight(rules: list[CorsRule], environ: _Environ, start_response: _StartResponse) -> list[bytes]:
     """A browser asks whether a page may: that is no secret, so nobody has to say who he is."""
     headers = preflight(rules, environ)
     if headers is None:

@@ -17,7 +17,7 @@ _OURS = "access-control-"
 
 
 @dataclass(frozen=True)
-class Rule:
+class CorsRule:
     """One `CORSRule`; `*` in an origin or a header stands for anything."""
 
     methods: tuple[str, ...]
@@ -27,7 +27,7 @@ class Rule:
     max_age: str = ""
 
     @classmethod
-    def of_moto(cls, rule: Any) -> Rule:
+    def of_moto(cls, rule: Any) -> CorsRule:
         """From moto's own record, where one value is a text and several are a list."""
         return cls(
             _several(rule.allowed_methods),
@@ -61,7 +61,7 @@ class Rule:
         return [(name, value) for name, value in answer if value]
 
 
-def preflight(rules: Iterable[Rule], environ: Mapping[str, Any]) -> _Headers | None:
+def preflight(rules: Iterable[CorsRule], environ: Mapping[str, Any]) -> _Headers | None:
     """Return the headers that answer a browser's question; None when the answer is no."""
     origin, method = environ.get("HTTP_ORIGIN", ""), environ.get("HTTP_ACCESS_CONTROL_REQUEST_METHOD", "")
     asked = environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "").lower().replace(" ", "")
@@ -71,7 +71,7 @@ def preflight(rules: Iterable[Rule], environ: Mapping[str, Any]) -> _Headers | N
     return [*rule.answer(origin), *([("Access-Control-Allow-Headers", asked)] if asked else [])]
 
 
-def by_rules(rules: Iterable[Rule], environ: Mapping[str, Any], start_response: _StartResponse) -> _StartResponse:
+def by_rules(rules: Iterable[CorsRule], environ: Mapping[str, Any], start_response: _StartResponse) -> _StartResponse:
     """Have an answer carry what the rules say to the page that asked, and nothing of what moto says."""
     origin, method = environ.get("HTTP_ORIGIN", ""), environ["REQUEST_METHOD"]
     rule = next((rule for rule in rules if origin and rule.fits(origin, method)), None)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from qarnot_local import private
-from qarnot_local.s3.cors import Rule
+from qarnot_local.s3.cors import CorsRule
 
 
 class Disk:
@@ -70,7 +70,7 @@ class Disk:
         if found := self._backend.buckets.get(bucket):
             place.mkdir(exist_ok=True)
             tags = {tag["Key"]: tag["Value"] for tag in self._backend.get_bucket_tagging(bucket)["Tags"]}
-            cors = [Rule.of_moto(rule).for_moto() for rule in found.cors]
+            cors = [CorsRule.of_moto(rule).for_moto() for rule in found.cors]
             about = {"name": bucket, "created": found.creation_date.isoformat(), "tags": tags, "cors": cors}
             written = json.dumps(about).encode()
             if not (place / "bucket").exists() or (place / "bucket").read_bytes() != written:

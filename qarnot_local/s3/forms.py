@@ -39,7 +39,7 @@ class FormError(Exception):
 
 
 @dataclass(frozen=True)
-class Form:
+class PostForm:
     """What was posted: the fields by their names in small letters, and how long the file is."""
 
     bucket: str
@@ -111,7 +111,7 @@ class Form:
         return "204 No Content", headers, b""
 
 
-def read_form(environ: Mapping[str, Any], bucket: str, file: IO[bytes]) -> Form:
+def read_form(environ: Mapping[str, Any], bucket: str, file: IO[bytes]) -> PostForm:
     """Read the fields, and the file into `file`, which is rewound. Raises FormError when it is no such form."""
     kind, options = parse_options_header(environ.get("CONTENT_TYPE"))
     boundary = options.get("boundary", "") if kind == "multipart/form-data" else ""
@@ -129,7 +129,7 @@ def read_form(environ: Mapping[str, Any], bucket: str, file: IO[bytes]) -> Form:
     fields["key"] = fields["key"].replace("${filename}", fields["file"])
     size = file.tell()
     file.seek(0)
-    return Form(bucket, fields, size)
+    return PostForm(bucket, fields, size)
 
 
 def _read_parts(events: Iterable[Event], fields: dict[str, str], file: IO[bytes]) -> None:

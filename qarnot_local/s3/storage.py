@@ -18,7 +18,7 @@ from qarnot_local.access import Access
 from qarnot_local.control.faults import Faults
 from qarnot_local.runtime.quotas import Quotas
 from qarnot_local.s3.app import StorageApp
-from qarnot_local.s3.cors import Rule
+from qarnot_local.s3.cors import CorsRule
 from qarnot_local.s3.delete import delete_objects
 from qarnot_local.s3.disk import Disk
 from qarnot_local.s3.listing import begun_at, listing
@@ -51,7 +51,7 @@ class StoredObject:
     size: int
 
 
-class Storage:
+class ObjectStorage:
     """Buckets and objects. Each instance has its own account inside moto, whose state is global to the process."""
 
     def __init__(
@@ -120,10 +120,10 @@ class Storage:
         stored = found.keys.get(key) if found else None
         return None if isinstance(stored, FakeDeleteMarker) else stored
 
-    def cors_of(self, bucket: str) -> list[Rule]:
+    def cors_of(self, bucket: str) -> list[CorsRule]:
         """The bucket's rules for pages of other origins; none for a bucket that does not exist."""
         found = self._backend.buckets.get(bucket)
-        return [Rule.of_moto(rule) for rule in found.cors] if found else []
+        return [CorsRule.of_moto(rule) for rule in found.cors] if found else []
 
     def upload(self, bucket: str, name: str) -> Any:
         """moto's own record of an unfinished upload in parts, or None."""

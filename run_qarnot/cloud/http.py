@@ -20,7 +20,7 @@ import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from run_qarnot.cloud.limits import BatchedPoller, LimitedBody, watched, watching
+from run_qarnot.cloud.limits import Deadline, LimitedBody, watched, watching
 from run_qarnot.core.errors import InputError
 from run_qarnot.core.messages import Message
 
@@ -75,7 +75,7 @@ class HttpSession(requests.Session):
         seconds = ANSWER_SECONDS if self.ends is None else max(self.ends - time.monotonic(), 0.1)
         self._is_sending = True
         try:
-            with watching(BatchedPoller(seconds)):
+            with watching(Deadline(seconds)):
                 return super().send(request, **options)
         finally:
             self._is_sending = False

@@ -18,7 +18,7 @@ from qarnot.job import Job
 from qarnot.scheduling_type import FlexScheduling, OnDemandScheduling, ReservedScheduling
 from qarnot.task import Task
 
-from run_qarnot.cloud.limits import BatchedPoller, LimitedBody, WatchedBody, watched, watching
+from run_qarnot.cloud.limits import Deadline, LimitedBody, WatchedBody, watched, watching
 
 _SCHEDULING = {"flex": FlexScheduling, "on-demand": OnDemandScheduling, "reserved": ReservedScheduling}
 _HARDWARE = {
@@ -101,12 +101,12 @@ class _LimitedStorageSession:
         inner._pool_classes_by_scheme = inner._manager.pool_classes_by_scheme = pools
 
     def send(self, request: Any) -> Any:
-        watch = BatchedPoller(self._seconds, from_sending=self._from_sending)
+        deadline = Deadline(self._seconds, from_sending=self._from_sending)
         is_file, request.stream_output = request.stream_output, True  # what is no file is read here
-        with watching(watch):
+        with watching(deadline):
             response = self._inner.send(request)
             if is_file and response.status_code < 300:
-                response.raw = WatchedBody(response.raw, watch)
+                response.raw = WatchedBody(response.raw, deadline)
                 return response
             response.raw = LimitedBody(response.raw, MOST_BYTES)
             _ = response.content

@@ -59,7 +59,7 @@ def demo(settings: Settings, arguments: Namespace) -> int:
     with contextlib.suppress(KeyboardInterrupt), ExitStack() as parts:  # Ctrl-C is how a demo ends
         stop = _wait_for_end()
         show.err("Starting the local cluster…")
-        local = parts.enter_context(Part(Message("part.cluster"), ["qarnot_local"], cluster_environment))
+        local = parts.enter_context(DemoProgram(Message("part.cluster"), ["qarnot_local"], cluster_environment))
         exports: dict[str, str] = {}
         while len(exports) < 3:
             exports.update(_EXPORT.findall(local.read_line()))
@@ -68,7 +68,9 @@ def demo(settings: Settings, arguments: Namespace) -> int:
         options += ["--no-browser"] if arguments.no_browser else []
         command = ["run_qarnot.page.server", *options]
         everybody = {"RUN_QARNOT_ADMINS": "*"}  # who tries the demo also keeps its catalog and plugins
-        page = parts.enter_context(Part(Message("part.dashboard"), command, {**everybody, **os.environ, **exports}))
+        page = parts.enter_context(
+            DemoProgram(Message("part.dashboard"), command, {**everybody, **os.environ, **exports})
+        )
         while not (address := _ADDRESS.search(page.read_line())):
             pass
         show.out(f"Run Qarnot is ready: {address[1]}")
@@ -79,7 +81,7 @@ def demo(settings: Settings, arguments: Namespace) -> int:
     return 0
 
 
-class Part:
+class DemoProgram:
     """A program of ours that runs for exactly as long as the block: `lifeline` ends it even when we are killed."""
 
     def __init__(self, title: Message, module: list[str], environment: Mapping[str, str]) -> None:
@@ -97,7 +99,7 @@ class Part:
         self._lines: Queue[str] = Queue()
         threading.Thread(target=self._read, daemon=True).start()
 
-    def __enter__(self) -> Part:
+    def __enter__(self) -> DemoProgram:
         return self
 
     def __exit__(

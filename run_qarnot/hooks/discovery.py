@@ -63,7 +63,7 @@ class Plugin:
             self.problems.append(problem)
 
 
-class Manager(pluggy.PluginManager):
+class HookManager(pluggy.PluginManager):
     """pluggy's manager, but a hook that is misspelt or has a wrong signature is told, and the others of its plugin
     work. pluggy itself takes some of these without a word, and for others refuses the whole plugin."""
 
@@ -99,9 +99,9 @@ class Manager(pluggy.PluginManager):
         return options
 
 
-def find(settings: Settings) -> tuple[Manager, list[Plugin]]:
+def find(settings: Settings) -> tuple[HookManager, list[Plugin]]:
     """Find and load all plugins. What is wrong with one is in its `problems`."""
-    manager, plugins = Manager(), list[Plugin]()
+    manager, plugins = HookManager(), list[Plugin]()
     for plugin, load in _sources(settings):
         if load is None:
             pass  # what is wrong is known already
@@ -113,7 +113,7 @@ def find(settings: Settings) -> tuple[Manager, list[Plugin]]:
     return manager, plugins
 
 
-def _load(manager: Manager, plugin: Plugin, load: Callable[[], Any]) -> None:
+def _load(manager: HookManager, plugin: Plugin, load: Callable[[], Any]) -> None:
     outcome = call(load)
     if outcome.printed:
         plugin.report("plugin-printed", what=Message("loading"), text=redact(outcome.printed.strip()[:80]))

@@ -27,7 +27,7 @@ from run_qarnot.core.messages import Message, Verbatim, english
 from run_qarnot.core.redaction import redact
 from run_qarnot.hooks import isolation
 from run_qarnot.hooks.api import Refusal, session_info
-from run_qarnot.hooks.discovery import Manager, Plugin, find
+from run_qarnot.hooks.discovery import HookManager, Plugin, find
 from run_qarnot.hooks.events import events_between
 from run_qarnot.hooks.isolation import Outcome, call
 from run_qarnot.hooks.prepare import UnusableError, draft_of, plan_of
@@ -46,7 +46,7 @@ log = logging.getLogger(__name__)
 class Plugins:
     """The plugins that were found. It is the `Hooks` of the catalog that it makes."""
 
-    manager: Manager
+    manager: HookManager
     settings: Settings
     found: list[Plugin]
     _slow: set[tuple[str, str]] = field(default_factory=set)  # plugin and hook that are not called again

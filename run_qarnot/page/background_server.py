@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from run_qarnot.page.child import Child
+from run_qarnot.page.child import ChildServer
 
 _SHORT_PARENT, _LONGEST_PARENT = "/tmp", 50  # noqa: S108  paths of sockets end at about 100 characters
 _START_SECONDS = 60.0
@@ -72,10 +72,10 @@ class BackgroundServer:
             self.is_ready, self._watching = False, None
             self.failure = None if was_ready else said
 
-    async def _start_child(self) -> Child:
+    async def _start_child(self) -> ChildServer:
         self.socket.unlink(missing_ok=True)
         options = ["--no-browser", "--no-login", "--unix-socket", str(self.socket), "--base-url", self.base_url]
-        return await Child.start("run_qarnot.page.server", *options, environment=child_environment(os.environ))
+        return await ChildServer.start("run_qarnot.page.server", *options, environment=child_environment(os.environ))
 
 
 def _make_folder() -> Path:

@@ -10,7 +10,7 @@ _TAIL_BYTES = 4000
 _USER_ERROR = 1  # the exit code that comes with two lines for people
 
 
-class Child:
+class ChildServer:
     """A running program. `python -m run_qarnot.lifeline` ends it when the pipe that we hold closes."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
@@ -21,7 +21,7 @@ class Child:
         self._errors = asyncio.create_task(_copy_to_log(process.stderr))
 
     @classmethod
-    async def start(cls, module: str, *options: str, environment: Mapping[str, str]) -> Child:
+    async def start(cls, module: str, *options: str, environment: Mapping[str, str]) -> ChildServer:
         """Start `python -m module options…`.
 
         Raises:

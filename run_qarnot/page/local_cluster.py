@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TypeGuard
 
 from run_qarnot.model.settings import Settings, read_settings
-from run_qarnot.page.child import Child
+from run_qarnot.page.child import ChildServer
 
 PACKAGES = ("fastapi", "uvicorn", "moto", "jupyterlab")  # of the extra "local"
 _SOCKET = "cluster.sock"
@@ -87,7 +87,7 @@ class _Cluster:
 
     def __init__(self) -> None:
         self._starting = asyncio.Lock()
-        self._child: Child | None = None
+        self._child: ChildServer | None = None
         self._exports: dict[str, str] = {}
         self._watching: asyncio.Task[None] | None = None
 
@@ -109,7 +109,7 @@ class _Cluster:
         if self._exports:
             return
         environment = {name: value for name, value in os.environ.items() if not _NOT_FOR_CLUSTER.match(name)}
-        child = self._child = await Child.start("qarnot_local", environment=environment)
+        child = self._child = await ChildServer.start("qarnot_local", environment=environment)
         exports: dict[str, str] = {}
         try:
             async with asyncio.timeout(_START_SECONDS):
@@ -121,7 +121,7 @@ class _Cluster:
             self._exports = exports
         self._watching = asyncio.create_task(self._watch(child))
 
-    async def _watch(self, child: Child) -> None:
+    async def _watch(self, child: ChildServer) -> None:
         await child.wait()
         if child is self._child:
             self._exports, self._child = {}, None

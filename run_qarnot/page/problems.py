@@ -16,7 +16,7 @@ from run_qarnot.page.words import section
 _MOST_PLACES = 30
 
 
-class Problem(TypedDict):
+class ProblemProps(TypedDict):
     """An error as the browser gets it: text only."""
 
     what: str
@@ -26,11 +26,11 @@ class Problem(TypedDict):
     words: dict[str, str]
 
 
-def as_problem(error: BaseException) -> Problem:
+def as_problem(error: BaseException) -> ProblemProps:
     """Describe any exception. What nobody expected is plainly called a bug, with what its finder needs to report."""
     if not isinstance(error, RunQarnotError):
         error = RunQarnotError("bug", problem=Verbatim(f"{type(error).__name__}: {error}"), details=_trail(error))
-    return Problem(
+    return ProblemProps(
         what=redact(error.what),
         todo=redact(error.todo),
         report=redact(_report(error)),

@@ -24,7 +24,7 @@ import venv
 from pathlib import Path
 
 
-class Log:
+class LaunchLog:
     """`logs/qarnot.log` and stdout, line by line."""
 
     def __init__(self, job: Path) -> None:
@@ -153,7 +153,7 @@ def main() -> int:
     parser.add_argument("--site", action="append", default=[])
     options = parser.parse_args()
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost," + os.environ.get("NO_PROXY", "")
-    log = Log(options.job)
+    log = LaunchLog(options.job)
     log("Local cluster: no container is used here. JupyterLab of this machine plays the image.")
     environment = Environment(Path(os.environ["HOME"]) / "environment", options.site)
     environment.make()

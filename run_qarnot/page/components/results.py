@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _MOST_RENAMED = 20  # that are shown
 
 
-class Results(Component):
+class ResultsPanel(Component):
     """`listing` is None until the results were asked for. Keys that come back are looked up, never trusted."""
 
     source = Path(__file__).with_suffix(".vue")

@@ -22,7 +22,7 @@ from run_qarnot.page.background import Background, Throttle
 from run_qarnot.page.component import Component, Fields, HostileInput, event
 from run_qarnot.page.components.files import Files
 from run_qarnot.page.components.panels import Panels
-from run_qarnot.page.components.results import Results
+from run_qarnot.page.components.results import ResultsPanel
 from run_qarnot.page.components.share import Share
 from run_qarnot.page.downloads import Downloads
 from run_qarnot.page.launchers import System, can_launch, make_launcher
@@ -83,7 +83,7 @@ class SessionCard(Component):
         self._throttle = Throttle(self._show)
         self._unsubscribe: Callable[[], None] = session.subscribe(lambda _view: self._throttle())
         share = Share(tasks, lambda address: around.share(self, address), session.view.name)
-        results = Results(tasks, session, downloads)
+        results = ResultsPanel(tasks, session, downloads)
         self._uploads = Uploads(downloads.folder)
         files = Files(tasks, self._uploads, self._show_can_add, inputs=lambda: session.inputs, compact=True)
         panels = Panels(tasks, session, around.plugins_asked)

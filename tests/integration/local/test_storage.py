@@ -27,7 +27,7 @@ from qarnot_local.control.control import ControlError
 from qarnot_local.control.faults import Faults
 from qarnot_local.ports import listen
 from qarnot_local.runtime.quotas import Quotas
-from qarnot_local.s3.storage import Storage
+from qarnot_local.s3.storage import ObjectStorage
 from tests.integration.local.conftest import command, connect, ended
 
 pytestmark = pytest.mark.slow
@@ -364,7 +364,7 @@ def test_copies_count_against_the_quota_too(cluster: LocalCluster, connection: C
 
 
 def test_what_is_stored_is_not_counted_anew_for_each_object(tmp_path: Path) -> None:
-    storage = Storage(Access("you", "token"), Faults(), Quotas(), listen(), tmp_path)
+    storage = ObjectStorage(Access("you", "token"), Faults(), Quotas(), listen(), tmp_path)
     storage.start()
     try:
         storage.make_bucket("many")

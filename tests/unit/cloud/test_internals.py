@@ -87,7 +87,7 @@ def test_botocore_has_them() -> None:
     assert callable(HTTPAdapter.init_poolmanager)
 
 
-@pytest.mark.parametrize("path", sorted((PACKAGE / "cloud").glob("*.py")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((PACKAGE / "cloud").rglob("*.py")), ids=lambda path: path.stem)
 def test_no_other_module_uses_what_is_private(path: Any) -> None:
     """An underscore behind anything but `self`, `cls`, `super()` and what this module made is somebody else's."""
     if path.stem in ALLOWED:

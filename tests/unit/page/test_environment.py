@@ -69,9 +69,9 @@ def test_ten_thousand_are_searched_within_a_key_stroke() -> None:
     card = card_of(10_000)
     seconds = []
     for text in ("t", "ti", "title 9", "title 99", "nothing like it", "", "kind 1"):
-        started = time.perf_counter()
+        started = time.process_time()
         tell(card, "search", {"text": text, "category": ""})
-        seconds.append(time.perf_counter() - started)
+        seconds.append(time.process_time() - started)
     assert median(seconds) < 0.05
 
 
