@@ -155,7 +155,7 @@ def _sections(doc: str) -> str:
 def _names() -> str:
     rows = []
     for name in run_qarnot.__all__:
-        value = getattr(run_qarnot, name) if name != "build" else importlib.import_module("run_qarnot.page.app").build
+        value = getattr(run_qarnot, name) if name != "build" else importlib.import_module("run_qarnot.page.build").build
         doc = inspect.getdoc(value) if not isinstance(value, str) and callable(value) else ""
         rows.append((f"`{name}`", NAMES.get(name) or (doc or "").split("\n\n")[0].replace("\n", " ")))
     return _table(("name", "what it is"), rows)

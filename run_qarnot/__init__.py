@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from run_qarnot.hooks.spec import hookimpl, hookspec
     from run_qarnot.model.settings import Settings
     from run_qarnot.model.spec import SessionSpec
-    from run_qarnot.page.app import build
+    from run_qarnot.page.build import build
 
 __all__ = [
     "App",
@@ -49,7 +49,7 @@ _HOMES = {
     "SessionSpec": "run_qarnot.model.spec",
     "TaskDraft": "run_qarnot.hooks.api",
     "Settings": "run_qarnot.model.settings",
-    "build": "run_qarnot.page.app",
+    "build": "run_qarnot.page.build",
     "hookimpl": "run_qarnot.hooks.spec",
     "hookspec": "run_qarnot.hooks.spec",
 }

@@ -9,11 +9,13 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from run_qarnot.catalog import Catalog
 from run_qarnot.core.errors import RunQarnotError
 from run_qarnot.core.names import session_of_bucket
 from run_qarnot.engine.daemon_executor import in_thread
+from run_qarnot.page.actions import PageActions
 from run_qarnot.page.components.start import StartCard
-from run_qarnot.page.sessions import Sessions
+from run_qarnot.page.props import resume_rows
 
 if TYPE_CHECKING:
     from run_qarnot.engine.account import Account
@@ -24,23 +26,26 @@ _MOST_SIZES = 30  # each costs a request, or several
 class AccountChoices:
     """Buckets, machines, and how large the sessions are that one can continue from."""
 
-    def __init__(self, card: StartCard, sessions: Sessions) -> None:
+    def __init__(self, page: PageActions, card: StartCard, catalog: Catalog) -> None:
+        self._page = page
         self._card = card
-        self._sessions = sessions
+        self._titles = {image.id: image.name for image in catalog}
+        self._sizes: dict[str, int] = {}  # bytes of the buckets with results of sessions that are over
         self._account: Account | None = None
 
     async def offer(self, account: Account) -> None:
         """Ask for all of it, and show it unless the account is forgotten meanwhile."""
         self._account = account
-        await asyncio.gather(self._buckets(account), self._machines(account), self._sizes(account))
+        await asyncio.gather(self._buckets(account), self._machines(account), self._measure(account))
 
     def show_sessions(self) -> None:
         """Show the sessions that one can continue from: there is a new one, or more is known of one."""
-        self._card.resumable = self._sessions.resumable()
+        self._card.resumable = resume_rows(self._page.sessions.views(), self._titles, self._sizes)
 
     def forget(self) -> None:
         """Offer nothing: the account is another one."""
         self._account = None
+        self._sizes = {}
         self._card.resumable = self._card.own_buckets = self._card.machines = []
 
     async def _buckets(self, account: Account) -> None:
@@ -56,10 +61,15 @@ class AccountChoices:
             if account is self._account:
                 self._card.machines = [{"name": each.name, "kind": each.constraint} for each in machines]
 
-    async def _sizes(self, account: Account) -> None:
+    async def _measure(self, account: Account) -> None:
+        sizes = self._sizes
         with contextlib.suppress(RunQarnotError):
-            for bucket in self._sessions.unmeasured()[:_MOST_SIZES]:
+            for bucket in self._unmeasured()[:_MOST_SIZES]:
                 files = await in_thread(account.cloud.storage.files, bucket)
-                self._sessions.sizes[bucket] = sum(file.size for file in files)
+                sizes[bucket] = sum(file.size for file in files)
         if account is self._account:
             self.show_sessions()
+
+    def _unmeasured(self) -> list[str]:
+        over = [view.results for view in self._page.sessions.views() if view.is_over and view.results]
+        return [bucket for bucket in over if bucket not in self._sizes]

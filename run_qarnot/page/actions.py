@@ -1,29 +1,168 @@
-"""What the card of a session needs of the page around it. Apart from the card, which is loaded with the first one."""
+"""What components and controllers may ask of the page: one object, `PageActions`, with a part for each controller.
+
+Protocols alone: a controller knows the components that it fills, components know these, and nobody imports a circle.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from run_qarnot.model.view import SessionView
-from run_qarnot.page.components.share import Shared
 from run_qarnot.page.proxied import SessionOpener
 
 if TYPE_CHECKING:
-    from run_qarnot.page.components.session import SessionCard
+    from run_qarnot.engine.account import Account
+    from run_qarnot.engine.session import Session
+    from run_qarnot.page.viewmodel import OptionValue
 
 
-@dataclass(frozen=True)
-class PageActions:
-    """Each is called by a card."""
+class Shared(NamedTuple):
+    """What is shared: text to copy."""
 
-    changed: Callable[[SessionView | None, SessionView], None]
-    again: Callable[[SessionCard], None]  # fills the form
-    restart: Callable[[SessionCard], Awaitable[None]]  # starts the same
-    share: Callable[[SessionCard, str], Shared]
-    extend: Callable[[SessionCard, str], Awaitable[None]]  # for so many more hours
-    deleted: Callable[[SessionCard], None]
-    token_hint: Callable[[], str]  # a word: what to do about a token that is not accepted any more; empty if it is
-    plugins_asked: Callable[[], None]  # one may have failed
-    opener: SessionOpener
+    link: str
+    badge: str
+
+
+class AccountActions(Protocol):
+    """The account: opened by a token, forgotten by Change."""
+
+    @property
+    def current(self) -> Account | None:
+        """The account that is open."""
+
+    @property
+    def state(self) -> str:
+        """Of the card: "asking", "checking" or "known"."""
+
+    @property
+    def is_preset(self) -> bool:
+        """Whether it is the operator's, so that there is no field for a token."""
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether its owner may see tracebacks of plugins."""
+
+    async def check_token(self, text: str) -> None:
+        """Open the account of a token and show its sessions; an empty text means the operator's token."""
+
+    async def try_here(self) -> None:
+        """Start a local cluster beside the server, and open its account."""
+
+    def forget(self) -> None:
+        """Forget the account and all that belongs to it."""
+
+    def refresh(self) -> None:
+        """Ask again for what the card says of it."""
+
+    def token_hint(self) -> str:
+        """What to do about a token that is not accepted any more: a word of the cards; empty if it is."""
+
+
+class FormActions(Protocol):
+    """The form: environment, files, options, Start."""
+
+    def choose(self, image_id: str) -> None:
+        """Choose an image of the catalog."""
+
+    def set_option(self, name: str, value: OptionValue) -> None:
+        """Take over an option of the chosen image."""
+
+    def set_texts(self, values: dict[str, str]) -> None:
+        """Take over what is typed: `FORM_FIELDS`."""
+
+    def show_blockers(self) -> None:
+        """Show why Start is not possible."""
+
+    def show_problems(self) -> None:
+        """Show what is wrong with catalog and plugins, as far as is known now."""
+
+    def show_waits(self, usual: Mapping[str, float]) -> None:
+        """Show how many seconds it usually takes until a machine runs, by image."""
+
+    def show_not_here(self, images: list[str]) -> None:
+        """Show which images, by id, the cluster cannot run."""
+
+    def show_pace(self, bytes_per_second: int) -> None:
+        """Say how fast files go from the server to the cluster; 0 where that is not known to be slow."""
+
+    def show_resumable(self) -> None:
+        """Show the sessions that one can continue from."""
+
+    async def offer_choices(self) -> None:
+        """Show what the account has to choose from, once somebody looks at More options."""
+
+    async def start(self) -> None:
+        """Start what the form says, if nothing speaks against it."""
+
+    def share(self, address: str) -> Shared:
+        """Make a link that fills the form as it is now."""
+
+    def share_session(self, session: Session, address: str) -> Shared:
+        """Make a link that fills the form as it was for a session."""
+
+    def take_from(self, session: Session) -> None:
+        """Fill the form with what a session was started with; nothing starts."""
+
+    async def restart(self, session: Session) -> None:
+        """Start the same as a session, whatever the form says now."""
+
+    def forget(self) -> None:
+        """Forget what was typed, the files, and what the account told."""
+
+
+class SessionActions(Protocol):
+    """The sessions of the account, and their cards."""
+
+    @property
+    def opener(self) -> SessionOpener:
+        """Leads a browser to a session."""
+
+    def add(self, session: Session) -> None:
+        """Show a session that was just started, and see it through."""
+
+    def restore(self, found: Iterable[Session], usual: Mapping[str, float]) -> None:
+        """Show the sessions of an account; `usual` are seconds until a machine runs, by image."""
+
+    def show_older(self) -> None:
+        """Show the next of those that ended long ago."""
+
+    def views(self) -> list[SessionView]:
+        """Return what is known of all of them."""
+
+    def needing_us(self) -> list[str]:
+        """Return the names of those that are given files or stopped by this page, and not yet done."""
+
+    def told(self, before: SessionView | None, view: SessionView) -> None:
+        """A card shows a new view."""
+
+    async def extend(self, session: Session, hours: str) -> None:
+        """Give a session more hours."""
+
+    def deleted(self, session: Session) -> None:
+        """A session is gone."""
+
+    def clear(self) -> None:
+        """Let go of all."""
+
+
+class PageActions(Protocol):
+    """The page, as its parts see it."""
+
+    @property
+    def account(self) -> AccountActions:
+        """The account."""
+
+    @property
+    def form(self) -> FormActions:
+        """The form."""
+
+    @property
+    def sessions(self) -> SessionActions:
+        """The sessions."""
+
+    def set_language(self, wanted: str) -> None:
+        """Go on in another language."""
+
+    def visitor_arrived(self, query: str) -> None:
+        """The visitor of a page that was made ahead is there; `query` is of the address."""

@@ -28,7 +28,7 @@ from setproctitle import setproctitle
 
 _LOADED = (
     "ipykernel.kernelapp", "ipykernel.ipkernel",
-    "run_qarnot.page.app", "run_qarnot.page.components.session", "run_qarnot.engine.account",
+    "run_qarnot.page.build", "run_qarnot.page.components.session", "run_qarnot.engine.account",
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from support.repository import ROOT
 HEAVY = {"asyncssh", "boto3", "botocore", "cryptography", "fastapi", "moto", "qarnot", "requests"}
 OPEN_THE_PAGE = """
 import asyncio, os, sys, tempfile
-from run_qarnot.page import build
+from run_qarnot.page.build import build
 os.environ["RUN_QARNOT_DOWNLOADS"] = tempfile.gettempdir()  # as in a kernel of our server
 async def main():
     print("shown:", len(build().environment.images), "images")
@@ -30,7 +30,7 @@ def loaded_by(program: str) -> tuple[str, set[str]]:
     return "\n".join(said), set(names.split())
 
 
-@pytest.mark.parametrize("module", ["run_qarnot", "run_qarnot.page.app"])
+@pytest.mark.parametrize("module", ["run_qarnot", "run_qarnot.page.build"])
 def test_importing_loads_nothing_heavy(module: str) -> None:
     assert not HEAVY & loaded_by(f"import {module}")[1]
 

@@ -18,7 +18,7 @@ from run_qarnot.catalog.reader import read_entries
 from run_qarnot.core.state import State
 from run_qarnot.model.settings import Settings
 from run_qarnot.page import guard
-from run_qarnot.page.app import Page, open_account
+from run_qarnot.page.build import Page, open_account
 from run_qarnot.page.component import Component
 from run_qarnot.page.components.session import SessionCard
 from run_qarnot.page.downloads import Downloads
@@ -82,8 +82,8 @@ async def end(page: Page) -> None:
     page.sessions.clear()
     page.tasks.cancel()
     page.uploads.close()
-    if page.account is not None:
-        await page.account.close()
+    if page.account.current is not None:
+        await page.account.current.close()
     for made in list(widget._instances.values()):
         if isinstance(made, Component):
             made.close()

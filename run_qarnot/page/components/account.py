@@ -5,12 +5,12 @@ Who has none may use the local cluster, where the page's server offers it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import traitlets
 
+from run_qarnot.page.actions import PageActions
 from run_qarnot.page.background import Background
 from run_qarnot.page.component import Component, Fields, event
 
@@ -30,16 +30,8 @@ class AccountCard(Component):
     trimmed = traitlets.Bool(False).tag(sync=True)
     summary: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
 
-    def __init__(
-        self,
-        tasks: Background,
-        check: Callable[[str], Coroutine[Any, Any, None]],
-        try_here: Callable[[], Coroutine[Any, Any, None]],
-        change: Callable[[], None],
-    ) -> None:
-        self._check = check
-        self._try_here = try_here
-        self._change = change
+    def __init__(self, page: PageActions, tasks: Background) -> None:
+        self._page = page
         super().__init__("account", tasks)
 
     @property
@@ -49,12 +41,12 @@ class AccountCard(Component):
 
     @event
     async def vue_check(self, fields: Fields) -> None:
-        await self._check(fields.text("token", _LONGEST_TOKEN))
+        await self._page.account.check_token(fields.text("token", _LONGEST_TOKEN))
 
     @event
     async def vue_try_here(self, _fields: Fields) -> None:
-        await self._try_here()
+        await self._page.account.try_here()
 
     @event
     def vue_change(self, _fields: Fields) -> None:
-        self._change()
+        self._page.account.forget()

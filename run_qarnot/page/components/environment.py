@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +9,10 @@ import traitlets
 
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.image import Image
+from run_qarnot.page.actions import PageActions
 from run_qarnot.page.background import Background
 from run_qarnot.page.component import Component, Fields, event
 from run_qarnot.page.props import Row, image_row
-from run_qarnot.page.viewmodel import OptionValue
 
 MANY = 8  # images, from which on one can search
 MOST_SHOWN = 24  # about a screenful
@@ -38,11 +37,8 @@ class EnvironmentCard(Component):
     about: Any = traitlets.Dict().tag(sync=True)  # the chosen image's row
     reasons: Any = traitlets.Dict().tag(sync=True)  # why the value of an option will not do, by its test id
 
-    def __init__(
-        self, tasks: Background, choose: Callable[[str], None], set_option: Callable[[str, OptionValue], None]
-    ) -> None:
-        self._choose = choose
-        self._set_option = set_option
+    def __init__(self, page: PageActions, tasks: Background) -> None:
+        self._page = page
         self._catalog = Catalog()
         self._image: Image | None = None
         super().__init__("environment", tasks)
@@ -73,11 +69,11 @@ class EnvironmentCard(Component):
 
     @event
     def vue_choose(self, fields: Fields) -> None:
-        self._choose(fields.text("id"))
+        self._page.form.choose(fields.text("id"))
 
     @event
     def vue_option(self, fields: Fields) -> None:
-        self._set_option(fields.text("name"), fields.value("value"))
+        self._page.form.set_option(fields.text("name"), fields.value("value"))
 
     def _search(self, text: str, category: str | None) -> None:
         found = self._catalog.search(text, category=category)

@@ -62,17 +62,17 @@ class SessionCard(Component):
 
     def __init__(
         self,
+        page: PageActions,
         tasks: Background,
         session: Session,
         image_title: str,
         downloads: Downloads,
-        around: PageActions,
         usual: float | None = None,
     ) -> None:
         self.session = session
         self._image_title = image_title
         self._downloads = downloads
-        self._actions = around
+        self._page = page
         self._seen: SessionView | None = None
         self._following: asyncio.Task[None] | None = None
         self._asking: asyncio.Task[None] | None = None
@@ -82,15 +82,15 @@ class SessionCard(Component):
         self._log_wanted = False
         self._throttle = Throttle(self._show)
         self._unsubscribe: Callable[[], None] = session.subscribe(lambda _view: self._throttle())
-        share = Share(tasks, lambda address: around.share(self, address), session.view.name)
+        share = Share(tasks, lambda address: page.form.share_session(session, address), session.view.name)
         results = ResultsPanel(tasks, session, downloads)
         self._uploads = Uploads(downloads.folder)
         files = Files(tasks, self._uploads, self._show_can_add, inputs=lambda: session.inputs, compact=True)
-        panels = Panels(tasks, session, around.plugins_asked)
+        panels = Panels(tasks, session, lambda: page.form.show_problems())
         parts = {"share": share, "results": results, "files": files, "panels": panels}
         super().__init__("session", tasks, folded=session.view.is_over, usual=usual, **parts)
         self.can_extend = not session.ends_by_itself
-        self._through_page = around.opener.is_needed
+        self._through_page = page.sessions.opener.is_needed
         if self._through_page:
             session.lead_through_page()
         self._show()
@@ -167,7 +167,7 @@ class SessionCard(Component):
     async def vue_open(self, fields: Fields) -> None:
         """The browser opened a tab that waits for its address, which works once."""
         try:
-            address = await self._actions.opener.address(self.session, fields.text("origin", 300))
+            address = await self._page.sessions.opener.address(self.session, fields.text("origin", 300))
         except BaseException:
             self.call("lead_tab", None)
             raise
@@ -202,7 +202,7 @@ class SessionCard(Component):
         hours = fields.text("hours", 20)
         if not self.can_extend:
             raise HostileInput("extend")
-        await self._while_busy("extend", lambda: self._actions.extend(self, hours))
+        await self._while_busy("extend", lambda: self._page.sessions.extend(self.session, hours))
 
     @event
     async def vue_add(self, fields: Fields) -> None:
@@ -234,18 +234,18 @@ class SessionCard(Component):
 
     @event
     def vue_again(self, _fields: Fields) -> None:
-        self._actions.again(self)
+        self._page.form.take_from(self.session)
 
     @event
     async def vue_restart(self, _fields: Fields) -> None:
-        await self._while_busy("restart", lambda: self._actions.restart(self))
+        await self._while_busy("restart", lambda: self._page.form.restart(self.session))
 
     @event
     async def vue_delete(self, fields: Fields) -> None:
         """Only after a question, and never for a session that runs: the engine refuses that too."""
         files = fields.flag("files")
         await self._while_busy("delete", lambda: self.session.delete(files=files))
-        self._actions.deleted(self)
+        self._page.sessions.deleted(self.session)
 
     async def _while_busy(self, what: str, action: Callable[[], Awaitable[None]]) -> None:
         if self.busy:
@@ -279,15 +279,15 @@ class SessionCard(Component):
         row = session_row(view, self._image_title, datetime.now(UTC), batch=self.session.ends_by_itself)
         spec = self.session.tunnel_spec()
         launcher = spec is not None and can_launch(spec)
-        self.view = {**row, "hint": self._actions.token_hint(), "launcher": launcher}
+        self.view = {**row, "hint": self._page.account.token_hint(), "launcher": launcher}
         self._seen = view
         if before is not None and before.state != view.state:
             self._react(view)
         if before is not None and (before.state, before.saved) != (view.state, view.saved):
             self.panels.refresh()
-        self._actions.changed(before, view)
+        self._page.sessions.told(before, view)
         if self._through_page:
-            self.tasks.spawn(self._actions.opener.keep(self.session), self.failed)
+            self.tasks.spawn(self._page.sessions.opener.keep(self.session), self.failed)
 
     def _show_can_add(self) -> None:
         files = [incoming for incoming in self._uploads if incoming.arrival is not Arrival.UNFINISHED]

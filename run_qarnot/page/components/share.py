@@ -4,21 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import traitlets
 
+from run_qarnot.page.actions import Shared
 from run_qarnot.page.background import Background
 from run_qarnot.page.component import Component, Fields, event
 
 _LONGEST_ADDRESS = 8000
-
-
-class Shared(NamedTuple):
-    """What is shared: text to copy."""
-
-    link: str
-    badge: str
 
 
 class Share(Component):

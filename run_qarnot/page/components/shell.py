@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import traitlets
 from ipywidgets import widget_serialization
 
 from run_qarnot.core.language import LANGUAGES
+from run_qarnot.page.actions import PageActions
 from run_qarnot.page.background import Background
 from run_qarnot.page.component import Component, Fields, event
 from run_qarnot.page.components.account import AccountCard
@@ -38,20 +38,10 @@ class Shell(Component):
     logout = traitlets.Unicode("").tag(sync=True)  # the address that logs out; empty where our server has no login
     languages: Any = traitlets.Dict(LANGUAGES).tag(sync=True)
 
-    def __init__(
-        self,
-        tasks: Background,
-        set_language: Callable[[str], None],
-        visitor_arrived: Callable[[str], None],
-        show_older: Callable[[], None],
-        account: AccountCard,
-        **parts: Any,
-    ) -> None:
+    def __init__(self, page: PageActions, tasks: Background, account: AccountCard, **parts: Any) -> None:
         self.seen = time.monotonic()
         self.shown = asyncio.Event()  # the browser has made all widgets that there were, and shows them
-        self._speak = set_language
-        self._arrive = visitor_arrived
-        self._show_older = show_older
+        self._page = page
         super().__init__("shell", tasks, account=account, **parts)
         traitlets.dlink((account, "state"), (self, "asks_again"), lambda now: now == "known" and not account.is_given)
 
@@ -66,15 +56,15 @@ class Shell(Component):
     def vue_visitor_arrived(self, fields: Fields) -> None:
         """The visitor of a preheated kernel has arrived; only the first such event counts."""
         if self.preheated:
-            self._arrive(fields.text("query", _LONGEST_QUERY))
+            self._page.visitor_arrived(fields.text("query", _LONGEST_QUERY))
             self.preheated = False
 
     @event
     def vue_show_older(self, _fields: Fields) -> None:
         """Some more of the sessions that ended long ago are wanted."""
-        self._show_older()
+        self._page.sessions.show_older()
 
     @event
     def vue_speak(self, fields: Fields) -> None:
         """The switch, or what it said on an earlier visit."""
-        self._speak(fields.text("language", 10))
+        self._page.set_language(fields.text("language", 10))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,11 @@ from ipywidgets import widget_serialization
 from run_qarnot.core.errors import InputError
 from run_qarnot.model.keys import is_private_key
 from run_qarnot.model.spec import SCHEDULING
+from run_qarnot.page.actions import PageActions
 from run_qarnot.page.background import Background
 from run_qarnot.page.component import Component, Fields, event
 from run_qarnot.page.components.files import Files
-from run_qarnot.page.components.share import Share, Shared
+from run_qarnot.page.components.share import Share
 from run_qarnot.page.uploads import Uploads
 from run_qarnot.page.viewmodel import FORM_FIELDS
 
@@ -45,21 +46,12 @@ class StartCard(Component):
     starting = traitlets.Bool(False).tag(sync=True)
     share: Any = traitlets.Any().tag(sync=True, **widget_serialization)
 
-    def __init__(
-        self,
-        tasks: Background,
-        uploads: Uploads,
-        set_form: Callable[[dict[str, str]], None],
-        start: Callable[[], Coroutine[Any, Any, None]],
-        changed: Callable[[], None],
-        share: Callable[[str], Shared],
-        offer: Callable[[], Coroutine[Any, Any, None]],
-    ) -> None:
+    def __init__(self, page: PageActions, tasks: Background, uploads: Uploads) -> None:
         self.looked = False  # at More options
-        self._set_form = set_form
-        self._start = start
-        self._offer = offer
-        super().__init__("start", tasks, share=Share(tasks, share), files=Files(tasks, uploads, changed))
+        self._page = page
+        share = Share(tasks, lambda address: page.form.share(address))
+        files = Files(tasks, uploads, lambda: page.form.show_blockers())
+        super().__init__("start", tasks, share=share, files=files)
 
     def retranslate(self) -> None:
         super().retranslate()
@@ -75,12 +67,12 @@ class StartCard(Component):
     async def vue_look(self, _fields: Fields) -> None:
         """More options are open: what there is to choose from is asked for now, and not before."""
         self.looked = True
-        await self._offer()
+        await self._page.form.offer_choices()
 
     @event
     async def vue_start(self, fields: Fields) -> None:
         self._take(fields)
-        await self._start()
+        await self._page.form.start()
 
     def show_draft(self, values: dict[str, str], only: Sequence[str] = FORM_FIELDS) -> None:
         """Have the browser take over `only` these fields."""
@@ -91,6 +83,6 @@ class StartCard(Component):
         values = {name: fields.text(name, _LONGEST_FIELD) for name in FORM_FIELDS}
         if is_private_key(values["key"]):  # it is erased at once
             self.call("erase_key")
-            self._set_form({**values, "key": ""})
+            self._page.form.set_texts({**values, "key": ""})
             raise InputError("key-private", field="ssh-key")
-        self._set_form(values)
+        self._page.form.set_texts(values)

@@ -23,7 +23,7 @@ from support.pages import (
 )
 
 from qarnot_local import LocalCluster
-from run_qarnot.page.app import Page
+from run_qarnot.page.build import Page
 
 
 def test_a_good_token_opens_it_and_is_in_no_trait(cluster: LocalCluster) -> None:
@@ -92,7 +92,7 @@ def test_a_page_ahead_of_its_visitor_asks_nobody_until_he_is_there(cluster: Loca
         tell(page.shell, "visitor_arrived", {"query": "opt-image=torch"})
         await until(lambda: page.account_card.state == "known", "the account")
         tell(page.shell, "visitor_arrived", {"query": "opt-image=base"})  # once only
-        assert page.form.image == "torch"
+        assert page.form.current.image == "torch"
 
     play(scene, settings_of(cluster, cluster.token))
 
@@ -110,9 +110,9 @@ def test_with_the_operators_token_no_card_is_made_before_the_browser_shows_the_p
         await until(
             lambda: any(call.status for call in control.calls if call.route == route), "the sessions to be listed"
         )
-        assert page.account is not None
+        assert page.account.current is not None
         for _ in range(2):  # by then the sessions are known
-            await page.account.profiles()
+            await page.account.current.profiles()
         assert cards(page) == {}
         tell(page.shell, "ping")
         await until(lambda: NAME in cards(page), "the card")
@@ -136,11 +136,11 @@ def test_change_forgets_everything(cluster: LocalCluster) -> None:
         assert connections() >= 1
         tell(page.account_card, "change")  # while the answer is on its way
         await until(lambda: not connections(), "the connection to be closed")
-        assert page.account is None
+        assert page.account.current is None
         assert page.account_card.summary is None
         assert cards(page) == {}
         assert page.start_card.files.rows == []
-        assert (page.form.resume, page.form.hours, page.form.options) == ("", "4", {})
+        assert (page.form.current.resume, page.form.current.hours, page.form.current.options) == ("", "4", {})
         assert "a secret of hers" not in synced(page)
         assert page.start_card.resumable == []
         assert reasons(page) == ["token"]

@@ -6,15 +6,15 @@ import pytest
 from support.pages import FORM, NAME, cards, play, play_with_account, settings_of, sign_in, start, synced, tell
 
 from qarnot_local import LocalCluster
-from run_qarnot.page.app import Page
+from run_qarnot.page.build import Page
 
 
 def test_a_link_fills_the_form_and_starts_nothing(cluster: LocalCluster) -> None:
     async def scene(page: Page) -> None:
-        page.fill("opt-image=torch&opt-workers=3&opt-hours=2&opt-secret=hunter2-hunter2&token=abcdefgh")
+        page.form.fill("opt-image=torch&opt-workers=3&opt-hours=2&opt-secret=hunter2-hunter2&token=abcdefgh")
         await sign_in(page, cluster.token)
         assert page.environment_card.chosen == "torch"
-        assert page.form.options == {"workers": "3"}
+        assert page.form.current.options == {"workers": "3"}
         assert page.start_card.draft["hours"] == "2"
         assert page.shell.link["token"]
         assert page.shell.link["erase"] == ["token", "opt-secret"]
@@ -29,11 +29,11 @@ def test_a_link_fills_the_form_and_starts_nothing(cluster: LocalCluster) -> None
 
 def test_a_link_that_names_no_image_fills_in_the_one_that_is_chosen() -> None:
     async def scene(page: Page) -> None:
-        page.fill("opt-hours=3&opt-name=x")
-        assert page.form.image == "base"
+        page.form.fill("opt-hours=3&opt-name=x")
+        assert page.form.current.image == "base"
         assert page.start_card.draft["hours"] == "3"
         assert [field["value"] for field in page.shell.link["filled"]] == ["A command", "3"]
-        page.fill("opt-image=old&opt-hours=18:30&opt-name=x")
+        page.form.fill("opt-image=old&opt-hours=18:30&opt-name=x")
         time, name = page.shell.link["ignored"]
         assert "a time of the day" in time
         assert name == "The image “old” has no option “name”. It has none."
@@ -43,9 +43,9 @@ def test_a_link_that_names_no_image_fills_in_the_one_that_is_chosen() -> None:
 
 def test_an_ordinary_address_fills_nothing() -> None:
     async def scene(page: Page) -> None:
-        page.fill("utm_source=mail")
+        page.form.fill("utm_source=mail")
         assert page.shell.link is None
-        assert page.form.image == "base"
+        assert page.form.current.image == "base"
 
     play(scene)
 

@@ -86,7 +86,7 @@ def test_a_visitor_tries_it_reloads_and_goes_back_to_an_own_account(folder: Path
             assert page.account_card.trying
             assert page.account_card.summary["email"] == "you@localhost"
             assert not page.shell.asks_again, "a reload finds it again"
-            assert page.settings.cluster_url not in synced(page)
+            assert page.account.settings.cluster_url not in synced(page)
             await end(page)
 
             page = make_page(settings_of(cluster), downloads=folder)

@@ -11,7 +11,7 @@ from qarnot_local import LocalCluster
 from run_qarnot.core.state import State
 from run_qarnot.hooks.manager import Plugins, find_plugins
 from run_qarnot.model.settings import Settings
-from run_qarnot.page.app import Page
+from run_qarnot.page.build import Page
 from run_qarnot.page.components.session import SessionCard
 
 PLUGIN = """

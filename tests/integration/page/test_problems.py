@@ -15,7 +15,7 @@ from run_qarnot.catalog.problem import make_problem, show_value
 from run_qarnot.core.errors import NotFoundError
 from run_qarnot.hooks.manager import find_plugins
 from run_qarnot.model.settings import Settings
-from run_qarnot.page.app import Page
+from run_qarnot.page.build import Page
 from run_qarnot.page.problems import as_problem
 from run_qarnot.page.props import problem_rows
 
@@ -45,7 +45,7 @@ def test_one_row_for_each_entry_or_plugin_titled_by_its_source() -> None:
 def test_another_language_says_them_again() -> None:
     async def scene(page: Page) -> None:
         page.catalog = Catalog(catalog().images, (BAD,))
-        page.show_problems()
+        page.form.show_problems()
         assert "there is no such key" in page.environment_card.broken[0]["reason"]
         try:
             page.set_language("fr")

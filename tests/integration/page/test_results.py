@@ -8,13 +8,13 @@ from support.pages import NAME, begin, cards, play_with_account, record, shows, 
 
 from qarnot_local import LocalCluster
 from run_qarnot.core.state import State
-from run_qarnot.page.app import Page
+from run_qarnot.page.build import Page
 
 
 def stored(page: Page, bucket: str) -> dict[str, bytes]:
     """What is in a bucket."""
-    assert page.account is not None
-    storage = page.account.cloud.storage
+    assert page.account.current is not None
+    storage = page.account.current.cloud.storage
     return {file.key: b"".join(storage.read(bucket, file.key)) for file in storage.files(bucket)}
 
 
@@ -202,8 +202,8 @@ def test_the_card_goes_when_the_session_is_deleted(cluster: LocalCluster) -> Non
         tell(card, "delete", {"files": True})
         await until(lambda: not cards(page), "the card to go")
         assert page.start_card.resumable == []
-        assert page.account is not None
-        assert await page.account.sessions() == []
+        assert page.account.current is not None
+        assert await page.account.current.sessions() == []
         assert (stored(page, f"{NAME}-in"), stored(page, f"{NAME}-out")) == ({}, {})
 
     play_with_account(scene, cluster)
@@ -217,7 +217,7 @@ def test_it_stays_when_it_cannot_be_deleted(cluster: LocalCluster) -> None:
         await until(lambda: card.problem, "the sentence")
         assert "still running" in card.problem["what"]
         assert cards(page) == {NAME: card}
-        assert page.account is not None
-        assert [session.view.name for session in await page.account.sessions()] == [NAME]
+        assert page.account.current is not None
+        assert [session.view.name for session in await page.account.current.sessions()] == [NAME]
 
     play_with_account(scene, cluster)

@@ -6,7 +6,7 @@ from support.pages import NAME, play_with_account, shows, start, tell, until
 
 from qarnot_local import LocalCluster
 from run_qarnot.core.state import State
-from run_qarnot.page.app import Page
+from run_qarnot.page.build import Page
 from run_qarnot.page.components.session import SessionCard
 
 
@@ -24,8 +24,8 @@ async def runs_and_was_asked(page: Page) -> SessionCard:
 def test_a_save_that_somebody_else_made_is_known_to_who_asks_whether_to_stop(cluster: LocalCluster) -> None:
     async def scene(page: Page) -> None:
         card = await runs_and_was_asked(page)
-        assert page.account is not None
-        await (await page.account.find(NAME)).save()
+        assert page.account.current is not None
+        await (await page.account.current.find(NAME)).save()
         assert card.view["saved"] is None, "nobody has told this page"
         tell(card, "look")
         await until(lambda: card.view["saved"] is not None, "the save of somebody else")

@@ -30,8 +30,8 @@ from run_qarnot.core.state import State
 from run_qarnot.engine.output import Follower
 from run_qarnot.engine.ports import free_ports
 from run_qarnot.engine.session import Session
-from run_qarnot.page.app import Page
-from run_qarnot.page.sessions import PATIENCE_SECONDS
+from run_qarnot.page.build import Page
+from run_qarnot.page.controllers.sessions import PATIENCE_SECONDS
 
 
 def at_work(method: Callable[..., Any]) -> list[object]:
@@ -59,7 +59,7 @@ def test_they_are_found_again_and_the_living_are_followed(tmp_path: Path) -> Non
         assert page.shell.announcement == "a: Running: the command is at work"
         assert [row["name"] for row in page.start_card.resumable] == ["a", "b", "old"]
         tell(b, "again")
-        assert page.form.resume == b.session.view.id != ""
+        assert page.form.current.resume == b.session.view.id != ""
         assert page.shell.older == 1
         tell(page.shell, "show_older")
         assert [(card.view["name"], card.folded) for card in page.shell.sessions[2:]] == [("old", True)]
@@ -97,9 +97,9 @@ def test_watching_rests_when_nobody_looks(cluster: LocalCluster) -> None:
         page.sessions.check(page.shell.seen + PATIENCE_SECONDS + 1)
         await until(lambda: not at_work(Session.follow), "it to rest")
         cluster.control.release()
-        assert page.account is not None
+        assert page.account.current is not None
         async with asyncio.timeout(20):
-            while not (await page.account.find(NAME)).view.is_over:
+            while not (await page.account.current.find(NAME)).view.is_over:
                 pass
         assert card.view["state"] == State.WAITING, "nobody has looked"
         tell(page.shell, "ping")

@@ -26,14 +26,14 @@ from qarnot_local import LocalCluster
 from run_qarnot.catalog.image import Option
 from run_qarnot.core.state import State
 from run_qarnot.engine.account import Account
-from run_qarnot.page.app import Page
+from run_qarnot.page.build import Page
 from run_qarnot.page.components.session import SessionCard
 from run_qarnot.page.props import planned_hours
 
 
 def account_of(page: Page) -> Account:
-    assert page.account is not None
-    return page.account
+    assert page.account.current is not None
+    return page.account.current
 
 
 async def on_cluster(card: SessionCard) -> None:
@@ -44,7 +44,7 @@ def test_it_starts_what_the_form_says_and_proposes_another_name(cluster: LocalCl
     async def scene(page: Page) -> None:
         upload(page.start_card.files, 1, "x", b"abc")
         card = await start(page, "cat x; sleep 60")
-        assert page.form.name != NAME
+        assert page.form.current.name != NAME
         assert page.start_card.files.rows == []
         await shows(card, State.READY)
         (session,) = await account_of(page).sessions()
@@ -85,7 +85,7 @@ def test_a_refusal_is_said_and_the_form_is_kept(cluster: LocalCluster) -> None:
         await until(lambda: page.start_card.problem, "the sentence")
         assert "Not for this account" in page.start_card.problem["what"]
         assert not page.start_card.starting
-        assert page.form.name == NAME
+        assert page.form.current.name == NAME
         assert len(page.start_card.files.rows) == 1
         assert cards(page) == {}
 
@@ -102,7 +102,7 @@ def test_what_comes_while_a_start_is_checked_stays(cluster: LocalCluster) -> Non
         tell(page.start_card, "form", {**FORM, "name": "typed-meanwhile"})
         await until(lambda: cards(page), "the card")
         assert [row["name"] for row in page.start_card.files.rows] == ["late"]
-        assert page.form.name == "typed-meanwhile"
+        assert page.form.current.name == "typed-meanwhile"
         await on_cluster(cards(page)[NAME])
         storage = account_of(page).cloud.storage
         assert [file.key for file in storage.files(f"{NAME}-in")] == ["x"]
@@ -154,7 +154,7 @@ def test_the_same_again_takes_neither_the_form_nor_its_files(cluster: LocalClust
         assert again.session.view.image == "base"
         storage = account_of(page).cloud.storage
         assert [file.key for file in storage.files(again.session.view.inputs or "")] == ["x"]
-        assert page.form.image == "torch"
+        assert page.form.current.image == "torch"
         assert [row["name"] for row in page.start_card.files.rows] == ["other"]
 
     play_with_account(scene, cluster)
@@ -168,8 +168,12 @@ def test_a_session_of_an_earlier_page_is_started_as_it_was(cluster: LocalCluster
         await sign_in(page, token)
         card = cards(page)[NAME]
         tell(card, "again")
-        assert (page.form.image, page.form.hours, page.form.options) == ("base", "3", {"command": "echo anew"})
-        assert page.form.resume == card.session.view.id
+        assert (page.form.current.image, page.form.current.hours, page.form.current.options) == (
+            "base",
+            "3",
+            {"command": "echo anew"},
+        )
+        assert page.form.current.resume == card.session.view.id
         del page.catalog.images["base"]
         tell(page.environment_card, "choose", {"id": "torch"})
         for wish in ("again", "restart"):
@@ -177,7 +181,7 @@ def test_a_session_of_an_earlier_page_is_started_as_it_was(cluster: LocalCluster
             tell(card, wish)
             await until(lambda: card.problem, "a sentence")
             assert "no image called “base”" in card.problem["what"]
-        assert page.form.image == "torch"
+        assert page.form.current.image == "torch"
         assert list(cards(page)) == [NAME]
 
     play_with_account(scene, cluster)
@@ -199,7 +203,7 @@ def test_what_was_entered_and_is_not_known_any_more_is_asked_for_again(cluster: 
         assert "what was entered for Parts is not known any more" in card.problem["what"]
         assert list(cards(page)) == [NAME]
         tell(card, "again")
-        assert page.form.options == {"command": "true"}
+        assert page.form.current.options == {"command": "true"}
 
     play_with_account(scene, cluster)
 
@@ -222,7 +226,7 @@ def test_a_session_of_an_earlier_page_gets_such_a_machine_again(cluster: LocalCl
         assert facts is not None
         assert (facts.hardware, facts.scheduling) == ({"minimum_cores": 2, "minimum_ram_mb": 3000}, "on-demand")
         tell(again, "again")
-        assert {name: page.form.texts()[name] for name in wishes} == wishes
+        assert {name: page.form.current.texts()[name] for name in wishes} == wishes
 
     play_with_account(scene, cluster)
 
@@ -248,7 +252,7 @@ def test_a_refused_submission_is_said_on_the_card_and_can_be_tried_again(cluster
         assert "not enough credits" in card.view["error"]
         await until(lambda: card.problem, "the sentence")
         tell(card, "again")
-        assert (page.form.hours, page.form.options) == ("3", {"command": "sleep 60"})
+        assert (page.form.current.hours, page.form.current.options) == ("3", {"command": "sleep 60"})
         assert [row["name"] for row in page.start_card.files.rows] == ["x"]
 
     play_with_account(scene, cluster)
@@ -266,7 +270,11 @@ def test_start_again_brings_back_form_and_files(cluster: LocalCluster) -> None:
         tell(page.environment_card, "choose", {"id": "base"})
         calls = record(page.start_card)
         tell(card, "again")
-        assert (page.form.image, page.form.hours, page.form.options) == ("torch", "1", {"workers": "3"})
+        assert (page.form.current.image, page.form.current.hours, page.form.current.options) == (
+            "torch",
+            "1",
+            {"workers": "3"},
+        )
         assert [row["name"] for row in page.start_card.files.rows] == ["x"]
         assert page.environment_card.chosen == "torch"
         assert ("come_here", []) in calls

@@ -6,13 +6,15 @@ import asyncio
 import time
 from statistics import median
 
-from support.pages import catalog, end, make_page, tell
+from support.pages import NOWHERE, catalog, end, make_page, tell
 
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.image import Image
 from run_qarnot.page import guard
-from run_qarnot.page.background import Background
+from run_qarnot.page.build import Page
 from run_qarnot.page.components.environment import MANY, MOST_SHOWN, EnvironmentCard
+from run_qarnot.page.controllers.account import open_account
+from run_qarnot.page.downloads import Downloads
 
 
 def card_of(number: int) -> EnvironmentCard:
@@ -21,7 +23,7 @@ def card_of(number: int) -> EnvironmentCard:
         f"image-{n}": Image(id=f"image-{n}", title=f"Title {n}", category=f"Kind {n % 3}", hidden=n == 1)
         for n in range(number)
     }
-    card = EnvironmentCard(Background(), lambda _: None, lambda _name, _value: None)
+    card = Page(NOWHERE, Catalog(), open_account, Downloads(None)).environment_card
     card.show(Catalog(images))
     return card
 

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from run_qarnot.catalog import Catalog
 from run_qarnot.core.state import State
+from run_qarnot.model.spec import parse_hours
 from run_qarnot.model.view import SessionView
 from run_qarnot.page.actions import PageActions
 from run_qarnot.page.background import Background
-from run_qarnot.page.components.share import Shared
 from run_qarnot.page.components.shell import Shell
 from run_qarnot.page.downloads import Downloads
-from run_qarnot.page.props import Row, resume_rows
 from run_qarnot.page.proxied import SessionOpener
 
 if TYPE_CHECKING:
@@ -29,31 +28,24 @@ _ENDED_SHOWN = timedelta(days=7)
 _MOST_ENDED = 10
 
 
-class Sessions:
-    """Keeps the cards, the newest first."""
+class SessionsController:
+    """Keeps the cards, the newest first.
+
+    Arguments:
+        page: the other parts.
+        tasks: of the page.
+        shell: shows the cards.
+        catalog: of the page.
+        downloads: of our server.
+    """
 
     def __init__(
-        self,
-        shell: Shell,
-        tasks: Background,
-        catalog: Catalog,
-        downloads: Downloads,
-        changed: Callable[[], None],
-        again: Callable[[SessionCard], None],
-        restart: Callable[[SessionCard], Awaitable[None]],
-        share: Callable[[SessionCard, str], Shared],
-        extend: Callable[[SessionCard, str], Awaitable[None]],
-        token_hint: Callable[[], str],
-        plugins_asked: Callable[[], None],
+        self, page: PageActions, tasks: Background, shell: Shell, catalog: Catalog, downloads: Downloads
     ) -> None:
-        self._shell, self._tasks, self._catalog, self._downloads = shell, tasks, catalog, downloads
-        self._changed = changed
-        opener = SessionOpener.of(downloads)
-        self._actions = PageActions(
-            self._told, again, restart, share, extend, self._remove, token_hint, plugins_asked, opener
-        )
-        self.usual: dict[str, float] = {}  # seconds until a machine runs, by image
-        self.sizes: dict[str, int] = {}  # bytes of the buckets with results of sessions that are over
+        self.opener = SessionOpener.of(downloads)
+        self._page, self._tasks, self._shell = page, tasks, shell
+        self._catalog, self._downloads = catalog, downloads
+        self._usual: Mapping[str, float] = {}  # seconds until a machine runs, by image
         self._cards: list[SessionCard] = []
         self._others: list[Session] = []  # ended long ago: without a card until somebody asks for it
         self._resting = False
@@ -66,8 +58,14 @@ class Sessions:
         self._cards[0].follow()
         self._changed()
 
-    def restore(self, found: Iterable[Session]) -> None:
-        """Show what is on the account: all that is alive, and what ended lately."""
+    def restore(self, found: Iterable[Session], usual: Mapping[str, float]) -> None:
+        """Show what is on the account: all that is alive, and what ended lately.
+
+        Arguments:
+            found: sessions of the account, the newest first.
+            usual: seconds until a machine runs, by image.
+        """
+        self._usual = usual
         known = {card.session.view.id for card in self._cards}
         ended = 0
         for session in found:
@@ -97,7 +95,7 @@ class Sessions:
     def clear(self) -> None:
         """Let go of all."""
         cards, self._cards, self._others = self._cards, [], []
-        self.sizes = {}
+        self._usual = {}
         self._show()
         for card in cards:
             card.leave()
@@ -111,18 +109,35 @@ class Sessions:
         for card in self._cards:
             card.retranslate()
 
-    def resumable(self) -> list[Row]:
-        """What one can continue from."""
-        titles = {image.id: image.name for image in self._catalog}
-        return resume_rows(self._views(), titles, self.sizes)
-
-    def unmeasured(self) -> list[str]:
-        """Return the buckets of which `sizes` does not say how large they are."""
-        over = [view.results for view in self._views() if view.is_over and view.results]
-        return [bucket for bucket in over if bucket not in self.sizes]
-
-    def _views(self) -> list[SessionView]:
+    def views(self) -> list[SessionView]:
+        """Return what is known of all sessions, with a card or without."""
         return [*(card.session.view for card in self._cards), *(other.view for other in self._others)]
+
+    async def extend(self, session: Session, hours: str) -> None:
+        """Give a session more hours, in the only way that there is: it is stopped, and goes on in a new one.
+
+        Raises:
+            RunQarnotError: it cannot; then it still runs.
+        """
+        account = self._page.account.current
+        if account is not None:
+            wanted = parse_hours(hours, self._catalog.get(session.view.image))
+            self.add(await account.continue_with(session, wanted))
+
+    def deleted(self, session: Session) -> None:
+        """The session is gone."""
+        for card in [card for card in self._cards if card.session is session]:
+            self._cards.remove(card)
+            self._show()
+            card.leave()
+        self._changed()
+
+    def told(self, before: SessionView | None, view: SessionView) -> None:
+        """A card shows a new view of its session."""
+        if before is not None and before.state != view.state:
+            self._shell.announcement = f"{view.name}: {view.phase}"
+            self._show_ready()
+            self._changed()
 
     async def pause_when_nobody_looks(self) -> None:
         """Stop watching when the browser's pings stop, and go on when they come back.
@@ -150,21 +165,14 @@ class Sessions:
 
         image = self._catalog.images.get(session.view.image)
         title = image.name if image is not None else session.view.image
-        usual = self.usual.get(session.view.image)
-        return SessionCard(self._tasks, session, title, self._downloads, self._actions, usual)
+        usual = self._usual.get(session.view.image)
+        return SessionCard(self._page, self._tasks, session, title, self._downloads, usual)
 
-    def _remove(self, card: SessionCard) -> None:
-        """The session was deleted."""
-        self._cards.remove(card)
-        self._show()
-        card.leave()
-        self._changed()
-
-    def _told(self, before: SessionView | None, view: SessionView) -> None:
-        if before is not None and before.state != view.state:
-            self._shell.announcement = f"{view.name}: {view.phase}"
-            self._show_ready()
-            self._changed()
+    def _changed(self) -> None:
+        """A session began, became ready or ended: the numbers of the account are others now."""
+        self._page.form.show_resumable()
+        self._tasks.spawn(self._page.form.offer_choices(), self._shell.failed)
+        self._page.account.refresh()
 
     def _show(self) -> None:
         self._shell.sessions = list(self._cards)

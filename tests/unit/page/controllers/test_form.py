@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.pages import FORM, begin, play, reasons, record, synced, tell, until
 
-from run_qarnot.page.app import Page
+from run_qarnot.page.build import Page
 
 PRIVATE = "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n"
 
@@ -31,7 +31,7 @@ def test_a_private_key_is_erased_refused_and_kept_nowhere() -> None:
         tell(page.start_card, "form", {**FORM, "key": PRIVATE})
         assert ("erase_key", []) in calls
         assert page.start_card.problem["field"] == "ssh-key"
-        assert "AAAA" not in synced(page) + repr(vars(page.form))
+        assert "AAAA" not in synced(page) + repr(vars(page.form.current))
 
     play(scene)
 
@@ -40,7 +40,7 @@ def test_a_secret_option_is_in_no_trait() -> None:
     async def scene(page: Page) -> None:
         tell(page.environment_card, "choose", {"id": "torch"})
         tell(page.environment_card, "option", {"name": "secret", "value": "hunter2-hunter2"})
-        assert page.form.options["secret"] == "hunter2-hunter2"
+        assert page.form.current.options["secret"] == "hunter2-hunter2"
         assert "hunter2" not in synced(page)
 
     play(scene)
@@ -52,7 +52,7 @@ def test_hostile_options_are_dropped(value: object) -> None:
         tell(page.environment_card, "choose", {"id": "torch"})
         tell(page.environment_card, "option", {"name": "workers", "value": value})
         tell(page.environment_card, "option", {"name": "nothing", "value": "1"})
-        assert page.form.options == {}
+        assert page.form.current.options == {}
 
     play(scene)
 

@@ -1,0 +1,1 @@
+"""What the page does: the account, the form and the sessions, a controller each."""

@@ -1,0 +1,299 @@
+"""The form: what was entered so far, why Start is not possible yet, and starting it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from run_qarnot.catalog import Catalog
+from run_qarnot.catalog.image import Image
+from run_qarnot.core.errors import SessionError
+from run_qarnot.core.names import make_name
+from run_qarnot.model.files import Upload
+from run_qarnot.model.keys import KeyPolicy
+from run_qarnot.model.links import Filling, make_badge, make_link, read_link
+from run_qarnot.model.spec import parse_hours
+from run_qarnot.page.account_choices import AccountChoices
+from run_qarnot.page.actions import PageActions, Shared
+from run_qarnot.page.components.environment import EnvironmentCard
+from run_qarnot.page.components.shell import Shell
+from run_qarnot.page.components.start import StartCard
+from run_qarnot.page.props import link_row, option_row, planned_hours, problem_rows, shared_hours, shared_options
+from run_qarnot.page.uploads import Incoming, Uploads
+from run_qarnot.page.viewmodel import FORM_FIELDS, Form, OptionValue
+
+if TYPE_CHECKING:
+    from run_qarnot.engine.account import Account
+    from run_qarnot.engine.session import Session
+
+
+class FormController:
+    """Fills the cards Environment and Start, and starts sessions.
+
+    Arguments:
+        page: the other parts.
+        environment: the card with the images.
+        card: the card with the button.
+        shell: says what a link has filled in.
+        uploads: the files of the form.
+        catalog: of the page.
+    """
+
+    def __init__(
+        self,
+        page: PageActions,
+        environment: EnvironmentCard,
+        card: StartCard,
+        shell: Shell,
+        uploads: Uploads,
+        catalog: Catalog,
+    ) -> None:
+        self.current = Form()
+        self.shared_address: Callable[[str], str] = str  # what others open, made of what the address bar shows
+        self.uploads = uploads
+        self._page, self._environment, self._card, self._shell = page, environment, card, shell
+        self._catalog = catalog
+        self._choices = AccountChoices(page, card, catalog)
+        self._link = Filling()
+        self._starts: dict[str, tuple[Form, tuple[Incoming, ...]]] = {}  # by name, for "start again"
+
+    def begin(self) -> None:
+        """Show the catalog, and choose its first image."""
+        self._environment.show(self._catalog)
+        self.show_problems()
+        if first := next((image for image in self._catalog if not image.hidden), None):
+            self.choose(first.id)
+        self._show_draft()
+
+    def retranslate(self) -> None:
+        """Say everything again: the language is another one."""
+        self.show_problems()
+        self._show_link()
+        self.show_blockers()
+
+    # what is entered
+
+    def choose(self, image_id: str) -> None:
+        """Choose an image of the catalog; one that is not there changes nothing."""
+        image = self._catalog.images.get(image_id)
+        if image is None or image.id == self.current.image:
+            return
+        self.current = self.current.with_image(image)
+        self._show_image()
+        self._show_draft(("hours",))
+
+    def set_option(self, name: str, value: OptionValue) -> None:
+        image = self._catalog.images.get(self.current.image)
+        if image is not None and name in image.options:
+            self.current = self.current.with_option(name, value)
+            self.show_blockers()
+
+    def set_texts(self, values: dict[str, str]) -> None:
+        form = self.current.with_texts(values)
+        if form != self.current:
+            self._card.problem = None  # it may be just what was put right
+        self.current = form
+        self.show_blockers()
+
+    def forget(self) -> None:
+        """Forget what was typed, the files, and what the account told: the account is another one."""
+        self.show_waits({})
+        self.show_not_here([])
+        self._starts.clear()
+        self.uploads.clear()
+        image = self._catalog.images.get(self.current.image)
+        self.current = Form() if image is None else Form().with_image(image)
+        self._choices.forget()
+        self.show_problems()
+        if image is not None:
+            self._show_image()
+        self._environment.call("forget")
+        self._show_draft()
+        self._card.files.show()
+        self._card.files.call("forget_remembered")
+
+    # what is shown
+
+    def show_blockers(self) -> None:
+        """Work out why Start is not possible, and show it: the form has changed."""
+        self._card.share.put_away()
+        account = self._page.account
+        blockers = self.current.blockers(
+            self._catalog, account=account.state, preset=account.is_preset, uploads=self.uploads
+        )
+        self._card.blockers = [{"text": blocker.text, "field": blocker.field} for blocker in blockers]
+        self._environment.reasons = {blocker.field: blocker.text for blocker in blockers}
+
+    def show_problems(self) -> None:
+        """Show what is wrong with catalog and plugins, as far as is known now."""
+        rows = problem_rows(self._catalog, for_admin=self._page.account.is_admin)
+        self._environment.show_problems(rows)
+
+    def show_waits(self, usual: Mapping[str, float]) -> None:
+        """Show how many seconds it usually takes until a machine runs, by image."""
+        self._environment.usual = dict(usual)
+
+    def show_not_here(self, images: list[str]) -> None:
+        """Show which images, by id, the cluster cannot run."""
+        self._environment.not_here = images
+
+    def show_pace(self, bytes_per_second: int) -> None:
+        """Say how fast files go from the server to the cluster; 0 where that is not known to be slow."""
+        self._card.files.onward_pace = bytes_per_second
+
+    def show_resumable(self) -> None:
+        """Show the sessions that one can continue from."""
+        self._choices.show_sessions()
+
+    async def offer_choices(self) -> None:
+        """Show what the account has to choose from, once somebody looks at More options."""
+        account = self._page.account.current
+        if account is not None and self._card.looked:
+            await self._choices.offer(account)
+
+    def _show_image(self) -> None:
+        image, card = self._catalog.images[self.current.image], self._environment
+        options = self.current.options
+        card.choose(image)
+        card.options = [option_row(name, option, options.get(name)) for name, option in image.options.items()]
+        self._card.image_title, self._card.most_hours = image.name, image.max_hours
+        self._card.one_key = image.ssh_keys is KeyPolicy.ONE
+
+    def _show_draft(self, only: Sequence[str] = FORM_FIELDS) -> None:
+        self._card.show_draft(self.current.texts(), only)
+        self.show_blockers()
+
+    # launch links
+
+    def fill(self, query: str) -> None:
+        """Fill the form with what a launch link says. It never starts anything."""
+        self._link = read_link(query, self._catalog, self.current.image)
+        image = self._catalog.images.get(self._link.image)
+        if image is not None:
+            self.current = self.current.with_link(self._link, image)
+            self._show_image()
+            self._show_draft(("hours",))
+        self._show_link()
+
+    def share(self, address: str) -> Shared:
+        """Make a link that fills the form as it is now; without secrets."""
+        image = self._catalog.get(self.current.image)
+        return self._shared(address, image, self.current, parse_hours(self.current.hours, image))
+
+    def share_session(self, session: Session, address: str) -> Shared:
+        """Make a link that fills the form as it was for a session; of an older one, as its task tells."""
+        from run_qarnot.engine.restart_spec import entered_options
+
+        view, facts = session.view, session.facts
+        image = self._catalog.get(view.image)
+        if view.name in self._starts:
+            form = self._starts[view.name][0]
+            return self._shared(address, image, form, parse_hours(form.hours, image))
+        entered = {} if facts is None else entered_options(facts, image)
+        return self._shared(address, image, Form(options=shared_options(entered, image)), planned_hours(view))
+
+    def _shared(self, address: str, image: Image, form: Form, hours: float | None) -> Shared:
+        options = {name: value for name, value in form.given_options().items() if image.options[name].type != "secret"}
+        link = make_link(self.shared_address(address), image, hours=hours and shared_hours(hours), options=options)
+        return Shared(link, make_badge(link, image))
+
+    def _show_link(self) -> None:
+        self._shell.link = link_row(self._link, self._catalog.images.get(self._link.image))
+
+    # starting
+
+    async def start(self) -> None:
+        """Start what the form says, if nothing speaks against it."""
+        self.show_blockers()
+        account, card = self._page.account.current, self._card
+        if account is None or card.blockers or card.starting:
+            return
+        card.starting, card.problem = True, None
+        try:
+            await self._start(account)
+        finally:
+            card.starting = False
+            self.show_problems()  # plugins were asked
+
+    def take_from(self, session: Session) -> None:
+        """Fill the form with what the session was started with; nothing starts before Start is pressed.
+
+        Raises:
+            InputError: its image is not in the catalog any more.
+        """
+        self.current, files = self._form_of(session)
+        self.uploads.restore(files)
+        self._show_image()
+        self._show_draft()
+        self._card.files.show()
+        self._card.call("come_here")
+
+    async def restart(self, session: Session) -> None:
+        """Start the same again, whatever the form says now and whichever files are in its list.
+
+        Raises:
+            RunQarnotError: why it cannot be started; nothing is.
+        """
+        if (account := self._page.account.current) is not None:
+            form = self._form_of(session)
+            self._check_all_known(session)
+            await self._begin(account, *form)
+            self.show_problems()  # plugins were asked
+
+    async def _start(self, account: Account) -> None:
+        form, files = self.current, tuple(self.uploads)
+        await self._begin(account, form, files)
+        for incoming in files:  # and no others, which came meanwhile
+            self.uploads.remove(incoming.id)
+        if self.current.name == form.name:  # nor is a name lost that was typed meanwhile
+            self.current = replace(self.current, name=make_name(), resume="")
+        self._show_draft(("name", "resume"))
+        self._card.files.show()
+
+    async def _begin(self, account: Account, form: Form, files: tuple[Incoming, ...]) -> None:
+        """Start a session of a form with files, and remember them for another start."""
+        spec = form.spec(self._catalog)
+        session = await account.start(spec, [Upload(incoming.path, incoming.key) for incoming in files])
+        self._starts[spec.name] = (form, files)
+        self.uploads.keep(files)
+        self._page.sessions.add(session)
+
+    def _check_all_known(self, session: Session) -> None:
+        """The same again is possible only if all is known that was entered; else somebody must look at it.
+
+        Raises:
+            SessionError: of an option it is not.
+        """
+        from run_qarnot.engine.restart_spec import unknown_options
+
+        view, facts = session.view, session.facts
+        if view.name in self._starts or facts is None:
+            return
+        options = self._catalog.get(view.image).options
+        if unknown := unknown_options(facts, self._catalog.get(view.image)):
+            names = ", ".join(options[name].label or name for name in unknown)
+            raise SessionError("options-lost", name=view.name, options=names)
+
+    def _form_of(self, session: Session) -> tuple[Form, tuple[Incoming, ...]]:
+        """What a session was started with, but with a new name: the form, and the files that it was given.
+
+        Of one that an earlier page started it is what its task tells, and its files come with `resume`.
+
+        Raises:
+            InputError: its image is not in the catalog any more.
+        """
+        from run_qarnot.engine.restart_spec import entered_options, user_key  # where sessions are, the engine is
+
+        view, facts = session.view, session.facts
+        image = self._catalog.get(view.image)
+        if view.name in self._starts:
+            form, files = self._starts[view.name]
+            return replace(form, name=make_name()), files
+        form = replace(Form().with_image(image), resume=view.id or view.name)
+        if hours := planned_hours(view):
+            form = replace(form, hours=f"{hours:g}")
+        if facts is not None:
+            form = replace(form, key=user_key(facts) or "", options=entered_options(facts, image))
+            form = form.with_machine(facts.hardware, facts.scheduling, image)
+        return form, ()
