@@ -232,7 +232,7 @@ class AppAccess:
         if self._place is None:
             port = self._tunnel.port if self._tunnel.is_open else None
             self._place = Place(port, next(iter(free_ports())), self.identity, os.devnull, self.through_page)
-        return self._place
+        return replace(self._place, ssh_fails=self.problem is not None)
 
 
 def _keys(facts: TaskSnapshot) -> list[str]:

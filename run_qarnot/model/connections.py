@@ -1,9 +1,9 @@
 """The ways into a session, worked out from facts: a pure function, tested by comparing values.
 
 The best way comes first. Who can connect how (`design.md` §7): `https` when a forward has its own gateway host;
-`page` when the visitor's browser is elsewhere and the page's server can lead it there; `tunnel` when this process can
-hold an SSH connection for the user; `vscode` and `ssh` always when there is a forward
-and a key of the user's.
+`page` when the visitor's browser is elsewhere and the page's server can lead it there, for which SSH must go out;
+`tunnel` when this process can hold an SSH connection for the user; `vscode` and `ssh` always when there is a forward
+and a key of the user's. `entry` says before the start which of them to expect.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from run_qarnot.core.names import is_name
 
 LOOPBACK = "127.0.0.1"  # never `localhost`: somebody else may hold that port of ::1
 SSH_PORT = 22
-_HTTPS_PORT = 443
+HTTPS_PORT = 443
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|(?=.*:)[0-9A-Fa-f:.]{2,45}")
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
 _LAUNCHER_PORTS = range(20000, 30000)  # below those that systems give away by themselves
@@ -118,6 +118,7 @@ class Place:
     identity: str | None = None  # file of the user's private key, when it is not where ssh looks by itself
     null_device: str = "/dev/null"  # "NUL" on Windows
     through_page: bool = False  # the visitor's browser is elsewhere, and the page's server leads it to sessions
+    ssh_fails: bool = False  # the last try to connect to the machine by SSH failed
 
 
 @dataclass(frozen=True)
@@ -187,7 +188,7 @@ def _connections(reach: Reach, place: Place) -> Iterable[Connection]:
     if (forward := reach.ssh) is None:
         return
     if reach.session_key_accepted and reach.app_port is not None:
-        if place.through_page and reach.mount is not Mount.NONE:
+        if place.through_page and not place.ssh_fails and reach.mount is not Mount.NONE:
             # Its address is made by a click (`page.proxied`): each works once.
             yield Connection(ConnectionKind.PAGE, None, None, Message("connection.page"))
         yield _tunnel_connection(reach, replace(place, tunnel_port=None) if place.through_page else place)
@@ -201,7 +202,7 @@ def _gateway(reach: Reach) -> Forward | None:
         (
             forward
             for forward in reach.forwards
-            if (forward.app_port, forward.port) == (reach.app_port, _HTTPS_PORT) and forward.is_valid
+            if (forward.app_port, forward.port) == (reach.app_port, HTTPS_PORT) and forward.is_valid
         ),
         None,
     )

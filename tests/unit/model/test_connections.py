@@ -73,6 +73,17 @@ def test_the_tunnel_has_an_address_only_while_it_is_open():
     assert connection.command == "run-qarnot open calm-heron-42"
 
 
+def test_the_page_is_offered_elsewhere_unless_ssh_fails_from_here():
+    far = replace(REACH, mount=Mount.PREFIX)
+    through_page = Place(through_page=True)
+    assert kinds(far, through_page)[0] is ConnectionKind.PAGE
+    rest = [ConnectionKind.TUNNEL, ConnectionKind.VSCODE, ConnectionKind.SSH]
+    assert kinds(far, replace(through_page, ssh_fails=True)) == rest
+    gateway = Forward(8888, "7c2b-0-8888.gateway.example", 443)
+    far = replace(far, forwards=(*REACH.forwards, gateway))
+    assert kinds(far, replace(through_page, ssh_fails=True))[0] is ConnectionKind.HTTPS
+
+
 def test_the_ssh_command_is_one_line_that_leaves_the_known_hosts_alone():
     connection = connections(REACH, Place(local_port=8889, identity="/home/a b/key"))[-1]
     assert "\n" not in connection.command
