@@ -93,7 +93,7 @@ class SessionProxyHandler(StreamingProxyHandler):
             known.release()
             await self.answer_unreachable()
         else:
-            await self.forward(address)
+            await self.forward(address, known.kept)
 
     def on_forward_end(self) -> None:
         self._session.release()

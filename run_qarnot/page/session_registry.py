@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.engine.proxied import ProxiedSession
 from run_qarnot.page.app_cookies import AppCookies
+from run_qarnot.page.kept_connections import KeptConnections
 from run_qarnot.page.visits import Tickets, read_visit
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class RegisteredSession:
     def __init__(self, session: ProxiedSession, idle_seconds: float) -> None:
         self.session = session
         self.cookies = AppCookies()
+        self.kept = KeptConnections()
         self.has_ended = False
         self._idle_seconds = idle_seconds
         self._tunnel: Tunnel | None = None
@@ -133,6 +135,7 @@ class RegisteredSession:
         loop = asyncio.get_running_loop()
         if self._opened == self.session and loop.time() < self._retry_at:
             raise UnreachableSessionError
+        self.kept.close()  # they would lead to another machine
         if self._tunnel is not None:
             await self._tunnel.close()
         self._opened = session = self.session
@@ -162,6 +165,7 @@ class RegisteredSession:
         """Close the tunnel. The next request opens it again, unless the session has ended."""
         async with self._opening:
             tunnel, self._tunnel = self._tunnel, None
+            self.kept.close()
             if tunnel is not None:
                 await tunnel.close()
 

@@ -12,7 +12,8 @@ Bodies have no size limit and are never held in memory, except answers for which
 is read only as fast as the other side takes it. WebSockets, and whatever else an `Upgrade` may negotiate, are copied
 as bytes once the target has answered 101, so that subprotocols, extensions and large messages pass unchanged.
 
-Each request has its own connection to the target. When one side breaks off, so does the other.
+Each request has a connection to the target of its own while it is answered. When one side breaks off, so does the
+other. A subclass that gives `forward` a place for idle connections has them used again, by requests without a body.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ import asyncio
 import contextlib
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -31,8 +33,11 @@ from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine, R
 from tornado.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
+from run_qarnot.page.kept_connections import KeptConnections
+
 Address = tuple[str, int] | Path
 BodyRewriter = Callable[[bytes], bytes]
+SendHead = Callable[[], Awaitable["_TargetConnection | None"]]
 
 MAX_REWRITTEN_BYTES = 8 * 1024 * 1024
 _CONNECT_SECONDS = 10.0
@@ -75,6 +80,7 @@ class StreamingProxyHandler(RequestHandler):
     _tasks: ClassVar[set[asyncio.Task[None]]] = set()  # the event loop holds only weak references
     _target: _TargetConnection | None = None
     _relaying: asyncio.Task[None] | None = None
+    _kept: KeptConnections | None = None
     _discarded_bytes = 0
 
     # hooks
@@ -119,19 +125,22 @@ class StreamingProxyHandler(RequestHandler):
 
     # for subclasses to call
 
-    async def forward(self, address: Address) -> None:
+    async def forward(self, address: Address, kept: KeptConnections | None = None) -> None:
         """Pass the request on. Await this at the end of `prepare`.
 
         Arguments:
             address: an IP address and port, or the path of a Unix socket.
+            kept: idle connections to this address. One of them is used if the request has no body, and so can be sent
+                again when the target has closed it meanwhile; and that of the request is kept there.
 
         Raises:
             HTTPError: 400, when the request gives its length in two ways or its path is not ASCII.
         """
         try:
             upgrade = _wanted_upgrade(self.request)
-            start_line, headers = self._request_head(upgrade)
-            self._target = await self._send_head(address, start_line, headers)
+            self._kept = kept if _can_be_repeated(self.request) and not upgrade else None
+            head = self._request_head(upgrade)
+            self._target = await self._send_head(address, *head)
         except BaseException:
             self.on_forward_end()
             raise
@@ -140,7 +149,8 @@ class StreamingProxyHandler(RequestHandler):
             await self.answer_unreachable()
             return
         await self._confirm_expectation()
-        self._relaying = task = asyncio.create_task(self._relay(self._target))
+        again = partial(self._send_head, address, *head)
+        self._relaying = task = asyncio.create_task(self._relay(self._target, again))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda _: self.on_forward_end())
@@ -210,7 +220,7 @@ class StreamingProxyHandler(RequestHandler):
         if not path.isascii():
             raise HTTPError(400, "a path must be ASCII")
         headers.update(framing)
-        headers["Connection"] = "Upgrade" if upgrade else "close"
+        headers["Connection"] = "Upgrade" if upgrade else "keep-alive" if self._kept is not None else "close"
         if upgrade:
             headers["Upgrade"] = upgrade
         return RequestStartLine(method, path, "HTTP/1.1"), headers
@@ -218,13 +228,22 @@ class StreamingProxyHandler(RequestHandler):
     async def _send_head(
         self, address: Address, start_line: RequestStartLine, headers: HTTPHeaders
     ) -> _TargetConnection | None:
-        """Connect, and send the request's head; None if nobody is there."""
+        """Send the request's head, over a connection that was kept or a new one; None if nobody is there."""
         self._connection.set_max_body_size(_UNLIMITED)
         try:
-            target = _TargetConnection(await _connect(address))
-            await target.write_headers(start_line, headers)
+            while stream := self._kept.take() if self._kept is not None else None:
+                with contextlib.suppress(StreamClosedError):
+                    return await self._send_over(_TargetConnection(stream, is_used=True), start_line, headers)
+            return await self._send_over(_TargetConnection(await _connect(address)), start_line, headers)
         except (OSError, StreamClosedError, TimeoutError):
             return None
+
+    async def _send_over(
+        self, target: _TargetConnection, start_line: RequestStartLine, headers: HTTPHeaders
+    ) -> _TargetConnection:
+        await target.write_headers(start_line, headers)
+        if self._kept is not None:  # there is no body
+            target.finish_request()
         return target
 
     async def _confirm_expectation(self) -> None:
@@ -233,18 +252,26 @@ class StreamingProxyHandler(RequestHandler):
             with contextlib.suppress(StreamClosedError):
                 await self._connection.stream.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    async def _relay(self, target: _TargetConnection) -> None:
-        """Relay the target's answer; after a 101, copy bytes both ways until one side closes."""
-        answer = _Answer(self, target)
-        try:
-            await target.read_response(answer)
-        except (StreamClosedError, UnsatisfiableReadError):
-            pass  # there was no answer, or its headers did not end
-        finally:
-            target.head_arrived.set()
+    async def _relay(self, target: _TargetConnection, send_again: SendHead) -> None:
+        """Relay the target's answer; after a 101, copy bytes both ways until one side closes.
+
+        Arguments:
+            target: to which the request was sent.
+            send_again: sends it over another connection.
+        """
+        answer = await self._read_answer(target)
+        while answer.is_missing and target.is_used and self._target is target:  # it had closed the connection
+            target.close()
+            if (other := await send_again()) is None:
+                break
+            self._target = target = other
+            answer = await self._read_answer(target)
         if answer.spliced is not None:
             await _splice(*answer.spliced)
             return
+        if answer.leaves_connection and self._kept is not None and self._target is target:
+            self._target = None
+            self._kept.keep(target.detach())
         self._close_target()
         if self._connection.stream.closed():
             return
@@ -254,6 +281,16 @@ class StreamingProxyHandler(RequestHandler):
             self._break_off()
         else:
             await self.answer_unreachable()
+
+    async def _read_answer(self, target: _TargetConnection) -> _Answer:
+        answer = _Answer(self, target)
+        try:
+            await target.read_response(answer)
+        except (StreamClosedError, UnsatisfiableReadError):
+            pass  # there was no answer, or its headers did not end
+        finally:
+            target.head_arrived.set()
+        return answer
 
     def _set_head(self, status: int, reason: str, headers: HTTPHeaders) -> None:
         """Set exactly this head: none of the application's default headers, and no compression of its own."""
@@ -281,9 +318,17 @@ class StreamingProxyHandler(RequestHandler):
 
 
 class _TargetConnection(HTTP1Connection):
-    """A connection to the target, for one request."""
+    """A connection to the target, while it answers one request.
 
-    def __init__(self, stream: IOStream) -> None:
+    Arguments:
+        stream: to the target.
+        is_used: an earlier request was answered over it.
+    """
+
+    def __init__(self, stream: IOStream, *, is_used: bool = False) -> None:
+        stream.set_nodelay(True)
+        self.is_used = is_used
+        self._has_request = False  # the whole of it
         limits = HTTP1ConnectionParameters(
             no_keep_alive=True, chunk_size=_CHUNK_BYTES, max_header_size=_MAX_HEADER_BYTES, max_body_size=_UNLIMITED
         )
@@ -300,8 +345,14 @@ class _TargetConnection(HTTP1Connection):
 
     def finish_request(self) -> None:
         """The request's body is complete."""
-        if self.stream is not None and not self.stream.closed():
+        if not self._has_request and self.stream is not None and not self.stream.closed():
+            self._has_request = True
             self.finish()
+
+    @property
+    def has_request(self) -> bool:
+        """Whether all of the request was sent."""
+        return self._has_request
 
 
 class _TargetStream(IOStream):
@@ -322,16 +373,20 @@ class _Answer(httputil.HTTPMessageDelegate):
 
     def __init__(self, handler: StreamingProxyHandler, target: _TargetConnection) -> None:
         self.is_complete = False
+        self.is_missing = True  # nothing has come
+        self.leaves_connection = False  # open, and ready for another request
         self.spliced: tuple[IOStream, IOStream] | None = None
         self._handler = handler
         self._target = target
         self._head = (0, "", HTTPHeaders())
         self._rewriter: BodyRewriter | None = None
         self._ends_with_connection = False
+        self._may_be_kept = False
         self._buffer = bytearray()
 
     async def headers_received(self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders) -> None:
         assert isinstance(start_line, ResponseStartLine)
+        self.is_missing = False
         headers = HTTPHeaders(headers)  # Tornado reads the body by the original ones
         if start_line.code == _SWITCHING_PROTOCOLS:
             self._switch_protocols(start_line, headers)
@@ -352,7 +407,9 @@ class _Answer(httputil.HTTPMessageDelegate):
     def finish(self) -> None:
         was_reset = self._target.stream.error is not None
         self.is_complete = not (self._ends_with_connection and was_reset)
-        self._target.close()  # the request may be incomplete; Tornado would wait for the rest
+        self.leaves_connection = self._may_be_kept and self._target.has_request
+        if not self.leaves_connection:
+            self._target.close()  # the request may be incomplete; Tornado would wait for the rest
 
     async def send_rewritten(self) -> None:
         """Send the body that was held back, if one was."""
@@ -370,9 +427,11 @@ class _Answer(httputil.HTTPMessageDelegate):
         except ValueError:
             self._target.close()
             return
+        self._may_be_kept = start_line.version == "HTTP/1.1" and not _closes(headers)
         remove_hop_by_hop(headers)
         headers.update({name: value for name, value in framing.items() if name == "Content-Length"})
         self._ends_with_connection = not framing
+        self._may_be_kept &= bool(framing) or status in (_NO_CONTENT, _NOT_MODIFIED)
         self._handler.rewrite_response(status, headers)
         rewriter = self._handler.make_body_rewriter(status, headers)
         has_body = self._handler.request.method != "HEAD" and status not in (_NO_CONTENT, _NOT_MODIFIED)
@@ -419,7 +478,6 @@ async def _connect(address: Address) -> IOStream:
     except BaseException:
         stream.close()
         raise
-    stream.set_nodelay(True)
     return stream
 
 
@@ -467,6 +525,15 @@ def _framing(headers: HTTPHeaders) -> dict[str, str]:
     if lengths or not (length.isascii() and length.isdigit()):
         raise ValueError("the length of the body is not one number")
     return {"Content-Length": length}
+
+
+def _closes(headers: HTTPHeaders) -> bool:
+    """Whether the sender closes the connection after this message."""
+    return "close" in [option.strip().lower() for option in ",".join(headers.get_list("Connection")).split(",")]
+
+
+def _can_be_repeated(request: HTTPServerRequest) -> bool:
+    return request.method in ("GET", "HEAD", "OPTIONS") and not _has_body(request)
 
 
 def _has_body(request: HTTPServerRequest) -> bool:

@@ -31,7 +31,8 @@ from tornado.websocket import WebSocketHandler
 from websocket import WebSocketConnectionClosedException, create_connection
 
 from run_qarnot.page import streaming_proxy
-from run_qarnot.page.streaming_proxy import BodyRewriter, add_forwarded_headers, remove_hop_by_hop
+from run_qarnot.page.kept_connections import KeptConnections
+from run_qarnot.page.streaming_proxy import Address, BodyRewriter, add_forwarded_headers, remove_hop_by_hop
 
 MB = 1024 * 1024
 BLOCK = bytes(range(256)) * 256  # 64 KB
@@ -662,6 +663,85 @@ def test_the_end_is_told_once_whatever_happens(rewriting: int) -> None:
 
 
 # many, and much
+
+
+# connections that are used again
+
+
+class Keeping(Forwarding):
+    """Keeps its connections to the target."""
+
+    def initialize(self, address: Address) -> None:
+        super().initialize(address)
+        self.kept: KeptConnections = self.settings["kept"]
+
+    async def prepare(self) -> None:
+        await self.forward(self.address, self.kept)
+
+
+class Port(RequestHandler):
+    """Says from which port it was asked; closes the connection afterwards, if asked to."""
+
+    def answer(self) -> None:
+        if self.get_argument("close", ""):
+            self.set_header("Connection", "close")
+        self.finish(str(self.request.connection.context.address[1]))  # type: ignore[union-attr]
+
+    get = post = answer
+
+    def head(self) -> None:
+        self.set_header("Content-Length", "5")
+
+
+def asked_from(port: int, path: str = "/", method: str = "GET", body: str | None = None) -> str:
+    with contextlib.closing(http.client.HTTPConnection(LOOPBACK, port, timeout=20)) as visitor:
+        visitor.request(method, path, body)
+        return visitor.getresponse().read().decode(errors="replace")
+
+
+def test_requests_without_a_body_share_a_connection() -> None:
+    with (
+        serving(Application([("/status/(.*)", Status), ("/.*", Port)])) as target,
+        forwarding((LOOPBACK, target), Keeping, kept=KeptConnections()) as port,
+    ):
+        first = asked_from(port)
+        asked_from(port, method="HEAD")
+        asked_from(port, "/status/304")
+        asked_from(port, "/status/204")
+        assert asked_from(port) == first
+        assert asked_from(port, method="POST", body="x") != first, "it could not be sent again"
+        assert asked_from(port) == first
+        assert asked_from(port, "/?close=1") == first
+        assert asked_from(port) != first
+
+
+def test_a_connection_that_the_target_has_closed_costs_no_answer() -> None:
+    """It closes each after one answer without saying so, as servers do that wait for some seconds only."""
+    asked: list[bytes] = []
+
+    async def answer_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        await writer.drain()
+        if len(asked) == 1:
+            await reader.readuntil(b"\r\n\r\n")  # takes the next question, and closes
+
+    with peer(answer_once) as target, forwarding((LOOPBACK, target), Keeping, kept=KeptConnections()) as port:
+        assert [asked_from(port) for _ in range(3)] == ["ok", "ok", "ok"]
+    assert len(asked) == 3
+
+
+def test_who_leaves_a_download_leaves_no_connection_behind() -> None:
+    kept = KeptConnections()
+    with (
+        serving(Application([("/down/(.*)", Download)])) as target,
+        forwarding((LOOPBACK, target), Keeping, kept=kept) as port,
+    ):
+        with socket.create_connection((LOOPBACK, port), timeout=20) as visitor:
+            visitor.sendall(b"GET /down/200 HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert visitor.recv(1000)
+        assert asked_from(port, "/down/1").startswith("\x00\x01")
+        wait_until(lambda: len(kept) == 1, "the second one to be kept")
 
 
 def test_many_at_once(proxy: int) -> None:
