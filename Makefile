@@ -114,7 +114,7 @@ format: .venv/installed-dev
 	$(BIN)/python -m nbstripout *.ipynb
 
 bench: .venv/installed-dev
-	@for part in launch following catalog cluster transfers uploads cards page proxy; do \
+	@for part in launch following catalog cluster transfers uploads cards page proxy mounts; do \
 	  [ ! -e benchmarks/$$part.py ] || $(BIN)/python benchmarks/$$part.py || exit 1; \
 	done
 	@$(BIN)/python docs/make_reference.py  # the README's table

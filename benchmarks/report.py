@@ -62,6 +62,19 @@ def rows() -> Iterator[tuple[str, str, str, str]]:
         f"{_ratio(proxy['echo_ratio'])}; {_ratio(proxy['down_ratio'])}, {_ratio(proxy['up_ratio'])}; "
         f"+ {proxy['memory_mb']:.0f} MB",
     )  # fmt: skip
+    if "hub" in proxy:
+        through = proxy["hub"]
+        yield (
+            "… through JupyterHub and both of our proxies", "through an SSH tunnel alone", "–",
+            f"{_ratio(through['echo_ratio'])}; {_ratio(through['down_ratio'])}, {_ratio(through['up_ratio'])}; "
+            f"+ {sum(proxy['memory']['hub'].values()):.0f} MB",
+        )  # fmt: skip
+    if "mounts" in results:
+        mounts = results["mounts"]["ratios"]
+        yield (
+            "page usable behind nginx, in JupyterHub", "on a laptop", "–",
+            f"{_ratio(mounts['nginx'])}, {_ratio(mounts['hub'])}",
+        )  # fmt: skip
     cluster = results["cluster"]
     yield (
         "the local cluster: at rest, 200 tasks listed", "–", "≤ 1 % of a core, ≤ 100 ms",
