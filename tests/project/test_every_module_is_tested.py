@@ -59,11 +59,10 @@ NOT_YET = frozenset(
     run_qarnot.engine.input_bucket run_qarnot.engine.leftovers run_qarnot.engine.origin
     run_qarnot.engine.results run_qarnot.engine.snapshots run_qarnot.hooks.autosklearn run_qarnot.hooks.builtin
     run_qarnot.hooks.prepare run_qarnot.hooks.results run_qarnot.hooks.spec run_qarnot.page.account_choices
-    run_qarnot.page.actions run_qarnot.page.background_server run_qarnot.page.child
-    run_qarnot.page.components.account run_qarnot.page.components.files run_qarnot.page.components.panels
-    run_qarnot.page.components.results run_qarnot.page.components.share run_qarnot.page.components.shell
+    run_qarnot.page.actions run_qarnot.page.components.account run_qarnot.page.components.files
+    run_qarnot.page.components.panels run_qarnot.page.components.results
+    run_qarnot.page.components.share run_qarnot.page.components.shell
     run_qarnot.page.components.start run_qarnot.page.kernel_output run_qarnot.page.plain
-    run_qarnot.page.routes run_qarnot.page.session_notice
 """.split()
 )
 
