@@ -16,7 +16,9 @@ from playwright.sync_api import Browser, Page, expect
 from qarnot.connection import Connection
 from support.chromium import ARGUMENTS, chromium
 from support.command import CommandLine
+from support.lab import run_a_cell
 from support.nginx import FORWARDED, NO_HOST, nginx
+from support.pictures import take_picture
 from support.ports import free_port
 from support.servers import Server, kernels, running
 from support.waiting import wait_until
@@ -40,6 +42,11 @@ app = "batch"
 profile = "docker-batch"
 repo = "library/ubuntu"
 command = "sh -c 'echo hello > made.txt'"
+[images.lab]
+title = "JupyterLab"
+profile = "jupyterlab"
+repo = "qarnotlab/jupyterlab-base"
+tag = "v1"
 """
 
 
@@ -104,7 +111,7 @@ def log_in(page: Page, address: str) -> None:
     page.goto(address)
     page.get_by_test_id("login-token").fill(TOKEN)
     page.get_by_test_id("login").click()
-    expect(page.get_by_test_id("start")).to_be_visible()
+    expect(page.get_by_test_id("start")).to_be_visible(timeout=60_000)
 
 
 @pytest.mark.parametrize("mount", MOUNTS)
@@ -216,3 +223,50 @@ def test_two_dashboards_of_one_host_do_not_log_each_other_out(page: Page, cli: C
             page.get_by_test_id("logout").click()
             page.goto(root)
             expect(page.get_by_test_id("start"), "only from the one").to_be_visible()
+
+
+@pytest.mark.timeout(400)
+def test_a_newcomer_runs_a_cell_behind_nginx_and_shares_the_form(
+    page: Page, browser: Browser, cli: CommandLine, cluster: LocalCluster, tmp_path: Path
+) -> None:
+    """From the link to a cell in JupyterLab, through TLS, nginx, our server and SSH; then a second person comes."""
+    with behind_nginx(cli, tmp_path, FORWARDED) as (_server, address):
+        log_in(page, f"{address}?opt-image=lab&opt-hours=2")
+        expect(page.get_by_test_id("link-note")).to_be_visible()
+        expect(page.get_by_test_id("account")).to_contain_text(cluster.email)
+        page.get_by_test_id("more").click()
+        page.get_by_test_id("name").fill("behind-nginx")
+        page.get_by_test_id("start").click()
+        card = page.get_by_test_id("session-behind-nginx")
+        card.get_by_test_id("open").wait_for(timeout=180_000)
+        take_picture(page, "nginx-ready", whole=True)
+        with page.expect_popup() as popup:
+            card.get_by_test_id("open").click()
+        lab = popup.value
+        run_a_cell(lab)
+        take_picture(lab, "nginx-cell")
+        assert lab.url.startswith(f"{address}rq-")
+        assert "token" not in lab.url
+        (cookie,) = [each for each in page.context.cookies() if each["name"] == "run-qarnot-visit"]
+        assert (cookie["secure"], cookie["httpOnly"], cookie["sameSite"]) == (True, True, "Strict")
+        assert cookie["path"] == f"{BASE}{urlsplit(lab.url).path.removeprefix(BASE).split('/')[0]}/"
+
+        page.get_by_test_id("share").last.click()
+        shared = page.get_by_test_id("share-link").inner_text()
+        other = browser.new_context(locale="fr-FR", ignore_https_errors=True)
+        second = other.new_page()
+        refused = second.goto(lab.url)
+        assert refused is not None
+        assert refused.status == 403, "the link is for the form; the session stays closed"
+        log_in(second, shared)
+        assert second.url == shared
+        expect(second.get_by_test_id("hours")).to_have_value("2")
+        expect(second.get_by_test_id("start")).to_contain_text("JupyterLab")
+        take_picture(second, "nginx-second-person", whole=True)
+        second.goto("about:blank")
+        other.close()
+
+        lab.goto("about:blank")
+        card.get_by_test_id("stop").click()
+        card.get_by_test_id("stop-no-save").click()
+        expect(card.get_by_test_id("state")).to_contain_text("Ended", timeout=60_000)
