@@ -155,6 +155,11 @@ class AppAccess:
         return False
 
     @property
+    def sees_nothing(self) -> bool:
+        """Whether nobody here can tell if the app answers: it prints no link, and no tunnel can be opened."""
+        return self._app.port is not None and self._app.ready_pattern is None and self.problem is not None
+
+    @property
     def mount(self) -> Mount:
         """How the app can be put under a path of another address: not at all, if it does not take the base URL."""
         mount = self._app.mount

@@ -50,6 +50,7 @@ _ABORT_AGAIN_SECONDS = 10.0  # a task that was still queued may have refused the
 _RUNNING = frozenset({State.STARTING, State.READY})
 _TOO_LATE = frozenset({State.SAVING, State.STOPPING, *FINAL})  # what is added now reaches no machine
 OTHER_TOKEN = Message("needs-other-token")
+_BLIND_SECONDS = 15.0  # for an SSH server to come up, before it is taken for out of reach
 _LONG_SECONDS = 180.0  # to start an app; JupyterLab needs some, with packages to restore a minute
 
 
@@ -186,8 +187,8 @@ class Session:
         return next((connection.url for connection in self.view.connections if connection.kind == "tunnel"), None)
 
     def tunnel_spec(self) -> TunnelSpec | None:
-        """What a launcher on the visitor's own computer needs, once the app answers; None where it is of no use."""
-        if self.facts is None or self.view.state is not State.READY:
+        """What a launcher on the visitor's own computer needs, once it is of use; None before."""
+        if self.facts is None or not self._can_be_entered:
             return None
         return self._access.tunnel_spec(self.facts, self.view.attempt)
 
@@ -520,7 +521,7 @@ class Session:
         await self._pin_host_keys()
         await self._access.keep(steps.tunnel_to, self.view.attempt)
         if (problem := self._access.problem) is not None:
-            what = Message("way-closed", problem=problem)
+            what = Message("way-elsewhere" if self._can_be_entered else "way-closed", problem=problem)
             self._state.tell_trouble(Message("retrying-session", what=what))
         self._tell_connections()
 
@@ -620,8 +621,16 @@ class Session:
 
     def _tell_connections(self) -> None:
         if self.facts is not None and not self.view.is_over:
-            is_ready = self.view.state is State.READY
-            self._state.change(connections=self._access.connections(self.facts, self.view.attempt) if is_ready else ())
+            ways = self._access.connections(self.facts, self.view.attempt) if self._can_be_entered else ()
+            self._state.change(connections=ways)
+
+    @property
+    def _can_be_entered(self) -> bool:
+        """Whether there are ways in: the app answers, or it may, and only somebody elsewhere can see that."""
+        if self.view.state is not State.STARTING:
+            return self.view.state is State.READY
+        waited = asyncio.get_running_loop().time() - self._moved
+        return self._access.sees_nothing and waited > _BLIND_SECONDS
 
     async def _sleep(self, seconds: float) -> None:
         """Wait, but act at once when somebody wants something or the tunnel is lost."""

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from run_qarnot.catalog import Catalog
 from run_qarnot.cloud.models import TaskSnapshot
 from run_qarnot.model.connections import HTTPS_PORT, SSH_PORT, Forward
-from run_qarnot.model.entry import SshOut, Surroundings
+from run_qarnot.model.expected_connection import SshOut, Surroundings
 from run_qarnot.model.plan import Label
 
 # `reference/qarnot-platform.md` §3.4 names the host; the port is one of the range of its forwards (§2.4).
@@ -28,7 +28,12 @@ _NO_WAY = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.
 
 
 async def look_around(
-    runs: Iterable[TaskSnapshot], catalog: Catalog, cluster_url: str, *, is_elsewhere: bool
+    runs: Iterable[TaskSnapshot],
+    catalog: Catalog,
+    cluster_url: str,
+    *,
+    is_elsewhere: bool,
+    ssh_out: SshOut | None = None,
 ) -> Surroundings:
     """Return what the account's runs, and a connection or two, tell.
 
@@ -37,9 +42,11 @@ async def look_around(
         catalog: says at which port an image's app is.
         cluster_url: of the API.
         is_elsewhere: the visitor's browser is not on this computer.
+        ssh_out: what is known of that without trying.
     """
     runs = list(runs)
-    ssh_out = await find_ssh_out((forward for run in runs for forward in run.forwards), cluster_url)
+    if ssh_out is None:
+        ssh_out = await find_ssh_out((forward for run in runs for forward in run.forwards), cluster_url)
     return Surroundings(is_elsewhere, ssh_out, frozenset(_with_gateway(runs, catalog)))
 
 

@@ -3,7 +3,7 @@
 The best way comes first. Who can connect how (`design.md` §7): `https` when a forward has its own gateway host;
 `page` when the visitor's browser is elsewhere and the page's server can lead it there, for which SSH must go out;
 `tunnel` when this process can hold an SSH connection for the user; `vscode` and `ssh` always when there is a forward
-and a key of the user's. `entry` says before the start which of them to expect.
+and a key of the user's. `expected_connection` says before the start which of them to expect.
 """
 
 from __future__ import annotations

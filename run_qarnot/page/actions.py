@@ -14,7 +14,8 @@ from run_qarnot.page.proxied import SessionOpener
 if TYPE_CHECKING:
     from run_qarnot.engine.account import Account
     from run_qarnot.engine.session import Session
-    from run_qarnot.page.viewmodel import OptionValue
+    from run_qarnot.model.expected_connection import SshOut
+    from run_qarnot.page.viewmodel import Blocker, Form, OptionValue
 
 
 class Shared(NamedTuple):
@@ -61,6 +62,10 @@ class AccountActions(Protocol):
 
 class FormActions(Protocol):
     """The form: environment, files, options, Start."""
+
+    @property
+    def current(self) -> Form:
+        """What was entered so far."""
 
     def choose(self, image_id: str) -> None:
         """Choose an image of the catalog."""
@@ -111,6 +116,25 @@ class FormActions(Protocol):
         """Forget what was typed, the files, and what the account told."""
 
 
+class EntryActions(Protocol):
+    """How a session will be opened, said before it is started."""
+
+    async def look_around(self, account: Account, found: Iterable[Session], ssh_out: SshOut | None = None) -> None:
+        """Find out what the way to a session is like; `ssh_out` where it is known without trying."""
+
+    def agree(self, *, agreed: bool) -> None:
+        """The visitor agrees to open the session in another way than by a click here, or does not any more."""
+
+    def blockers(self, form: Form) -> list[Blocker]:
+        """Say how a session of this form will be opened; return why it cannot be started yet."""
+
+    def check(self, form: Form, name: str) -> None:
+        """Refuse to repeat the session `name` with this form, if the visitor was not asked."""
+
+    def forget(self) -> None:
+        """The account is another one."""
+
+
 class SessionActions(Protocol):
     """The sessions of the account, and their cards."""
 
@@ -156,6 +180,10 @@ class PageActions(Protocol):
     @property
     def form(self) -> FormActions:
         """The form."""
+
+    @property
+    def entry(self) -> EntryActions:
+        """The way to a session."""
 
     @property
     def sessions(self) -> SessionActions:

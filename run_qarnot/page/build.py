@@ -27,6 +27,7 @@ from run_qarnot.page.components.environment import EnvironmentCard
 from run_qarnot.page.components.shell import Shell
 from run_qarnot.page.components.start import StartCard
 from run_qarnot.page.controllers.account import AccountController, Opener, open_account
+from run_qarnot.page.controllers.entry import EntryController
 from run_qarnot.page.controllers.form import FormController
 from run_qarnot.page.controllers.sessions import SessionsController
 from run_qarnot.page.downloads import Downloads
@@ -93,6 +94,7 @@ class Page:
         self.account = AccountController(
             self, self.tasks, self.account_card, self.shell, settings, catalog, opener, downloads.folder
         )
+        self.entry = EntryController(self, self.start_card, catalog)
         self.form = FormController(self, self.environment_card, self.start_card, self.shell, self.uploads, catalog)
         self.sessions = SessionsController(self, self.tasks, self.shell, catalog, downloads)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,11 @@ if TYPE_CHECKING:
 
 VISITORS_VARIABLE = "RUN_QARNOT_VISITORS"  # from the server; "elsewhere" where browsers are not on its computer
 TICKET = "rq-ticket"
+
+
+def visitors_are_elsewhere(environment: Mapping[str, str]) -> bool:
+    """Whether the visitors' browsers are not on the computer of this kernel."""
+    return environment.get(VISITORS_VARIABLE) == "elsewhere"
 
 
 class SessionOpener:
@@ -38,7 +44,7 @@ class SessionOpener:
     @property
     def is_needed(self) -> bool:
         """Whether visitors reach sessions through the server, and it is one of ours."""
-        return os.environ.get(VISITORS_VARIABLE) == "elsewhere" and registry_socket.is_available(self._folder)
+        return visitors_are_elsewhere(os.environ) and registry_socket.is_available(self._folder)
 
     async def keep(self, session: Session) -> None:
         """Tell the server where a session is now, or that it is over, if that is news.

@@ -168,6 +168,17 @@ WORDS: Table = {
         "start_plain": "Start",
         "stops": "It stops by itself at",
         "blocked": "Before you can start:",
+        "entry_unsure": "It is not known yet whether this server reaches sessions by SSH. If it does not, you open the "
+        "session from your own computer, with a file from its card; that needs no key.",
+        "entry_own_computer": "This page will not be able to open the session: no SSH goes out from this server. You "
+        "open it from your own computer: by a file from its card, which needs no key; or, with your public SSH key "
+        "under “More options”, by your own SSH or VS Code.",
+        "entry_own_address": "This page will not be able to open the session: its application does not work under a "
+        "path of another address. You open it from your own computer: by a file from its card, which needs no key; or, "
+        "with your public SSH key under “More options”, by your own SSH.",
+        "entry_other_network": "This computer will not be able to open the session: no SSH goes out from its network. "
+        "Use another network; or open it from another computer, by a file from the session's card, which needs no key.",
+        "entry_agree": "I will open it in that way.",
     },
     "files": {
         "drop": "Drop your files here",
@@ -344,6 +355,7 @@ BATCH_WORDS: Mapping[str, str] = {"ready": "Running"}
 BLOCKERS: Mapping[str, str] = {
     "no-account": "Give your Qarnot token (1).",
     "no-team-account": "The team account could not be opened. Try again (1).",
+    "entry": "Say above that you will open the session in another way, or give your public SSH key: “More options”.",
     "needs-key": "This environment has no page to open, so it needs your public SSH key: “More options”.",
     "checking": "The token is being checked.",
     "no-image": "Choose an environment (2).",

@@ -159,6 +159,17 @@ WORDS: Table = {
         "start_plain": "Démarrer",
         "stops": "S’arrête de soi-même à",
         "blocked": "Avant de pouvoir démarrer :",
+        "entry_unsure": "On ne sait pas encore si ce serveur atteint les sessions par SSH. Sinon, vous "
+        "ouvrirez la session depuis votre ordinateur, avec un fichier de sa carte ; aucune clé n’est nécessaire.",
+        "entry_own_computer": "Cette page ne pourra pas ouvrir la session : SSH ne sort pas de ce serveur. Vous "
+        "l’ouvrirez depuis votre ordinateur : par un fichier de sa carte, sans clé ; ou, avec votre clé SSH publique "
+        "sous « Plus d’options », par votre propre SSH ou VS Code.",
+        "entry_own_address": "Cette page ne pourra pas ouvrir la session : son application ne fonctionne pas sous un "
+        "chemin d’une autre adresse. Vous l’ouvrirez depuis votre ordinateur : par un fichier de sa carte, sans clé ; "
+        "ou, avec votre clé SSH publique sous « Plus d’options », par votre propre SSH.",
+        "entry_other_network": "Cet ordinateur ne pourra pas ouvrir la session : SSH ne sort pas de son réseau. "
+        "Changez de réseau ; ou ouvrez-la depuis un autre ordinateur, par un fichier de la carte de la session.",
+        "entry_agree": "Je l’ouvrirai de cette façon.",
     },
     "files": {
         "drop": "Déposez vos fichiers ici",
@@ -337,6 +348,8 @@ BATCH_WORDS: Mapping[str, str] = {"ready": "En cours"}
 BLOCKERS: Mapping[str, str] = {
     "no-account": "Donnez votre jeton Qarnot (1).",
     "no-team-account": "Le compte de l’équipe n’a pas pu être ouvert. Réessayez (1).",
+    "entry": "Dites ci-dessus que vous ouvrirez la session d’une autre façon, ou donnez votre clé SSH publique "
+    "(« Plus d’options »).",
     "needs-key": "Cet environnement n’a pas de page : il lui faut votre clé SSH publique (« Plus d’options »).",
     "checking": "Le jeton est en cours de vérification.",
     "no-image": "Choisissez un environnement (2).",

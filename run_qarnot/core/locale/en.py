@@ -132,6 +132,7 @@ ERRORS: Mapping[str, ErrorTexts] = {
     "limit-fixed": ErrorTexts("The time limit of “{name}” cannot be changed: the cluster keeps the one it was started with.", "{hint}"),
     "options-unknown": ErrorTexts("“{name}” cannot be started again as it was: what was entered for {options} is not known any more.", "Save it and stop it, then continue from it with that filled in; nothing was stopped.", "`run-qarnot launch {image} --resume {reference} --set …` does that."),
     "options-lost": ErrorTexts("“{name}” cannot be started again as it was: what was entered for {options} is not known any more.", "Press “Edit and start again”, and fill that in; nothing was started."),
+    "not-from-here": ErrorTexts("The same as “{name}” was not started: this page could not open it.", "Press “Edit and start again”, and say in the form how you will open it."),
     # what failed
     "session-failed": ErrorTexts("“{name}” failed: {reason}", "Read the last lines of its output, then start again; your files are still in {inputs}."),
     "session-ended": ErrorTexts("“{name}” ended before it was ready. {reason}", "Look at its output.", "`run-qarnot logs {reference}` shows it."),
@@ -322,6 +323,7 @@ MESSAGES: Mapping[str, str | Plural] = {
     "size.MB": "{number} MB",
     "size.GB": "{number} GB",
     "size.TB": "{number} TB",
+    "way-elsewhere": "From here it cannot be opened ({problem}); from your own computer it may be, by the other ways in.",
     "way-closed": "The way to it is not open: {problem}.",
     "not-saved": "It is not saved by itself: {problem}",
     "without-reason": "no reason is given",

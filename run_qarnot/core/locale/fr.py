@@ -127,6 +127,7 @@ ERRORS: Mapping[str, ErrorTexts] = {
     "limit-fixed": ErrorTexts("La durée limite de « {name} » ne peut pas changer : le cluster garde celle du démarrage.", "{hint}"),
     "options-unknown": ErrorTexts("« {name} » ne peut pas être relancée à l’identique : ce qui avait été saisi pour {options} n’est plus connu.", "Sauvegardez-la et arrêtez-la, puis continuez à partir d’elle en le remplissant ; rien n’a été arrêté.", "`run-qarnot launch {image} --resume {reference} --set …` le fait."),
     "options-lost": ErrorTexts("« {name} » ne peut pas être relancée à l’identique : ce qui avait été saisi pour {options} n’est plus connu.", "Appuyez sur « Modifier et redémarrer », et remplissez-le ; rien n’a démarré."),
+    "not-from-here": ErrorTexts("La même que « {name} » n’a pas démarré : cette page ne pourrait pas l’ouvrir.", "Appuyez sur « Modifier et redémarrer », et dites dans le formulaire comment vous l’ouvrirez."),
     # ce qui a échoué
     "session-failed": ErrorTexts("« {name} » a échoué : {reason}", "Lisez les dernières lignes de sa sortie, puis recommencez ; vos fichiers sont toujours dans {inputs}."),
     "session-ended": ErrorTexts("« {name} » s’est terminée avant d’être prête. {reason}", "Regardez sa sortie.", "`run-qarnot logs {reference}` la montre."),
@@ -314,6 +315,7 @@ MESSAGES: Mapping[str, str | Plural] = {
     "size.MB": "{number} Mo",
     "size.GB": "{number} Go",
     "size.TB": "{number} To",
+    "way-elsewhere": "D’ici on ne peut pas l’ouvrir ({problem}) ; depuis votre ordinateur, peut-être, par les autres accès.",
     "way-closed": "Le chemin vers elle n’est pas ouvert : {problem}.",
     "not-saved": "Elle n’est pas sauvegardée d’elle-même : {problem}",
     "without-reason": "sans raison donnée",

@@ -34,6 +34,7 @@ class StartCard(Component):
 
     files: Any = traitlets.Any().tag(sync=True, **widget_serialization)
     blockers: Any = traitlets.List().tag(sync=True)
+    entry: Any = traitlets.Dict().tag(sync=True)  # how the session will be opened: kind, asks, agreed
     draft: Any = traitlets.Dict().tag(sync=True)
     revision = traitlets.Int(0).tag(sync=True)
     resumable: Any = traitlets.List().tag(sync=True)
@@ -73,6 +74,11 @@ class StartCard(Component):
     async def vue_start(self, fields: Fields) -> None:
         self._take(fields)
         await self._page.form.start()
+
+    @event
+    def vue_agree(self, fields: Fields) -> None:
+        """To open the session in another way than by a click on this page."""
+        self._page.entry.agree(agreed=fields.flag("agreed"))
 
     def show_draft(self, values: dict[str, str], only: Sequence[str] = FORM_FIELDS) -> None:
         """Have the browser take over `only` these fields."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 from run_qarnot.catalog import Catalog
 from run_qarnot.core.errors import RefusedError, RunQarnotError, SessionError
 from run_qarnot.engine.daemon_executor import in_thread
+from run_qarnot.model.expected_connection import SshOut
 from run_qarnot.model.settings import Settings, check_token
 from run_qarnot.page import local_cluster
 from run_qarnot.page.actions import PageActions
@@ -225,6 +226,8 @@ class AccountController:
             self._page.sessions.restore(found, usual)
             self._page.form.show_resumable()
             await self._page.form.offer_choices()
+            walled = self._card.on_binder and not self._card.trying  # `reference/binder.md` §6
+            await self._page.entry.look_around(account, found, SshOut.BLOCKED if walled else None)
         from run_qarnot.engine.played_images import not_runnable
 
         not_here = await not_runnable(account, self._catalog)

@@ -105,6 +105,7 @@ class FormController:
         image = self._catalog.images.get(self.current.image)
         self.current = Form() if image is None else Form().with_image(image)
         self._choices.forget()
+        self._page.entry.forget()
         self.show_problems()
         if image is not None:
             self._show_image()
@@ -119,9 +120,12 @@ class FormController:
         """Work out why Start is not possible, and show it: the form has changed."""
         self._card.share.put_away()
         account = self._page.account
-        blockers = self.current.blockers(
-            self._catalog, account=account.state, preset=account.is_preset, uploads=self.uploads
-        )
+        blockers = [
+            *self.current.blockers(
+                self._catalog, account=account.state, preset=account.is_preset, uploads=self.uploads
+            ),
+            *self._page.entry.blockers(self.current),
+        ]
         self._card.blockers = [{"text": blocker.text, "field": blocker.field} for blocker in blockers]
         self._environment.reasons = {blocker.field: blocker.text for blocker in blockers}
 
@@ -238,6 +242,7 @@ class FormController:
         if (account := self._page.account.current) is not None:
             form = self._form_of(session)
             self._check_all_known(session)
+            self._page.entry.check(form[0], session.view.name)
             await self._begin(account, *form)
             self.show_problems()  # plugins were asked
 

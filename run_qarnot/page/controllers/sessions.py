@@ -138,6 +138,10 @@ class SessionsController:
             self._shell.announcement = f"{view.name}: {view.phase}"
             self._show_ready()
             self._changed()
+            account = self._page.account.current
+            if view.state is State.READY and account is not None:
+                found = [card.session for card in self._cards]
+                self._tasks.spawn(self._page.entry.look_around(account, found), self._shell.failed)
 
     async def pause_when_nobody_looks(self) -> None:
         """Stop watching when the browser's pings stop, and go on when they come back.

@@ -16,7 +16,7 @@ from run_qarnot.cloud.models import TaskSnapshot, read_task
 from run_qarnot.engine import surroundings
 from run_qarnot.engine.surroundings import find_ssh_out, look_around
 from run_qarnot.model.connections import SSH_PORT, Forward
-from run_qarnot.model.entry import SshOut, Surroundings
+from run_qarnot.model.expected_connection import SshOut, Surroundings
 from run_qarnot.model.plan import Label
 
 CATALOG = Catalog({"desk": Image(id="desk", app="web", port=6080, repo="a/b")})

@@ -20,24 +20,30 @@ class SshOut(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Entry(StrEnum):
+class ExpectedConnection(StrEnum):
     """How the page of a session's app will be opened.
 
     NO_PAGE: it has none; a batch ends by itself, and a plain machine is used by SSH. HERE: by a click in this browser.
-    UNSURE: by a click, if SSH goes out from here. OWN_COMPUTER: not through this page, but from the visitor's own
-    computer. OTHER_NETWORK: this is the visitor's own computer, and its network lets no SSH out.
+    UNSURE: by a click, if SSH goes out from here. OWN_COMPUTER: from the visitor's own computer alone, because SSH does
+    not go out from here. OWN_ADDRESS: likewise, because the app cannot be put under a path of the page's address.
+    OTHER_NETWORK: this is the visitor's own computer, and its network lets no SSH out.
     """
 
-    NO_PAGE = "no-page"
+    NO_PAGE = "no_page"
     HERE = "here"
     UNSURE = "unsure"
-    OWN_COMPUTER = "own-computer"
-    OTHER_NETWORK = "other-network"
+    OWN_COMPUTER = "own_computer"
+    OWN_ADDRESS = "own_address"
+    OTHER_NETWORK = "other_network"
 
     @property
     def needs_consent(self) -> bool:
         """Whether nothing may be started before the visitor has agreed to open it in another way."""
-        return self in {Entry.OWN_COMPUTER, Entry.OTHER_NETWORK}
+        return self in {
+            ExpectedConnection.OWN_COMPUTER,
+            ExpectedConnection.OWN_ADDRESS,
+            ExpectedConnection.OTHER_NETWORK,
+        }
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,7 @@ class Surroundings:
     gateways: frozenset[str] = frozenset()
 
 
-def expected_entry(image: str, app_port: int | None, mount: Mount, around: Surroundings) -> Entry:
+def expected_connection(image: str, app_port: int | None, mount: Mount, around: Surroundings) -> ExpectedConnection:
     """Return how the app of a session that is about to start will be opened.
 
     Arguments:
@@ -65,12 +71,24 @@ def expected_entry(image: str, app_port: int | None, mount: Mount, around: Surro
         around: what is known.
     """
     if app_port is None:
-        return Entry.NO_PAGE
+        return ExpectedConnection.NO_PAGE
     if image in around.gateways:
-        return Entry.HERE
-    if around.is_elsewhere and mount is Mount.NONE:
-        return Entry.OWN_COMPUTER
-    if around.ssh_out is SshOut.BLOCKED:
-        return Entry.OWN_COMPUTER if around.is_elsewhere else Entry.OTHER_NETWORK
+        return ExpectedConnection.HERE
+    if around.is_elsewhere:
+        return _from_elsewhere(mount, around.ssh_out)
     # On the visitor's own computer SSH is rarely blocked: not to know it is not worth a remark.
-    return Entry.UNSURE if around.is_elsewhere and around.ssh_out is SshOut.UNKNOWN else Entry.HERE
+    blocked = around.ssh_out is SshOut.BLOCKED
+    return ExpectedConnection.OTHER_NETWORK if blocked else ExpectedConnection.HERE
+
+
+def _from_elsewhere(mount: Mount, ssh_out: SshOut) -> ExpectedConnection:
+    """Of a visitor who is led through the page's server."""
+    if mount is Mount.NONE:
+        return ExpectedConnection.OWN_ADDRESS
+    match ssh_out:
+        case SshOut.BLOCKED:
+            return ExpectedConnection.OWN_COMPUTER
+        case SshOut.UNKNOWN:
+            return ExpectedConnection.UNSURE
+        case SshOut.OPEN:
+            return ExpectedConnection.HERE
