@@ -16,6 +16,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from support import binder
 from support.lab import run_a_cell
+from support.pictures import take_picture
 from support.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -78,6 +79,7 @@ def test_the_badge_opens_the_page_which_says_where_it_is(page: Page, server: bin
     expect(page.get_by_test_id("link-note"), "its own token is no alarm").to_have_count(0)
     page.get_by_test_id("upload").set_input_files(file_of(20, tmp_path))
     expect(page.get_by_test_id("upload-onward"), "at 1 Mbit/s").to_contain_text("about 2.5 min")
+    take_picture(page, "binder-page", whole=True)
 
 
 def test_a_link_within_the_path_fills_the_form_and_what_is_shared_launches_again(
@@ -93,6 +95,7 @@ def test_a_link_within_the_path_fills_the_form_and_what_is_shared_launches_again
     assert server.token not in shared.query
     page.goto(server.address(inside))
     expect(page.get_by_test_id("option-command")).to_have_value("echo a & b", timeout=ANSWERS_SOON)
+    take_picture(page, "binder-second-person", whole=True)
 
 
 def test_it_is_tried_without_an_account_within_the_memory_of_binder(
@@ -113,6 +116,7 @@ def test_it_is_tried_without_an_account_within_the_memory_of_binder(
     with page.expect_popup() as popup:
         card.get_by_test_id("open").click()
     run_a_cell(popup.value)
+    take_picture(popup.value, "binder-cell")
     assert popup.value.url.startswith(f"{server.url}run-qarnot/rq-")
     assert server.memory() < binder.MEMORY_LIMIT
 

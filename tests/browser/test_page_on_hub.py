@@ -16,6 +16,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from support.hub import PASSWORD, Hub, hub
 from support.lab import run_a_cell
+from support.pictures import take_picture
 from support.servers import kernels_below
 from support.waiting import wait_until
 
@@ -90,6 +91,7 @@ def test_a_link_leads_each_user_to_an_own_page_and_can_be_shared_from_there(
     expect(anna.get_by_test_id("option-command")).to_have_value("echo hello & wait")
     expect(anna.get_by_test_id("hours")).to_have_value("3")
     sign_in(anna, cluster)
+    take_picture(anna, "hub-page", whole=True)
     anna.get_by_test_id("option-command").fill("echo 50 % & done")
     anna.get_by_test_id("share").last.click()
     shared = anna.get_by_test_id("share-link").inner_text()
@@ -101,6 +103,7 @@ def test_a_link_leads_each_user_to_an_own_page_and_can_be_shared_from_there(
     assert urlsplit(ben.url).path == "/user/ben/run-qarnot/"
     expect(ben.get_by_test_id("option-command")).to_have_value("echo 50 % & done")
     expect(ben.get_by_test_id("token"), "the account of the other is not his").to_be_visible()
+    take_picture(ben, "hub-second-person", whole=True)
 
 
 def test_the_page_of_one_user_is_closed_to_the_other(team: Hub, sit_down: Callable[[str, str], Page]) -> None:
@@ -171,6 +174,7 @@ def test_a_session_is_used_through_hub_server_page_and_tunnel(
         card.get_by_test_id("open").click()
     lab = popup.value
     run_a_cell(lab)
+    take_picture(lab, "hub-cell")
     assert lab.url.startswith(f"{team.url}user/anna/run-qarnot/rq-")
     address = urlsplit(lab.url).path
 
