@@ -1,4 +1,4 @@
-"""The page's server as a child of another server, which starts it when somebody comes."""
+"""The page's server as a child of another server, which starts it on demand."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from run_qarnot.page.child import ChildServer
 
 _SHORT_PARENT, _LONGEST_PARENT = "/tmp", 50  # noqa: S108  paths of sockets end at about 100 characters
 _START_SECONDS = 60.0
-# What the other server may do in the name of its user, and who that is: neither the page nor its kernels need it.
+# Credentials of the other server, and the visitor's address: neither the page nor its kernels need them.
 _NOT_FOR_CHILDREN = re.compile(r"(JUPYTER|JPY_|CONFIGPROXY_).*(TOKEN|SECRET|KEY)|BINDER_CLIENT_IP")
 
 
 def child_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what the page's server gets of the other server's environment: all but the secrets of that one."""
+    """Return the environment for the page's server: that of the other server without its secrets."""
     return {name: value for name, value in environment.items() if not _NOT_FOR_CHILDREN.match(name)}
 
 
 class BackgroundServer:
     """Runs `run_qarnot.page.server` on a Unix socket. Belongs to one event loop.
 
-    Only this user can enter the socket's folder, and visitors come through the other server, which has authenticated
-    them; therefore the page's server asks for no login.
+    Only this user can open the socket's folder, and the other server has authenticated the visitors; therefore the
+    page's server asks for no login.
     """
 
     def __init__(self, base_url: str) -> None:
@@ -40,8 +40,10 @@ class BackgroundServer:
         self.base_url = base_url
         self._folder: Path | None = None
         self._watching: asyncio.Task[None] | None = None
-        self.is_ready = False  # it answers
-        self.failure: str | None = None  # the last start failed; with what the program said for people, if anything
+        self.is_ready = False  # it accepts connections
+        self.failure: str | None = (
+            None  # why the last start failed, as the program printed it; empty if it printed nothing
+        )
 
     @property
     def socket(self) -> Path:
@@ -62,7 +64,9 @@ class BackgroundServer:
             child = await self._start_child()
             try:
                 async with asyncio.timeout(_START_SECONDS):
-                    self.is_ready = was_ready = bool(await child.read_line())  # it says that it answers
+                    self.is_ready = was_ready = bool(
+                        await child.read_line()
+                    )  # it prints its address once it accepts connections
             except TimeoutError:
                 child.end()
             said = await child.wait()

@@ -1,4 +1,4 @@
-"""Programs of ours that a server runs in the background, and that end with it, however it ends."""
+"""Programs of ours that a server runs in the background, and that end with it, even if it is killed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping
 
 _TAIL_BYTES = 4000
-_USER_ERROR = 1  # the exit code that comes with two lines for people
+_USER_ERROR = 1  # exit code of an error that the user can fix; two lines on stderr explain it
 
 
 class ChildServer:
@@ -27,7 +27,7 @@ class ChildServer:
         Raises:
             OSError: it cannot be started.
         """
-        python = [sys.executable, "-P", "-m"]  # -P: no file in the user's folder stands in for a module
+        python = [sys.executable, "-P", "-m"]  # -P: the current folder is not searched for modules
         process = await asyncio.create_subprocess_exec(
             *python, "run_qarnot.lifeline", "--", *python, module, *options,
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
@@ -40,7 +40,7 @@ class ChildServer:
         return (await self._stdout.readline()).decode()
 
     async def wait(self) -> str:
-        """Return when it has ended: the two lines with which our programs say what a user can mend, if it said them."""
+        """Wait for its end; return the two lines that explain an error which the user can fix, else an empty text."""
         while await self._stdout.read(_TAIL_BYTES):
             pass
         said = await self._errors
@@ -53,7 +53,7 @@ class ChildServer:
 
 
 async def _copy_to_log(stream: asyncio.StreamReader) -> str:
-    """Copy what a program complains of to our own log; return the end of it."""
+    """Copy a program's standard error to ours; return the end of it."""
     tail = b""
     while chunk := await stream.read(_TAIL_BYTES):
         sys.stderr.write(chunk.decode(errors="replace"))

@@ -1,8 +1,7 @@
 """The page in somebody else's Jupyter Server, such as that of a JupyterHub user or of Binder.
 
-One route, `…/run-qarnot/`, passes everything on to our own server, which is started when somebody comes. Nothing else
-of that server changes. Whoever may not use that server does not come through, and other sites cannot send requests in
-the name of a visitor who is logged in.
+One route, `…/run-qarnot/`, forwards everything to our own server, which the first request starts. Nothing else of that
+server changes. Requests need its login and authorisation, and requests that other sites send are refused (CSRF).
 """
 
 from __future__ import annotations
@@ -47,14 +46,14 @@ def launcher_entry() -> dict[str, Any]:
     The tile leads to our route. The proxy's own one, under this entry point's name, leads nowhere: it would hold
     answers in memory and cut long messages (`reference/anywhere.md` §3).
     """
-    is_session = "TASK_PATH" in os.environ  # on a machine of Qarnot: whoever is there came from the page
+    is_session = "TASK_PATH" in os.environ  # on a machine of Qarnot, where the page itself has started JupyterLab
     icon = str(_HERE / "icon.svg")
     tile = {"title": "Run Qarnot", "path_info": f"{ROUTE}/", "icon_path": icon, "category": "Notebook"}
     return {"unix_socket": os.devnull, "launcher_entry": tile | {"enabled": not is_session}, "new_browser_tab": True}
 
 
 class Activity:
-    """Tells a Jupyter server that it is in use while a request is open: else it may end as idle, and the page too."""
+    """Reports activity to the Jupyter server while a request is open: else it may end as idle, and the page with it."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self._times: dict[str, datetime] = settings.setdefault("last_activity_times", {})
@@ -80,7 +79,7 @@ class Activity:
 
 
 class AddSlash(JupyterHandler):  # type: ignore[misc,unused-ignore]
-    """Leads from the route without its slash to the page, with what a link says."""
+    """Redirects from the route without its last slash, with the query."""
 
     @tornado.web.authenticated
     def get(self) -> None:
@@ -89,7 +88,7 @@ class AddSlash(JupyterHandler):  # type: ignore[misc,unused-ignore]
 
 
 class Route(StreamingProxyHandler, JupyterHandler):  # type: ignore[misc,unused-ignore]
-    """Passes on what comes from somebody who may use this server."""
+    """Forwards authorised requests to the page's server."""
 
     _location: str | None = None
 
@@ -97,9 +96,9 @@ class Route(StreamingProxyHandler, JupyterHandler):  # type: ignore[misc,unused-
         self._background, self._activity = background, activity
 
     def check_xsrf_cookie(self) -> None:
-        """Refuse what pages of others send: of other sites, and of other users whose pages have the same host in a hub.
+        """Refuse requests of other sites, and of other users' pages, which have the same host in a hub.
 
-        There are no tokens to compare. JupyterHub asks here, too, before it takes its cookie for a login.
+        There is no XSRF token to compare. JupyterHub calls this, too, before it accepts its cookie as a login.
 
         Raises:
             HTTPError: 403.
@@ -110,7 +109,7 @@ class Route(StreamingProxyHandler, JupyterHandler):  # type: ignore[misc,unused-
             raise tornado.web.HTTPError(403, reason="The page is only shown, and not given to scripts")
 
     async def prepare(self, *, _redirect_to_login: bool = True) -> None:
-        """Let in, and pass on."""
+        """Authenticate, authorise and forward."""
         self.check_xsrf_cookie()
         await super().prepare()
         if self.current_user is None:
@@ -120,7 +119,7 @@ class Route(StreamingProxyHandler, JupyterHandler):  # type: ignore[misc,unused-
         elif not await ensure_async(self.authorizer.is_authorized(self, self.current_user, "execute", "kernels")):
             raise tornado.web.HTTPError(403)
         elif self.token_authenticated and self.request.method == "GET" and "token" in self.request.arguments:
-            self.redirect(_without_token(self.request.uri or ""))  # the login is in a cookie from now on
+            self.redirect(_without_token(self.request.uri or ""))  # it has set a login cookie
         if self._location is not None:
             await self.answer(302, HTTPHeaders({"Location": self._location, "Cache-Control": "no-store"}), b"")
         elif self._background.is_ready:
@@ -137,7 +136,7 @@ class Route(StreamingProxyHandler, JupyterHandler):  # type: ignore[misc,unused-
         self._activity.end()
 
     def rewrite_request(self, headers: HTTPHeaders) -> str:
-        """Leave out the login of this server."""
+        """Remove the credentials of this server."""
         add_forwarded_headers(self.request, headers)
         if self.token_authenticated:
             headers.pop("Authorization", None)
@@ -151,33 +150,33 @@ class Route(StreamingProxyHandler, JupyterHandler):  # type: ignore[misc,unused-
             headers.add("Content-Security-Policy", found[0])
 
     async def answer_unreachable(self) -> None:
-        """It has just ended, or is ending."""
+        """The page's server has just ended, or is ending."""
         await self._answer_status()
 
     def redirect(self, url: str, permanent: bool = False, status: int | None = None) -> None:
-        """Note where to lead to: what is answered in `prepare` must go through `answer`."""
+        """Remember the target: what is answered in `prepare` must be sent by `answer`."""
         self._location = url
 
     def write_error(self, status_code: int, **_: Any) -> None:
-        """Say it in a line: Jupyter's own pages are for people who are logged in."""
+        """Answer with a line of text: Jupyter's error pages need a login."""
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         self.set_header("Connection", "close")  # Tornado closes it: the request's body is not read
         self.finish(f"{status_code} {self._reason}.\n")
 
     def _is_foreign(self) -> bool:
-        """Whether a page of another site sent this. Programs say neither of both, and websockets only the latter."""
+        """Whether a page of another site sent this. Programs send neither header, websockets only `Origin`."""
         headers = self.request.headers
         if "Sec-Fetch-Site" in headers:
             return headers["Sec-Fetch-Site"] in _OTHER_SITES
         return "Origin" in headers and urlsplit(headers["Origin"]).netloc.lower() != self.request.host.lower()
 
     def _reads_page(self) -> bool:
-        """Whether a script wants the page, which would start a kernel and tell how to speak to it."""
+        """Whether a script fetches the page, which would start a kernel and reveal its id."""
         mode = self.request.headers.get("Sec-Fetch-Mode", "navigate")
         return self.request.method == "GET" and self.request.path == self._background.base_url and mode != "navigate"
 
     def _opens_page(self) -> bool:
-        """Whether this is a link that was followed, from wherever, in a window of its own."""
+        """Whether this is a top-level navigation, from whichever site."""
         headers = self.request.headers
         return (
             self.request.method == "GET"
@@ -187,7 +186,7 @@ class Route(StreamingProxyHandler, JupyterHandler):  # type: ignore[misc,unused-
         )
 
     def _their_cookies(self, text: str) -> str:
-        """Of two `_xsrf` the first is meant for the longer path, and so for our server."""
+        """Return the cookies without those of the login. Of two `_xsrf` the first has our path, the longer one."""
         kept: dict[str, str] = {}
         login = self.identity_provider.get_cookie_name(self)
         for cookie in filter(None, (part.strip() for part in text.split(";"))):
@@ -197,11 +196,11 @@ class Route(StreamingProxyHandler, JupyterHandler):  # type: ignore[misc,unused-
         return "; ".join(kept.values())
 
     async def _answer_status(self) -> None:
-        """Say that it is starting, or why it did not. Only who looks at the page makes it start."""
+        """Answer that the server is starting, or why it failed. Only a request for HTML, or HEAD, starts it."""
         failure = self._background.failure
         is_page = "text/html" in self.request.headers.get("Accept", "")
         if is_page:
-            self._background.failure = None  # it is said once; who looks again tries again
+            self._background.failure = None  # reported once; a reload tries again
         if failure is None and (is_page or self.request.method == "HEAD"):
             self._background.start()
         content = _starting() if failure is None else _failed(failure)

@@ -1,8 +1,8 @@
-"""A session from the visitor's own computer: the line to type, and a file that opens tunnel and browser.
+"""A session from the visitor's own computer: the ssh command, and a script that opens tunnel and browser.
 
-The file needs no key of the visitor's: it carries the session's own, where the machine accepts that, and never the
-Qarnot token. Key, known hosts and the page that leads to the app (the address holds the app's token, and arguments of
-programs can be read by every user) are in a folder that only the visitor can read, and that goes with the tunnel.
+The script needs no key of the visitor's: it contains the session's own, where the machine accepts that, and never the
+Qarnot token. Key, known hosts and an HTML page that redirects to the app (the address contains the app's token, and
+every user can read arguments of programs) are in a folder that only the visitor can read; it is removed at the end.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def _files(spec: TunnelSpec) -> dict[str, str]:
 
 
 def _scans(spec: TunnelSpec) -> bool:
-    """Whether the launcher has to look for the host key itself: only its fingerprint is known here."""
+    """Whether the launcher must scan for the host key: only its fingerprint is known here."""
     return spec.host_key is None and bool(spec.fingerprints)
 
 
@@ -118,7 +118,7 @@ fi
 
 
 def _script(spec: TunnelSpec, system: System, own_name: str) -> str:
-    """ssh itself opens the browser: once it is connected it runs `LocalCommand`, and needs its key no more."""
+    """ssh itself opens the browser: once it is connected it runs `LocalCommand`, which also removes the key."""
     say = {key: shlex.quote(text) for key, text in section("launcher").items()}
     opener = "open" if system is System.MACOS else "xdg-open"
     local = f'rm -f key; nohup {opener} "$PWD/open.html" >/dev/null 2>&1 &'
@@ -190,7 +190,7 @@ def _batch(spec: TunnelSpec) -> str:
 
 
 def _powershell(spec: TunnelSpec) -> str:
-    """ssh cannot open the browser there: we do, once it is ssh and nobody else who listens at the port."""
+    """ssh cannot open the browser there: the script does, once the process that listens at the port is ssh."""
     words = section("launcher")
     say = {key: _literal(text.format(port=spec.local_port)) for key, text in words.items()}
     files = "\n".join(
@@ -208,7 +208,7 @@ if ($listeners.Port -contains $port) {{
     $null = Read-Host {say["taken"]}
     exit 1
 }}
-# a folder that is ours alone from its first moment on; ssh refuses a key that others can read
+# created with access for this user alone: ssh refuses a key that others can read
 $me = [Security.Principal.WindowsIdentity]::GetCurrent().User
 $rule = New-Object Security.AccessControl.FileSystemAccessRule(
     $me, 'FullControl', 'ContainerInherit, ObjectInherit', 'None', 'Allow')

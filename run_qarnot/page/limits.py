@@ -18,7 +18,7 @@ _FREE_TRIES = 5
 _LONGEST_WAIT_SECONDS = 60.0
 _FORGET_SECONDS = 15 * 60.0
 _VISITOR_BYTES = 100_000_000  # a kernel with an account and its sessions
-_KEPT_BYTES = 500_000_000  # for the server itself, and whatever else runs beside it
+_KEPT_BYTES = 500_000_000  # for the server itself and other processes
 _FEWEST, _MOST = 4, 200
 _CGROUP = Path("/sys/fs/cgroup")
 
@@ -26,7 +26,7 @@ _CGROUP = Path("/sys/fs/cgroup")
 class Backoff:
     """Exponential back-off after wrong tries: five are free, then each doubles the wait, up to a minute.
 
-    One counter for all clients: whoever guesses can have many addresses. It does not concern who is logged in.
+    One counter for all clients, because an attacker can use many addresses. It does not affect who is logged in.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
@@ -35,7 +35,7 @@ class Backoff:
         self._last = self._next = 0.0
 
     def wait(self) -> float:
-        """Return the seconds until the next try is looked at; 0 for now."""
+        """Return the seconds until the next try is checked; 0 if it is checked now."""
         return max(0.0, self._next - self._now())
 
     def fail(self) -> None:
@@ -67,15 +67,15 @@ _visit: ContextVar[_Visit | None] = ContextVar("visit", default=None)
 
 
 class VisitorKernels(AsyncMappingKernelManager):  # type: ignore[misc,unused-ignore]
-    """Kernels, with their visitors.
+    """The kernels of the pages, each with the visitor that owns it.
 
-    The kernel of a page belongs to the visitor who connects to it first: its id stands in that visitor's page alone.
+    The first visitor who connects to a kernel owns it: only that visitor's page contains its id.
     """
 
     def __init__(self, **traits: Any) -> None:
         super().__init__(**traits)  # type: ignore[no-untyped-call,unused-ignore]
         self._starting: set[str] = set()
-        self._preheated: set[str] = set()  # started ahead, for nobody yet
+        self._preheated: set[str] = set()  # started ahead, without an owner
         self._owners: dict[str, str] = {}
         self._visits: list[_Visit] = []
 
@@ -87,7 +87,7 @@ class VisitorKernels(AsyncMappingKernelManager):  # type: ignore[misc,unused-ign
 
     @contextlib.contextmanager
     def visit(self, most: int, *, preheated: bool) -> Iterator[bool]:
-        """Hold a place for a page while it is opened.
+        """Reserve a place for a page while it is opened.
 
         Arguments:
             most: pages that may be open.
@@ -111,7 +111,7 @@ class VisitorKernels(AsyncMappingKernelManager):  # type: ignore[misc,unused-ign
     def belongs_to(self, kernel_id: str, visitor: str) -> bool:
         """Whether a visitor may use a kernel; the first one who does is its owner from then on."""
         if kernel_id not in self:
-            return True  # there is none to be used
+            return True  # there is no such kernel
         self._preheated.discard(kernel_id)
         return self._owners.setdefault(kernel_id, visitor) == visitor
 
@@ -122,7 +122,7 @@ class VisitorKernels(AsyncMappingKernelManager):  # type: ignore[misc,unused-ign
                 await self.shutdown_kernel(kernel_id)  # type: ignore[no-untyped-call,unused-ignore]
 
     async def start_kernel(self, *arguments: Any, **options: Any) -> str:  # type: ignore[override,unused-ignore]
-        """Start a kernel; what they are is Jupyter's."""
+        """Start a kernel; arguments and options are those of the base class."""
         visit = _visit.get()
         kernel_id = str(options.setdefault("kernel_id", self.new_kernel_id()))
         self._starting.add(kernel_id)

@@ -80,7 +80,7 @@ def listening_on_unix_socket(path: Path) -> Iterator[Listener]:
     _remove_abandoned(path)
     listener = socket.socket(socket.AF_UNIX)
     try:
-        before = os.umask(0o177)  # private from the first moment on
+        before = os.umask(0o177)  # private as soon as it exists
         try:
             listener.bind(str(path))
         finally:
@@ -96,7 +96,7 @@ def listening_on_unix_socket(path: Path) -> Iterator[Listener]:
     finally:
         listener.close()
         with contextlib.suppress(OSError):
-            if path.stat().st_ino == made.st_ino:  # else another server has taken the place meanwhile
+            if path.stat().st_ino == made.st_ino:  # else another server has replaced it
                 path.unlink()
 
 
@@ -151,6 +151,6 @@ def _bind(ips: tuple[str, ...], port: int) -> list[socket.socket]:
 def _host(ip: str, ips: tuple[str, ...]) -> str:
     if ip in _EVERYWHERE:
         return socket.gethostname()
-    if ip == "localhost" and len(ips) == 1:  # no IPv6 here: the name would promise more than is held
+    if ip == "localhost" and len(ips) == 1:  # no IPv6 here: `localhost` would also mean ::1
         return ips[0]
     return f"[{ip}]" if ":" in ip else ip

@@ -1,4 +1,4 @@
-"""“Try it here”: a local cluster that the page's server runs for its visitor, who then needs no account.
+"""“Try it here”: a local cluster that the page's server runs, for visitors without an account.
 
 The server listens on a Unix socket in its private folder; a kernel asks there for the cluster, and gets its addresses
 and its token. It outlives the kernel, so that a reload of the page finds its sessions, and ends with the server.
@@ -36,7 +36,7 @@ def is_installed() -> bool:
 
 @contextlib.asynccontextmanager
 async def offered(folder: Path) -> AsyncIterator[None]:
-    """Offer it to this server's kernels for the block; it is started when one asks.
+    """Offer it to this server's kernels for the block; the first request starts it.
 
     Arguments:
         folder: the server's private one (`download_route.make_folder`).
@@ -83,7 +83,7 @@ async def _ask(folder: Path, question: bytes) -> dict[str, str]:
 
 
 class _Cluster:
-    """The server's half: starts the cluster, and knows what it printed."""
+    """The server's side: starts the cluster, and remembers the variables that it printed."""
 
     def __init__(self) -> None:
         self._starting = asyncio.Lock()
@@ -92,7 +92,7 @@ class _Cluster:
         self._watching: asyncio.Task[None] | None = None
 
     async def answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Answer a kernel: with what the cluster printed, or nothing if it does not run."""
+        """Answer a kernel with the cluster's variables; with none if it does not run."""
         with contextlib.suppress(OSError):
             if (await reader.readline()).strip() == b"start":
                 async with self._starting:

@@ -26,7 +26,7 @@ from run_qarnot.page.limits import Backoff
 from run_qarnot.page.plain import PlainHandler, show
 
 SHORTEST_TOKEN = 16
-LOCAL = "local"  # the visitor of a server whose parent has authenticated everybody
+LOCAL = "local"  # the only visitor of a server whose parent has authenticated all requests
 _COOKIE_DAYS = 30
 _LONGEST_FORM = 64 * 1024
 _MOST_LOGGED_OUT = 10_000
@@ -34,8 +34,8 @@ _TOKEN_KEY = re.compile(r"(amp;)*token", re.IGNORECASE)  # links are copied out 
 _UNUSUAL = re.compile(r"[^\x21-\x7e]|\\")
 
 
-class TooManyTries(Exception):  # noqa: N818  it is said to the visitor, and is nobody's error
-    """Wrong tokens were tried; `seconds` until the next try is looked at."""
+class TooManyTries(Exception):  # noqa: N818  expected, and shown to the visitor
+    """Wrong tokens were tried; the next try is checked in `seconds`."""
 
     def __init__(self, seconds: float) -> None:
         super().__init__(seconds)
@@ -43,12 +43,12 @@ class TooManyTries(Exception):  # noqa: N818  it is said to the visitor, and is 
 
 
 class Login:
-    """Who is let in.
+    """Checks login tokens and cookies.
 
     Arguments:
         token: the login token; none makes a random one.
         base_url: the path that cookies are for.
-        is_needed: false when somebody else has authenticated whoever connects.
+        is_needed: false when another server has authenticated the visitors.
 
     Raises:
         InputError: the token is so short that it can be guessed.
@@ -74,7 +74,7 @@ class Login:
         return f"?token={quote(self.token, safe='')}" if self.is_needed else ""
 
     def visitor(self, request: HTTPServerRequest) -> str | None:
-        """Return who sent a request, by an id that is made at the login; None for who has not logged in."""
+        """Return the visitor's id, which is made at the login; None without a valid cookie."""
         if not self.is_needed:
             return LOCAL
         name = self._cookie_name(request)
@@ -86,14 +86,14 @@ class Login:
         return None if visitor in self._logged_out else visitor
 
     def is_token(self, given: str) -> bool:
-        """Whether this is the login token; for who is logged in, who need not guess."""
+        """Whether this is the login token, without counting a wrong one: for visitors who are logged in."""
         return hmac.compare_digest(given.strip().encode(), self.token.encode())
 
     def check(self, given: str) -> bool:
         """Whether this is the login token; a wrong one is counted.
 
         Raises:
-            TooManyTries: it was not looked at.
+            TooManyTries: it was not checked.
         """
         if wait := self.backoff.wait():
             raise TooManyTries(wait)
@@ -121,16 +121,16 @@ class Login:
         handler.clear_cookie(self._cookie_name(handler.request), path=self.base_url)
 
     def _cookie_name(self, request: HTTPServerRequest) -> str:
-        """By host and path: cookies ignore ports, and a path has those of the paths above it."""
+        """Contains host and path: cookies ignore ports, and browsers send the cookies of parent paths, too."""
         return re.sub(r"[^A-Za-z0-9]+", "-", f"rq-login-{request.host.lower()}{self.base_url}").strip("-")[:200]
 
     # addresses
 
     def next_of(self, text: str) -> str:
-        """Return where to go after the login: an address within this dashboard, or its root; never a token in it."""
+        """Return the address to redirect to after the login: one of this dashboard, without a token."""
         try:
             parts = urlsplit("" if _UNUSUAL.search(text) else text)
-        except ValueError:  # half an IPv6 address
+        except ValueError:  # an incomplete IPv6 address
             return self.base_url
         path = unquote(parts.path)
         is_ours = parts.path.startswith(self.base_url) and not parts.scheme and not parts.netloc
@@ -167,12 +167,12 @@ def login_of(handler: tornado.web.RequestHandler) -> Login:
 
 
 def visitor_of(handler: tornado.web.RequestHandler) -> str | None:
-    """Return the visitor of a handler's request; None for who has not logged in."""
+    """Return the visitor of a handler's request; None if nobody is logged in."""
     return login_of(handler).visitor(handler.request)
 
 
 class Identity(IdentityProvider):  # type: ignore[misc,unused-ignore]
-    """Tells the handlers of Jupyter and Voila who is logged in. `routes.Front` has checked origins before them."""
+    """Tells the handlers of Jupyter and Voila which visitor is logged in. `routes.Front` has checked the origin."""
 
     def get_user(self, handler: Any) -> User | None:
         visitor = visitor_of(handler)
@@ -196,7 +196,7 @@ class TokenHandler(PlainHandler):
 
     def prepare(self) -> None:
         login, tokens = login_of(self), list(tokens_in(self.request.query))
-        if not login.is_needed:  # our parent's own login token, most likely: it has let the visitor in
+        if not login.is_needed:  # most likely our parent's login token, which that has checked
             self._go_on()
             return
         is_known = login.visitor(self.request) is not None
@@ -216,7 +216,7 @@ class TokenHandler(PlainHandler):
         self.redirect(self._target(instead))
 
     def _target(self, instead: str = "") -> str:
-        """Where the address leads to: the page, with the rest of the query, or what the form was for."""
+        """The address without tokens: the page with the rest of the query, or the form's `next`."""
         login = login_of(self)
         if self.request.path != login.base_url:
             return login.next_of(self.get_query_argument("next", ""))
@@ -266,7 +266,7 @@ class LoginHandler(PlainHandler):
 
     def _ask(self, status: int, problem: str, **facts: Any) -> None:
         wait = login_of(self).backoff.wait()
-        if problem == "wrong" and status == 200 and wait:  # came by an address, which was not looked at
+        if problem == "wrong" and status == 200 and wait:  # the token in the address was not checked
             problem, facts = "wait", {"seconds": math.ceil(wait)}
         show(self, status, "login", form="login", next=self._next, problem=problem, **facts)
 

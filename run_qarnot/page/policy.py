@@ -1,8 +1,8 @@
-"""Which requests are answered at all, by what browsers say of who sends them.
+"""Which requests are accepted: a check of host names, and of the origin that browsers report (CSRF, DNS rebinding).
 
 Any web page can make a visitor's browser send requests to this server, with the visitor's cookies. Browsers mark such
-requests: by `Sec-Fetch-*` where the address is HTTPS or this machine, by `Origin` for websockets and forms. A request
-with neither comes from a program, or from a page that the cookie's `SameSite=Lax` keeps without login.
+requests: with `Sec-Fetch-*` where the address is HTTPS or loopback, with `Origin` for websockets and forms. A request
+with neither comes from a program, or from a page whose requests carry no login cookie (`SameSite=Lax`).
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Policy:
         return self.port is not None and urlsplit(f"//{request.host}").port != self.port
 
     def is_foreign_name(self, request: HTTPServerRequest) -> bool:
-        """Whether the request came by a name that is not this machine's: a foreign page may have given us one (DNS)."""
+        """Whether the `Host` header is not a loopback name, on a server for this machine alone: DNS rebinding."""
         if not self.local_only:
             return False
         with suppress(ValueError):
@@ -58,7 +58,7 @@ class Policy:
         return True
 
     def is_foreign_page(self, request: HTTPServerRequest) -> bool:
-        """Whether another web page sent the request, other than by leading its visitor here."""
+        """Whether a page of another origin sent the request, except by a link that was followed."""
         site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
         if site is not None:
             return site not in _OWN and not is_visit(request)
@@ -70,19 +70,19 @@ class Policy:
 
 
 def is_visit(request: HTTPServerRequest) -> bool:
-    """Whether a browser shows the answer in a tab of its own."""
+    """Whether this is a top-level navigation."""
     headers = request.headers
     is_document = headers.get("Sec-Fetch-Mode") == "navigate" and headers.get("Sec-Fetch-Dest") == "document"
     return request.method in {"GET", "HEAD"} and is_document
 
 
 def is_prefetch(request: HTTPServerRequest) -> bool:
-    """Whether a browser asks ahead, for a visitor who may never come."""
+    """Whether the browser prefetches."""
     return "prefetch" in request.headers.get("Sec-Purpose", request.headers.get("Purpose", ""))
 
 
 def wants_page(request: HTTPServerRequest) -> bool:
-    """Whether the answer will be read by a person, who can log in."""
+    """Whether the request is for an HTML page, so that a redirect to the login form makes sense."""
     mode = request.headers.get("Sec-Fetch-Mode")
     if request.method not in {"GET", "HEAD"} or "Upgrade" in request.headers:
         return False

@@ -26,7 +26,7 @@ def visitors_are_elsewhere(environment: Mapping[str, str]) -> bool:
 
 
 class SessionOpener:
-    """Leads the browsers of one page to its sessions."""
+    """Opens sessions for the browsers of one page."""
 
     def __init__(self, folder: Path | None, base_url: str) -> None:
         """Arguments:
@@ -47,9 +47,9 @@ class SessionOpener:
         return visitors_are_elsewhere(os.environ) and registry_socket.is_available(self._folder)
 
     async def keep(self, session: Session) -> None:
-        """Tell the server where a session is now, or that it is over, if that is news.
+        """Tell the server where a session is, or that it is over, if that has changed.
 
-        That it cannot be told is no error yet: `address` is asked for when somebody wants to go there.
+        Failing to do so is no error yet: `address` reports it when a visitor opens the session.
         """
         place, known = session.proxied(), self._registered.get(session.view.name)
         if self._folder is None or not (place or known):
@@ -65,7 +65,7 @@ class SessionOpener:
             self._registered.pop(session.view.name, None)
 
     async def address(self, session: Session, origin: str) -> str:
-        """Return where the visitor's browser gets to a session's app, once and within a minute.
+        """Return an address that opens a session's app, once and within a minute.
 
         Arguments:
             session: that is ready.

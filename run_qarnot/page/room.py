@@ -24,7 +24,7 @@ _PREFIX = "expected-"
 
 
 class Room:
-    """What one page expects.
+    """The bytes that one page still expects.
 
     Arguments:
         folder: on the disk in question, common to all pages.
@@ -39,7 +39,7 @@ class Room:
         self._finalizer = weakref.finalize(self, _forget, self._file, self._own)  # also at exit
 
     def take(self, size: int) -> bool:
-        """Expect `size` bytes more, if there is room for them beside all that is expected; return whether there is."""
+        """Reserve `size` bytes, if the disk has room for them beside all that is reserved; return whether it has."""
         with self._alone():
             free = shutil.disk_usage(self._folder).free - SPARE_BYTES
             if size > free - self._expected - self._of_others():
@@ -48,16 +48,16 @@ class Room:
         return True
 
     def give_back(self, size: int) -> None:
-        """Expect `size` bytes less: they are here, or will not come."""
+        """Release `size` bytes: they have arrived, or were cancelled."""
         if size:
             self._expect(max(0, self._expected - size))
 
     def has(self, size: int) -> bool:
-        """Whether so many bytes can be written now. Others than our pages fill the disk, too."""
+        """Whether so many bytes can be written now: other programs use the disk, too."""
         return shutil.disk_usage(self._folder).free >= size + SPARE_BYTES
 
     def close(self) -> None:
-        """Expect nothing any more."""
+        """Release everything."""
         self._finalizer()
 
     def _expect(self, size: int) -> None:
@@ -69,7 +69,7 @@ class Room:
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        """Let no other page look and take at the same moment."""
+        """Hold the lock that pages take while they reserve."""
         lock = os.open(self._folder, os.O_RDONLY)
         try:
             _lock(lock)
@@ -89,7 +89,7 @@ def _lock(file: int) -> None:
 
 
 def _expected_in(path: Path) -> int:
-    """What another page expects; 0 when it has ended."""
+    """The bytes that another page has reserved; 0 if it has ended."""
     try:
         file = os.open(path, os.O_RDONLY)
     except OSError:

@@ -1,4 +1,4 @@
-"""Every route of our server, and what stands in front of them all."""
+"""Every route of our server, and the checks that precede their handlers."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def voila_routes(base_url: str, routes: list[Route]) -> list[Route]:
     """Return Voila's routes with our handlers in place of some of its own; what the page does not need is left out."""
     changed = []
     for pattern, kind, *arguments in routes:
-        if kind is RequestInfoSocketHandler:  # for notebooks that ask for their visitor; it knows no login
+        if kind is RequestInfoSocketHandler:  # for notebooks that use `wait_for_request`; it checks no login
             continue
         path = "" if kind is TornadoVoilaHandler else pattern.removeprefix(base_url)
         changed.append((re.escape(base_url) + path, _OWN_HANDLERS.get(kind) or _with_plain_errors(kind), *arguments))
@@ -62,7 +62,7 @@ def _with_plain_errors(kind: Any) -> Any:
 
 
 class Front(Router):
-    """Looks at every request before its handler: by which name it came, who sent it, and whether they are logged in."""
+    """Checks host, origin and login of every request before its handler runs."""
 
     def __init__(self, app: tornado.web.Application, login: Login, policy: Policy) -> None:
         self._app = app
@@ -76,7 +76,7 @@ class Front(Router):
         return self._app.get_handler_delegate(request, *instead) if instead else found
 
     def _instead(self, request: HTTPServerRequest, kind: type) -> tuple[type[PlainHandler], dict[str, Any]] | None:
-        """What answers in the handler's place."""
+        """Return the handler that answers in place of the found one, with its arguments; None if all checks pass."""
         policy, login, base_url = self._policy, self._login, self._login.base_url
         if policy.is_foreign_name(request):
             return SayHandler, {"status": 403, "name": "foreign_name", "host": request.host[:200]}
@@ -102,7 +102,7 @@ class Front(Router):
 
 
 class RedirectHandler(PlainHandler):
-    """Leads on, for now."""
+    """Redirects temporarily."""
 
     def initialize(self, to: str) -> None:
         self._to = to
@@ -112,7 +112,7 @@ class RedirectHandler(PlainHandler):
 
 
 class HealthHandler(PlainHandler):
-    """Monitors ask whether the server is there: without login, and without a kernel."""
+    """For monitoring: answers without login and without a kernel."""
 
     is_public = True
 
@@ -125,7 +125,7 @@ class HealthHandler(PlainHandler):
 
 
 class PageHandler(PlainErrors, TornadoVoilaHandler):  # type: ignore[misc,unused-ignore]
-    """The page, made by a kernel of its own, as long as there is room for one more."""
+    """The page, rendered by a kernel of its own, up to `max_visitors` of them."""
 
     @tornado.web.authenticated
     async def get(self, path: str | None = None) -> None:
@@ -140,11 +140,11 @@ class PageHandler(PlainErrors, TornadoVoilaHandler):  # type: ignore[misc,unused
 
     @tornado.web.authenticated
     def head(self, path: str | None = None) -> None:
-        """The page is there: monitors ask so, and want no kernel."""
+        """For monitoring: starts no kernel."""
 
 
 class _OfVisitor:
-    """For handlers of one kernel: it answers the visitor whose page it is."""
+    """For handlers of one kernel: 403 for all visitors but its owner."""
 
     async def prepare(self: Any, *arguments: Any, **options: Any) -> None:
         await super().prepare(*arguments, **options)  # type: ignore[misc]
@@ -158,11 +158,11 @@ class KernelChannels(_OfVisitor, PlainErrors, VoilaKernelWebsocketHandler):  # t
 
 
 class KernelInfo(_OfVisitor, KernelHandler):  # type: ignore[misc,unused-ignore]
-    """Whether the kernel of a page is there."""
+    """Whether the kernel of a page exists."""
 
 
 class KernelEnd(_OfVisitor, VoilaShutdownKernelHandler):  # type: ignore[misc,unused-ignore]
-    """The farewell of a page."""
+    """Ends the kernel when the browser closes its page."""
 
 
 _OWN_HANDLERS: dict[Any, Any] = {

@@ -1,8 +1,8 @@
-"""Our own server: Voila with one notebook, its routes, and nothing that a visitor does not need.
+"""Our own server: Voila with one notebook and only the routes that the page needs.
 
 python -m run_qarnot.page.server --help
 
-`serving` has the options, `listening` the sockets, `routes` the handlers, `login`, `policy` and `limits` who is let in.
+`serving` has the options, `listening` the sockets, `routes` the handlers; `login`, `policy`, `limits` check requests.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def _is_local(how: Serving, listener: Listener) -> bool:
 
 
 class Dashboard(Voila):  # type: ignore[misc,unused-ignore]
-    """Voila with our routes, that listens where it was told and ends with its kernels."""
+    """Voila with our routes and sockets; its kernels end with it."""
 
     listener: Listener
     login: Login
@@ -121,7 +121,7 @@ class Dashboard(Voila):  # type: ignore[misc,unused-ignore]
         asyncio.run(self._serve())
 
     def listen(self) -> None:
-        """Nothing: we listen ourselves. Voila's own picks random ports and says where in its log only."""
+        """Do nothing: `_serve` listens. Voila would pick a random port and name it in its log only."""
 
     async def _serve(self) -> None:
         super().start()  # makes the Tornado application, on the running loop
@@ -150,7 +150,7 @@ class Dashboard(Voila):  # type: ignore[misc,unused-ignore]
         return Policy(self.listener.port, _is_local(self.how, self.listener), self.how.trust_proxy)
 
     def _local_cluster(self) -> contextlib.AbstractAsyncContextManager[None]:
-        """Offer the local cluster to visitors without an account, if only one person comes: it runs what they want."""
+        """Offer the local cluster to visitors without an account, on a server for one person: it runs any command."""
         is_behind_login = self.how.unix_socket is not None and not self.how.login
         is_for_one = is_behind_login or _is_local(self.how, self.listener)
         if self.settings.token or not is_for_one or not local_cluster.is_installed():
@@ -158,7 +158,7 @@ class Dashboard(Voila):  # type: ignore[misc,unused-ignore]
         return local_cluster.offered(self.downloads)
 
     async def _end_kernels(self) -> None:
-        """End them in peace. Pages that are being made right now fail of it, of which there is nothing to say."""
+        """Shut all kernels down. Pages that are being rendered fail then, which is not worth a log entry."""
         for name in (self.log.name, "traitlets", "tornado", "asyncio"):
             logging.getLogger(name).setLevel(logging.CRITICAL)
         for _ in range(_ENDINGS_TRIED):
@@ -172,17 +172,16 @@ class Dashboard(Voila):  # type: ignore[misc,unused-ignore]
     async def _allow_storage(self) -> None:
         """Let pages that are opened from now on send files straight to the storage; before, they go through a kernel.
 
-        The engine is loaded and the cluster asked in threads: nobody waits for that.
+        The engine is imported and the cluster asked in threads, so that the event loop is not blocked.
         """
         engine = await in_thread(importlib.import_module, "run_qarnot.engine.origin")
         origin = await engine.find_storage_origin(self.settings)
         self.page_headers["Content-Security-Policy"] = content_security_policy(origin)
 
     def _announce(self) -> None:
-        """Say where the page is: from here on, connections are accepted and answered.
+        """Print the address; the server accepts connections now.
 
-        A random login token is in the address, as there is no other way to know it; one that was chosen stays out of
-        terminals and logs.
+        A random login token is part of it, because it is known nowhere else; one that was configured is not printed.
         """
         address = f"{self.listener.address}{self.base_url}"
         shown = address + (self.login.query if self.login.is_random else "")
@@ -199,10 +198,10 @@ def _open(address: str) -> None:
 
 
 class _Quiet(logging.Filter):
-    """Leaves out what is said at each visit and means nothing here.
+    """Drops two warnings that each visit causes and that mean nothing here.
 
-    Our notebook has no outputs that could be trusted; and Jupyter's ping times are milliseconds, which Tornado, who
-    complains of them, takes for seconds.
+    The notebook has no outputs that could be trusted; and Jupyter gives ping times in milliseconds, which Tornado takes
+    for seconds.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -222,7 +221,7 @@ def _make_app(
     config.KernelProvisionerFactory.default_provisioner_name = kernels.PROVISIONER
     if sys.platform != "win32" and len(tempfile.gettempdir()) <= _LONGEST_IPC_FOLDER:
         config.KernelManager.transport = "ipc"  # sockets in a private folder, not open ports
-    config.Voila.config_file_paths = []  # this server is the product's: a stray voila.json changes nothing
+    config.Voila.config_file_paths = []  # no voila.json of the user changes this server
     app = Dashboard(config=config, log_level=logging.WARNING)
     app.notebook_path = str(notebook)
     app.ip, app.port = how.ip, listener.port or 0
@@ -232,7 +231,7 @@ def _make_app(
     app.registry = SessionRegistry()
     app.page_headers = {
         "Content-Security-Policy": content_security_policy(),
-        # other servers learn nothing of our addresses; our own login form sends its origin, which `no-referrer` hides
+        # hides our addresses from other servers; `no-referrer` would hide the origin of our login form from us, too
         "Referrer-Policy": "same-origin",
         "X-Content-Type-Options": "nosniff",
     }
@@ -273,7 +272,7 @@ def _environment(settings: Settings, login: Login, *, here: bool = True) -> Iter
         os.environ["JUPYTER_PATH"] = os.pathsep.join(
             filter(None, [str(folder / "jupyter"), os.environ.get("JUPYTER_PATH")])
         )
-        os.environ.pop("RUN_QARNOT_LOGIN_TOKEN", None)  # no business of a kernel
+        os.environ.pop("RUN_QARNOT_LOGIN_TOKEN", None)  # kernels do not need it
         os.environ.pop(LOGOUT_VARIABLE, None)
         if login.is_needed:
             os.environ[LOGOUT_VARIABLE] = f"{login.base_url}logout"

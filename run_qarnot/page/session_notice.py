@@ -1,4 +1,4 @@
-"""What is said in place of a session's app: a page for people, a line of text for programs. Without secrets."""
+"""Error pages in place of a session's app: HTML for people, a line of text for programs. Without secrets."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RETRY_SECONDS = 3
 _TEMPLATE = tornado.template.Template((Path(__file__).parent / "session_notice.html").read_text(encoding="utf-8"))
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; frame-ancestors 'self'"
 _STATUS = {"away": 503, "unknown": 503, "ended": 410, "closed": 403, "foreign": 403}
-_RETRIED = {"away", "unknown"}  # they pass by themselves
+_RETRIED = {"away", "unknown"}  # temporary
 
 
 def notice(name: str, request: HTTPServerRequest, dashboard: str) -> tuple[int, HTTPHeaders, bytes]:
@@ -22,7 +22,7 @@ def notice(name: str, request: HTTPServerRequest, dashboard: str) -> tuple[int, 
 
     Arguments:
         name: of a title and a sentence among the words of "proxy".
-        request: of the visitor, who is answered in his language.
+        request: of the visitor; its language is used.
         dashboard: its path.
     """
     spoken = language.preferred(request.headers.get("Accept-Language", ""))

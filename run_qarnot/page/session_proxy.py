@@ -1,7 +1,7 @@
-"""The proxy into sessions: `PREFIX/rq-<id>/…` is the app of a session, for browsers that a kernel has let in.
+"""The proxy into sessions: `PREFIX/rq-<id>/…` is the app of a session, for browsers that a kernel has authorised.
 
 The page asks its kernel for a ticket and opens `PREFIX/rq-<id>/?rq-ticket=…`. The ticket works once; it sets a cookie
-for this path alone and leads on to the app's page. From then on the cookie counts: the tab may be reloaded, and the
+for this path and redirects to the app's page. From then on the cookie is checked: the tab can be reloaded, and the
 dashboard closed. The app's own token is added here; browsers never see it.
 
 With that token Jupyter does no check against forged requests, so this handler does: `Origin` and `Sec-Fetch-Site`
@@ -37,7 +37,7 @@ def route(base_url: str, registry: SessionRegistry) -> tuple[str, Any, dict[str,
 
 
 def is_foreign(request: HTTPServerRequest, origin: str) -> bool:
-    """Whether a request was sent by another page than the session's own.
+    """Whether a page of another origin than the session's own sent a request.
 
     Arguments:
         request: of a browser.
@@ -48,13 +48,15 @@ def is_foreign(request: HTTPServerRequest, origin: str) -> bool:
         return site not in ("same-origin", "none") and not _is_visit(request)
     if sender is not None:
         return sender.lower() != origin.lower()
-    return request.method not in _SAFE_METHODS or "Upgrade" in request.headers  # a browser would have said who asks
+    return (
+        request.method not in _SAFE_METHODS or "Upgrade" in request.headers
+    )  # browsers send one of both headers with these
 
 
 class SessionProxyHandler(StreamingProxyHandler):
-    """Passes requests on to a session's app."""
+    """Forwards requests to a session's app."""
 
-    is_public = True  # by the session's cookie, not by the dashboard's login
+    is_public = True  # it checks the session's cookie, not the dashboard's login
     _rewriting: Rewriting | None = None
 
     def initialize(self, registry: SessionRegistry, base_url: str) -> None:
@@ -115,7 +117,7 @@ class SessionProxyHandler(StreamingProxyHandler):
         await self._say("away")
 
     async def _let_in(self, known: RegisteredSession, ticket: str) -> None:
-        """Set the cookie, and lead on to the app's page."""
+        """Set the cookie, and redirect to the app's page."""
         found = None
         if self.request.headers.get("Sec-Fetch-Site", "same-origin") in ("same-origin", "none"):
             found = self._registry.tickets.use(ticket, known.session.id)
@@ -124,7 +126,7 @@ class SessionProxyHandler(StreamingProxyHandler):
             secure = "; Secure" if found.origin.startswith("https:") else ""
             cookie = f"{COOKIE}={value}; HttpOnly; SameSite=Strict{secure}; Path={self._path}"
             await self._lead_to(self._path + found.path, cookie)
-        elif known.origin_of_visit(self._cookie()) is not None:  # who goes back in the browser's history is in already
+        elif known.origin_of_visit(self._cookie()) is not None:  # back in the browser's history, to a used ticket
             await self._lead_to(self._path)
         else:
             await self._say("closed")
@@ -145,10 +147,10 @@ class SessionProxyHandler(StreamingProxyHandler):
         return next((morsel.value for name, morsel in self.request.cookies.items() if name == COOKIE), "")
 
     def _log(self) -> None:
-        """Write no access log: addresses of apps may hold secrets, and their errors are not the dashboard's."""
+        """Write no access log: addresses of apps may contain secrets."""
 
 
 def _is_visit(request: HTTPServerRequest) -> bool:
-    """Whether a link led a visitor here: the answer is shown to him, not to the page with the link."""
+    """Whether this is a top-level navigation: the page with the link cannot read the response."""
     mode, kind = (request.headers.get(f"Sec-Fetch-{name}") for name in ("Mode", "Dest"))
     return request.method in ("GET", "HEAD") and (mode, kind) == ("navigate", "document")

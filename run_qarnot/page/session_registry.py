@@ -27,7 +27,7 @@ _MOST_SESSIONS = 10_000
 
 
 class UnreachableSessionError(Exception):
-    """There is no way to the session's machine now."""
+    """The session's machine cannot be reached now."""
 
 
 class SessionRegistry:
@@ -39,7 +39,7 @@ class SessionRegistry:
         self._sessions: dict[str, RegisteredSession] = {}
 
     def register(self, session: ProxiedSession) -> None:
-        """Add a session, or where it is now.
+        """Add a session, or update its address.
 
         Raises:
             PermissionError: another key was registered with this id.
@@ -78,7 +78,7 @@ class SessionRegistry:
         return self.tickets.give(session_id, path, origin)
 
     def find(self, session_id: str) -> RegisteredSession | None:
-        """Return a session; None when no page has registered it since the server started."""
+        """Return a session; None if no page has registered it since the server started."""
         return self._sessions.get(session_id)
 
     async def close(self) -> None:
@@ -96,7 +96,7 @@ class RegisteredSession:
         self.has_ended = False
         self._idle_seconds = idle_seconds
         self._tunnel: Tunnel | None = None
-        self._opened: ProxiedSession | None = None  # what the tunnel leads to, or failed to
+        self._opened: ProxiedSession | None = None  # that the last attempt to open the tunnel was for
         self._opening = asyncio.Lock()
         self._retry_at = 0.0
         self._uses = 0
@@ -118,7 +118,7 @@ class RegisteredSession:
         return self._tunnel is not None and self._tunnel.is_open
 
     async def address(self) -> tuple[str, int]:
-        """Return where the app is reached, for which the tunnel is opened.
+        """Return the app's address; the tunnel is opened if it is not.
 
         Raises:
             UnreachableSessionError: it cannot be opened.
@@ -135,7 +135,7 @@ class RegisteredSession:
         loop = asyncio.get_running_loop()
         if self._opened == self.session and loop.time() < self._retry_at:
             raise UnreachableSessionError
-        self.kept.close()  # they would lead to another machine
+        self.kept.close()  # they may be connections to another machine
         if self._tunnel is not None:
             await self._tunnel.close()
         self._opened = session = self.session

@@ -1,4 +1,4 @@
-"""What changes in requests to a session's app, and in its answers, because it is served below another address.
+"""Rewriting of requests to a session's app and of its responses: the app is served below another address.
 
 The app believes to be at `http://localhost:PORT<base path>`; the visitor sees it at `PREFIX/rq-<id>/`. Which parts of
 answers hold addresses was measured (`reference/anywhere.md` §1).
@@ -22,13 +22,13 @@ _MAX_PAGE_BYTES = 32 * 1024 * 1024
 # JSON with addresses of icons: of kernels, and of tiles in the launcher (jupyter-server-proxy)
 _LISTS = re.compile(r"api/kernelspecs(/[^/]*)?|server-proxy/servers-info")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-# They say who the visitor is or how he came, which is no business of a remote machine; or they are for us.
+# They identify the visitor or the proxies in front, which the remote machine must not learn; or they are for us.
 _NOT_FOR_APPS = (
     "Authorization", "Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Proto",
     "X-Forwarded-Prefix", "X-Forwarded-Scheme", "X-Forwarded-Ssl", "X-Real-Ip", "X-Scheme", "Cf-Connecting-Ip",
     "True-Client-Ip",
 )  # fmt: skip
-# They speak for the whole origin, which is the dashboard's as well.
+# They apply to the whole origin, which is the dashboard's, too.
 _NOT_FOR_VISITORS = (
     "Alt-Svc", "Clear-Site-Data", "Nel", "Report-To", "Reporting-Endpoints", "Service-Worker-Allowed", "Set-Login",
     "Strict-Transport-Security",
@@ -76,7 +76,7 @@ class Rewriting:
             headers["Authorization"] = f"token {self.session.app_token}"
         if self.session.mount is Mount.STRIP:
             headers["X-Forwarded-Prefix"] = self.outer_path.rstrip("/")
-        if "Accept-Encoding" in headers:  # pages are rewritten, for which they are unpacked
+        if "Accept-Encoding" in headers:  # pages are decompressed in order to rewrite them
             headers["Accept-Encoding"] = "gzip" if "gzip" in headers["Accept-Encoding"].lower() else "identity"
 
     def response_headers(self, status: int, headers: HTTPHeaders) -> None:
@@ -89,14 +89,14 @@ class Rewriting:
             del headers[name]
             for value in values:
                 headers.add(name, self._for_visitor(name, value))
-        headers["X-Accel-Buffering"] = "no"  # nginx in front would otherwise gather what an app sends bit by bit
-        if status != 101:  # old versions of Jupyter set one there, which no browser expects
+        headers["X-Accel-Buffering"] = "no"  # nginx in front would otherwise buffer a streamed response
+        if status != 101:  # old versions of Jupyter set a cookie there, with the inner path
             for each in set_cookies:
                 if cookie := self.cookies.to_visitor(each, self.outer_path):
                     headers.add("Set-Cookie", cookie)
 
     def body_rewriter(self, status: int, path: str, headers: HTTPHeaders) -> BodyRewriter | None:
-        """Return what changes the body of an answer: of pages, and of the list of kernels. Files stay as they are.
+        """Return a function that rewrites the body of a page or of a list of kernels; None for files and all else.
 
         Arguments:
             status: of the answer.
@@ -139,7 +139,7 @@ class Rewriting:
         return value
 
     def _outer_address(self, address: str) -> str:
-        """Return where the app leads to as the visitor reaches it. Other servers, and relative paths, stay."""
+        """Return a redirect target below the visitor's address. Relative ones, and those of other servers, stay."""
         try:
             parts = urlsplit(address)
             is_app = parts.hostname in _LOOPBACK and (parts.port or 80) == self.session.app_port
@@ -162,7 +162,7 @@ class Rewriting:
 
 
 def _unpack(body: bytes) -> bytes | None:
-    """Return what was packed with gzip; None if it is damaged, or so large that it may be meant to harm."""
+    """Decompress gzip; return None if it is damaged or larger than `_MAX_PAGE_BYTES` (a decompression bomb)."""
     unpacking = zlib.decompressobj(16 + zlib.MAX_WBITS)
     try:
         plain = unpacking.decompress(body, _MAX_PAGE_BYTES)

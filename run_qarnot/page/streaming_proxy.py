@@ -1,4 +1,4 @@
-"""A Tornado handler that passes requests on to another HTTP server and streams both ways.
+"""A Tornado handler that forwards requests to another HTTP server and streams both ways.
 
 It knows nothing of Jupyter, Voila or sessions. Subclasses authenticate in `prepare`, then await `forward`:
 
@@ -12,8 +12,8 @@ Bodies have no size limit and are never held in memory, except answers for which
 is read only as fast as the other side takes it. WebSockets, and whatever else an `Upgrade` may negotiate, are copied
 as bytes once the target has answered 101, so that subprotocols, extensions and large messages pass unchanged.
 
-Each request has a connection to the target of its own while it is answered. When one side breaks off, so does the
-other. A subclass that gives `forward` a place for idle connections has them used again, by requests without a body.
+Each request has a connection to the target of its own while it is answered. When one side closes early, so does the
+other. A subclass that gives `forward` a pool of idle connections has them reused, by requests without a body.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def add_forwarded_headers(request: HTTPServerRequest, headers: HTTPHeaders) -> N
 
 @stream_request_body
 class StreamingProxyHandler(RequestHandler):
-    """Base class of handlers that pass requests on. The module's docstring shows its use."""
+    """Base class of handlers that forward requests. The module's docstring shows its use."""
 
     _tasks: ClassVar[set[asyncio.Task[None]]] = set()  # the event loop holds only weak references
     _target: _TargetConnection | None = None
@@ -126,12 +126,12 @@ class StreamingProxyHandler(RequestHandler):
     # for subclasses to call
 
     async def forward(self, address: Address, kept: KeptConnections | None = None) -> None:
-        """Pass the request on. Await this at the end of `prepare`.
+        """Forward the request. Await this at the end of `prepare`.
 
         Arguments:
             address: an IP address and port, or the path of a Unix socket.
             kept: idle connections to this address. One of them is used if the request has no body, and so can be sent
-                again when the target has closed it meanwhile; and that of the request is kept there.
+                again when the target has closed it meanwhile. Afterwards the connection is returned there.
 
         Raises:
             HTTPError: 400, when the request gives its length in two ways or its path is not ASCII.
@@ -155,7 +155,7 @@ class StreamingProxyHandler(RequestHandler):
         task.add_done_callback(self._tasks.discard)
         task.add_done_callback(lambda _: self.on_forward_end())
         if upgrade:
-            # Tornado lets go of the visitor's connection only before `prepare` ends.
+            # Tornado allows `detach` only before `prepare` ends.
             await self._target.head_arrived.wait()
 
     async def answer(self, status: int, headers: HTTPHeaders, body: bytes) -> None:
@@ -176,7 +176,7 @@ class StreamingProxyHandler(RequestHandler):
     # called by Tornado
 
     async def data_received(self, chunk: bytes) -> None:
-        """Pass on a piece of the request's body. Tornado reads on when it has been sent."""
+        """Forward a chunk of the request's body. Tornado reads the next one when it has been sent."""
         if self._target is not None:
             with contextlib.suppress(StreamClosedError):
                 await self._target.write(chunk)
@@ -197,7 +197,7 @@ class StreamingProxyHandler(RequestHandler):
     get = head = post = put = patch = delete = options = _complete
 
     def on_connection_close(self) -> None:
-        """The visitor has gone."""
+        """The visitor has closed the connection."""
         self._close_target()
         super().on_connection_close()
 
@@ -228,7 +228,7 @@ class StreamingProxyHandler(RequestHandler):
     async def _send_head(
         self, address: Address, start_line: RequestStartLine, headers: HTTPHeaders
     ) -> _TargetConnection | None:
-        """Send the request's head, over a connection that was kept or a new one; None if nobody is there."""
+        """Send the request's head, over an idle connection or a new one; None if the target cannot be reached."""
         self._connection.set_max_body_size(_UNLIMITED)
         try:
             while stream := self._kept.take() if self._kept is not None else None:
@@ -287,7 +287,7 @@ class StreamingProxyHandler(RequestHandler):
         try:
             await target.read_response(answer)
         except (StreamClosedError, UnsatisfiableReadError):
-            pass  # there was no answer, or its headers did not end
+            pass  # no response, or headers that are too long
         finally:
             target.head_arrived.set()
         return answer
@@ -356,9 +356,9 @@ class _TargetConnection(HTTP1Connection):
 
 
 class _TargetStream(IOStream):
-    """Ignores that the target does not read any more.
+    """Ignores write errors.
 
-    It may have answered before the request was complete. `IOStream` would close, and lose that answer.
+    The target may have answered before the request was complete, and closed. `IOStream` would drop that answer.
     """
 
     def write_to_fd(self, data: memoryview) -> int:
@@ -373,7 +373,7 @@ class _Answer(httputil.HTTPMessageDelegate):
 
     def __init__(self, handler: StreamingProxyHandler, target: _TargetConnection) -> None:
         self.is_complete = False
-        self.is_missing = True  # nothing has come
+        self.is_missing = True  # no head has arrived
         self.leaves_connection = False  # open, and ready for another request
         self.spliced: tuple[IOStream, IOStream] | None = None
         self._handler = handler
@@ -390,7 +390,7 @@ class _Answer(httputil.HTTPMessageDelegate):
         headers = HTTPHeaders(headers)  # Tornado reads the body by the original ones
         if start_line.code == _SWITCHING_PROTOCOLS:
             self._switch_protocols(start_line, headers)
-        elif start_line.code >= 200:  # others are followed by the final answer
+        elif start_line.code >= 200:  # 1xx: the final response follows
             await self._begin(start_line, headers)
             self._target.head_arrived.set()
 

@@ -22,7 +22,7 @@ _ORIGIN = re.compile(r"https?://[A-Za-z0-9._-]+(:\d{1,5})?|https?://\[[0-9A-Fa-f
 
 @dataclass(frozen=True)
 class Ticket:
-    """Leads a browser to `path` of a session, once."""
+    """Admits a browser to `path` of a session, once."""
 
     session_id: str
     path: str  # below the session's address, without a slash in front
@@ -31,7 +31,7 @@ class Ticket:
 
 
 class Tickets:
-    """Tickets that were given out and not used yet, in memory."""
+    """Tickets that were issued and not used yet, in memory."""
 
     def __init__(self) -> None:
         self._tickets: dict[str, Ticket] = {}
@@ -51,7 +51,7 @@ class Tickets:
         return ticket
 
     def use(self, ticket: str, session_id: str) -> Ticket | None:
-        """Return what a ticket is for, and make it void; None if it is used, too old or for another session."""
+        """Redeem a ticket; return None if it was used, has expired or is for another session."""
         found = self._tickets.pop(ticket, None)
         if found is None or found.session_id != session_id or found.ends < time.monotonic():
             return None

@@ -32,6 +32,7 @@ def test_a_newcomer_runs_a_cell_and_shares_the_form(page: Page, browser: Browser
     take_picture(lab, "laptop-cell")
     assert urlsplit(lab.url).hostname == "127.0.0.1", "an address of its own, with cookies of its own"
 
+    page.bring_to_front()
     page.get_by_test_id("share").last.click()
     expect(page.get_by_test_id("share-local").last, "it leads everybody to their own computer").to_be_visible()
     shared = page.get_by_test_id("share-link").inner_text()

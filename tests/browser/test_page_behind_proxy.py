@@ -251,6 +251,7 @@ def test_a_newcomer_runs_a_cell_behind_nginx_and_shares_the_form(
         assert (cookie["secure"], cookie["httpOnly"], cookie["sameSite"]) == (True, True, "Strict")
         assert cookie["path"] == f"{BASE}{urlsplit(lab.url).path.removeprefix(BASE).split('/')[0]}/"
 
+        page.bring_to_front()
         page.get_by_test_id("share").last.click()
         shared = page.get_by_test_id("share-link").inner_text()
         other = browser.new_context(locale="fr-FR", ignore_https_errors=True)
