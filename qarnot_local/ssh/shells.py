@@ -69,7 +69,8 @@ class Shells:
             _resize(ours, session.term_size)
             # A session leader that opens a terminal gets it as its own: this is what makes Ctrl-C and job control work.
             command = ["/bin/sh", "-c", 'exec "$@" <>"$0" >&0 2>&1', os.ttyname(theirs), *self._command(session)]
-            process = await self._spawn(command, theirs, theirs, TERM=session.term_type or "dumb")
+            variables = _connection(session) | {"TERM": session.term_type or "dumb"}
+            process = await self._spawn(command, theirs, theirs, variables)
         except OSError:
             os.close(ours)
             raise
@@ -92,14 +93,14 @@ class Shells:
         ours, theirs = socket.socketpair()
         with theirs:
             command = ["/bin/sh", "-c", 'exec "$@" <&1', "sh", *self._command(session)]
-            process = await self._spawn(command, theirs.fileno(), asyncio.subprocess.PIPE)
+            process = await self._spawn(command, theirs.fileno(), asyncio.subprocess.PIPE, _connection(session))
         reader, writer = await asyncio.open_connection(sock=ours)
         try:
             return await self._serve(session, process, reader, writer, None)
         finally:
             writer.close()
 
-    async def _spawn(self, command: list[str], stdout: int, stderr: int, **more: str) -> Child:
+    async def _spawn(self, command: list[str], stdout: int, stderr: int, more: Mapping[str, str]) -> Child:
         environment = {**self._environment, **more}
         process = await spawn(command, self.folder, environment, stdout, stderr, has_background=True)
         self._running = {each for each in self._running if each.returncode is None} | {process}
@@ -129,6 +130,12 @@ class Shells:
         finally:
             for each in (*outputs, incoming, end, gone):
                 each.cancel()
+
+
+def _connection(session: _Process) -> dict[str, str]:
+    """What OpenSSH's server tells a command of where it comes from."""
+    (client, client_port, *_), (server, server_port, *_) = map(session.get_extra_info, ("peername", "sockname"))
+    return {"SSH_CONNECTION": f"{client} {client_port} {server} {server_port}"}
 
 
 async def _end(process: Child, outputs: list[asyncio.Task[None]], has_terminal: bool) -> int:

@@ -1,8 +1,9 @@
 """What travels with a session and works in its container.
 
 `start.sh` and `packages.py` beside this file are for images that know nothing of Qarnot; they run in the container,
-never here (`docs/start.md`). The configuration of Jupyter is for every image: it gives a Jupyter server that the image
-itself starts the base URL that a proxy needs (`reference/anywhere.md` §1). Images that have none do not read it.
+never here (`docs/start.md`). `idle.py` ends a run that nobody uses. The configuration of Jupyter is for every image: it
+gives a Jupyter server that the image itself starts the base URL that a proxy needs (`reference/anywhere.md` §1), and
+starts `idle.py`. Images that have none do not read it.
 """
 
 from __future__ import annotations
@@ -21,17 +22,26 @@ COMMAND = "sh /job/.run-qarnot/start.sh"
 
 # Where they go in the inputs, and where they are.
 FILES: Mapping[str, Path] = {
-    f".run-qarnot/{name}": Path(__file__).with_name(name) for name in ("start.sh", "packages.py")
+    f".run-qarnot/{name}": Path(__file__).with_name(name) for name in ("start.sh", "packages.py", "idle.py")
 }
 
 BASE_URL, CONFIG_PATH = "RUN_QARNOT_BASE_URL", "JUPYTER_CONFIG_PATH"  # constants
+IDLE_MINUTES = "RUN_QARNOT_IDLE_MINUTES"
 _CONFIG_FOLDER = ".run-qarnot/jupyter"
 # Jupyter Server's, and that of the classic Notebook 6. `JUPYTER_CONFIG_PATH` wins over all other configuration in the
 # image; only its command line wins over that, and then the app answers elsewhere.
 _CONFIGS = {"jupyter_server_config.json": "ServerApp", "jupyter_notebook_config.json": "NotebookApp"}
 
+_JUDGE: Mapping[str, Path] = {
+    ".run-qarnot/idle.py": Path(__file__).with_name("idle.py"),
+    **{
+        f"{_CONFIG_FOLDER}/{Path(name).with_suffix('.py')}": Path(__file__).with_name("jupyter_config.py")
+        for name in _CONFIGS
+    },
+}
+
 # All that we put among the inputs.
-KEYS = frozenset({*FILES, *(f"{_CONFIG_FOLDER}/{name}" for name in _CONFIGS)})
+KEYS = frozenset({*FILES, *_JUDGE, *(f"{_CONFIG_FOLDER}/{name}" for name in _CONFIGS)})
 
 _REASON = re.compile(r"^(?:\d+> ?)?Run Qarnot cannot go on: (.+)$", re.MULTILINE)
 
@@ -75,6 +85,7 @@ def attach(uploads: Sequence[Upload], constants: Mapping[str, str]) -> list[Uplo
     ours = dict(FILES) if constants.get("RUN_QARNOT_START") == "bundled" else {}
     if base_url := constants.get(BASE_URL):
         ours |= {f"{_CONFIG_FOLDER}/{name}": _config(app, base_url) for name, app in _CONFIGS.items()}
+        ours |= _JUDGE if constants.get(IDLE_MINUTES) else {}
     return [*(upload for upload in uploads if upload.key not in KEYS), *(Upload(ours[key], key) for key in ours)]
 
 

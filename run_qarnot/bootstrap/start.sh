@@ -1,7 +1,7 @@
 #!/bin/sh
 # Starts the app of an image that knows nothing of Qarnot. docs/start.md says what it does, and for whom.
 #
-# It travels with a session's inputs as /job/.run-qarnot/start.sh, beside packages.py, and is what the task runs. Any
+# It travels with a session's inputs as /job/.run-qarnot/start.sh, beside packages.py and idle.py, and is what the task runs. Any
 # POSIX shell will do; Python is only needed for JupyterLab and for the lists of packages. Lines that begin with
 # "Run Qarnot cannot go on:" are read by the engine, as the reason of the failure.
 set -u
@@ -20,6 +20,7 @@ CHILD='' # what `run` waits for
 APP=''
 SSHD=''
 KEEPER=''
+JUDGE=''
 STOPPING=''
 
 say() {
@@ -35,7 +36,7 @@ cannot_go_on() {
 }
 
 clean_up() {
-    for process in $KEEPER $SSHD $APP; do
+    for process in $JUDGE $KEEPER $SSHD $APP; do
         kill -TERM "$process" 2>/dev/null
     done
     [ -z "$STATE" ] || rm -rf "$STATE"
@@ -333,24 +334,24 @@ jupyterlab_command() {
     set -- --ip=127.0.0.1 --port="$PORT" --no-browser --allow-root \
         --ServerApp.port_retries=0 --ServerApp.root_dir="$JOB" --ServerApp.allow_remote_access=True \
         --ServerApp.base_url="$BASE"
-    case ${RUN_QARNOT_IDLE_MINUTES:-0} in
-        *[!0-9]*) say "RUN_QARNOT_IDLE_MINUTES is no number of minutes ($RUN_QARNOT_IDLE_MINUTES): it does not end by itself." ;;
-        0) ;;
-        *)
-            # JupyterLab only ends itself once no kernel and no terminal is left, so those that are idle go first.
-            idle=$((RUN_QARNOT_IDLE_MINUTES * 60))
-            set -- "$@" --ServerApp.shutdown_no_activity_timeout="$idle" \
-                --MappingKernelManager.cull_idle_timeout="$idle" --MappingKernelManager.cull_interval=30 \
-                --MappingKernelManager.cull_connected=True \
-                --TerminalManager.cull_inactive_timeout="$idle" --TerminalManager.cull_interval=30
-            say "JupyterLab ends by itself after $RUN_QARNOT_IDLE_MINUTES idle minutes."
-            ;;
-    esac
     if has_jupyterlab; then
         start_group "$PYTHON" -m jupyterlab "$@"
     else
         start_group jupyter-lab "$@"
     fi
+}
+
+# Ends us when nobody has used the app for long (idle.py). The token goes by the environment.
+start_judge() {
+    [ -n "${RUN_QARNOT_IDLE_MINUTES:-}" ] || return 0
+    if [ -z "$PYTHON" ]; then
+        say 'This image has no Python: what runs here does not end by itself when nobody uses it.'
+        return 0
+    fi
+    set -- --minutes "$RUN_QARNOT_IDLE_MINUTES" --end "$$" --state "$STATE"
+    [ "$KIND" != jupyterlab ] || set -- "$@" --server "$APP" --url "http://127.0.0.1:$PORT$BASE"
+    RUN_QARNOT_APP_TOKEN=$TOKEN "$PYTHON" "$HERE/idle.py" "$@" &
+    JUDGE=$!
 }
 
 # `-s`: dash takes a group's number for an option after `kill -TERM --`. Without setsid there is no group.
@@ -412,7 +413,9 @@ main() {
         say 'This image has no Python: there are no packages to keep a list of.'
     fi
     end_if_asked
+    export RUN_QARNOT_IDLE_JUDGED=yes # by us: the configuration of Jupyter need not start another judge
     start_app
+    start_judge
     if [ -n "$PYTHON" ]; then
         # The token goes by the environment, never by the command line.
         RUN_QARNOT_APP_TOKEN=$TOKEN "$PYTHON" "$HERE/packages.py" keep --job "$JOB" --state "$STATE" \
@@ -430,6 +433,7 @@ main() {
     else
         end_keeper
     fi
+    [ ! -e "$STATE/idle" ] || code=0 # as was meant: the run succeeds, and its results are saved
     say "The app has ended with exit code $code."
     APP=''
     clean_up

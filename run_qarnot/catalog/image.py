@@ -17,6 +17,7 @@ from run_qarnot.catalog.options import CONSTANT, Entry, Option, OptionType, chec
 from run_qarnot.catalog.problem import show_value
 from run_qarnot.core.messages import Message, Verbatim
 from run_qarnot.core.names import nearest
+from run_qarnot.model.connections import Mount
 from run_qarnot.model.keys import KeyPolicy
 
 __all__ = ["HARDWARE", "IMAGE_ID", "INTERNAL", "Image", "Option", "OptionType", "Ready", "icon_names"]
@@ -97,6 +98,9 @@ class Image(Entry):
     )
     snapshot_minutes: Number = Field(5, ge=0, description="Minutes between saves; 0 for none.")
     hours: Number = Field(4, gt=0, description="The session stops after so many hours.")
+    idle_minutes: Number = Field(
+        60, ge=0, le=10080, description="The session stops once nobody has used it for so long; 0: never."
+    )
     max_hours: Number = Field(24, gt=0, description="The most hours that can be chosen.")
     constants: Mapping[str, Value] = Field(
         default_factory=dict, description="More task constants; a container sees them as variables."
@@ -168,6 +172,13 @@ class Image(Entry):
         """
         told = self.repo or self.command or {"DOCKER_REPO", "DOCKER_CMD"} & self.constants.keys()
         return not told and any(map(_DOCKER_PROFILE.fullmatch, self.profile))
+
+    @property
+    def judges_idle(self) -> bool:
+        """Whether a program of ours can be beside its app, and stop it when nobody uses it (`bootstrap/idle.py`)."""
+        app = self.effective_app
+        reads_configuration = app.kind == "jupyterlab" and app.mount is Mount.PREFIX
+        return not app.ends_by_itself and (self.start == "bundled" or reads_configuration)
 
     @property
     def effective_app(self) -> App:

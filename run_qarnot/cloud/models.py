@@ -62,6 +62,7 @@ class TaskSnapshot:
     forwards: tuple[Forward, ...]
     machines: tuple[MachineUse, ...]  # those that run now
     error: str | None
+    ended_idle: bool = False  # nobody used it: known not from the cluster, but from the results
 
     def label(self, label: Label) -> str:
         return self.labels.get(label.value, "")

@@ -14,7 +14,8 @@ from run_qarnot.model.spec import parse_settings
 def link(settings: Settings, arguments: Namespace) -> int:
     """Print them. No account is asked; the values pass the same checks as on the form."""
     image = find_plugins(settings).catalog().get(arguments.image)
-    address = make_link(arguments.base, image, hours=arguments.hours, options=parse_settings(arguments.set))
+    options = parse_settings(arguments.set)
+    address = make_link(arguments.base, image, hours=arguments.hours, idle=arguments.idle, options=options)
     for problem in base_problems(arguments.base):
         show.err(f"{problem.what}\n{problem.todo} {problem.typed}".rstrip())
     show.out(address)

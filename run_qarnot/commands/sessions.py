@@ -54,6 +54,7 @@ async def launch(account: Account, arguments: Namespace) -> int:
         scheduling=arguments.scheduling,
         hardware=parse_size(arguments.cores, arguments.memory),
         machine=arguments.machine,
+        idle=arguments.idle,
     )
     if arguments.open and image.effective_app.ends_by_itself:
         raise _nothing_to_open(spec.name, Message("leave-open-away"))

@@ -204,6 +204,7 @@ def session(view: SessionView) -> None:
         "created": when(view.created),
         "ready": when(view.ready) if view.ready else "",
         "ends": "" if view.is_over else when(view.ends, far=True),
+        "idle": _idle(view),
         "ended": when(view.ended) if view.ended else "",
         "saved": last_save(view),
         "machine": "; ".join(map(_machine, view.machines)),
@@ -216,6 +217,14 @@ def session(view: SessionView) -> None:
         if value:
             out(f"{name:8} {visible.one_line(value)}")
     connections(view)
+
+
+def _idle(view: SessionView) -> str:
+    """Say since when nobody uses it, and when it stops for that."""
+    if view.idle_stop is None:
+        minutes = None if view.is_over else view.idle_minutes
+        return "" if minutes is None else f"stops after {minutes:g} minutes without use"
+    return f"since {when(view.idle_since)}; stops {when(view.idle_stop, far=True)}, unless it is used"
 
 
 def _machine(use: MachineUse) -> str:

@@ -59,6 +59,16 @@ def _hours(text: str) -> float:
     return hours
 
 
+def _idle(text: str) -> float:
+    try:
+        minutes = times.read_minutes(text)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error.advice).rstrip(".")) from None
+    if math.isnan(minutes):
+        raise argparse.ArgumentTypeError("write a number of minutes, such as 90 or 1h30; 0 for never")
+    return minutes
+
+
 def _hours_or_clock(text: str) -> float:
     until = times.hours_until(text, datetime.now())  # noqa: DTZ005  of this machine's zone, as the person who types
     if until is not None:
@@ -131,6 +141,8 @@ def _launch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="an option of the image")
     parser.add_argument("--hours", type=_hours_or_clock, metavar="H", help="stop by itself after so many, such as "
                         "4, 1h30 or 90m, or at a time of the day such as 18:30")  # fmt: skip
+    parser.add_argument("--idle", type=_idle, metavar="MIN", help="stop by itself once nobody has used it for so many "
+                        "minutes; 0: never; default: as the image has it, mostly 60")  # fmt: skip
     parser.add_argument("--detach", action="store_true", help="do not wait until it is ready")
     parser.add_argument("--open", action="store_true", help="open it in the browser, and stay until Ctrl-C")
     _json(parser)
@@ -188,6 +200,7 @@ def _link(parser: argparse.ArgumentParser) -> None:
     _image(parser)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="an option of the image")
     parser.add_argument("--hours", type=_hours, metavar="H", help="stop by itself after so many")
+    parser.add_argument("--idle", type=_idle, metavar="MIN", help="stop once nobody has used it for so many minutes")
     parser.add_argument("--base", default="http://localhost:8866/", metavar="URL", help="address of the dashboard, "
                         "also that of a page on mybinder.org; default: %(default)s")  # fmt: skip
 

@@ -71,6 +71,7 @@ class EndReason(StrEnum):
     STOPPED = "stopped"  # somebody asked for it
     TIME_LIMIT = "time-limit"
     FINISHED = "finished"  # the command ended by itself, with success
+    IDLE = "idle"  # nobody used it for as long as was agreed
     FAILED = "failed"
     DELETED = "deleted"
     GIVEN_UP = "given-up"  # stopped before it was submitted

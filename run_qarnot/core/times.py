@@ -78,6 +78,18 @@ def read_hours(text: str) -> float:
         return math.nan
 
 
+def read_minutes(text: str) -> float:
+    """Read a number of minutes, or a duration as `read_hours` does; NaN for what is none.
+
+    Raises:
+        InputError: it could be a time of the day as well, such as `18h30`.
+    """
+    try:
+        return float(text.strip().replace(",", "."))
+    except ValueError:
+        return read_hours(text) * 60
+
+
 def check_is_no_clock(text: str) -> None:
     """Raise InputError for `18.30`, `18h30` and `1:30`: to some these are times of the day, to others hours.
 

@@ -19,7 +19,9 @@ from run_qarnot.engine import output
 from run_qarnot.engine.host_keys import HostKeys
 from run_qarnot.engine.ports import free_ports
 from run_qarnot.engine.tunnel import Tunnel, TunnelError, answers, speaks_ssh
+from run_qarnot.model import idle
 from run_qarnot.model.connections import (
+    FOLDER,
     SSH_PORT,
     Connection,
     Forward,
@@ -30,6 +32,7 @@ from run_qarnot.model.connections import (
     connections,
     tunnel_spec,
 )
+from run_qarnot.model.idle import Idle
 from run_qarnot.model.plan import SESSION_KEY, USER_KEY, Label
 
 _BASE_URL = re.compile(r"/rq-[0-9a-f]{12}/")  # `keys.derive_base_url`
@@ -153,6 +156,21 @@ class AppAccess:
                 self.base_path = self._given_base if again else base
                 return True
         return False
+
+    async def idle(self) -> Idle:
+        """Ask the machine, through the tunnel, since when nobody uses the app."""
+        return idle.read(await self._tunnel.read(f"{FOLDER}/{idle.FILE}")) if self.is_open else Idle()
+
+    async def keep_on(self) -> None:
+        """Have the machine take it for used now.
+
+        Raises:
+            SessionError: there is no way to the machine.
+        """
+        try:
+            await self._tunnel.touch(f"{FOLDER}/{idle.KEEP_ON_FILE}")
+        except TunnelError as error:
+            raise SessionError("tunnel", name=self._name, problem=error.problem) from error
 
     @property
     def sees_nothing(self) -> bool:

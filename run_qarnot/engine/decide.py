@@ -131,7 +131,7 @@ def end_reason(facts: TaskSnapshot) -> EndReason:
         case "failure":
             return EndReason.FAILED
         case "success":
-            return EndReason.FINISHED
+            return EndReason.IDLE if facts.ended_idle else EndReason.FINISHED
         case "deleted":
             return EndReason.DELETED
     ends = times.from_text(facts.label(Label.ENDS))

@@ -18,6 +18,7 @@ from run_qarnot.core.errors import SessionError
 from run_qarnot.core.messages import Message
 from run_qarnot.core.names import LONGEST_NAME
 from run_qarnot.core.redaction import protect
+from run_qarnot.engine.idleness import limit_of
 from run_qarnot.model.plan import SESSION_KEY, USER_KEY, Label
 from run_qarnot.model.spec import SessionSpec
 
@@ -53,6 +54,7 @@ def restart_spec(facts: TaskSnapshot, image: Image, name: str, hours: float) -> 
         options=options,
         scheduling=facts.scheduling,
         hardware=facts.hardware,
+        idle=limit_of(facts) or 0,
     )
 
 

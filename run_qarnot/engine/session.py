@@ -19,10 +19,10 @@ from run_qarnot.core.errors import NotFoundError, RunQarnotError, SessionError, 
 from run_qarnot.core.messages import Message, Sentence
 from run_qarnot.core.names import is_bucket_of
 from run_qarnot.core.state import FINAL, EndReason, State, observed_state
-from run_qarnot.engine import output
+from run_qarnot.engine import idleness, output
 from run_qarnot.engine.access import AppAccess
 from run_qarnot.engine.daemon_executor import in_thread
-from run_qarnot.engine.decide import NEVER_READY, Steps, decide, first_view, observe, planned_view
+from run_qarnot.engine.decide import NEVER_READY, Steps, decide, end_reason, first_view, observe, planned_view
 from run_qarnot.engine.details import details, last_save, never_ready
 from run_qarnot.engine.input_bucket import InputBucket
 from run_qarnot.engine.leftovers import deletable_buckets
@@ -81,6 +81,7 @@ class Session:
         self.is_asked_to_stop = False  # the cluster was: who goes away now leaves nothing that runs on
         self._stopping = False
         self._owes_files = False
+        self._next_look = 0.0  # for its use
         self._seen_unready = False
         self._was_ready = False
         self._log = output.Follower(lambda: output.streams(account, self.view.id), is_over=lambda: self.view.is_over)
@@ -257,6 +258,7 @@ class Session:
                 await self._pin_host_keys()
                 await self._access.keep(steps.tunnel_to, self.view.attempt)
             await self._probe(steps)
+            await self._look_for_use()
         finally:
             await self._access.close()
             self._tell_connections()
@@ -266,6 +268,9 @@ class Session:
         """Add what is asked seldom: cost, carbon, the time of the last save."""
         if self.facts is not None:
             self._state.learn(**await details(self._account, self.facts, self.view, self.results))
+            if self.view.reason == EndReason.FINISHED:  # it was found after its end
+                self.facts = await idleness.with_idle_end(self.facts, self.results)
+                self._state.learn(reason=end_reason(self.facts).value)
             if not self._was_ready and await never_ready(self._account, self._app, self.view, self.results):
                 self._state.learn(state=State.FAILED, reason=EndReason.FAILED.value, error=NEVER_READY)
         return self.view
@@ -280,6 +285,16 @@ class Session:
         return self.view
 
     # — acting —
+
+    async def keep_on(self) -> None:
+        """Have it taken for used now, so that it does not stop soon because nobody uses it.
+
+        Raises:
+            SessionError: there is no way to its machine.
+        """
+        await self._access.keep_on()
+        self._plan_look(2)  # it has to look first
+        self._state.learn(idle_since=None)
 
     async def save(self) -> None:
         """Take a snapshot of the results and wait until it is complete.
@@ -447,6 +462,7 @@ class Session:
             self._deleted()
             return Steps()
         self._state.tell_trouble(None)
+        facts = await idleness.with_idle_end(facts, self.results)
         self._observe(await output.with_reason(self._account, facts))
         age = asyncio.get_running_loop().time() - self._started
         return decide(self.view, facts, can_tunnel=self._access.can_tunnel(facts), age=age)
@@ -466,6 +482,10 @@ class Session:
         before, view = self.view, observe(self.view, facts, self._account.now(), ended_unready=unready)
         ends = times.from_text(facts.label(Label.ENDS)) or view.ends
         view = replace(view, ends=ends, machines=() if view.is_over else facts.machines)
+        is_same_use = view.state is State.READY and view.attempt == before.attempt
+        view = replace(
+            view, idle_minutes=idleness.limit_of(facts), idle_since=before.idle_since if is_same_use else None
+        )
         if (before.attempt, before.state) == (view.attempt, view.state):
             self._state.set(view)
         else:
@@ -491,10 +511,23 @@ class Session:
             await self._access.let_go()
             self._tell_connections()
         await self._probe(steps)
+        await self._look_for_use()
         while steps.probe and self._access.is_open and self.view.state is State.STARTING and loop.time() < deadline:
             await self._sleep(_PROBE_SECONDS)
             await self._probe(steps)
         await self._sleep(deadline - loop.time())
+
+    async def _look_for_use(self) -> None:
+        """Ask the machine, now and then, since when nobody uses it."""
+        is_time = self.view.idle_minutes and asyncio.get_running_loop().time() >= self._next_look
+        if is_time and self.view.state is State.READY and self.facts is not None:
+            self._plan_look()
+            found = (await self._access.idle()).within(self.facts.created)
+            self._state.learn(idle_since=found.since)
+
+    def _plan_look(self, looks: int = 1) -> None:
+        seconds = min(idleness.LOOK_SECONDS, (self.view.idle_minutes or 0) * 10)
+        self._next_look = asyncio.get_running_loop().time() + seconds * looks
 
     async def _keep_saves(self) -> None:
         if self.facts is None or self.view.state not in _RUNNING or self._stopping:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from itertools import chain, islice
 
 import asyncssh
@@ -19,6 +19,8 @@ from run_qarnot.model.connections import LOOPBACK, Forward
 _CONNECT_SECONDS = 10.0
 _PROBE_SECONDS = 3.0
 _KEEPALIVE_SECONDS = 15.0
+_FILE_SECONDS = 5.0
+_MOST_BYTES = 4096
 _CHUNK_BYTES = 1 << 16
 _LONGEST_LINE = 1024  # the first of an answer; what is longer is none
 _UP = re.compile(
@@ -157,6 +159,37 @@ class Tunnel:
             connection.close()
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(connection.wait_closed(), 2)
+
+    async def read(self, path: str) -> bytes:
+        """Return the beginning of a file of the machine, by SFTP; nothing where there is none, or no way to it.
+
+        Arguments:
+            path: whole.
+        """
+        with contextlib.suppress(OSError, asyncssh.Error, TimeoutError):
+            async with self._files() as files, files.open(path, "rb") as file:
+                data = await file.read(_MOST_BYTES)
+                return data if isinstance(data, bytes) else b""
+        return b""
+
+    async def touch(self, path: str) -> None:
+        """Write an empty file on the machine, by SFTP.
+
+        Raises:
+            TunnelError: the tunnel is closed, or the machine refuses.
+        """
+        try:
+            async with self._files() as files, files.open(path, "wb"):
+                pass
+        except (OSError, asyncssh.Error, TimeoutError) as error:
+            raise TunnelError(_problem(error)) from error
+
+    @contextlib.asynccontextmanager
+    async def _files(self) -> AsyncIterator[asyncssh.SFTPClient]:
+        if self._connection is None:
+            raise ConnectionResetError
+        async with asyncio.timeout(_FILE_SECONDS), self._connection.start_sftp_client() as files:
+            yield files
 
     async def _connect(self, forward: Forward, client: _Client) -> asyncssh.SSHClientConnection:
         own_keys = {} if self._keys is None else {"client_keys": self._keys, "agent_path": None}

@@ -21,6 +21,7 @@ from run_qarnot.core.names import is_name
 
 LOOPBACK = "127.0.0.1"  # never `localhost`: somebody else may hold that port of ::1
 SSH_PORT = 22
+FOLDER = "/job"  # of a machine: where inputs come to, and what is saved
 HTTPS_PORT = 443
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|(?=.*:)[0-9A-Fa-f:.]{2,45}")
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
@@ -97,7 +98,7 @@ class Reach:
     user_key_accepted: bool
     host_key: str | None = None  # public, of the machine, as a line; None until somebody has seen it
     fingerprints: tuple[str, ...] = ()  # of its host keys, `SHA256:…`, as far as they are known
-    folder: str = "/job"
+    folder: str = FOLDER
     mount: Mount = Mount.NONE
     base_path: str = "/"  # under which the app answers, such as "/rq-0123456789ab/"
 

@@ -24,10 +24,11 @@ from run_qarnot.core import times
 from run_qarnot.core.errors import InputError, RunQarnotError
 from run_qarnot.core.messages import Message
 from run_qarnot.core.redaction import protect
-from run_qarnot.model.spec import check_hours, check_names, parse_hours
+from run_qarnot.model.spec import check_hours, check_idle, check_names, parse_hours, parse_idle
 
 PREFIX = "opt-"
-IMAGE, HOURS = f"{PREFIX}image", f"{PREFIX}hours"  # an option of the same name can only be set by hand
+IMAGE, HOURS, IDLE = f"{PREFIX}image", f"{PREFIX}hours", f"{PREFIX}idle"
+_FIXED = {IMAGE, HOURS, IDLE}  # an option of the same name can only be set by hand
 _LONGEST_QUERY = 20_000
 _LONGEST_KEY, _MOST_KEYS = 50, 10  # of those that are said to be left out
 _CLOCK = re.compile(r"\s*\d{1,2}\s*:\s*\d")  # 18:30, as the form takes it
@@ -47,6 +48,7 @@ class Filling:
     Arguments:
         image: the id of that to which the values belong; "" when there is none that can be used.
         hours: as typed; "" when it says nothing of them.
+        idle: minutes, as typed; likewise.
         options: values of the image's options.
         ignored: why something of it was left out.
         secrets: keys whose values must vanish from the address bar.
@@ -55,19 +57,23 @@ class Filling:
 
     image: str = ""
     hours: str = ""
+    idle: str = ""
     options: Mapping[str, Value] = field(default_factory=dict)
     ignored: tuple[RunQarnotError, ...] = ()
     secrets: tuple[str, ...] = ()
     had_token: bool = False
 
 
-def make_link(base: str, image: Image, *, hours: float | None = None, options: Mapping[str, object]) -> str:
+def make_link(
+    base: str, image: Image, *, hours: float | None = None, idle: float | None = None, options: Mapping[str, object]
+) -> str:
     """Return the link that fills the form with these values.
 
     Arguments:
         base: address of the dashboard. On mybinder.org the page stands in its `urlpath`, and so do the values.
         image: which environment.
         hours: none for the image's own.
+        idle: minutes without use after which it stops; none for the image's own.
         options: values of the image's options, as typed or chosen.
 
     Raises:
@@ -83,7 +89,9 @@ def make_link(base: str, image: Image, *, hours: float | None = None, options: M
             shared[name] = checked
     if hours is not None:
         check_hours(hours, image)
+    check_idle(idle, image)
     pairs = [(IMAGE, image.id), *([] if hours is None else [(HOURS, times.write_hours(hours))])]
+    pairs += [] if idle is None else [(IDLE, f"{idle:g}")]
     pairs += [(PREFIX + name, text) for name, value in shared.items() for text in _texts(value)]
     return _with_query(base, urlencode(pairs, quote_via=quote))
 
@@ -187,7 +195,7 @@ def _is_value(key: str) -> bool:
 
 def _plain_key(key: str) -> str:
     """A key as this module writes it. An option's name stays as it is: `_read_options` finds what is meant."""
-    return key.lower() if key.lower() in {IMAGE, HOURS} else PREFIX + key[len(PREFIX) :]
+    return key.lower() if key.lower() in _FIXED else PREFIX + key[len(PREFIX) :]
 
 
 def _read_values(pairs: Pairs, catalog: Catalog, usual: str, filling: Filling) -> Filling:
@@ -198,14 +206,16 @@ def _read_values(pairs: Pairs, catalog: Catalog, usual: str, filling: Filling) -
             ignored.append(InputError("link-image", keys=", ".join(islice(others, _MOST_KEYS))))
         return replace(filling, ignored=tuple(ignored))
     hours = _read_hours(pairs, image, ignored)
+    idle = _read_idle(pairs, image, ignored)
     options = dict(_read_options(pairs, image, ignored))
     secrets = {
         key for key, _ in pairs if (option := image.options.get(_option_name(image, key))) and option.type == "secret"
     }
     return replace(
         filling,
-        image=image.id if hours or options or any(key == IMAGE for key, _ in pairs) else "",
+        image=image.id if hours or idle or options or any(key == IMAGE for key, _ in pairs) else "",
         hours=hours,
+        idle=idle,
         options=options,
         ignored=tuple(ignored),
         secrets=(*filling.secrets, *dict.fromkeys(key for key, _ in pairs if key in secrets)),
@@ -237,10 +247,20 @@ def _read_hours(pairs: Pairs, image: Image, ignored: list[RunQarnotError]) -> st
     return text
 
 
+def _read_idle(pairs: Pairs, image: Image, ignored: list[RunQarnotError]) -> str:
+    text = _first(IDLE, [value for key, value in pairs if key == IDLE], ignored) or ""
+    try:
+        check_idle(parse_idle(text), image)
+    except InputError as error:
+        ignored.append(error)
+        return ""
+    return text.strip()
+
+
 def _read_options(pairs: Pairs, image: Image, ignored: list[RunQarnotError]) -> Iterator[tuple[str, Value]]:
     given: dict[str, list[str]] = {}
     for key, value in pairs:
-        if key not in {IMAGE, HOURS}:
+        if key not in _FIXED:
             given.setdefault(_option_name(image, key), []).append(value)
     for name, texts in given.items():
         try:

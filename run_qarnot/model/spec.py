@@ -16,6 +16,7 @@ from run_qarnot.core.names import check_name, which
 from run_qarnot.model.keys import check_public_keys
 
 SCHEDULING = ("flex", "on-demand", "reserved")  # how a machine is found
+LEAST_IDLE, MOST_IDLE = 0.02, 10080.0  # minutes; a week
 LEAST_HOURS = 0.001  # whoever wants to see that the limit holds need not wait
 
 
@@ -34,6 +35,7 @@ class SessionSpec:
         scheduling: "flex", "on-demand" or "reserved"; empty: as the image wants it.
         hardware: constraints beside those of the image, which they win over, such as `{"minimum_cores": 8}`.
         machine: the name of one of those that the account has; empty: any.
+        idle: it stops once nobody has used it for so many minutes, 0 for never; None: as the image wants it.
     """
 
     image: Image
@@ -46,6 +48,14 @@ class SessionSpec:
     scheduling: str = ""
     hardware: Mapping[str, str | int | bool] = field(default_factory=dict)
     machine: str = ""
+    idle: float | None = None
+
+    @property
+    def idle_minutes(self) -> float:
+        """After how many minutes without use it stops; 0 for never."""
+        if not self.image.judges_idle:
+            return 0
+        return self.image.idle_minutes if self.idle is None else self.idle
 
     def checked(self) -> SessionSpec:
         """Return the spec with its values in clean form.
@@ -63,6 +73,7 @@ class SessionSpec:
         checks: tuple[Callable[[], object], ...] = (
             lambda: check_name(self.name),
             lambda: check_hours(self.hours, self.image),
+            lambda: check_idle(self.idle, self.image),
             lambda: check_public_keys(self.user_key, self.image.ssh_keys) if self.user_key else None,
             lambda: check_names(self.image, self.options),
             *(partial(option.check, name, value) for name, option, value in _given(self.image, self.options)),
@@ -81,6 +92,31 @@ def parse_hours(text: str, image: Image) -> float:
         typed = f"“{text.strip()[:20]}”"
         raise InputError("hours", field="hours", hours=typed, least=LEAST_HOURS, most=float(image.max_hours))
     return hours
+
+
+def parse_idle(text: str) -> float | None:
+    """Read minutes, or a duration such as `1h30` or `90m`; None for nothing.
+
+    Raises:
+        InputError: it is none.
+    """
+    typed = text.strip()
+    if not typed:
+        return None
+    minutes = times.read_minutes(typed)
+    if math.isnan(minutes):
+        raise InputError("idle", field="idle", minutes=f"“{typed[:20]}”", least=LEAST_IDLE, most=MOST_IDLE)
+    return minutes
+
+
+def check_idle(minutes: float | None, image: Image) -> None:
+    """Raise InputError for minutes that are none, and where an image cannot tell when nobody uses it."""
+    if not minutes:
+        return
+    if not LEAST_IDLE <= minutes <= MOST_IDLE:  # also for NaN
+        raise InputError("idle", field="idle", minutes=float(minutes), least=LEAST_IDLE, most=MOST_IDLE)
+    if not image.judges_idle:
+        raise InputError("idle-unknown", field="idle", image=image.name)
 
 
 def faults(checks: Iterable[Callable[[], object]]) -> Iterator[RunQarnotError]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from run_qarnot.core import messages, names, times
@@ -52,6 +52,8 @@ class SessionView:
     carbon: float | None = None  # grams CO2e so far
     asked: datetime | None = None  # when the cluster was asked for cost and carbon
     machines: tuple[MachineUse, ...] = ()
+    idle_minutes: float | None = None  # it stops once nobody has used it for so long; None where nobody can tell
+    idle_since: datetime | None = None  # while nobody uses it
     progress: float | None = None  # of what is being sent, 0 to 1
     note: Message | None = None  # what is going on right now, beside the state
 
@@ -63,6 +65,13 @@ class SessionView:
         if self.state in FINAL and self.reason:
             return messages.end(self.state, self.reason, has_run=self.has_run)
         return self.note or messages.phase(self.state, self.app_title)
+
+    @property
+    def idle_stop(self) -> datetime | None:
+        """When it stops, if nobody uses it until then; None while it is used, or that is not known."""
+        if self.idle_since is None or not self.idle_minutes or self.is_over:
+            return None
+        return self.idle_since + timedelta(minutes=self.idle_minutes)
 
     @property
     def reference(self) -> str:
@@ -90,7 +99,8 @@ class SessionView:
             "created": _text(self.created),
             "ready": _text(self.ready),
             "ends": _text(self.ends),
-            "idle_stop": None,  # no session ends for idleness yet
+            "idle_since": _text(None if self.idle_stop is None else self.idle_since),
+            "idle_stop": _text(self.idle_stop),
             "saved": _text(self.saved),
             "connections": [
                 {

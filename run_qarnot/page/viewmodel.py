@@ -17,7 +17,7 @@ from run_qarnot.core import times
 from run_qarnot.core.errors import InputError, RunQarnotError
 from run_qarnot.core.names import make_name
 from run_qarnot.model.links import Filling
-from run_qarnot.model.spec import SCHEDULING, SessionSpec, faults, parse_count, parse_hours, parse_size
+from run_qarnot.model.spec import SCHEDULING, SessionSpec, faults, parse_count, parse_hours, parse_idle, parse_size
 from run_qarnot.page import words
 from run_qarnot.page.uploads import Arrival, Incoming
 
@@ -47,13 +47,14 @@ class Form:
     cores: str = ""
     memory: str = ""
     machine: str = ""
+    idle: str = ""  # minutes without use after which it stops; empty for the image's own
     options: Mapping[str, OptionValue] = field(default_factory=dict)
 
     def with_image(self, image: Image) -> Form:
         """Choose an image; what depends on the image starts afresh."""
         if image.id == self.image:
             return self
-        return replace(self, image=image.id, hours=times.write_hours(image.hours), options={})
+        return replace(self, image=image.id, hours=times.write_hours(image.hours), idle="", options={})
 
     def texts(self) -> dict[str, str]:
         """What is typed."""
@@ -66,7 +67,8 @@ class Form:
     def with_link(self, link: Filling, image: Image) -> Form:
         """Take over what a link says; only `links.read_link` makes it, so that every value has been checked."""
         chosen = self.with_image(image)
-        return replace(chosen, hours=link.hours or chosen.hours, options={**chosen.options, **link.options})
+        options = {**chosen.options, **link.options}
+        return replace(chosen, hours=link.hours or chosen.hours, idle=link.idle or chosen.idle, options=options)
 
     def with_machine(self, hardware: Mapping[str, object], scheduling: str, image: Image) -> Form:
         """Take over what the machine of a session had to be, as far as its image does not want it anyway.
@@ -112,6 +114,7 @@ class Form:
             scheduling=self.scheduling if self.scheduling in SCHEDULING else "",
             hardware=parse_size(self.cores, self.memory),
             machine=self.machine,
+            idle=parse_idle(self.idle),
         ).checked()
 
     def blockers(
@@ -140,10 +143,15 @@ class Form:
             hours = parse_hours(self.hours, image)
         except InputError as error:
             yield _as_blocker(error)
+        idle = None
+        try:
+            idle = parse_idle(self.idle)
+        except InputError as error:
+            yield _as_blocker(error)
         sizes = (partial(parse_count, self.cores, "cores"), partial(parse_count, self.memory, "memory"))
         yield from map(_as_blocker, faults(sizes))
         key, resume = self.key.strip() or None, self.resume or None
-        spec = SessionSpec(image, self.name.strip(), hours, key, resume, self.given_options())
+        spec = SessionSpec(image, self.name.strip(), hours, key, resume, self.given_options(), idle=idle)
         yield from map(_as_blocker, spec.blockers())
         app = image.effective_app
         if app.port is None and not app.ends_by_itself and key is None:  # it would cost money and nobody could enter it

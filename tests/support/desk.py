@@ -39,9 +39,11 @@ class Desk:
         self.account = account
         self.heard: list[SessionView] = []
 
-    async def start(self, image: Image = MACHINE, uploads: list[Upload] | None = None, name: str = "") -> Session:
+    async def start(
+        self, image: Image = MACHINE, uploads: list[Upload] | None = None, name: str = "", key: str | None = None
+    ) -> Session:
         self.account.catalog.images[image.id] = image
-        session = await self.account.start(SessionSpec(image, name or make_name(), 1), uploads or [])
+        session = await self.account.start(SessionSpec(image, name or make_name(), 1, user_key=key), uploads or [])
         session.subscribe(self.heard.append)
         return session
 

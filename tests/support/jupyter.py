@@ -49,6 +49,29 @@ class Jupyter:
         }  # fmt: skip
         self._json("PUT", f"/api/contents/{quote(path)}", {"type": "notebook", "content": notebook})
 
+    def write(self, path: str, text: str) -> None:
+        self._json("PUT", f"/api/contents/{quote(path)}", {"type": "file", "format": "text", "content": text})
+
+    def start_in_terminal(self, command: str) -> None:
+        """Type a command in a new terminal, and leave."""
+        name = self._json("POST", "/api/terminals")["name"]
+        address = f"{self._base.replace('http', 'ws', 1)}/terminals/websocket/{name}?token={self._token}"
+        socket = create_connection(address, timeout=_SECONDS)
+        try:
+            socket.send(json.dumps(["stdin", f"{command}\r"]))
+            while command not in socket.recv():
+                pass
+        finally:
+            socket.close()
+
+    def end_terminals(self) -> None:
+        for terminal in self._json("GET", "/api/terminals"):
+            self._json("DELETE", f"/api/terminals/{terminal['name']}")
+
+    def shut_down(self) -> None:
+        """As its menu does."""
+        self._json("POST", "/api/shutdown")
+
     def run(self, code: str) -> str:
         """Execute a cell in a new kernel; return what it printed, errors included."""
         kernel = self._json("POST", "/api/kernels", {"name": "python3"})["id"]

@@ -40,7 +40,7 @@ def plan(**entry: object) -> TaskPlan:
 
 
 def test_the_task_runs_the_script_and_tells_it_what_to_start() -> None:
-    constants = plan(constants={"RUN_QARNOT_IDLE_MINUTES": 30}).constants
+    constants = plan(idle_minutes=30).constants
     assert constants["DOCKER_CMD"] == "sh /job/.run-qarnot/start.sh"
     ours = {name: value for name, value in constants.items() if name.startswith("RUN_QARNOT_")}
     assert ours == {
@@ -76,6 +76,15 @@ def test_the_script_of_an_earlier_session_gives_way(tmp_path: Path) -> None:
     mine = [Upload(tmp_path / "data", "data"), Upload(tmp_path / "old", ".run-qarnot/start.sh")]
     attached = {upload.key: upload.path for upload in attach(mine, {"RUN_QARNOT_START": "bundled"})}
     assert attached == {"data": tmp_path / "data", **FILES}
+
+
+def test_what_ends_a_run_that_nobody_uses_travels_with_it(tmp_path: Path) -> None:
+    constants = {"RUN_QARNOT_BASE_URL": "/rq-0123456789ab/", "RUN_QARNOT_IDLE_MINUTES": "60"}
+    attached = {upload.key: upload.path for upload in attach([], constants)}
+    starts = attached[".run-qarnot/jupyter/jupyter_server_config.py"]
+    assert attached[".run-qarnot/jupyter/jupyter_notebook_config.py"] == starts
+    assert attached[".run-qarnot/idle.py"].name == "idle.py"
+    assert ".run-qarnot/start.sh" not in attached
 
 
 def test_the_configuration_of_jupyter_travels_and_has_the_base_url_and_nothing_else(tmp_path: Path) -> None:

@@ -142,13 +142,16 @@ def test_a_base_url_that_is_not_ours_is_not_used(cluster):
     at_a_desk(cluster, scenario)
 
 
-def test_what_travels_is_the_base_url_and_the_user_sees_none_of_it(cluster):
+def test_what_travels_is_the_base_url_and_the_idle_stop_and_the_user_sees_none_of_it(cluster):
     async def scenario(desk):
         async with desk.ready(LAB) as session:
             storage = desk.account.cloud.storage
             keys_there = {file.key for file in await asyncio.to_thread(storage.files, session.view.inputs)}
             assert keys_there == {
+                ".run-qarnot/idle.py",
                 ".run-qarnot/jupyter/jupyter_server_config.json",
+                ".run-qarnot/jupyter/jupyter_server_config.py",
+                ".run-qarnot/jupyter/jupyter_notebook_config.py",
                 ".run-qarnot/jupyter/jupyter_notebook_config.json",
             }
             names = await asyncio.to_thread(Jupyter(session.app_address()).names)

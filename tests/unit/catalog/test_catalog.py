@@ -47,6 +47,7 @@ token_env = "TOKEN"
 ready = { pattern = "up", path = "/up" }
 proxy = "prefix"
 snapshot_minutes = 2.5
+idle_minutes = 30
 hours = 1
 max_hours = 2
 constants = { A = "a", B = 2, C = true }
@@ -68,8 +69,8 @@ def test_every_key_of_the_contract(tmp_path: Path) -> None:
     assert image.effective_app.mount is Mount.PREFIX
     contract = (
         "title summary description icon category docs_url app profile start repo registry tag digest command ssh_user "
-        "port open_path token_env ready proxy snapshot_minutes hours max_hours constants hardware scheduling ssh_keys "
-        "options hidden"
+        "port open_path token_env ready proxy snapshot_minutes hours max_hours idle_minutes constants hardware "
+        "scheduling ssh_keys options hidden"
     )
     assert set(contract.split()) == set(Image.model_fields) - {"id", "source", "kind"}
     wanted = "label help type choices min max regex message default constant"

@@ -28,6 +28,7 @@ WRONG = [
     ("images --log-level deb", "--log-level cannot be “deb”.", "Did you mean “debug”?"),
     ("delete", "Name either a session or --left-over.", "`run-qarnot delete --help`"),
     ("launch base --hours soon", "--hours: write a number of hours", "`run-qarnot launch --help`"),
+    ("launch base --idle soon", "--idle: write a number of minutes", "`run-qarnot launch --help`"),
     ("stop a --no-save --continue 2", "--continue: not allowed with argument --no-save.", "`run-qarnot stop --help`"),
 ]
 

@@ -95,3 +95,9 @@ def test_the_next_name(name: str, taken: tuple[str, ...], expected: str) -> None
 @given(st.from_regex(rf"[a-z0-9]([a-z0-9-]{{0,{LONGEST_NAME - 2}}}[a-z0-9])?", fullmatch=True))
 def test_the_next_name_is_a_valid_other_one(name: str) -> None:
     assert check_name(next_name(name, {name})) != name
+
+
+def test_it_stops_after_as_many_minutes_without_use_as_before_and_never_stays_never() -> None:
+    (image,) = read_entries({"x": {"repo": "a/b"}}, "t.toml").images
+    assert restart_spec(task({"RUN_QARNOT_IDLE_MINUTES": "90"}), image, "x-2", 1).idle_minutes == 90
+    assert restart_spec(task({}), image, "x-2", 1).idle_minutes == 0

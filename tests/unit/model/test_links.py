@@ -73,11 +73,12 @@ def test_a_number_that_was_typed_with_a_comma_can_be_read_by_everybody() -> None
     assert link == f"{BASE}?opt-image=torch&opt-rate=1.5"
 
 
-@given(values, st.one_of(st.none(), st.integers(1, 24)))
-def test_what_is_written_is_read_back(options: dict[str, object], hours: float | None) -> None:
-    filling = read(make_link(BASE, IMAGE, hours=hours, options=options))
+@given(values, st.one_of(st.none(), st.integers(1, 24)), st.one_of(st.none(), st.integers(0, 600)))
+def test_what_is_written_is_read_back(options: dict[str, object], hours: float | None, idle: float | None) -> None:
+    filling = read(make_link(BASE, IMAGE, hours=hours, idle=idle, options=options))
     assert filling.image == "torch"
     assert filling.options == options
+    assert filling.idle == ("" if idle is None else str(idle))
     assert filling.hours == ("" if hours is None else str(hours))
     assert filling.ignored == ()
 
@@ -87,16 +88,18 @@ def test_no_query_makes_reading_fail(query: str) -> None:
     assert read_link(query, CATALOG).image in {"", "torch"}
 
 
-@given(st.dictionaries(st.sampled_from([f"opt-{name}" for name in [*IMAGE.options, "hours", "other"]]), st.text()))
+@given(
+    st.dictionaries(st.sampled_from([f"opt-{name}" for name in [*IMAGE.options, "hours", "idle", "other"]]), st.text())
+)
 def test_only_values_that_pass_their_fields_check_come_through(pairs: dict[str, str]) -> None:
     filling = read_link(urlencode({"opt-image": "torch", **pairs}, errors="replace"), CATALOG)
     assert "password" not in filling.options
     for name, value in filling.options.items():
         IMAGE.options[name].check(name, value)
     left_out = {error.code for error in filling.ignored}
-    assert left_out <= {"hours", "link-clock", "option-value", "option-empty", "option-unknown", "link-secret"}
-    said = len(filling.options) + len(filling.ignored) + (1 if filling.hours else 0)
-    assert said + (pairs.get("opt-hours") == "") == len(pairs)
+    assert left_out <= {"hours", "idle", "link-clock", "option-value", "option-empty", "option-unknown", "link-secret"}
+    said = len(filling.options) + len(filling.ignored) + (1 if filling.hours else 0) + (1 if filling.idle else 0)
+    assert said + (pairs.get("opt-hours") == "") + (pairs.get("opt-idle", "x").strip() == "") == len(pairs)
 
 
 def test_choices_may_be_written_by_hand() -> None:

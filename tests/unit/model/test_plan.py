@@ -183,7 +183,7 @@ def test_an_image_that_brings_no_start_of_its_own_gets_ours_and_its_command_is_k
     told = {name: value for name, value in constants.items() if name.startswith("RUN_QARNOT_")}
     assert told == {
         "RUN_QARNOT_START": "bundled", "RUN_QARNOT_APP": "web", "RUN_QARNOT_PORT": "80", "RUN_QARNOT_OPEN_PATH": "/p",
-        "RUN_QARNOT_PROBE_PATH": "/", "RUN_QARNOT_COMMAND": "run it",
+        "RUN_QARNOT_PROBE_PATH": "/", "RUN_QARNOT_COMMAND": "run it", "RUN_QARNOT_IDLE_MINUTES": "60",
     }  # fmt: skip
     without = plan_of(spec_of(image.model_copy(update={"command": ""}))).constants
     assert "RUN_QARNOT_COMMAND" not in without

@@ -10,6 +10,7 @@ from support.pages import catalog
 
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.reader import read_entries
+from run_qarnot.model.links import Filling
 from run_qarnot.page.uploads import Arrival, Incoming
 from run_qarnot.page.viewmodel import Form
 
@@ -38,6 +39,16 @@ def test_who_could_not_get_in_is_asked_for_a_key() -> None:
     assert blocker.field == "ssh-key"
     key = generate_private_key("ssh-ed25519").export_public_key().decode()
     assert form.with_texts({**form.texts(), "key": key}).blockers(shown, account="known", uploads=()) == []
+
+
+def test_minutes_without_use_are_the_images_own_unless_they_are_given() -> None:
+    (lab,) = read_entries({"lab": {"repo": "a/b"}}, "t.toml").images
+    shown = Catalog({"lab": lab})
+    form = Form(name="x").with_image(lab)
+    assert form.spec(shown).idle_minutes == 60
+    assert form.with_link(Filling(image="lab", idle="1h30"), lab).spec(shown).idle_minutes == 90
+    wrong = form.with_link(Filling(image="lab", idle="soon"), lab)
+    assert [blocker.field for blocker in wrong.blockers(shown, account="known", uploads=())] == ["idle"]
 
 
 def test_where_there_is_no_field_for_a_token_none_is_asked_for() -> None:
