@@ -19,7 +19,7 @@ from qarnot_local.control.faults import ControlError
 PREFIX = "/_control"
 _VERBS = set(
     """fail_next delay accept expire_token restore_token refuse_skew full_quota set_quota advance pace preempt hold
-    release count clear_calls routes check reset""".split()
+    release count clear_calls routes check reset ignore_header""".split()
 )
 
 

@@ -47,7 +47,9 @@ class Middleware:
         if path == control_routes.PREFIX or path.startswith(control_routes.PREFIX + "/"):
             await (self._app if self._access.knows(given) else errors.unauthorized())(scope, receive, send)
             return
-        call, delay, fault = self._faults.begin(scope["method"], self._route_of(scope), path)
+        call, delay, fault = self._faults.begin(
+            scope["method"], self._route_of(scope), path, {name.decode("latin-1") for name, _ in scope["headers"]}
+        )
         await asyncio.sleep(delay)
         is_welcome = path in _OPEN or self._access.admits(given)
         answer = self._app if is_welcome else errors.unauthorized()

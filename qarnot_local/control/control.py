@@ -27,7 +27,8 @@ storage). A route or method that does not exist is refused with ControlError, wh
   answer, sent) before. `how="timeout"`: no answer, ever. `how="lost answer"`: the call takes effect, then the
   connection is reset.
 - `times` (default 1; None: always), `skip` (let so many pass first), `path` (a glob on what is asked:
-  `/tasks/<uuid>`, for storage `bucket/key`), `headers` (such as Retry-After). Of several faults, the first one
+  `/tasks/<uuid>`, for storage `bucket/key`), `only_with` (a header that the request must have, such as
+  If-None-Match), `headers` (such as Retry-After). Of several faults, the first one
   scripted that fits is met.
 - `delay(route, seconds)`: slow answers; added to whatever else happens. Always, unless `times` says how often.
 - `refusing()`: a context in which nobody listens, connections are refused and the open ones reset; `refuse()`,
@@ -36,6 +37,8 @@ storage). A route or method that does not exist is refused with ControlError, wh
 - `expire_token()`: 401 from the API, 403 from storage, until `restore_token()`. `/_control` itself goes on working.
 - `refuse_skew()`: storage answers 403 RequestTimeTooSkewed to what is signed more than 15 minutes from the cluster's
   time, as a real one does, until `reset`. Not from the start: after `advance`, it would refuse every other client.
+- `ignore_header(name)`: storage takes no notice of a header, such as If-None-Match, as one that does not know it; until
+  `reset`.
 - `full_quota(kind)`: the quota is what is used now. Kinds: `tasks`, `running_tasks`, `jobs`, `pools` (403 at
   submission), `instances` (tasks wait in the queue), `buckets` (S3 TooManyBuckets), `bytes` (S3 403 QuotaExceeded),
   `credits` (402). `set_quota(kind, value)` sets any other value; both until `reset`.
@@ -134,9 +137,11 @@ class Control:
         path: str | None = None,
         headers: dict[str, str] | None = None,
         after_bytes: int = 0,
+        only_with: str = "",
     ) -> None:
         how = how or STATUS
-        for name, value in {"method": method, "route": route, "how": how, "code": code, "path": path or ""}.items():
+        texts = {"method": method, "route": route, "how": how, "code": code, "path": path or "", "only_with": only_with}
+        for name, value in texts.items():
             checks.text(name, value)
         checks.headers(headers or {})
         checks.whole("skip", skip)
@@ -156,8 +161,8 @@ class Control:
             raise ControlError("Say which status (or a known S3 code), or how.")
         if status is not None:
             checks.whole("status", status, 200, 599)
-        fault = Fault(method.upper(), route, how, status, body, code, headers or {}, times, skip, path, after_bytes)
-        self._faults.add(fault)
+        what = (method.upper(), route, how, status, body, code, headers or {}, times, skip, path, after_bytes)
+        self._faults.add(Fault(*what, only_with.lower()))
 
     def delay(
         self, route: str, seconds: float, *, method: str = "*", times: int | None = None, path: str | None = None
@@ -204,6 +209,10 @@ class Control:
 
     def refuse_skew(self) -> None:
         self._access.clock = self._clock
+
+    def ignore_header(self, name: str) -> None:
+        checks.text("name", name)
+        self._faults.ignored_headers.add(name.lower())
 
     def full_quota(self, kind: str) -> None:
         self.set_quota(kind, self._do(lambda: self._used(kind)))
@@ -303,6 +312,7 @@ class Control:
             "isExpired": self._access.is_expired,
             "refusesSkew": self._access.clock is not None,
             "faults": self._faults.listed(),
+            "ignoredHeaders": sorted(self._faults.ignored_headers),
             "pace": dict(self._manager.holds.pace),
             "holds": self._do(self._manager.holds.listed),
             "quotas": vars(self._manager.quotas).copy(),
@@ -325,6 +335,7 @@ class Control:
 
     def reset(self) -> None:
         self._faults.clear()
+        self._faults.ignored_headers.clear()
         self.clear_calls()
         self.restore_token()
         self._access.token = self._first_token

@@ -6,7 +6,7 @@ import difflib
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -65,6 +65,7 @@ class Fault:
     skip: int = 0  # let so many matching calls pass first
     path: str | None = None  # a glob on the path as asked, `bucket/key` for storage
     after_bytes: int = 0
+    only_with: str = ""  # a header, in small letters, that the request must have
     seconds: float = 0.0
     used: int = 0
 
@@ -80,7 +81,9 @@ class Fault:
     def is_unused(self) -> bool:
         return self.used < (self.times or 1)
 
-    def concerns(self, method: str, route: str, path: str) -> bool:
+    def concerns(self, method: str, route: str, path: str, headers: Collection[str]) -> bool:
+        if self.only_with and self.only_with not in headers:
+            return False
         if self.is_spent or self.method not in {"*", method} or not covers(self.route, route, path):
             return False
         return self.path is None or fnmatchcase(path, self.path)
@@ -95,6 +98,7 @@ class Faults:
     def __init__(self) -> None:
         self.calls: deque[Call] = deque(maxlen=_KEPT_CALLS)
         self.stopping = threading.Event()  # those who never answer give up
+        self.ignored_headers: set[str] = set()  # of requests to storage, in small letters
         self._faults: list[Fault] = []
         self._routes: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
@@ -118,14 +122,16 @@ class Faults:
     def routes(self) -> list[str]:
         return sorted(f"{method} {route}" for method, route in self._routes)
 
-    def begin(self, method: str, route: str, path: str) -> tuple[Call, float, Fault | None]:
+    def begin(
+        self, method: str, route: str, path: str, headers: Collection[str] = ()
+    ) -> tuple[Call, float, Fault | None]:
         """Record a request; tells how long to delay it and which fault, at most one, it meets."""
         call = Call(method, route, path)
         delay, met = 0.0, None
         with self._lock:
             self.calls.append(call)
             for fault in self._faults:
-                if not (fault.is_delay or met is None) or not fault.concerns(method, route, path):
+                if not (fault.is_delay or met is None) or not fault.concerns(method, route, path, headers):
                     continue
                 if fault.skip > 0:
                     fault.skip -= 1

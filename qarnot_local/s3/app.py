@@ -96,6 +96,14 @@ class _Stock(Protocol):
     def usage_of(self, bucket: str) -> tuple[int, int]: ...
 
 
+def _variable(header: str) -> str:
+    return f"HTTP_{header.upper().replace('-', '_')}"
+
+
+def _header_names(environ: _Environ) -> set[str]:
+    return {name[5:].replace("_", "-").lower() for name in environ if name.startswith("HTTP_")}
+
+
 class StorageApp:
     """A WSGI application around moto's."""
 
@@ -117,7 +125,9 @@ class StorageApp:
         _into_path(environ)
         asked = operations.read(environ)
         what = f"{asked.bucket}/{asked.key}" if asked.key else asked.bucket
-        call, delay, fault = self._faults.begin(asked.method, f"s3:{asked.name}", what)
+        call, delay, fault = self._faults.begin(asked.method, f"s3:{asked.name}", what, _header_names(environ))
+        for name in self._faults.ignored_headers:
+            environ.pop(_variable(name), None)
         if delay:
             self._faults.stopping.wait(delay)
 

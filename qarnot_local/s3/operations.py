@@ -26,6 +26,7 @@ STATUSES = {
     "NoSuchBucket": 404,
     "NoSuchKey": 404,
     "NoSuchUpload": 404,
+    "NotImplemented": 501,
     "QuotaExceeded": 403,  # Ceph's
     "RequestTimeTooSkewed": 403,
     "RequestTimeout": 400,

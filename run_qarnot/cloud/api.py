@@ -69,6 +69,7 @@ class Cloud:
             UnreachableError: nobody answers, or not Qarnot; within five seconds.
         """
         self.address = settings.cluster_url
+        self._compat = settings.compat
         with self._translated():
             self._api = Api(settings, token)
         storage_url = settings.storage_url or self._storage_url()
@@ -82,7 +83,7 @@ class Cloud:
         self.clock_offset = _clock_offset(info)
         with self._translated():
             calls, transfers = storage_clients(storage_url, self.email, token, self.clock_offset)
-        self.storage = Storage(transfers, self.address, calls=calls)
+        self.storage = Storage(transfers, self.address, calls=calls, conditional_puts=settings.compat.conditional_puts)
 
     def _storage_url(self) -> str:
         """Where the storage is, as the cluster says (§1.2)."""
@@ -268,13 +269,14 @@ class Cloud:
             job_id,
             # The results come last, so that after a preemption the next machine begins with what was saved: it gets
             # the resources and nothing else (§3.3), and of files with one path the last bucket's win.
-            resources=[*plan.resources, plan.results],
+            resources=[*plan.resources, *([plan.results] if self._compat.results_as_resource else [])],
             results=plan.results,
             constants=plan.constants,
             labels=plan.labels,
             tags=[*plan.tags, f"{SAVES_TAG}{plan.snapshot_seconds}"],
             constraints=plan.hardware,
             scheduling=plan.scheduling,
+            upload_on_cancel=self._compat.upload_on_cancel,
         )
 
     def _json(self, method: str, path: str, body: Mapping[str, Any] | None = None, name: str = "") -> Any:

@@ -55,7 +55,7 @@ def job_form(name: str, shortname: str, limit: timedelta, tags: list[str]) -> Ma
 def task_form(
     name: str, profile: str, instances: int, shortname: str, job_id: str, *,
     resources: list[str], results: str, constants: Mapping[str, str], labels: Mapping[str, str], tags: list[str],
-    constraints: Mapping[str, str | int | float | bool], scheduling: str,
+    constraints: Mapping[str, str | int | float | bool], scheduling: str, upload_on_cancel: bool = True,
 ) -> Mapping[str, Any]:  # fmt: skip
     """Return a task as it is posted.
 
@@ -63,6 +63,7 @@ def task_form(
         resources: buckets; of files with one path the last bucket's win (§3.3).
         constraints: of the machine, as a catalog names them.
         scheduling: as `spec.SCHEDULING` has it; empty for the account's usual.
+        upload_on_cancel: what it has made is uploaded also when it is cancelled.
     """
     forms = _Forms()
     task = Task(forms, name, profile, instances, shortname)
@@ -72,7 +73,8 @@ def task_form(
     task.constants = dict(constants)
     task.labels = dict(labels)
     task.tags = tags
-    task.upload_results_on_cancellation = True
+    if upload_on_cancel:
+        task.upload_results_on_cancellation = True
     task.hardware_constraints = [
         _HARDWARE[each]() if value is True else _HARDWARE[each](value)
         for each, value in constraints.items()

@@ -108,6 +108,7 @@ _CONSTRAINTS = {  # discriminator: (constraint, the field with its value; None w
     "GpuHardwareConstraint": ("gpu", None),
     "SSDHardwareConstraint": ("ssd", None),
 }
+CONSTRAINT_KINDS = frozenset(_CONSTRAINTS)  # that are read; others are left out
 _MACHINES = {"specification", "cpu_model", "gpu", "ssd"}
 _SCHEDULING = {"flex": "flex", "ondemand": "on-demand", "reserved": "reserved"}
 

@@ -38,6 +38,9 @@ EXAMPLES: Mapping[str, str] = {
     "check": """
   run-qarnot check
   run-qarnot check images.toml""",
+    "doctor": """
+  run-qarnot doctor
+  run-qarnot doctor --spend --output report""",
     "launch": """
   run-qarnot launch base --open
   run-qarnot launch scikit-learn --input data/ --input main.ipynb --hours 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -66,7 +67,16 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace | None:
         _unknown(command, rest)
     if parsed.command == "delete" and parsed.left_over == (parsed.session is not None):
         command.error("name either a session or --left-over")
+    if parsed.command == "doctor":
+        _check_spending(command, parsed)
     return parsed
+
+
+def _check_spending(command: Parser, parsed: argparse.Namespace) -> None:
+    if parsed.yes and not parsed.spend:
+        command.error("--yes is for --spend")
+    if parsed.spend and not parsed.yes and not sys.stdin.isatty():
+        command.error("--spend asks before it spends, and nobody is at a terminal", "Add --yes to allow it.")
 
 
 def _make() -> tuple[Parser, dict[str, Parser]]:

@@ -112,6 +112,16 @@ def _images(parser: argparse.ArgumentParser) -> None:
     _json(parser)
 
 
+def _doctor(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--spend", action="store_true", help="also what costs money: it says how much at most, and asks"
+    )
+    parser.add_argument("--yes", action="store_true", help="with --spend: do not ask; for programs")
+    parser.add_argument("--output", type=path, default=Path(), metavar="DIR", help="where the report is written; "
+                        "default: here")  # fmt: skip
+    _json(parser)
+
+
 def _new_plugin(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="NAME", help="small letters, digits and underscores")
     parser.add_argument("--package", action="store_true", help="a package to install with pip, instead of one file")
@@ -234,6 +244,11 @@ COMMANDS: dict[str, Command] = {
     "check": Command(
         "reads the catalog and the plugins as the dashboard would, and says what is wrong",
         "catalog:check", _check,
+    ),
+    "doctor": Command(
+        "tries on the account what the product relies on, and writes a report without secrets",
+        "doctor:doctor",
+        _doctor,
     ),
     "launch": Command(
         "starts a session; prints the ways into it when it is ready",

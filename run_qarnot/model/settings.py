@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from run_qarnot.core.errors import InputError
 from run_qarnot.core.messages import Message
 from run_qarnot.core.redaction import protect
+from run_qarnot.model.compat import VARIABLE, Compat, read_compat
 
 CLOUD_URL = "https://api.qarnot.com"
 IMAGES_FILE = "images.toml"
@@ -34,6 +35,7 @@ class Settings:
     login_token: str | None = field(default=None, repr=False)
     log_config: Path | None = None
     admins: frozenset[str] = frozenset()  # e-mail addresses of accounts; "*" for everybody
+    compat: Compat = field(default_factory=Compat)  # what the cluster does otherwise than expected
 
     def is_admin(self, email: str) -> bool:
         """Whether the page shows this account what only those need who keep catalog and plugins."""
@@ -65,6 +67,7 @@ def read_settings(environment: Mapping[str, str], folder: Path) -> Settings:
         login_token=login_token,
         log_config=Path(path) if (path := environment.get("RUN_QARNOT_LOG")) else None,
         admins=frozenset(environment.get("RUN_QARNOT_ADMINS", "").casefold().replace(",", " ").split()),
+        compat=read_compat(environment.get(VARIABLE, "")),
     )
 
 

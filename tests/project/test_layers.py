@@ -16,6 +16,7 @@ LAYERS = (
     ("catalog", "model", "bootstrap"),
     ("hooks", "cloud"),
     ("engine",),
+    ("doctor",),
     ("page", "commands"),
     ("__init__", "__main__"),
 )

@@ -20,7 +20,7 @@ from run_qarnot.cloud.lenient_xml import accept_any_key
 from run_qarnot.cloud.s3.browser_upload import DirectUpload, allow_origin
 from run_qarnot.cloud.s3.download import Saving
 from run_qarnot.cloud.s3.etag import checksum_of, has_parts
-from run_qarnot.cloud.s3.multipart import Multipart, Unfinished
+from run_qarnot.cloud.s3.multipart import Conditions, Multipart, Unfinished
 from run_qarnot.cloud.s3.read_ahead import Piece, ReadAhead, ReplacedError
 from run_qarnot.cloud.s3.transfer import (
     WAITS,
@@ -52,7 +52,15 @@ _QUICK_WAITS = (0.2, 0.6)  # for calls that somebody waits for
 class Storage:
     """The buckets of one account."""
 
-    def __init__(self, client: Any, cluster: str, waits: Sequence[float] = WAITS, *, calls: Any = None) -> None:
+    def __init__(
+        self,
+        client: Any,
+        cluster: str,
+        waits: Sequence[float] = WAITS,
+        *,
+        calls: Any = None,
+        conditional_puts: bool = True,
+    ) -> None:
         """Take clients of boto3.
 
         Arguments:
@@ -60,11 +68,13 @@ class Storage:
             cluster: the address, for the sentences of errors.
             waits: seconds before each further attempt to move something.
             calls: for calls with small answers, that somebody waits for; the same when left out.
+            conditional_puts: the storage itself refuses to replace a file.
         """
         self._client = client
         self._calls = client if calls is None else calls
         self._cluster = cluster
         self._waits = waits
+        self._conditions = Conditions(are_kept=conditional_puts)
         self._quick = Transfer(cluster, waits=_QUICK_WAITS)
         # botocore's own attempts sleep where nobody can wake them; those of `Work` end when the user says so.
         for each in (client, self._calls):
@@ -178,7 +188,10 @@ class Storage:
         work = Transfer(self._cluster, progress, cancelled, self._waits)
         missing = self._not_there_yet(bucket, uploads, work, replace=replace)
         unfinished = self._unfinished(bucket, work) if any(_is_large(upload) for upload in missing) else Unfinished({})
-        begin = [Sending(self._client, bucket, upload, unfinished, work, replace=replace).begin for upload in missing]
+        begin = [
+            Sending(self._client, bucket, upload, unfinished, work, self._conditions, replace=replace).begin
+            for upload in missing
+        ]
         work.run(begin, THREADS)
 
     def direct(self, bucket: str, key: str, size: int) -> DirectUpload:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +16,30 @@ IF_NEW = {"IfNoneMatch": "*"}  # the storage itself refuses to replace an object
 _TAKEN = "PreconditionFailed"  # the answer to `IF_NEW` when there is an object
 _GONE = {"NoSuchUpload", "NoSuchKey"}  # completed or aborted; Ceph says the second where the parts are asked for
 _GONE_OR_BUSY = "InternalError"  # Ceph's answer to completing an upload that is gone, or is being completed
+_NO_CONDITIONS = {"NotImplemented"}  # the answer to `IF_NEW` of a storage that does not have it
 _NOT_FOUND = 404
+
+log = logging.getLogger(__name__)
+
+
+class Conditions:
+    """Whether a storage itself refuses to replace an object. Once it says that it cannot, it is not asked to again.
+
+    Arguments:
+        are_kept: what is known before.
+    """
+
+    def __init__(self, *, are_kept: bool = True) -> None:
+        self.are_kept = are_kept
+
+    def are_missing(self, error: RunQarnotError) -> bool:
+        """Whether the answer to `IF_NEW` says that there are none; that is logged once."""
+        if error_code(error) not in _NO_CONDITIONS:
+            return False
+        if self.are_kept:
+            self.are_kept = False
+            log.warning("The storage cannot be told not to replace a file: each is looked for right before it is sent.")
+        return True
 
 
 @dataclass(frozen=True)
@@ -126,6 +150,8 @@ class Multipart:
                 **self.names, **condition, MultipartUpload={"Parts": listed}
             )
         except self._client.exceptions.ClientError as error:
+            if condition and error.response["Error"]["Code"] in _NO_CONDITIONS:
+                return self._completed(listed, {})  # the key was looked at right before
             if error.response["Error"]["Code"] == _GONE_OR_BUSY:
                 self._client.list_parts(**self.names, MaxParts=1)  # fails if it is gone: no use in trying again
             raise

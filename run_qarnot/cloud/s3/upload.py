@@ -15,9 +15,17 @@ from functools import partial
 from typing import Any
 
 from run_qarnot.cloud.s3.etag import BLOCK_BYTES, Part, has_parts, is_encrypted, md5, parts_of
-from run_qarnot.cloud.s3.multipart import IF_NEW, Multipart, StoredPart, Unfinished, check_refusal, stored_etag
+from run_qarnot.cloud.s3.multipart import (  # fmt: skip
+    IF_NEW,
+    Conditions,
+    Multipart,
+    StoredPart,
+    Unfinished,
+    check_refusal,
+    stored_etag,
+)
 from run_qarnot.cloud.s3.transfer import WRONG_CHECKSUM, BrokenError, Job, Transfer, named
-from run_qarnot.core.errors import RefusedError, TransferError
+from run_qarnot.core.errors import InputError, RefusedError, TransferError
 from run_qarnot.core.messages import Message
 from run_qarnot.model.files import Upload
 
@@ -78,13 +86,22 @@ class Sending:
     """One file on its way. `replace`: what stands under its name by the time it arrives may go."""
 
     def __init__(
-        self, client: Any, bucket: str, upload: Upload, unfinished: Unfinished, work: Transfer, *, replace: bool
+        self,
+        client: Any,
+        bucket: str,
+        upload: Upload,
+        unfinished: Unfinished,
+        work: Transfer,
+        conditions: Conditions,
+        *,
+        replace: bool,
     ) -> None:
         self._client = client
         self._bucket = bucket
         self._upload = upload
         self._work = work
         self._replace = replace
+        self._conditions = conditions
         self._begun = unfinished.of(upload.key)
         self._stored: dict[int, StoredPart] = {}
         self._digests: dict[int, bytes] = {}
@@ -117,11 +134,16 @@ class Sending:
         return [self._job(partial(self._send, multipart, part)) for part in self._parts]
 
     def _put(self, part: Part) -> None:
+        condition: Mapping[str, str] = {}
         sent, is_ours = b"", False  # whether what stands there is ours: perhaps changed on the way, so sent again
 
         def put(body: Any, digest: bytes) -> str:
-            nonlocal sent, is_ours
-            sent, condition = digest, {} if self._replace or is_ours else IF_NEW
+            nonlocal condition, sent, is_ours
+            sent, is_guarded = digest, not (self._replace or is_ours)
+            if is_guarded and not self._conditions.are_kept and self._is_there(digest):
+                self._work.moved(part.size)
+                return digest.hex()
+            condition = IF_NEW if is_guarded and self._conditions.are_kept else {}
             checksum = base64.b64encode(digest).decode()
             answer = self._client.put_object(
                 Bucket=self._bucket, Key=self._upload.key, Body=body, ContentMD5=checksum, **condition
@@ -132,9 +154,23 @@ class Sending:
         try:
             self._deliver(part, put)
         except RefusedError as error:
+            if condition and self._conditions.are_missing(error):
+                self._put(part)
+                return
             there = self._work.attempt(lambda: stored_etag(self._client, **self._names))
             check_refusal(error, there, sent.hex(), **self._names, replace=self._replace)
             self._work.moved(part.size)
+
+    def _is_there(self, digest: bytes) -> bool:
+        """Whether the file has arrived by now, for a storage that replaces it unasked.
+
+        Raises:
+            InputError: another one of its name has.
+        """
+        there = stored_etag(self._client, **self._names)
+        if there and there != digest.hex():
+            raise InputError("input-exists", field="upload", name=self._upload.key, bucket=self._bucket)
+        return bool(there)
 
     def _send(self, multipart: Multipart, part: Part) -> Iterable[Job]:
         def send(body: Any, digest: bytes) -> str:

@@ -95,6 +95,7 @@ ERRORS: Mapping[str, ErrorTexts] = {
     "bucket-unknown": ErrorTexts("The account has no bucket “{bucket}”.", "{hint}"),
     "files-many": ErrorTexts("“{name}” is one file too many: the list takes {most}.", "Put them into an archive, or send the folder from the command line.", "`run-qarnot launch IMAGE --input FOLDER` takes any number."),
     "files-refused": ErrorTexts("Not taken ({count}): {names}. The reason of the first: {problem}", "The others are in the list. Put these right, and choose them again."),
+    "report-unwritable": ErrorTexts("The report cannot be written to {path}: {problem}.", "Choose another folder."),
     "settings": ErrorTexts("{name} is set to “{value}”, which {problem}.", "{hint}"),
     "login-token-short": ErrorTexts("RUN_QARNOT_LOGIN_TOKEN has {length} characters and could be guessed.", "Set it to a random text of at least {shortest} characters, or leave it away: then one is made at each start."),
     "no-login": ErrorTexts("Without a login, everybody who can connect would use the account.", "Give --no-login together with --unix-socket only, when the program that connects has authenticated the visitor."),
@@ -395,6 +396,9 @@ MESSAGES: Mapping[str, str | Plural] = {
     "has-none": "It has none.",
     # settings
     "no-web-address": "is no web address",
+    "compat-unknown": "is no switch",
+    "compat-value": "is neither yes nor no",
+    "compat-write": "Write {name}=yes or {name}=no.",
     "write-address": "Write it as https://host[:port].",
     "write-page-address": "Write it as https://host[:port]/.",
     "binder-server": "is one visitor's server on Binder, which ends with it",

@@ -90,6 +90,7 @@ ERRORS: Mapping[str, ErrorTexts] = {
     "bucket-unknown": ErrorTexts("Ce compte n’a pas de bucket « {bucket} ».", "{hint}"),
     "files-many": ErrorTexts("« {name} » est de trop : la liste prend {most} fichiers.", "Mettez-les dans une archive, ou envoyez le dossier par la ligne de commande.", "`run-qarnot launch IMAGE --input DOSSIER` en prend autant qu’on veut."),
     "files-refused": ErrorTexts("Pas pris ({count}) : {names}. La raison du premier : {problem}", "Les autres sont dans la liste. Corrigez ceux-ci, et choisissez-les à nouveau."),
+    "report-unwritable": ErrorTexts("Le rapport ne peut pas être écrit dans {path} : {problem}.", "Choisissez un autre dossier."),
     "settings": ErrorTexts("{name} vaut « {value} », qui {problem}.", "{hint}"),
     "login-token-short": ErrorTexts("RUN_QARNOT_LOGIN_TOKEN a {length} caractères et pourrait être deviné.", "Donnez-lui un texte au hasard d’au moins {shortest} caractères, ou retirez-le : il en sera créé un à chaque démarrage."),
     "no-login": ErrorTexts("Sans connexion, quiconque atteint la page utiliserait le compte.", "N’employez --no-login qu’avec --unix-socket, quand le programme qui se connecte a authentifié le visiteur."),
@@ -387,6 +388,9 @@ MESSAGES: Mapping[str, str | Plural] = {
     "has-none": "Il n’y en a pas.",
     # réglages
     "no-web-address": "n’est pas une adresse web",
+    "compat-unknown": "n’est pas un réglage",
+    "compat-value": "n’est ni yes ni no",
+    "compat-write": "Écrivez {name}=yes ou {name}=no.",
     "write-address": "Écrivez-la ainsi : https://hôte[:port].",
     "write-page-address": "Écrivez-la ainsi : https://hôte[:port]/.",
     "binder-server": "est le serveur d’un seul visiteur sur Binder, qui finit avec sa visite",

@@ -1,0 +1,115 @@
+"""All questions, one after another; and nothing of what they made is left, also when nobody waits for the answers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from run_qarnot.catalog import Catalog
+from run_qarnot.cloud.api import Cloud
+from run_qarnot.core.errors import RunQarnotError
+from run_qarnot.core.messages import english
+from run_qarnot.core.redaction import redact
+from run_qarnot.doctor import account, network, storage
+from run_qarnot.doctor.observer import NotWantedError, Observer
+from run_qarnot.doctor.question import Check, Finding, NoAnswerError, Seen
+from run_qarnot.doctor.report import Report
+from run_qarnot.engine.daemon_executor import in_thread
+from run_qarnot.model.settings import Settings, check_token
+
+Tell = Callable[[str], None]
+_MOST_CHARACTERS = 600  # of what was seen
+_REMOVE_SECONDS = 30.0  # after Ctrl-C
+
+
+@dataclass
+class Examination:
+    """One run of the doctor.
+
+    Arguments:
+        look: at the account.
+        tell: told what is being done.
+        found: told each finding.
+    """
+
+    look: Observer
+    tell: Tell
+    found: Callable[[Finding], None]
+
+    @classmethod
+    async def begin(
+        cls, settings: Settings, token: str, catalog: Catalog, tell: Tell, found: Callable[[Finding], None]
+    ) -> Examination:
+        """Connect.
+
+        Raises:
+            RunQarnotError: the token is refused, or no cluster answers.
+        """
+        token = check_token(token)
+        cloud = await in_thread(Cloud, settings, token)
+        return cls(Observer(settings, token, catalog, cloud), tell, found)
+
+    async def run(self, *, spending: bool) -> Report:
+        """Ask everything; remove what was made.
+
+        Arguments:
+            spending: also what starts tasks.
+        """
+        findings: list[Finding] = []
+        spent: float | None = None
+        work = asyncio.create_task(self._ask(findings, spending=spending))
+        try:
+            spent = await asyncio.shield(work)
+        except BaseException:  # raised again, Ctrl-C too, once what was made is removed
+            self.look.give_up()
+            self.tell("Removing what was made; Ctrl-C again leaves it there.")
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(work, _REMOVE_SECONDS)
+            await self._remove()
+            raise
+        left = await self._remove()
+        look = self.look
+        changed = tuple(look.settings.compat.changed.items())
+        return Report(look.settings.cluster_url, look.cloud.email, look.cloud_now(), findings, left, changed, spent)
+
+    async def _ask(self, findings: list[Finding], *, spending: bool) -> float | None:
+        look = self.look
+        checks = [*account.CHECKS, *account.catalog_checks(look.catalog), *network.CHECKS, *storage.CHECKS]
+        await in_thread(self._remove_stale)
+        await in_thread(self._answer_all, checks, findings)
+        if not spending:
+            return None
+        return None
+
+    def _remove_stale(self) -> None:
+        with contextlib.suppress(RunQarnotError):
+            for bucket in self.look.remove_stale():
+                self.tell(f"Removed {bucket}, which an earlier examination had left.")
+
+    def _answer_all(self, checks: Sequence[Check[Observer]], findings: list[Finding]) -> None:
+        for check in checks:
+            finding = _finding(check, self.look)
+            findings.append(finding)
+            self.found(finding)
+
+    async def _remove(self) -> list[str]:
+        left = await in_thread(self.look.remove)
+        if left:
+            self.tell(f"Not removed: {', '.join(left)}.")
+        return left
+
+
+def _finding(check: Check[Observer], look: Observer) -> Finding:
+    try:
+        seen = check.answer(look)
+    except NotWantedError:
+        raise
+    except NoAnswerError as error:
+        seen = Seen(str(error), is_expected=False)
+    except RunQarnotError as error:
+        seen = Seen(f"an error: {english(error.sentence)}", is_expected=False)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:  # nonsense in an answer
+        seen = Seen(f"an answer that cannot be read ({type(error).__name__})", is_expected=False)
+    return Finding(check.question, redact(seen.text)[:_MOST_CHARACTERS], seen.verdict)
