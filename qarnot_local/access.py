@@ -1,4 +1,4 @@
-"""Who may come in: one account, one token, which a test can let expire."""
+"""Authentication: one account with one token, which a test can expire."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Where a cluster listens. With a state folder at the same ports again after a restart, so that programs which kept its
-addresses go on working."""
+"""Where a cluster listens. With a state folder, the ports are the same after a restart, so that the
+addresses that programs have stored stay valid."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from qarnot_local import private
 
 
 def tcp_socket() -> socket.socket:
-    """Said to be TCP, so that asyncio sends at once what it is given: else each answer waits 40 ms for an ACK."""
+    """Name the protocol: only then does asyncio set TCP_NODELAY. Without it each answer waits 40 ms for an ACK."""
     return socket.socket(proto=socket.IPPROTO_TCP)
 
 
@@ -20,11 +20,11 @@ def listen(port: int = 0) -> socket.socket:
     """Listen on this port of this machine alone, 0 for any free one. Raises OSError or OverflowError."""
     with contextlib.ExitStack() as stack:
         listener = stack.enter_context(tcp_socket())
-        # A port in TIME_WAIT may be taken again at once; one that somebody listens on may not.
+        # Reuse a port in TIME_WAIT at once, but no port on which another program listens.
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(("127.0.0.1", port))
         listener.listen(128)
-        stack.pop_all()  # it stays open
+        stack.pop_all()  # keep it open
         return listener
 
 
@@ -34,7 +34,9 @@ class Ports:
     def __init__(self, state_dir: Path | None) -> None:
         self._file = state_dir / "ports.json" if state_dir else None
         self._ports = _read(self._file) if self._file else {}
-        self.lost: list[tuple[str, int, int]] = []  # (name, port before, port now) where somebody else has the old one
+        self.lost: list[
+            tuple[str, int, int]
+        ] = []  # (name, port before, port now) where another program uses the old one
 
     def listen(self, name: str, wanted: int = 0) -> socket.socket:
         """Listen on the wanted port; if none is, on the one from before, or else on any. Raises as `listen` does."""

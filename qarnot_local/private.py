@@ -1,4 +1,4 @@
-"""Files of a state folder that are for its owner alone."""
+"""Files of a state folder that only its owner can read."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 
 def write(file: Path, text: str) -> None:
-    """Write it whole or not at all; nobody else can read it at any moment."""
+    """Write the file atomically; at no moment can other users read it."""
     temporary = file.with_suffix(".new")
     with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as opened:
         opened.write(text)
@@ -22,8 +22,8 @@ def write(file: Path, text: str) -> None:
 
 
 def read(file: Path, make: Callable[[str], _Record]) -> _Record | None:
-    """What `make` makes of the text in a file. When it cannot, the file is set aside, and that is said: one damaged
-    file, after a power cut for one, must not cost the others."""
+    """Return the result of `make` for the text of a file. A damaged file, for example after a power cut, is renamed to
+    `*.broken` with a warning, so that the others can still be loaded."""
     try:
         return make(file.read_text("utf-8"))
     except (OSError, ValueError, TypeError, LookupError, AttributeError) as error:
@@ -34,7 +34,7 @@ def read(file: Path, make: Callable[[str], _Record]) -> _Record | None:
 
 
 def token(file: Path) -> str:
-    """The one that was kept there, else a new one: the configuration of a client outlives the cluster."""
+    """The stored token, or a new one that is stored: clients keep their configuration after a restart."""
     kept = file.read_text("utf-8").strip() if file.exists() else ""
     if not kept:
         kept = secrets.token_urlsafe(32)

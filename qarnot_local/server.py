@@ -1,4 +1,4 @@
-"""The cluster as a context manager: everything started on the way in, nothing left on the way out."""
+"""The cluster as a context manager: it starts everything on entry and leaves nothing behind on exit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from qarnot_local.api.app import make_app
 from qarnot_local.api.context import Context
 from qarnot_local.control.control import Control
 from qarnot_local.control.faults import ControlError, Faults
-from qarnot_local.listening import Listening
+from qarnot_local.listening import Listening, UvicornListener
 from qarnot_local.lock import StateLock
 from qarnot_local.ports import Ports
 from qarnot_local.runtime.clock import Clock, use
@@ -58,7 +58,7 @@ class LocalCluster:
         self.control: Control  # inside the `with` block; see qarnot_local/control/control.py
         self.cluster_url = ""
         self.storage_url = ""
-        self.notes: list[str] = []  # what whoever starts it should know
+        self.notes: list[str] = []  # for the user who starts it, such as a port that changed
         self._port = port
         self._state_dir = state_dir
 
@@ -79,12 +79,13 @@ class LocalCluster:
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
             access, faults, quotas = Access(self.email, self.token), Faults(), Quotas()
             kept = self._state_dir / "objects" if self._state_dir else None
-            storage = ObjectStorage(access, faults, quotas, storage_listener, folder, kept)
+            storage = ObjectStorage(access, faults, quotas, folder, kept)
             storage.start()
             stack.callback(storage.stop)
-            self.storage_url = storage.url
-            parts = _Parts(access, faults, quotas, storage, folder, self._state_dir, self.cluster_url)
-            service = _Service(parts, listener)
+            self.storage_url = f"http://127.0.0.1:{storage_listener.getsockname()[1]}"
+            urls = (self.cluster_url, self.storage_url)
+            parts = _Parts(access, faults, quotas, storage, folder, self._state_dir, *urls)
+            service = _Service(parts, listener, storage_listener)
             self.control = service.start()
             stack.callback(service.stop)
             self._stack = stack.pop_all()
@@ -147,25 +148,27 @@ class _Parts:
     folder: Path
     state_dir: Path | None
     cluster_url: str
+    storage_url: str
 
     def manager(self) -> Manager:
         names = ("QARNOT_CLUSTER_URL", "QARNOT_COMPUTE_API_URL")
         credentials = dict.fromkeys(names, self.cluster_url) | {"QARNOT_CLIENT_TOKEN": self.access.token}
-        credentials |= dict.fromkeys(("QARNOT_STORAGE_URL", "QARNOT_STORAGE_API_URL"), self.storage.url)
+        credentials |= dict.fromkeys(("QARNOT_STORAGE_URL", "QARNOT_STORAGE_API_URL"), self.storage_url)
         return Manager(self.storage, self.folder, self.state_dir, credentials, self.quotas)
 
     def world(self, manager: Manager, control: Control) -> Context:
         secrets = Secrets(self.state_dir / "secrets.json" if self.state_dir else None)
         own = self.access
-        return Context(manager, secrets, self.faults, control, own.token, own.email, self.storage.url)
+        return Context(manager, secrets, self.faults, control, own.token, own.email, self.storage_url)
 
 
 class _Service:
-    """The event loop, on a thread of its own, with everything that runs on it: REST, tasks, SSH."""
+    """The event loop, on a thread of its own, with everything that runs on it: REST, storage, tasks, SSH."""
 
-    def __init__(self, parts: _Parts, listener: socket.socket) -> None:
+    def __init__(self, parts: _Parts, listener: socket.socket, storage_listener: socket.socket) -> None:
         self._parts = parts
         self._listener = listener
+        self._storage_listener = storage_listener
         self._thread = threading.Thread(target=lambda: asyncio.run(self._main()), name="cluster", daemon=True)
         self._ready = threading.Event()
         self._error: BaseException | None = None
@@ -197,9 +200,11 @@ class _Service:
             use(clock)
             manager = parts.manager()
             manager.resume()
-            listening = Listening(self._listener, parts.storage)
-            control = Control(manager, parts.faults, clock, parts.access, listening)
-            await listening.start(make_app(parts.world(manager, control), parts.access, clock))
+            storage = UvicornListener(parts.storage.app, self._storage_listener)
+            control = Control(manager, parts.faults, clock, parts.access)
+            api = UvicornListener(make_app(parts.world(manager, control), parts.access, clock), self._listener)
+            control.listeners = listening = Listening(api, storage)
+            await listening.start()
             self._control = control
         except BaseException as error:  # handed to the thread that waits for us  # noqa: BLE001
             self._error = error

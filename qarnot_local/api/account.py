@@ -1,10 +1,9 @@
-"""Who you are, what you may use, what it costs (`reference/qarnot-platform.md` §1.2, §1.3, §3.1, §5)."""
+"""Account, profiles, quotas, credits and carbon facts (`reference/qarnot-platform.md` §1.2, §1.3, §3.1, §5)."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from typing import Any
 
 from fastapi import FastAPI, Request
 
@@ -14,10 +13,11 @@ from qarnot_local.api.requests import find_task, query
 from qarnot_local.runtime import hardware as constraints
 from qarnot_local.runtime.machine import machine
 from qarnot_local.runtime.profiles import PROFILES
+from qarnot_local.wire import View
 
 _ORGANIZATION = "9d0c3b62-5a3f-4d0e-8c55-6f0a2f1d7e22"
 
-# Invented by the local cluster, so that figures are there to be shown: nothing is paid for, nothing is measured.
+# Invented figures, so that clients have some to show: nothing is paid for, nothing is measured.
 _BUDGET_CENTS = 100_000
 _WATTS_PER_CORE = 8.0
 _GRAMS_PER_WH = 0.056  # CO2 equivalent, about the French grid
@@ -30,15 +30,15 @@ def add_routes(app: FastAPI, world: Context) -> None:
         return {"storage": world.storage_url}
 
     @app.get("/versions")
-    async def versions() -> list[dict[str, Any]]:
+    async def versions() -> list[View]:
         return [{"version": "v1", "endOfLife": None}]
 
     @app.get("/v1")
-    async def root() -> dict[str, Any]:
+    async def root() -> View:
         return {}
 
     @app.get("/info")
-    async def info() -> dict[str, Any]:
+    async def info() -> View:
         return await _info(world)
 
     @app.get("/profiles")
@@ -46,13 +46,13 @@ def add_routes(app: FastAPI, world: Context) -> None:
         return list(PROFILES)
 
     @app.get("/profiles/{name}")
-    async def profile(name: str) -> dict[str, Any]:
+    async def profile(name: str) -> View:
         if name not in PROFILES:
             raise ApiError(404, f"No such profile: {name}")
         return PROFILES[name].answer()
 
     @app.get("/hardware-constraints")
-    async def hardware(request: Request) -> dict[str, Any]:
+    async def hardware(request: Request) -> View:
         return _page(request, constraints.offered())
 
     @app.get("/hardware-constraints/cpu-model-constraints/search")
@@ -60,11 +60,11 @@ def add_routes(app: FastAPI, world: Context) -> None:
         return constraints.cpu_models(query(request, "cpuModel") or "")
 
     @app.get("/quotas/computing-quotas/user")
-    async def user_quotas() -> dict[str, Any]:
+    async def user_quotas() -> View:
         return _quotas(world)
 
     @app.get("/quotas/computing-quotas/organization")
-    async def organization_quotas() -> dict[str, Any]:
+    async def organization_quotas() -> View:
         own = {kind: {world.email: counts} for kind, counts in _running(world).items() if any(counts.values())}
         quotas = {
             kind: {**quota, "runningCountsPerUser": own.get(kind, {})}
@@ -82,7 +82,7 @@ def add_routes(app: FastAPI, world: Context) -> None:
         return {"credits": round(euros(find_task(world, name).execution_seconds), 6)}
 
     @app.get("/carbon/v1/tasks/{name}/carbon-facts")
-    async def carbon(name: str, request: Request) -> dict[str, Any]:
+    async def carbon(name: str, request: Request) -> View:
         other = query(request, "comparisonDatacenter") or "Average European data center"
         return carbon_facts(find_task(world, name).execution_seconds, other)
 
@@ -91,12 +91,12 @@ def add_routes(app: FastAPI, world: Context) -> None:
         return {"credits": round(euros(_pool_seconds(world, name)), 6)}
 
     @app.get("/carbon/v1/pools/{name}/carbon-facts")
-    async def pool_carbon(name: str, request: Request) -> dict[str, Any]:
+    async def pool_carbon(name: str, request: Request) -> View:
         other = query(request, "comparisonDatacenter") or "Average European data center"
         return carbon_facts(_pool_seconds(world, name), other)
 
     @app.get("/credits/v1/projects/{uuid}/budgets")
-    async def budgets(uuid: str) -> dict[str, Any]:
+    async def budgets(uuid: str) -> View:
         if uuid not in world.projects:
             raise ApiError(404, f"No such project: {uuid}")
         return {"budgets": [_budget(world)]}
@@ -109,7 +109,7 @@ def _pool_seconds(world: Context, name: str) -> float:
     return sum(task.execution_seconds for task in world.manager.tasks_of(pool))
 
 
-def _budget(world: Context) -> dict[str, Any]:
+def _budget(world: Context) -> View:
     spent = round(100 * euros(world.manager.execution_seconds()))
     return {
         "uuid": "6c1c2d1e-5b0f-4d56-8f3a-2b9f0a7c4e33",
@@ -124,14 +124,14 @@ def _budget(world: Context) -> dict[str, Any]:
     }
 
 
-def carbon_facts(seconds: float, other: str) -> dict[str, Any]:
-    """Plausible figures from the time alone, in both spellings: SDKs read the first, the OpenAPI says the second."""
+def carbon_facts(seconds: float, other: str) -> View:
+    """Plausible figures from the time alone, in the spelling of the SDKs and in that of the OpenAPI document."""
     energy = seconds / 3600 * machine().cores * _WATTS_PER_CORE
     reused, own = energy * 0.8, energy * _GRAMS_PER_WH
     theirs = energy * _OTHER_PUE * _GRAMS_PER_WH
     heat = reused * _GRAMS_PER_WH
     saved = theirs - own + heat
-    figures: list[tuple[str, str, Any]] = [
+    figures: list[tuple[str, str, float | str]] = [
         ("total_consumed_energy_Wh", "totalConsumedEnergyWh", energy),
         ("total_energy_it_Wh", "totalEnergyITWh", energy),
         ("total_reused_energy_Wh", "totalReuseEnergyWh", reused),
@@ -150,7 +150,7 @@ def carbon_facts(seconds: float, other: str) -> dict[str, Any]:
     return {key: value for snake, camel, value in figures for key in (snake, camel)}
 
 
-def _page(request: Request, items: list[dict[str, Any]]) -> dict[str, Any]:
+def _page(request: Request, items: list[View]) -> View:
     """Clients continue at offset + limit, some ask for 2147483647, and 0 would be an endless loop (§2.2)."""
     numbers = [query(request, name) or "" for name in ("limit", "offset")]
     limit, offset = (int(text) if re.fullmatch("[0-9]{1,18}", text) else 0 for text in numbers)
@@ -162,7 +162,7 @@ def _running(world: Context) -> dict[str, dict[str, int]]:
     """Instances and cores in use, by scheduling type."""
     counts: dict[str, dict[str, int]] = {}
     for kind in ("flex", "onDemand", "reserved"):
-        own = [task for task in world.manager.running() if task.definition["schedulingType"] == kind]
+        own = [task for task in world.manager.running() if task.definition.scheduling_type == kind]
         count = sum(instance.is_listed for task in own for instance in task.instances)
         cores = count * machine().cores
         # The vendor's document spells it without s, the SDKs read it with.
@@ -170,14 +170,14 @@ def _running(world: Context) -> dict[str, dict[str, int]]:
     return counts
 
 
-def _quotas(world: Context) -> dict[str, Any]:
+def _quotas(world: Context) -> View:
     instances = world.manager.quotas.instances
     maximum = {"maxInstances": instances, "maxCores": instances * machine().cores}
     running = _running(world)
     return {kind: {**maximum, **running[kind]} for kind in ("flex", "onDemand")} | {"reserved": []}
 
 
-async def _info(world: Context) -> dict[str, Any]:
+async def _info(world: Context) -> View:
     manager, limits = world.manager, world.manager.quotas
     buckets, used = await asyncio.to_thread(manager.storage.usage)
     quotas = _quotas(world)
@@ -214,7 +214,7 @@ async def _info(world: Context) -> dict[str, Any]:
     }
 
 
-def _project() -> dict[str, Any]:
+def _project() -> View:
     return {
         "uuid": PROJECT,
         "slug": "main",

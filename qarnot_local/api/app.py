@@ -1,4 +1,4 @@
-"""Puts the routes together, behind what every request meets."""
+"""The FastAPI application: all routes behind the middleware."""
 
 from __future__ import annotations
 

@@ -1,9 +1,8 @@
-"""What the routes work with."""
+"""The objects that the routes use."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from qarnot_local.api.views import task_view
 from qarnot_local.control.control import Control
@@ -12,9 +11,10 @@ from qarnot_local.runtime.machine import machine
 from qarnot_local.runtime.manager import Manager
 from qarnot_local.runtime.secrets_store import Secrets
 from qarnot_local.runtime.tasks import Task
+from qarnot_local.wire import View
 
 PROJECT = "3a8f6d1e-0b52-4c1d-9a57-2f6f5f0c7d11"
-_EUROS_PER_CORE_HOUR = 0.02  # invented, so that figures are there to be shown
+_EUROS_PER_CORE_HOUR = 0.02  # an invented price
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Context:
     storage_url: str
     projects: frozenset[str] = field(default=frozenset({PROJECT}))
 
-    def view(self, task: Task) -> dict[str, Any]:
+    def view(self, task: Task) -> View:
         """A task as a GET answers it."""
         return task_view(task, self.manager.tasks.find)
 

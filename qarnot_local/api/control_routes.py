@@ -1,4 +1,4 @@
-"""`/_control`: a test's hands on the cluster, over HTTP. The contract stands in `qarnot_local/control/control.py`."""
+"""`/_control`: the control of `qarnot_local/control/control.py` over HTTP."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from starlette.background import BackgroundTask
 
 from qarnot_local.api.context import Context
 from qarnot_local.api.errors import ApiError, MalformedError
-from qarnot_local.api.requests import as_object, read_plain
+from qarnot_local.api.requests import read_plain
 from qarnot_local.control import checks as checks
 from qarnot_local.control.faults import ControlError
 
@@ -36,7 +36,7 @@ def add_routes(app: FastAPI, world: Context) -> None:
 
     @app.post(PREFIX + "/refuse")
     async def refuse(request: Request) -> Response:
-        """Not before this answer is out, and never for ever: nobody could ask for the end of it."""
+        """Refuse connections after this answer is sent. The time is limited, because no request could end it."""
         seconds = (await _arguments(request)).get("seconds")
         try:
             checks.number("seconds", seconds, 0, checks.LONGEST_SECONDS)
@@ -58,9 +58,11 @@ def add_routes(app: FastAPI, world: Context) -> None:
 
 async def _arguments(request: Request) -> dict[str, Any]:
     try:
-        given = as_object(await read_plain(request)) if await request.body() else {}
+        given = await read_plain(request) if await request.body() else {}
     except MalformedError as error:
         raise ApiError(400, error.reason) from error
+    if not isinstance(given, dict):
+        raise ApiError(400, "The request body is not an object.")
     return {_snake(name): value for name, value in given.items()}
 
 

@@ -55,7 +55,7 @@ class MalformedError(Exception):
 
 
 async def answer_unrouted(request: Request, error: Exception) -> Response:
-    """No such route, or not by this method."""
+    """Answer 404 or 405."""
     assert isinstance(error, HTTPException)
     return JSONResponse({"message": error.detail}, error.status_code, error.headers)
 
@@ -66,7 +66,7 @@ async def answer_malformed(request: Request, error: Exception) -> Response:
 
 
 class UnhandledErrors:
-    """A fault of ours is logged, and answered in the form that clients read; the connection stays as it is."""
+    """Middleware: logs an exception of the cluster and answers 500 as JSON; the connection stays open."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

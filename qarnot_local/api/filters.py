@@ -7,82 +7,88 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from qarnot_local.api.errors import MalformedError
-from qarnot_local.api.field_types import check
-from qarnot_local.wire import seconds
+from pydantic import Field, JsonValue
 
-_View = dict[str, Any]
+from qarnot_local.api.errors import MalformedError
+from qarnot_local.wire import View, seconds
+from qarnot_local.wire_model import WireModel
+
+Comparable = tuple[int, Any]
 _FREE = {"labels"}  # the user names the fields inside
 
 
-def check_filter(condition: Any, fields: _View) -> None:
+class Condition(WireModel):
+    """A tree of And, Or and comparisons; an empty one matches everything."""
+
+    operator: str | None = None
+    filters: list[Condition] = Field(default_factory=list)
+    field: JsonValue = None
+    value: JsonValue = None
+    values: JsonValue = None
+
+    @property
+    def kind(self) -> str:
+        return str(self.operator).casefold()
+
+
+def check_filter(condition: Condition | None, fields: View) -> None:
     """Raise MalformedError for a filter with an unknown operator or field.
 
     Arguments:
-        condition: a tree of And, Or and comparisons; none at all matches everything.
+        condition: none at all matches everything.
         fields: a view with all fields, whatever their values.
     """
-    if not condition:
+    if not condition or not condition.given:
         return
-    if not isinstance(condition, dict):
-        raise MalformedError("filter", "The filter is not an object.")
-    operator = _operator(condition)
-    if operator in _NODES:
-        parts = condition.get("filters") or []
-        check(parts, [dict], "filter.filters")
-        for part in parts:
+    if condition.kind in _NODES:
+        for part in condition.filters:
             check_filter(part, fields)
-    elif operator not in _COMPARISONS:
-        raise MalformedError("filter.operator", f"Unknown operator: {condition.get('operator')}")
+    elif condition.kind not in _COMPARISONS:
+        raise MalformedError("filter.operator", f"Unknown operator: {condition.operator}")
     else:
-        check_field(condition.get("field"), fields, "filter.field")
+        check_field(condition.field, fields, "filter.field")
 
 
-def check_field(name: Any, fields: _View, where: str) -> None:
+def check_field(name: object, fields: View, where: str) -> None:
     """Raise MalformedError for the name of a field that does not exist. Paths end where the fields are the user's."""
-    found: Any = fields
+    found: object = fields
     for part in str(name).split("."):
         key = _key_of(found, part)
-        if key is None:
+        if key is None or not isinstance(found, dict):
             raise MalformedError(where, f"Unknown field: {name}")
         found = found[key]
         if key in _FREE or not isinstance(found, dict):
             return
 
 
-def matches(view: _View, condition: Any) -> bool:
+def matches(view: View, condition: Condition | None) -> bool:
     """Whether a task, job or pool meets a checked filter. Fields come in PascalCase."""
-    if not condition:
+    if not condition or not condition.given:
         return True
-    operator = _operator(condition)
-    if operator in _NODES:
-        return _NODES[operator]([matches(view, each) for each in condition.get("filters") or []])
-    given = condition.get("values", condition.get("value"))
-    return _COMPARISONS[operator](field_of(view, str(condition.get("field"))), given)
+    if condition.kind in _NODES:
+        return _NODES[condition.kind]([matches(view, each) for each in condition.filters])
+    given = condition.value if condition.values is None else condition.values
+    return _COMPARISONS[condition.kind](field_of(view, str(condition.field)), given)
 
 
-def _operator(condition: _View) -> str:
-    return str(condition.get("operator")).casefold()
-
-
-def field_of(view: _View, name: str) -> Any:
+def field_of(view: View, name: str) -> object:
     """The field by its name in any case, or, as C# says it, by its path: `Dependencies.DependsOn`. Else None."""
-    found: Any = view
+    found: object = view
     for part in name.split("."):
         key = _key_of(found, part)
-        found = found[key] if key else None
+        found = found[key] if isinstance(found, dict) and key else None
     return found
 
 
-def chosen(view: _View, fields: list[str]) -> _View:
+def chosen(view: View, fields: list[str]) -> View:
     """A view with these fields only."""
-    result: _View = {}
+    result: View = {}
     for field in fields:
         _copy(view, result, field.split("."))
     return result
 
 
-def _copy(view: Any, result: _View, path: list[str]) -> None:
+def _copy(view: View, result: View, path: list[str]) -> None:
     key = _key_of(view, path[0])
     if key is None:
         return
@@ -92,12 +98,12 @@ def _copy(view: Any, result: _View, path: list[str]) -> None:
         _copy(view[key], result.setdefault(key, {}), path[1:])
 
 
-def _key_of(view: Any, name: str) -> str | None:
+def _key_of(view: object, name: str) -> str | None:
     keys = view if isinstance(view, dict) else ()
     return next((key for key in keys if key.casefold() == name.casefold()), None)
 
 
-def comparable(value: Any) -> tuple[int, Any]:
+def comparable(value: object) -> Comparable:
     """Numbers by size, dates and durations by time, all else as text; each kind apart, and nothing before all."""
     if value is None:
         return 0, 0
@@ -110,39 +116,39 @@ def comparable(value: Any) -> tuple[int, Any]:
     return 4, str(value)
 
 
-def _moment(text: Any) -> datetime | None:
+def _moment(text: object) -> datetime | None:
     """A date in any form of ISO 8601; without a zone it is UTC, as C# means it."""
     try:
-        moment = datetime.fromisoformat(text)
-    except (ValueError, TypeError):
+        moment = datetime.fromisoformat(str(text))
+    except ValueError:
         return None
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _equal(own: Any, given: Any) -> bool:
+def _equal(own: object, given: object) -> bool:
     return given in own if isinstance(own, list) else comparable(own) == comparable(given)
 
 
-def _one_of(own: Any, given: Any) -> bool:
+def _one_of(own: object, given: object) -> bool:
     return any(_equal(own, each) for each in (given if isinstance(given, list) else [given]))
 
 
-def _ordering(test: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
-    def compare(own: Any, given: Any) -> bool:
+def _ordering(test: Callable[[Any, Any], bool]) -> Callable[[object, object], bool]:
+    def compare(own: object, given: object) -> bool:
         (kind, value), (other, wanted) = comparable(own), comparable(given)
         return kind == other != 0 and test(value, wanted)
 
     return compare
 
 
-def _like(own: Any, given: Any) -> bool:
+def _like(own: object, given: object) -> bool:
     """`%` stands for any text; without one, the value is searched anywhere."""
     pattern = ".*".join(re.escape(part) for part in str(given).split("%"))
     return isinstance(own, str) and bool((re.fullmatch if "%" in str(given) else re.search)(pattern, own))
 
 
 _NODES: dict[str, Callable[[list[bool]], bool]] = {"and": all, "or": any}
-_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+_COMPARISONS: dict[str, Callable[[object, object], bool]] = {
     "equal": _equal,
     "notequal": lambda own, given: not _equal(own, given),
     "in": _one_of,

@@ -2,55 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
-from qarnot_local.api import definitions
 from qarnot_local.api.context import Context
 from qarnot_local.api.errors import ApiError
-from qarnot_local.api.listing import selected
-from qarnot_local.api.pages import page
-from qarnot_local.api.requests import find_job, query, read_object
+from qarnot_local.api.listing import Search, selected
+from qarnot_local.api.pages import PageRequest, page
+from qarnot_local.api.requests import find_job, query, read
 from qarnot_local.api.submission import make_job
 from qarnot_local.api.views import job_view
+from qarnot_local.runtime.definition import JobDefinition
 from qarnot_local.runtime.jobs import Job
+from qarnot_local.wire import View
 
-_FIELDS: dict[str, Any] = job_view(Job(definitions.JOB))
+_FIELDS: View = job_view(Job(JobDefinition()))
 
 
 def add_routes(app: FastAPI, world: Context) -> None:
     manager = world.manager
 
-    def views() -> list[dict[str, Any]]:
+    def views() -> list[View]:
         return [job_view(job) for job in reversed(list(manager.jobs))]
 
     @app.post("/jobs")
     async def submit(request: Request) -> Response:
-        job = make_job(world, await read_object(request))
+        job = make_job(world, await read(request, JobDefinition))
         manager.add_job(job)
         return JSONResponse({"uuid": job.uuid}, headers={"Location": f"/jobs/{job.uuid}"})
 
     @app.get("/jobs")
-    async def every(request: Request) -> list[dict[str, Any]]:
+    async def every(request: Request) -> list[View]:
         tag = query(request, "tag")
         return [view for view in views() if tag is None or tag in view["tags"]]
 
     @app.post("/jobs/paginate")
-    async def paginate(request: Request) -> dict[str, Any]:
-        return page(manager.jobs, job_view, _FIELDS, await read_object(request))
+    async def paginate(request: Request) -> View:
+        return page(manager.jobs, job_view, _FIELDS, await read(request, PageRequest))
 
     @app.post("/jobs/search")
-    async def search(request: Request) -> list[dict[str, Any]]:
-        return selected(views(), _FIELDS, await read_object(request))
+    async def search(request: Request) -> list[View]:
+        return selected(views(), _FIELDS, await read(request, Search))
 
     @app.get("/jobs/{name}")
-    async def read(name: str) -> dict[str, Any]:
+    async def show(name: str) -> View:
         return job_view(find_job(world, name))
 
     @app.get("/jobs/{name}/tasks")
-    async def tasks(name: str) -> list[dict[str, Any]]:
+    async def tasks(name: str) -> list[View]:
         return [world.view(task) for task in manager.tasks_of(find_job(world, name))]
 
     @app.post("/jobs/{name}/terminate")

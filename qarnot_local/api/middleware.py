@@ -1,14 +1,10 @@
-"""What every request meets before its route: path repair, the record, scripted trouble, authentication."""
+"""Middleware of the API: path repair, the record of calls, scripted faults, authentication."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
-import struct
 from email.utils import format_datetime
 from http import HTTPStatus
-from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import JSONResponse, Response
@@ -18,7 +14,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from qarnot_local.access import Access
 from qarnot_local.api import control_routes, errors
 from qarnot_local.api.paths import Paths
-from qarnot_local.control.faults import LOST, RESET, TIMEOUT, Call, Fault, Faults
+from qarnot_local.control.faults import Call, Fault, Faults
+from qarnot_local.control.trouble import Recorder, play
 from qarnot_local.runtime.clock import Clock, use
 
 _OPEN = {"/settings", "/versions"}  # answered without a token (§0.2)
@@ -40,7 +37,7 @@ class Middleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        use(self._clock)  # uvicorn starts each request in a context of its own
+        use(self._clock)  # uvicorn runs each request in a new context
         path = self._paths.repaired(scope["method"], scope["path"])
         scope = {**scope, "path": path, "raw_path": path.encode()}
         given = next((value for name, value in scope["headers"] if name == b"authorization"), b"")
@@ -55,7 +52,7 @@ class Middleware:
         answer = self._app if is_welcome else errors.unauthorized()
         recorder = _Recorder(call, send, self._clock)
         if fault:
-            await _Trouble(fault, answer, self._faults)(scope, receive, recorder)
+            await play(fault, answer, _answer_of(fault), self._faults, (scope, receive, recorder))
         else:
             await answer(scope, receive, recorder)
 
@@ -66,73 +63,18 @@ class Middleware:
         return str(scope["path"])
 
 
-class _Recorder:
-    """Passes the answer on with its date, by the cluster's clock, and notes its status."""
+class _Recorder(Recorder):
+    """Adds the date to the answer, by the cluster's clock."""
 
     def __init__(self, call: Call, send: Send, clock: Clock) -> None:
-        self._call = call
+        super().__init__(call, send)
         self._clock = clock
-        self.send = send
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self._call.end(message["status"])
             date = format_datetime(self._clock.now(), usegmt=True).encode()
             message = {**message, "headers": [*message.get("headers", ()), (b"date", date)]}
-        await self.send(message)
-
-
-class _Trouble:
-    """Answers, or does not, as a fault says."""
-
-    def __init__(self, fault: Fault, app: ASGIApp, faults: Faults) -> None:
-        self._fault = fault
-        self._app = app
-        self._faults = faults
-
-    async def __call__(self, scope: Scope, receive: Receive, send: _Recorder) -> None:
-        how = self._fault.how
-        if how == LOST:
-            await self._app(scope, receive, _nowhere)
-        if how in {LOST, RESET}:
-            await _read_all(receive)
-            _reset(send.send)
-        elif how == TIMEOUT:
-            await self._never(receive)
-        else:
-            await _answer_of(self._fault)(scope, receive, send)
-
-    async def _never(self, receive: Receive) -> None:
-        """Until the client gives up or the cluster stops."""
-        gone = asyncio.create_task(_gone(receive))
-        while not gone.done() and not self._faults.stopping.is_set():
-            await asyncio.wait({gone}, timeout=0.1)
-        gone.cancel()
-
-
-async def _nowhere(message: Message) -> None:
-    """An answer that is lost."""
-
-
-async def _read_all(receive: Receive) -> None:
-    """What came with the request, so that the client gets to the point of waiting for an answer."""
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(1):
-            while (message := await receive())["type"] == "http.request" and message.get("more_body"):
-                pass
-
-
-async def _gone(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-def _reset(send: Send) -> None:
-    """Reset the connection. `send` is a method of uvicorn's request cycle, which alone knows the connection."""
-    transport: Any = getattr(send, "__self__").transport  # noqa: B009 - a protocol says nothing of it
-    # Lingering for 0 seconds turns the close into a reset.
-    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
+        await super().__call__(message)
 
 
 def _answer_of(fault: Fault) -> Response:

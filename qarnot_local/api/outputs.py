@@ -1,4 +1,4 @@
-"""stdout and stderr, whole or what is new (`reference/qarnot-platform.md` §2.5)."""
+"""stdout and stderr, whole or since the last read (`reference/qarnot-platform.md` §2.5)."""
 
 from __future__ import annotations
 

@@ -5,51 +5,59 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterable
-from typing import Any, TypeVar
+from typing import TypeVar
+
+from pydantic import JsonValue
 
 from qarnot_local.api.errors import MalformedError
-from qarnot_local.api.field_types import check
-from qarnot_local.api.filters import check_field, check_filter, comparable, field_of, matches
+from qarnot_local.api.filters import Comparable, Condition, check_field, check_filter, comparable, field_of, matches
 from qarnot_local.runtime.jobs import Job
 from qarnot_local.runtime.pools import Pool
 from qarnot_local.runtime.tasks import Task
+from qarnot_local.wire import View
+from qarnot_local.wire_model import WireModel
 
-_View = dict[str, Any]
 _Record = TypeVar("_Record", Task, Job, Pool)
-_Position = tuple[Any, str]  # what the list is ordered by, and the record's place among all
+_Position = tuple[object, str]  # what the list is ordered by, and the record's place among all
 _PAGE = 50
-_KINDS: dict[str, Any] = {"maximumResults": int, "orderBy": str, "orderType": str}
 _ORDERS = {"asc", "ascending", "desc", "descending"}
 
 
-def page(records: Iterable[_Record], view: Callable[[_Record], _View], fields: _View, body: _View) -> _View:
+class PageRequest(WireModel):
+    filter: Condition | None = None
+    token: JsonValue = None
+    maximum_results: int | None = None
+    order_by: str | None = None
+    order_type: str | None = None
+
+
+def page(records: Iterable[_Record], view: Callable[[_Record], View], fields: View, request: PageRequest) -> View:
     """Return one page. Its token names the last record, so that the next page does not change with what comes or goes.
 
     Arguments:
         records: the whole list.
         view: returns the view of a record.
         fields: a view with all fields, to check the names in the request.
-        body: the request.
+        request: which page.
     """
-    order, token = body.get("orderBy"), body.get("token")
-    check({name: body.get(name) for name in _KINDS}, _KINDS, "$")
-    check_filter(body.get("filter"), fields)
+    order, direction, token = request.order_by, (request.order_type or "asc").casefold(), request.token
+    check_filter(request.filter, fields)
     if order:
         check_field(order, fields, "orderBy")
-    if (body.get("orderType") or "asc").casefold() not in _ORDERS:
-        raise MalformedError("orderType", f"Unknown order: {body['orderType']}")
+    if direction not in _ORDERS:
+        raise MalformedError("orderType", f"Unknown order: {request.order_type}")
     listed = [
         ((field_of(each, str(order)) if order else None, _place(record)), each)
         for record in records
-        if matches(each := view(record), body.get("filter"))
+        if matches(each := view(record), request.filter)
     ]
-    is_descending = not order or str(body.get("orderType") or "ASC").casefold().startswith("desc")
+    is_descending = not order or direction.startswith("desc")
     listed.sort(key=lambda item: _key(item[0]), reverse=is_descending)
     rest = listed
     if token:
         last = _key(_position_in(token))
         rest = [item for item in listed if (_key(item[0]) < last if is_descending else _key(item[0]) > last)]
-    wanted = body.get("maximumResults") or 0
+    wanted = request.maximum_results or 0
     size = min(wanted, _PAGE) if wanted > 0 else _PAGE
     is_truncated = len(rest) > size
     data = rest[:size]
@@ -68,7 +76,7 @@ def _place(record: Task | Job | Pool) -> str:
     return f"{record.created.isoformat(timespec='microseconds')} {record.uuid}"
 
 
-def _key(position: _Position) -> tuple[Any, str]:
+def _key(position: _Position) -> tuple[Comparable, str]:
     value, place = position
     return comparable(value), place
 
@@ -77,9 +85,9 @@ def _token_of(position: _Position) -> str:
     return base64.urlsafe_b64encode(json.dumps(position).encode()).decode()
 
 
-def _position_in(token: Any) -> _Position:
+def _position_in(token: JsonValue) -> _Position:
     try:
-        value, place = json.loads(base64.b64decode(token, b"-_", validate=True))
+        value, place = json.loads(base64.b64decode(str(token), b"-_", validate=True))
     except (ValueError, TypeError, RecursionError) as error:
         raise MalformedError("token", "The token is none of this cluster.") from error
     return value, str(place)

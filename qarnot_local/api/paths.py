@@ -1,4 +1,4 @@
-"""Paths as clients write them, and as our routes spell them (`reference/qarnot-platform.md` §0.1)."""
+"""Normalises request paths to the spelling of the routes (`reference/qarnot-platform.md` §0.1)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.routing import BaseRoute
 
 
 class Paths:
-    """Knows where the routes have words of theirs: all else is a name or a key, and keeps its case."""
+    """Knows which parts of a path are words of a route: all other parts are names or keys and keep their case."""
 
     def __init__(self, routes: Iterable[BaseRoute]) -> None:
         self._templates: list[tuple[set[str], list[str]]] = [

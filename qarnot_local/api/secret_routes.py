@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import FastAPI, Request
 from fastapi.responses import Response
+from pydantic import JsonValue
 
 from qarnot_local.api.context import Context
 from qarnot_local.api.errors import ApiError
-from qarnot_local.api.requests import read_object
+from qarnot_local.api.requests import read
 from qarnot_local.runtime.secrets_store import ConflictError
+from qarnot_local.wire_model import WireModel
+
+
+class _Secret(WireModel):
+    value: JsonValue = None
 
 
 def add_routes(app: FastAPI, world: Context) -> None:
     secrets = world.secrets
 
     @app.get("/secrets-manager/data/{key:path}")
-    async def read(key: str) -> dict[str, str]:
+    async def show(key: str) -> dict[str, str]:
         value = secrets.get(key)
         if value is None:
             raise _unknown(key)
@@ -44,11 +48,11 @@ def add_routes(app: FastAPI, world: Context) -> None:
         return Response()
 
     @app.get("/secrets-manager/search")
-    async def every() -> dict[str, Any]:
+    async def every() -> dict[str, list[str]]:
         return {"keys": secrets.below("") or []}
 
     @app.get("/secrets-manager/search/{prefix:path}")
-    async def search(prefix: str) -> dict[str, Any]:
+    async def search(prefix: str) -> dict[str, list[str]]:
         found = secrets.below(prefix)
         if found is None:
             raise _unknown(prefix)
@@ -60,7 +64,7 @@ def _unknown(key: str) -> ApiError:
 
 
 async def _value(request: Request) -> str:
-    value = (await read_object(request)).get("value")
+    value = (await read(request, _Secret)).value
     if not isinstance(value, str):
         raise ApiError(400, "Invalid secret. Invalid fields: value")
     return value

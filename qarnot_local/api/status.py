@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Any
 
 from qarnot_local.runtime import tasks
 from qarnot_local.runtime.machine import machine
 from qarnot_local.runtime.pools import Pool
 from qarnot_local.runtime.tasks import Instance, Task, range_text
-from qarnot_local.wire import date, duration, now
+from qarnot_local.wire import View, date, duration, now
 
 _SPEEDS = ("averageFrequencyGHz", "maxFrequencyGHz", "minFrequencyGHz", "averageMaxFrequencyGHz")
 _NETWORK = ("averageNetworkInKbps", "averageNetworkOutKbps", "totalNetworkInKbps", "totalNetworkOutKbps")
 
 
-def where() -> dict[str, Any]:
-    """The machine of an instance: it is always this one."""
+def where() -> View:
+    """The machine of an instance: always this computer."""
     own = machine()
     return {"specificationKey": own.key, "cpuModel": own.cpu_model, "coreCount": own.cores, "clockRatio": 1.0}
 
 
-def status_view(task: Task) -> dict[str, Any]:
+def status_view(task: Task) -> View:
     own, seconds = machine(), task.execution_seconds
     site = {"specificationKey": own.key, "time": seconds}
     return {
@@ -45,10 +44,10 @@ def status_view(task: Task) -> dict[str, Any]:
     }
 
 
-def pool_status(pool: Pool, count: int) -> dict[str, Any]:
-    """As of a task whose instances wait for work; each is only a number, but the first may be visited."""
+def pool_status(pool: Pool, count: int) -> View:
+    """The status of a pool, as that of a task whose instances wait for work. Only the first instance has a forward."""
     zeros = dict.fromkeys(("downloadProgress", "executionProgress", "uploadProgress"), 0.0)
-    times: dict[str, Any] = {}
+    times: View = {}
     for name in ("download", "environment", "execution", "upload", "wall"):
         times |= {f"{name}Time": duration(0), f"{name}TimeSec": 0.0}
     lists = "CpuModel MachineSpecification SiteAndMachine InstanceId".split()
@@ -75,7 +74,7 @@ def _share(task: Task, test: Callable[[Instance], bool]) -> float:
     return 100.0 * sum(map(test, task.instances)) / max(1, len(task.instances))
 
 
-def _times(task: Task) -> dict[str, Any]:
+def _times(task: Task) -> View:
     """Of each phase, the longest over the instances; execution is their sum (§8 leaves it open)."""
     end = task.ended or now()
 
@@ -94,13 +93,13 @@ def _times(task: Task) -> dict[str, Any]:
         "upload": longest(lambda each: each.stopped, lambda each: each.ended),
         "wall": task.wall_seconds,
     }
-    times: dict[str, Any] = {}
+    times: View = {}
     for name, span in spans.items():
         times |= {f"{name}Time": duration(span), f"{name}TimeSec": float(int(span))}
     return times
 
 
-def _time(instance: Instance) -> dict[str, Any]:
+def _time(instance: Instance) -> View:
     own, seconds = machine(), instance.execution_seconds
     return {
         "instanceId": instance.number,
@@ -130,7 +129,7 @@ def _ranges(task: Task) -> dict[str, str]:
     return {name: range_text(numbers) for name, numbers in sets.items()}
 
 
-def _running(instances: list[Instance], results: list[str]) -> dict[str, Any]:
+def _running(instances: list[Instance], results: list[str]) -> View:
     own = machine()
     cores = {"model": own.cpu_model, "core": own.cores}
     count = len(instances) * own.cores
@@ -150,7 +149,7 @@ def _running(instances: list[Instance], results: list[str]) -> dict[str, Any]:
     }
 
 
-def _instance(instance: Instance) -> dict[str, Any]:
+def _instance(instance: Instance) -> View:
     own, seconds = machine(), instance.execution_seconds
     forwards = [
         {

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 
-from qarnot_local.api import definitions
 from qarnot_local.api.context import Context
 from qarnot_local.api.errors import ApiError, MalformedError
-from qarnot_local.api.field_types import check_fields
 from qarnot_local.api.port_forwards import port_forwards
-from qarnot_local.api.requests import as_object, find_task, read_json, read_object
+from qarnot_local.api.requests import find_task, model_of, read, read_plain
 from qarnot_local.api.submission import TASK_CONSTANTS, change, make_task
 from qarnot_local.runtime import tasks
+from qarnot_local.runtime.definition import TaskDefinition, Update
 from qarnot_local.runtime.workspace import MissingBucketError
+from qarnot_local.wire import View
 
 
 def add_routes(app: FastAPI, world: Context) -> None:
@@ -23,24 +21,23 @@ def add_routes(app: FastAPI, world: Context) -> None:
 
     @app.post("/tasks")
     async def submit(request: Request) -> Response:
-        body = await read_json(request)
-        if isinstance(body, list):
-            for number, each in enumerate(body):  # all before the first is started: one that is malformed spoils all
-                check_fields(each, (*definitions.TASK, "resultsBucket"), f"$[{number}]")
-            return JSONResponse([_one_of_many(world, each) for each in body], 207)
-        task = make_task(world, as_object(body))
+        body = await read_plain(request)
+        if isinstance(body, list):  # all are read before the first is started: one that is malformed spoils all
+            many = [model_of(each, TaskDefinition, f"$[{number}]") for number, each in enumerate(body)]
+            return JSONResponse([_one_of_many(world, each) for each in many], 207)
+        task = make_task(world, model_of(body, TaskDefinition))
         manager.submit(task)
         return JSONResponse({"uuid": task.uuid}, headers={"Location": f"/tasks/{task.uuid}"})
 
     @app.get("/tasks/{name}")
-    async def read(name: str) -> dict[str, Any]:
+    async def show(name: str) -> View:
         return world.view(find_task(world, name))
 
     @app.put("/tasks/{name}")
     async def update(name: str, request: Request) -> Response:
         """Constants and tags only; the SDK sends the whole task."""
         task = find_task(world, name)
-        change(task.definition, await read_object(request), TASK_CONSTANTS)
+        change(task.definition, await read(request, Update), TASK_CONSTANTS)
         task.touch()
         manager.tasks.save(task)
         return Response()
@@ -71,13 +68,13 @@ def add_routes(app: FastAPI, world: Context) -> None:
         return Response()
 
     @app.get("/network/tasks/{name}/port-forward")
-    async def forwards(name: str) -> dict[str, Any]:
+    async def forwards(name: str) -> View:
         return port_forwards(find_task(world, name))
 
 
-def _one_of_many(world: Context, body: dict[str, Any]) -> dict[str, Any]:
+def _one_of_many(world: Context, definition: TaskDefinition) -> View:
     try:
-        task = make_task(world, body)
+        task = make_task(world, definition)
     except ApiError as error:
         return {"statusCode": error.status, "uuid": None, "message": error.message}
     except MalformedError as error:  # those before it run: it must not be the answer to all

@@ -1,17 +1,17 @@
-"""What a GET answers (`reference/qarnot-platform.md` §2.3, §2.4, §2bis). The null rule of §0.5 is kept here."""
+"""The answers to GET (`reference/qarnot-platform.md` §2.3, §2.4, §2bis). The null rule of §0.5 is kept here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from qarnot_local.api.status import pool_status, status_view, where
 from qarnot_local.runtime import dependencies, tasks
+from qarnot_local.runtime.definition import Constant
 from qarnot_local.runtime.jobs import Job
 from qarnot_local.runtime.machine import machine
 from qarnot_local.runtime.pools import Pool
 from qarnot_local.runtime.tasks import Instance, Task
-from qarnot_local.wire import date, duration, now
+from qarnot_local.wire import View, date, duration, now
 
 _POOL_SUMMARY = """uuid name shortname profile state previousState instanceCount targetRunningInstanceCount
 stateTransitionTime previousStateTransitionTime creationDate lastModified endDate runningInstanceCount runningCoreCount
@@ -23,12 +23,12 @@ waitForPoolResourcesSynchronization""".split()
 _SECRET = "QARNOT_SECRET__"  # noqa: S105 - the beginning of names
 
 
-def task_view(task: Task, find: Callable[[str], Task | None]) -> dict[str, Any]:
+def task_view(task: Task, find: Callable[[str], Task | None]) -> View:
     """The whole task. `definition` comes first: every field that a client may set, none null by mistake."""
     running = _listed(task)
     definition = task.definition
     return {
-        **definition,
+        **definition.model_dump(),
         "uuid": task.uuid,
         "shortname": task.shortname,
         "state": task.state,
@@ -42,11 +42,11 @@ def task_view(task: Task, find: Callable[[str], Task | None]) -> dict[str, Any]:
         "runningInstanceCount": len(running),
         "runningCoreCount": len(running) * machine().cores,
         "clusterInfo": {"clusterCoresCount": machine().cores},
-        "constants": [_hide(constant) for constant in definition["constants"]],
-        "resultsBucket": definition["resultBucket"],
+        "constants": [_hide(constant) for constant in definition.constants],
+        "resultsBucket": definition.result_bucket,
         "resultsCount": len(task.results),
         "snapshotInterval": task.snapshot_interval,
-        "errors": task.errors,
+        "errors": [error.answer() for error in task.errors],
         "completedInstances": [_completed(task, each) for each in task.instances if each.state],
         "dependencies": dependencies.answer(task, find),
         "status": status_view(task) if task.admitted else None,
@@ -73,14 +73,14 @@ def _progress(task: Task) -> float:
     return 100.0 * done / len(task.instances) if task.instances else 0.0
 
 
-def summary_of(whole: dict[str, Any]) -> dict[str, Any]:
+def summary_of(whole: View) -> View:
     """What the summaries keep of a task."""
     return {name: whole[name] for name in _SUMMARY}
 
 
-def job_view(job: Job) -> dict[str, Any]:
+def job_view(job: Job) -> View:
     return {
-        **job.definition,
+        **job.definition.model_dump(),
         "uuid": job.uuid,
         "shortname": job.shortname,
         "state": job.state,
@@ -89,23 +89,23 @@ def job_view(job: Job) -> dict[str, Any]:
     }
 
 
-def pool_view(pool: Pool, own: list[Task]) -> dict[str, Any]:
+def pool_view(pool: Pool, own: list[Task]) -> View:
     """`own` are the tasks in it. Its machines are this one, and stand ready; each has one slot or more."""
     definition = pool.definition
-    size = definition["instanceCount"] or definition["elasticProperty"]["minTotalSlots"] or 0
+    size = definition.instance_count or definition.elastic_property.min_total_slots
     count = size if pool.is_open else 0
     waiting = sum(not instance.ended for task in own if not task.is_final for instance in task.instances)
-    capacity = count * (definition["multiSlotsSettings"]["slotsPerNode"] or 1)
-    policies = definition["scaling"].get("policies") or []
+    capacity = count * (definition.multi_slots_settings.slots_per_node or 1)
+    policies = definition.scaling.model_dump()["policies"]
     return {
-        **definition,
+        **definition.model_dump(),
         "uuid": pool.uuid,
         "shortname": pool.shortname,
         "state": pool.state,
         "previousState": pool.previous_state,
         **_dates(pool),
         "endDate": date(pool.ended),
-        "constants": [_hide(constant) for constant in definition["constants"]],
+        "constants": [_hide(constant) for constant in definition.constants],
         "errors": [],
         "executionTime": duration(0),
         "wallTime": duration(((pool.ended or now()) - pool.created).total_seconds()),
@@ -120,17 +120,18 @@ def pool_view(pool: Pool, own: list[Task]) -> dict[str, Any]:
     }
 
 
-def pool_summary_of(whole: dict[str, Any]) -> dict[str, Any]:
+def pool_summary_of(whole: View) -> View:
     return {name: whole[name] for name in _POOL_SUMMARY}
 
 
-def _hide(constant: dict[str, str]) -> dict[str, str]:
-    return {**constant, "value": "[SECRET]"} if constant["key"].startswith(_SECRET) else constant
+def _hide(constant: Constant) -> dict[str, str]:
+    is_secret = constant.key.startswith(_SECRET)
+    return {"key": constant.key, "value": "[SECRET]" if is_secret else constant.value or ""}
 
 
-def _completed(task: Task, instance: Instance) -> dict[str, Any]:
+def _completed(task: Task, instance: Instance) -> View:
     seconds = instance.execution_seconds
-    bucket = task.definition["resultBucket"]
+    bucket = task.definition.result_bucket
     return {
         "results": [f"s3://localhost/{bucket}/{key}" for key in sorted(instance.results)],
         "instanceId": instance.number,
@@ -139,7 +140,7 @@ def _completed(task: Task, instance: Instance) -> dict[str, Any]:
         "execTimeSecGHz": seconds * machine().ghz,
         "peakMemoryMB": 0,
         "state": instance.state,
-        "error": instance.error,
+        "error": instance.error and instance.error.answer(),
         "executionAttemptCount": instance.attempt,
         **where(),
         "averageGHz": machine().ghz,

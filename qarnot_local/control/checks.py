@@ -1,4 +1,4 @@
-"""What a test asks of the control, as far as it can be wrong: over HTTP, every argument may be anything."""
+"""Checks of the arguments of the control: over HTTP, they may be of any type."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from qarnot_local.control.faults import ControlError
 
-LONGEST_SECONDS = 24 * 3600  # a delay or a refusal is real time: nobody waits longer
+LONGEST_SECONDS = 24 * 3600  # a delay or a refusal takes real time
 FARTHEST_SECONDS = 100 * 366 * 24 * 3600  # how far the clock may be ahead: dates end with the year 9999
 LARGEST = 10**15
 _HEADER = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
@@ -32,7 +32,7 @@ def text(name: str, value: Any) -> None:
 
 
 def headers(value: Any) -> None:
-    """Those of an answer: what HTTP cannot say would be a fault of ours."""
+    """Refuse headers that HTTP cannot represent."""
     is_map = isinstance(value, dict) and all(isinstance(each, str) for pair in value.items() for each in pair)
     if not is_map or not all(_HEADER.fullmatch(key) and _HEADER_VALUE.fullmatch(value[key]) for key in value):
         raise ControlError(f"headers is an object of texts that HTTP can send, not {value!r:.80}.")

@@ -97,18 +97,18 @@ class Listeners(Protocol):
 class Control:
     """See the top of this module: it is the contract."""
 
-    def __init__(self, manager: Manager, faults: Faults, clock: Clock, access: Access, listeners: Listeners) -> None:
+    def __init__(self, manager: Manager, faults: Faults, clock: Clock, access: Access) -> None:
         self._manager = manager
         self._faults = faults
         self._clock = clock
         self._access = access
         self._first_token = self._access.token
-        self._listeners = listeners
+        self.listeners: Listeners  # set before the first call
         self._loop = asyncio.get_running_loop()
 
     def _on_loop(self, work: Callable[[], Awaitable[_T]]) -> _T:
         async def run() -> _T:
-            use(self._clock)  # we come from a thread that knows nothing of it
+            use(self._clock)  # this thread has another context
             return await work()
 
         return asyncio.run_coroutine_threadsafe(run(), self._loop).result()
@@ -116,7 +116,7 @@ class Control:
     def _do(self, work: Callable[[], _T]) -> _T:
         async def run() -> _T:
             result = work()
-            await asyncio.sleep(0)  # what the work set going has begun when we return
+            await asyncio.sleep(0)  # let the tasks that `work` created start
             return result
 
         return self._on_loop(run)
@@ -175,19 +175,19 @@ class Control:
         self._faults.add(Fault(method.upper(), route, seconds=seconds, times=times, path=path))
 
     def refuse(self, seconds: float | None = None) -> None:
-        """Nobody listens, until `accept`, or for so many seconds."""
+        """Refuse connections until `accept`, or for `seconds`."""
         if seconds is not None:
             checks.number("seconds", seconds, 0, checks.LONGEST_SECONDS)
 
         async def close() -> None:
-            await self._listeners.close()
+            await self.listeners.close()
             if seconds is not None:
-                self._loop.call_later(seconds, lambda: self._loop.create_task(self._listeners.open()))
+                self._loop.call_later(seconds, lambda: self._loop.create_task(self.listeners.open()))
 
         self._on_loop(close)
 
     def accept(self) -> None:
-        self._on_loop(self._listeners.open)
+        self._on_loop(self.listeners.open)
 
     @contextlib.contextmanager
     def refusing(self) -> Iterator[None]:
@@ -326,7 +326,7 @@ class Control:
 
     @contextlib.contextmanager
     def expecting(self) -> Iterator[Control]:
-        """At the end, `check` and forget the faults; what fails inside comes first."""
+        """Call `check` at the end, unless the body raises, and clear the faults."""
         try:
             yield self
             self.check()

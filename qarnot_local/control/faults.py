@@ -1,4 +1,4 @@
-"""Scripted trouble, and the record of what was asked. Used by the REST side and, from its own threads, by storage."""
+"""Scripted faults and the record of calls, for the API and the storage."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _KEPT_CALLS = 20_000
 
 
 class ControlError(Exception):
-    """A request to the control that makes no sense: misspelt, impossible, or scripted and never used."""
+    """A wrong use of the control: a misspelt name, an impossible value, or a scripted fault that was never met."""
 
 
 @dataclass
@@ -97,14 +97,14 @@ class Fault:
 class Faults:
     def __init__(self) -> None:
         self.calls: deque[Call] = deque(maxlen=_KEPT_CALLS)
-        self.stopping = threading.Event()  # those who never answer give up
+        self.stopping = threading.Event()  # ends the requests that are never answered
         self.ignored_headers: set[str] = set()  # of requests to storage, in small letters
         self._faults: list[Fault] = []
         self._routes: set[tuple[str, str]] = set()
         self._lock = threading.Lock()
 
     def know(self, method: str, route: str) -> None:
-        """Tell which routes there are."""
+        """Register a route."""
         self._routes.add((method, route))
 
     def add(self, fault: Fault) -> Fault:

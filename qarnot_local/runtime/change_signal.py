@@ -1,4 +1,4 @@
-"""Waiting for "something changed": whoever waits looks again by itself."""
+"""A signal that something changed: each waiter evaluates its condition again."""
 
 from __future__ import annotations
 

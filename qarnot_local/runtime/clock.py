@@ -1,7 +1,7 @@
-"""The cluster's own time: this machine's, plus what a test has advanced it by; and the alarms set by it.
+"""The cluster's clock: the time of this machine plus what a test advanced it by; and alarms.
 
-Every cluster has its own, so that advancing one leaves the others alone. It is carried by the context of the cluster's
-event loop (all its tasks and threads inherit that), because records and views ask for the time everywhere.
+Each cluster has its own clock. It is a context variable of the cluster's event loop, inherited by its tasks and
+threads, because records and views need the time everywhere.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 
 
 class Alarm:
-    """A call to be made at a moment of the cluster's time."""
+    """Calls a function at a moment of the cluster's time."""
 
     def __init__(self, clock: Clock, moment: datetime, ring: Callable[[], object]) -> None:
         self.moment = moment
@@ -69,13 +69,13 @@ class Clock:
             alarm.cancel()
 
     def advance(self, seconds: float) -> None:
-        """Let time pass at once; alarms that are due by then go off in their order."""
+        """Advance the clock; alarms that are due by then ring in order."""
         self._ahead += timedelta(seconds=seconds)
         for alarm in sorted(self._alarms, key=lambda alarm: alarm.moment):
             alarm.set()
 
 
-_CLOCK: ContextVar[Clock] = ContextVar("clock", default=Clock())  # noqa: B039 - outside of a cluster: plain time
+_CLOCK: ContextVar[Clock] = ContextVar("clock", default=Clock())  # noqa: B039 - outside a cluster: the real time
 
 
 def use(clock: Clock) -> None:

@@ -12,8 +12,8 @@ _JOB = re.compile(r"(?<![\w/.-])/job(?=/|$|[^\w.-])")
 
 
 def expand(text: str, values: Mapping[str, str]) -> str:
-    """Replace `${NAME}` by its value, again inside the values (samples nest them); unknown names are left alone."""
-    for _ in range(8):  # nested, but never endless
+    """Replace `${NAME}` by its value, again inside the values (samples nest them); unknown names stay."""
+    for _ in range(8):  # limits recursion
         replaced = _NAME.sub(lambda found: values.get(found[1], found[0]), text)
         if replaced == text:
             break

@@ -1,4 +1,4 @@
-"""The environment variables of a task's processes (§3.3), built from an allow-list and never inherited."""
+"""The environment variables of a task's processes (§3.3), built from an allow-list."""
 
 from __future__ import annotations
 

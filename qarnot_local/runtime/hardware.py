@@ -6,8 +6,7 @@ accepted even if this machine does not meet them, so that programs written for t
 
 from __future__ import annotations
 
-from typing import Any
-
+from qarnot_local.runtime.definition import HardwareConstraint
 from qarnot_local.runtime.machine import machine
 
 # The vendor's document has no others: an unknown one is refused.
@@ -18,7 +17,7 @@ KINDS = frozenset(
 )
 
 
-def offered() -> list[dict[str, Any]]:
+def offered() -> list[dict[str, str | int | float]]:
     own = machine()
     return [
         {"discriminator": "SpecificHardwareConstraint", "specificationKey": own.key},
@@ -39,16 +38,16 @@ def cpu_models(wanted: str) -> list[dict[str, str]]:
     return [{"discriminator": "CpuModelHardwareConstraint", "cpuModel": model}]
 
 
-def is_known(constraint: dict[str, Any]) -> bool:
+def is_known(constraint: HardwareConstraint) -> bool:
     """Whether the discriminator is one of the vendor's document."""
-    return constraint.get("discriminator") in KINDS
+    return constraint.discriminator in KINDS
 
 
-def refusal(constraint: dict[str, Any]) -> str | None:
+def refusal(constraint: HardwareConstraint) -> str | None:
     """Why no machine meets a constraint; None when one does."""
-    kind = str(constraint.get("discriminator"))
+    kind = constraint.discriminator
     if kind == "GpuHardwareConstraint":
         return "there is no GPU here"
-    if kind == "CpuModelHardwareConstraint" and constraint.get("cpuModel") != machine().cpu_model:
-        return f"no machine has the processor {constraint.get('cpuModel')}"
+    if kind == "CpuModelHardwareConstraint" and constraint.cpu_model != machine().cpu_model:
+        return f"no machine has the processor {constraint.cpu_model}"
     return None

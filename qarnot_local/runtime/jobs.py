@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid as uuids
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
+from qarnot_local.runtime.definition import JobDefinition
 from qarnot_local.wire import now, seconds
 
 ACTIVE = "Active"
@@ -16,9 +16,9 @@ COMPLETED = "Completed"
 
 @dataclass
 class Job:
-    """One job. `definition` as for tasks."""
+    """One job."""
 
-    definition: dict[str, Any]
+    definition: JobDefinition
     uuid: str = field(default_factory=lambda: str(uuids.uuid4()))
     created: datetime = field(default_factory=now)
     state: str = ACTIVE
@@ -29,12 +29,12 @@ class Job:
 
     @property
     def shortname(self) -> str:
-        return self.definition.get("shortname") or self.uuid
+        return self.definition.shortname or self.uuid
 
     @property
     def ends(self) -> datetime | None:
         """When `maxWallTime` ("maximum real living time of the job") is over; None without a limit."""
-        limit = seconds(self.definition.get("maxWallTime"))
+        limit = seconds(self.definition.max_wall_time)
         return self.created + timedelta(seconds=limit) if limit else None
 
     def move(self, state: str) -> None:

@@ -6,11 +6,9 @@ import asyncio
 from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from qarnot_local.runtime import clock, jobs, pools, tasks
 from qarnot_local.runtime.clock import Alarm
-from qarnot_local.runtime.definition import constants_in, resources_in
 from qarnot_local.runtime.instance_limit import InstanceLimit
 from qarnot_local.runtime.jobs import Job
 from qarnot_local.runtime.node import Site
@@ -45,7 +43,7 @@ class Manager:
         self.jobs = RecordStore(Job, state_dir / "jobs" if state_dir else None)
         self.pools = RecordStore(Pool, state_dir / "pools" if state_dir else None)
         self.slots = InstanceLimit(quotas)
-        self.forgotten_seconds = 0.0  # execution of tasks that are deleted: it was paid for all the same
+        self.forgotten_seconds = 0.0  # execution of tasks that are deleted: still counted in the costs
         self._site = Site(storage, self.holds, credentials)
         self._queue = Queue(self.tasks.find, self._has_room, self.holds)
         self._folder = runs_folder
@@ -84,16 +82,16 @@ class Manager:
         await asyncio.gather(*self._lives)
 
     def is_full(self) -> bool:
-        """Whether the account holds all the tasks it may; makes room by `autoDeleteOnCompletion` first (§2.2)."""
+        """Whether the account has no room for a task. Finished ones with `autoDeleteOnCompletion` go first (§2.2)."""
         for task in self.tasks:
-            if len(self.tasks) >= self.quotas.tasks and task.is_final and task.definition["autoDeleteOnCompletion"]:
+            if len(self.tasks) >= self.quotas.tasks and task.is_final and task.definition.auto_delete_on_completion:
                 self._forget(task)
         return len(self.tasks) >= self.quotas.tasks
 
     def has_all_jobs(self) -> bool:
         """As `is_full`, for jobs."""
         for job in self.jobs:
-            is_done = job.state == jobs.COMPLETED and job.definition["autoDeleteOnCompletion"]
+            is_done = job.state == jobs.COMPLETED and job.definition.auto_delete_on_completion
             if len(self.jobs) >= self.quotas.jobs and is_done:
                 self.jobs.remove(job)
         return len(self.jobs) >= self.quotas.jobs
@@ -103,7 +101,7 @@ class Manager:
         return [task for task in self.tasks if task.admitted and not task.is_final]
 
     def execution_seconds(self) -> float:
-        """Of all tasks that ever were."""
+        """Seconds of all tasks, including deleted ones."""
         return self.forgotten_seconds + sum(task.execution_seconds for task in self.tasks)
 
     def _has_room(self) -> bool:
@@ -122,9 +120,9 @@ class Manager:
 
     def submit(self, task: Task) -> None:
         task.defaults = {name: value for name, (value, _) in PROFILES[task.profile].constants.items()}
-        if pool := self.pools.find(task.definition["poolUuid"] or ""):
-            task.defaults |= constants_in(pool.definition)
-            task.pool_resources = resources_in(pool.definition)
+        if pool := self.pools.find(task.definition.pool_uuid or ""):
+            task.defaults |= pool.definition.constant_values
+            task.pool_resources = pool.definition.buckets
         task.instances = [Instance(number) for number in task.instance_numbers]
         self.tasks.save(task)
         run = Run(task, self._folder / task.uuid, self._site, self.slots, self.tasks.save)
@@ -132,7 +130,7 @@ class Manager:
         self._live(self._follow(run))
         self._queue.add(run)
 
-    def _live(self, life: Coroutine[Any, Any, None]) -> None:
+    def _live(self, life: Coroutine[object, object, None]) -> None:
         task = asyncio.create_task(life)
         self._lives.add(task)
         task.add_done_callback(self._lives.discard)
@@ -154,7 +152,7 @@ class Manager:
 
     def _forget_later(self, task: Task) -> None:
         """Delete a finished task when its `completionTimeToLive` is over; 0 means never."""
-        after = seconds(task.definition.get("completionTimeToLive"))
+        after = seconds(task.definition.completion_time_to_live)
         if after and task.ended:
             self._ring(task.uuid, task.ended + timedelta(seconds=after), lambda: self._forget(task))
 
@@ -170,12 +168,12 @@ class Manager:
         run = self.run_of(task)
         if run and not task.is_final:
             run.delete()
-        else:  # it may have ended a moment ago, and its machines still be tidied up
+        else:  # its machines may still be cleaned up
             self._forget(task)
         self._silence(task.uuid)
 
     def tasks_of(self, owner: Job | Pool) -> list[Task]:
-        return [task for task in self.tasks if owner.uuid in {task.job, task.definition["poolUuid"]}]
+        return [task for task in self.tasks if owner.uuid in {task.job, task.definition.pool_uuid}]
 
     def add_job(self, job: Job) -> None:
         self.jobs.save(job)
@@ -205,12 +203,12 @@ class Manager:
             return
         job.move(jobs.COMPLETED)
         self.jobs.save(job)
-        if after := seconds(job.definition["completionTimeToLive"]):
+        if after := seconds(job.definition.completion_time_to_live):
             self._silence(job.uuid)
             self._ring(job.uuid, now() + timedelta(seconds=after), lambda: self.jobs.remove(job))
 
     def delete_job(self, job: Job) -> None:
-        """Forget a job; its tasks are aborted and stay, they are records of their own."""
+        """Delete a job. Its tasks are aborted, but not deleted."""
         self._cancel_all(job)
         self.jobs.remove(job)
         self._silence(job.uuid)
@@ -221,7 +219,7 @@ class Manager:
 
     def _let_in(self, pool: Pool) -> None:
         """Start the SSH machine of a pool whose profile has forwards."""
-        if pool.is_open and PROFILES[pool.definition["profile"]].forwards:
+        if pool.is_open and PROFILES[pool.definition.profile or ""].forwards:
             machine = self._pool_machines[pool.uuid] = PoolMachine(pool, self._folder / pool.uuid)
             self._live(machine.live())
 

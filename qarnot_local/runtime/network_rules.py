@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
+from qarnot_local.runtime.definition import GivenRule
 from qarnot_local.runtime.task_ports import HERE, TaskPorts
 
 _CHUNK = 1 << 16
@@ -19,16 +19,16 @@ class NetworkRule:
 
     name: str
     port: int
-    given: dict[str, Any]
+    given: GivenRule
 
 
-def inbound(rules: Iterable[dict[str, Any]]) -> list[NetworkRule]:
+def inbound(rules: Iterable[GivenRule]) -> list[NetworkRule]:
     """Return the inbound rules, one for each port. UDP is not forwarded."""
     ports = {}
     for rule in rules:
-        port = str(rule.get("port"))
-        if rule.get("inbound") is True and str(rule.get("proto")).casefold() != "udp" and port.isdecimal():
-            ports[int(port)] = NetworkRule(str(rule.get("name") or port), int(port), rule)
+        port = rule.port or ""
+        if rule.inbound and (rule.proto or "").casefold() != "udp" and port.isdecimal():
+            ports[int(port)] = NetworkRule(rule.name or port, int(port), rule)
     return list(ports.values())
 
 

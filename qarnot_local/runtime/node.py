@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from qarnot_local.runtime.commands import expand
 from qarnot_local.runtime.environment import task_environment
@@ -17,7 +16,7 @@ from qarnot_local.runtime.processes import Process
 from qarnot_local.runtime.profiles import PROFILES
 from qarnot_local.runtime.stage_gates import StageGates
 from qarnot_local.runtime.task_ports import TaskPorts
-from qarnot_local.runtime.tasks import Instance, Task
+from qarnot_local.runtime.tasks import Instance, Snapshot, Task
 from qarnot_local.runtime.workspace import Filters, MissingBucketError, Workspace
 from qarnot_local.s3.storage import ObjectStorage
 from qarnot_local.ssh.server import Gate, read_keys
@@ -118,7 +117,7 @@ class Node:
         return code
 
     def _environment(self) -> dict[str, str]:
-        exports = self._task.definition["privileges"].get("exportApiAndStorageCredentialsInEnvironment")
+        exports = self._task.definition.privileges.export_api_and_storage_credentials_in_environment
         own = task_environment(self._task, self.instance.number, self._space.job, self._space.home)
         return {**own, **self._site.credentials} if exports else own
 
@@ -131,7 +130,7 @@ class Node:
 
     async def _open(self, start: Start, environment: dict[str, str]) -> None:
         """Open the forwards. Ports and host key are new at each attempt (§8)."""
-        has_ssh, rules = PROFILES[self._task.profile].forwards, inbound(self._task.definition["forcedNetworkRules"])
+        has_ssh, rules = PROFILES[self._task.profile].forwards, inbound(self._task.definition.forced_network_rules)
         if not has_ssh and not rules:
             return
         await self._held("forward")
@@ -164,7 +163,7 @@ class Node:
             outside, self._outside = self._outside, None
             await outside.close()
 
-    async def upload(self, filters: Filters, bucket: str, prefix: str, progress: dict[str, Any] | None = None) -> None:
+    async def upload(self, filters: Filters, bucket: str, prefix: str, progress: Snapshot | None = None) -> None:
         """Upload the files that changed.
 
         Raises:
@@ -174,7 +173,7 @@ class Node:
         keys = await asyncio.to_thread(self._space.upload, filters, bucket, prefix, progress)
         if self.instance.attempt != attempt or self.preempted:
             raise InterruptedError("The machine went away during the upload")
-        if bucket == self._task.definition["resultBucket"]:  # elsewhere, they are no results that a client would fetch
+        if bucket == self._task.definition.result_bucket:  # elsewhere, they are no results that a client would fetch
             self.instance.results |= keys
             self._task.results |= keys
 

@@ -1,13 +1,14 @@
-"""What a task prints: bounded, readable whole or from where the last reader stopped (§2.5)."""
+"""The output of a task: limited in size, readable whole or since the last read (§2.5)."""
 
 from __future__ import annotations
 
 import codecs
 import re
 from collections import deque
+from collections.abc import Mapping
 
 _LIMIT = 1_000_000  # characters kept for each stream; older text is rotated out, as on the platform
-_LONGEST_LINE = 1 << 16  # characters: who prints no end of line is not waited for for ever
+_LONGEST_LINE = 1 << 16  # characters; a longer line is passed on before its end
 # Of ends alone: to look for whole lines takes the square of the time where there is none. The last \r may become \r\n.
 _END = re.compile(r"\r\n|\n|\r(?!\Z)")
 
@@ -55,6 +56,19 @@ class Output:
         self._begun: dict[int, str] = {}  # what an instance has written of a line that the aggregate has not yet
         self._is_open = False  # the aggregate's last line has no end
         self._owner: int | None = None  # the instance that may go on with it
+
+    @classmethod
+    def of(cls, texts: Mapping[str, str]) -> Output:
+        """The output of instances that have ended, from `texts`."""
+        output = cls()
+        for number, text in texts.items():
+            output.write(text, int(number))
+            output.flush(int(number))
+        return output
+
+    def texts(self) -> dict[str, str]:
+        """What is kept of each instance's output, by its number."""
+        return {str(number): tail.everything() for number, tail in self.instances.items()}
 
     def feed(self, data: bytes, instance: int = 0) -> None:
         decoder = self._decoders.setdefault(instance, codecs.getincrementaldecoder("utf-8")("replace"))

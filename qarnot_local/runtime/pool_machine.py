@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 from qarnot_local.runtime.commands import expand
+from qarnot_local.runtime.definition import TaskDefinition
 from qarnot_local.runtime.environment import task_environment
 from qarnot_local.runtime.forwards import Forwards
 from qarnot_local.runtime.images import programs
@@ -33,8 +34,8 @@ class PoolMachine:
         job.mkdir(parents=True)
         (home / "tmp").mkdir(parents=True)
         programs.install(home)
-        defaults = {name: value for name, (value, _) in PROFILES[self._pool.definition["profile"]].constants.items()}
-        as_task = Task(self._pool.definition, defaults)
+        defaults = {name: value for name, (value, _) in PROFILES[self._pool.definition.profile or ""].constants.items()}
+        as_task = Task(TaskDefinition.model_validate(self._pool.definition.model_dump()), defaults)
         shells = Shells(job, task_environment(as_task, 0, job, home))
         own = TaskPorts({}, lambda: shells.pids)
         outside = Forwards(Gate(shells, own), own)

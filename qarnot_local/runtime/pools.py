@@ -1,12 +1,12 @@
-"""A pool's record: machines kept for tasks (`reference/qarnot-platform.md` §2bis). Here it costs and holds nothing."""
+"""A pool's record: machines kept for tasks (`reference/qarnot-platform.md` §2bis). Here it reserves nothing."""
 
 from __future__ import annotations
 
 import uuid as uuids
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
+from qarnot_local.runtime.definition import PoolDefinition
 from qarnot_local.runtime.tasks import OpenForward
 from qarnot_local.wire import now
 
@@ -17,9 +17,9 @@ CLOSED = "Closed"
 
 @dataclass
 class Pool:
-    """One pool. `definition` as for tasks. Its machines are this one, so it is ready at once."""
+    """One pool. Its machines are this computer, so it is ready at once."""
 
-    definition: dict[str, Any]
+    definition: PoolDefinition
     uuid: str = field(default_factory=lambda: str(uuids.uuid4()))
     created: datetime = field(default_factory=now)
     state: str = EXECUTING
@@ -32,7 +32,7 @@ class Pool:
 
     @property
     def shortname(self) -> str:
-        return self.definition.get("shortname") or self.uuid
+        return self.definition.shortname or self.uuid
 
     @property
     def is_open(self) -> bool:

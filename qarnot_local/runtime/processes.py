@@ -1,4 +1,4 @@
-"""Local processes that cannot outlive us: each is run by the lifeline program, whose standard input we hold."""
+"""Local processes that end with the cluster: each runs under the lifeline program, whose standard input we hold."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ class Child(asyncio.subprocess.Process):
         return await self.wait() if code is None else code
 
     def hang_up(self) -> None:
-        """Tell the command that nobody is there any more."""
+        """Send SIGHUP to the command."""
         if self.stdin:
             self.stdin.write(b"\n")
 
     def close(self) -> None:
-        """Let go of the pipes, whoever holds their other ends."""
+        """Close our ends of the pipes."""
         self._own_transport.close()
 
 
@@ -154,7 +154,7 @@ class Process:
         if code < 0:
             await asyncio.to_thread(_kill_all, self._mark)
         _, unread = await asyncio.wait(self._pumps, timeout=GRACE)
-        if unread:  # somebody who got away holds the pipes
+        if unread:  # an escaped process holds the pipes
             self._process.close()
         return code
 
@@ -178,7 +178,7 @@ async def _pump(reader: asyncio.StreamReader, write: Callable[[bytes], None]) ->
 
 
 def _kill_all(mark: str) -> None:
-    """Kill every process of an instance, again and again, because a dying one may still have started another."""
+    """Kill every process of an instance, repeatedly, because a dying process may still have started another."""
     deadline = time.monotonic() + GRACE
     while mark and (rest := [each for each in psutil.process_iter() if _has(each, mark)]):
         for process in rest:

@@ -1,4 +1,4 @@
-"""Tasks that wait for their turn: for others to end, for room, for a test to release them."""
+"""Submitted tasks that wait: for their dependencies, for room, or for a test to release them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Queue:
         self._waiting: dict[Run, Alarm | None] = {}
 
     def add(self, run: Run) -> None:
-        limit = run.task.definition["maxTimeQueueSeconds"]
+        limit = run.task.definition.max_time_queue_seconds
         moment = run.task.created + timedelta(seconds=limit or 0)
         self._waiting[run] = clock.current().at(moment, lambda: run.give_up(*TOO_LATE)) if limit else None
         self.look()

@@ -1,4 +1,4 @@
-"""How much of everything the account may have (`reference/qarnot-platform.md` §1.3: observed real limits)."""
+"""Quotas of the account (`reference/qarnot-platform.md` §1.3: observed real limits)."""
 
 from __future__ import annotations
 

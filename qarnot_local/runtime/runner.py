@@ -1,4 +1,4 @@
-"""One task's life, from Submitted to its end (`reference/qarnot-platform.md` §2.8), as local processes."""
+"""Runs one task from Submitted to its final state (`reference/qarnot-platform.md` §2.8), as local processes."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ class Run:
         self._let_go = asyncio.Event()  # out of the queue: to start, or to end
         self._cancelled = False
         self._interrupted = False
-        self._keep_results = bool(task.definition["uploadResultsOnCancellation"])
+        self._keep_results = task.definition.upload_results_on_cancellation
         self._shown: str | None = None  # a state that a preemption is told to show meanwhile
 
     async def live(self) -> None:
-        """Go through all states. Whatever happens, the task ends in a final one and leaves nothing behind."""
+        """Go through all states. The task always reaches a final state, and its processes and folders are removed."""
         try:
             await self._let_go.wait()
             await self._site.holds.stay("Submitted", self.task.uuid, lambda: self._cancelled)
             if self.task.admitted and not self._cancelled:
                 await asyncio.gather(*(self._live_through(node) for node in self.nodes))
             await self._settle()
-        except Exception as error:  # the top of a task's life: it must end in a final state  # noqa: BLE001
+        except Exception as error:  # the task must reach a final state  # noqa: BLE001
             _log.exception("Task %s ended by a fault of the local cluster", self.task.uuid)
             self.task.fail("LOCAL-FAULT", f"The local cluster failed: {error}")
             self._end(tasks.FAILURE)
@@ -61,12 +61,12 @@ class Run:
         return not self._let_go.is_set()
 
     def admit(self) -> None:
-        """The queue lets it start."""
+        """Let the task start; called by the queue."""
         self.task.admitted = now()
         self._let_go.set()
 
     def give_up(self, code: str, message: str) -> None:
-        """The queue will never let it start."""
+        """Fail the task before it starts; called by the queue."""
         if self.is_waiting:
             self.task.fail(code, message)
             self._let_go.set()
@@ -79,7 +79,7 @@ class Run:
                 await self._finish(node, code)
 
     async def _attempts(self, node: Node) -> int | None:
-        """The exit code that counts; None when it never came to start."""
+        """The exit code of the last attempt; None when the command never started."""
         while not self._cancelled:
             await self._dispatch(node)
             may_start = not (node.instance.error or node.preempted or self._cancelled)
@@ -104,10 +104,9 @@ class Run:
 
     def _may_retry(self, instance: Instance) -> bool:
         """Nothing or 0 is no retry; of the two limits, the stricter one counts (§2.2)."""
-        settings = self.task.definition["retrySettings"]
-        each = settings.get("maxPerInstanceRetries")
-        each = self.task.definition["maxRetriesPerInstance"] or None if each is None else each
-        total = settings.get("maxTotalRetries")
+        settings = self.task.definition.retry_settings
+        each, total = settings.max_per_instance_retries, settings.max_total_retries
+        each = self.task.definition.max_retries_per_instance or None if each is None else each
         if each is None and total is None:
             return False
         used = self.task.retries.get(str(instance.number), 0)
@@ -131,14 +130,14 @@ class Run:
             self._move(state)
 
     async def _finish(self, node: Node, code: int) -> None:
-        """An instance ended: upload what it leaves."""
+        """Upload the results of an instance that has ended."""
         task, instance = self.task, node.instance
         instance.phase = "upload"
         if all(each.ended or each.phase == "upload" for each in task.instances):
             await self.snapshots.stop()
             self._move(tasks.UPLOADING)
         await self._site.holds.stay("UploadingResults", task.uuid, lambda: self._cancelled)
-        bucket = task.definition["resultBucket"]
+        bucket = task.definition.result_bucket
         if bucket and (not self._cancelled or self._keep_results):
             await self._upload(node, bucket)
         if code and not instance.error and not self._cancelled:
@@ -151,7 +150,7 @@ class Run:
 
     async def _upload(self, node: Node, bucket: str) -> None:
         try:
-            prefix = self.task.definition.get("resultsBucketPrefix") or ""
+            prefix = self.task.definition.results_bucket_prefix or ""
             await node.upload(Filters.of(self.task, "results"), bucket, prefix)
         except QuotaError as error:
             node.instance.error = self.task.fail("LOCAL-UPLOAD", f"The results could not be uploaded: {error}")
@@ -170,7 +169,7 @@ class Run:
         self._end(tasks.FAILURE if task.errors else tasks.SUCCESS)
 
     async def _leave(self) -> None:
-        """Processes, ports and the folder go."""
+        """End the processes, close the ports, remove the folder."""
         await self.snapshots.stop()
         await asyncio.gather(*(node.leave() for node in self.nodes))
         await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
@@ -193,7 +192,7 @@ class Run:
             node.end()
 
     def interrupt(self, keep_results: bool) -> None:
-        """The cluster stops: not the user's wish, so the task fails, and its results are kept if anything is."""
+        """End the task because the cluster stops: it fails. Its results are uploaded if the cluster keeps its state."""
         self._interrupted = not self._cancelled
         if self._interrupted:
             self._keep_results = keep_results

@@ -9,7 +9,7 @@ from qarnot_local import private
 
 
 class ConflictError(Exception):
-    """Already there, or a key would be a folder too."""
+    """The key exists, or a key would also be a folder."""
 
 
 class Secrets:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine
-from typing import Any
 
 from qarnot_local.runtime import clock
 from qarnot_local.runtime.node import Node
 from qarnot_local.runtime.stage_gates import StageGates
-from qarnot_local.runtime.tasks import Task
+from qarnot_local.runtime.tasks import Snapshot, SnapshotConfig, Task
 from qarnot_local.runtime.workspace import Filters
-from qarnot_local.wire import date, now
+from qarnot_local.wire import now
 
 _log = logging.getLogger(__name__)
 
@@ -27,82 +26,58 @@ class Snapshots:
         self._under_way: set[asyncio.Task[None]] = set()
         self._stopping = False
 
-    def take(self, request: dict[str, Any], bucket: str) -> dict[str, Any]:
-        """Start an instant snapshot; its answer changes while it goes on."""
+    def take(self, config: SnapshotConfig) -> Snapshot:
+        """Start an instant snapshot; the record changes while it goes on."""
         task = self._task
         stem = name = f"snap_{task.uuid}_{now():%Y%m%d%H%M%S}"
         while name in task.snapshots:  # two in one second
             name = f"{stem}_{len(task.snapshots)}"
-        answer = {
-            "id": name,
-            "taskUuid": task.uuid,
-            "triggerDate": date(now()),
-            "lastUpdateDate": date(now()),
-            "status": "Triggered",
-            "snapshotConfig": {
-                "whitelist": request.get("whitelist"),
-                "blacklist": request.get("blacklist"),
-                "bucket": bucket,
-                "bucketPrefix": request.get("bucketPrefix") or "",
-            },
-            "sizeToUpload": 0,
-            "transferredSize": 0,
-        }
-        task.snapshots[name] = answer
-        self._start(self._upload(answer))
-        return answer
+        snapshot = task.snapshots[name] = Snapshot(name, task.uuid, config)
+        self._start(self._upload(snapshot))
+        return snapshot
 
-    def repeat(self, interval: int, config: dict[str, Any]) -> None:
+    def repeat(self, interval: int, config: SnapshotConfig | None = None) -> None:
         """Take one every `interval` seconds from now on; 0 stops."""
         if self._periodic:
             self._periodic.cancel()
             self._periodic = None
-        if interval and not self._stopping:
+        if interval and config and not self._stopping:
             self._periodic = asyncio.create_task(self._repeat(interval, config))
 
     async def stop(self) -> None:
         """No more of them; those under way are waited for, and those held are let go."""
         self._stopping = True
-        self.repeat(0, {})
+        self.repeat(0)
         self._holds.pulse.beat()
         await asyncio.gather(*self._under_way)
 
-    def _start(self, upload: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _start(self, upload: Coroutine[object, object, None]) -> asyncio.Task[None]:
         started = asyncio.create_task(upload)
         self._under_way.add(started)
         started.add_done_callback(self._under_way.discard)
         return started
 
-    async def _repeat(self, interval: int, config: dict[str, Any]) -> None:
+    async def _repeat(self, interval: int, config: SnapshotConfig) -> None:
         while True:
             await clock.current().sleep(interval)
             if any(node.is_executing for node in self._nodes):
                 # Shielded: stopping the repetition must not cut an upload in two.
-                await asyncio.shield(self._start(self._upload({"snapshotConfig": config, "transferredSize": 0})))
+                await asyncio.shield(self._start(self._upload(Snapshot("", self._task.uuid, config))))
 
-    async def _upload(self, answer: dict[str, Any]) -> None:
+    async def _upload(self, snapshot: Snapshot) -> None:
         """Upload what changed now, from all machines."""
-        config = answer["snapshotConfig"]
-        answer["status"] = "InProgress"
+        snapshot.status = "InProgress"
         await self._holds.stay("snapshot", self._task.uuid, lambda: self._stopping)
+        filters = Filters.of(self._task, "snapshot", snapshot.config)
         try:
-            await self._from_all(config, answer)
+            for node in self._nodes:
+                if node.is_executing:
+                    await node.upload(filters, snapshot.config.bucket, snapshot.config.prefix, snapshot)
         except Exception:  # a bucket name that storage refuses, a full disk, a machine taken away  # noqa: BLE001
             _log.info("A snapshot of task %s failed", self._task.uuid, exc_info=True)
-            answer["status"] = "Failure"
+            snapshot.status = "Failure"
         else:
-            answer["status"] = "Success"
-        answer["lastUpdateDate"] = date(now())
+            snapshot.status = "Success"
+        snapshot.updated = now()
         self._task.touch()
         self._save(self._task)
-
-    async def _from_all(self, config: dict[str, Any], answer: dict[str, Any]) -> None:
-        filters = Filters.of(self._task, "snapshot", config)
-        size = transferred = 0
-        for node in self._nodes:
-            if not node.is_executing:
-                continue
-            progress: dict[str, Any] = answer if len(self._nodes) == 1 else {}
-            await node.upload(filters, config["bucket"], config["bucketPrefix"], progress)
-            size, transferred = size + progress["sizeToUpload"], transferred + progress["transferredSize"]
-        answer |= {"sizeToUpload": size, "transferredSize": transferred}

@@ -1,4 +1,4 @@
-"""Where tasks are kept waiting: as long as the cloud takes (`pace`), and as long as a test wants (`control.hold`)."""
+"""Stages at which tasks wait: as long as in the cloud (`pace`), or as long as a test wants (`control.hold`)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ REALISTIC = {"Submitted": 5, "FullyDispatched": 90, "forward": 10, "UploadingRes
 
 
 class StageGates:
-    """Which stages hold which tasks. Lives on the cluster's event loop."""
+    """Which stages hold which tasks. For the cluster's event loop only."""
 
     def __init__(self) -> None:
         self.pulse = ChangeSignal()
@@ -45,7 +45,7 @@ class StageGates:
     async def stay(self, stage: str, task: str, given_up: Callable[[], bool]) -> None:
         """Keep a task at a stage: for the time that it takes, and while it is held; or until `given_up()`.
 
-        Whoever changes the answer of `given_up` beats the pulse.
+        Code that changes the result of `given_up` must call `pulse.beat()`.
         """
         over = not self.pace.get(stage)
 

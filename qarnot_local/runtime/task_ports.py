@@ -1,4 +1,4 @@
-"""Where a task's own servers listen: what comes from outside is led to them, and to no others of this machine."""
+"""Finds the addresses on which a task's own servers listen: forwards lead only to these."""
 
 from __future__ import annotations
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 import uuid as uuids
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Annotated
 
-from qarnot_local.runtime.definition import constants_in, resources_in
+from pydantic import PlainSerializer, PlainValidator
+
+from qarnot_local.runtime.definition import Bucket, TaskDefinition
 from qarnot_local.runtime.output import Output
-from qarnot_local.wire import now
+from qarnot_local.wire import View, date, now
 
 SUBMITTED = "Submitted"
 PARTLY_DISPATCHED = "PartiallyDispatched"
@@ -26,6 +28,7 @@ CANCELLED = "Cancelled"
 DELETING = "PendingDelete"
 MAX_INSTANCES = 2048
 FINAL = frozenset({SUCCESS, FAILURE, CANCELLED})
+_KeptOutput = Annotated[Output, PlainValidator(Output.of), PlainSerializer(Output.texts)]
 
 
 @dataclass(frozen=True)
@@ -35,6 +38,60 @@ class OpenForward:
     application_port: int
     host: str
     port: int
+
+
+@dataclass(frozen=True)
+class TaskError:
+    """Why a task or an instance failed. The code is opaque to clients, the message is for people (§2.3)."""
+
+    code: str
+    message: str
+    debug: str = ""
+
+    def answer(self) -> dict[str, str]:
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class SnapshotConfig:
+    """Where a snapshot goes, and which files. A filter that is None is the task's own."""
+
+    bucket: str
+    prefix: str
+    whitelist: str | None = None
+    blacklist: str | None = None
+
+
+@dataclass
+class Snapshot:
+    """A snapshot that was asked for; sizes in bytes."""
+
+    id: str
+    task: str
+    config: SnapshotConfig
+    triggered: datetime = field(default_factory=now)
+    updated: datetime = field(default_factory=now)
+    status: str = "Triggered"
+    size: int = 0
+    transferred: int = 0
+
+    def answer(self) -> View:
+        """The snapshot as a GET answers it."""
+        return {
+            "id": self.id,
+            "taskUuid": self.task,
+            "triggerDate": date(self.triggered),
+            "lastUpdateDate": date(self.updated),
+            "status": self.status,
+            "snapshotConfig": {
+                "whitelist": self.config.whitelist,
+                "blacklist": self.config.blacklist,
+                "bucket": self.config.bucket,
+                "bucketPrefix": self.config.prefix,
+            },
+            "sizeToUpload": self.size,
+            "transferredSize": self.transferred,
+        }
 
 
 @dataclass
@@ -52,7 +109,7 @@ class Instance:
     earlier_seconds: float = 0  # execution of the attempts before this one
     forwards: list[OpenForward] = field(default_factory=list)
     state: str | None = None  # Success, Failure or Cancelled once it is over
-    error: dict[str, str] | None = None
+    error: TaskError | None = None
     results: set[str] = field(default_factory=set)
     ended: datetime | None = None
 
@@ -79,11 +136,11 @@ class Instance:
 
 @dataclass
 class Task:
-    """One task. `definition` holds what the client may set, in the spelling of the wire, with defaults filled in."""
+    """One task. `definition` holds what the client may set."""
 
-    definition: dict[str, Any]
+    definition: TaskDefinition
     defaults: dict[str, str] = field(default_factory=dict)  # the constants of the profile and of the pool
-    pool_resources: list[dict[str, Any]] = field(default_factory=list)
+    pool_resources: list[Bucket] = field(default_factory=list)
     uuid: str = field(default_factory=lambda: str(uuids.uuid4()))
     created: datetime = field(default_factory=now)
     state: str = SUBMITTED
@@ -95,30 +152,30 @@ class Task:
     ended: datetime | None = None
     instances: list[Instance] = field(default_factory=list)
     retries: dict[str, int] = field(default_factory=dict)  # by number of the instance
-    errors: list[dict[str, str]] = field(default_factory=list)
+    errors: list[TaskError] = field(default_factory=list)
     results: set[str] = field(default_factory=set)
     snapshot_interval: int = 0
-    snapshots: dict[str, dict[str, Any]] = field(default_factory=dict)
-    stdout: Output = field(default_factory=Output)
-    stderr: Output = field(default_factory=Output)
+    snapshots: dict[str, Snapshot] = field(default_factory=dict)
+    stdout: _KeptOutput = field(default_factory=Output)
+    stderr: _KeptOutput = field(default_factory=Output)
 
     @property
     def shortname(self) -> str:
-        return self.definition.get("shortname") or self.uuid
+        return self.definition.shortname or self.uuid
 
     @property
     def profile(self) -> str:
-        return self.definition.get("profile") or ""
+        return self.definition.profile or ""
 
     @property
     def job(self) -> str | None:
-        return self.definition.get("jobUuid")
+        return self.definition.job_uuid
 
     @property
     def instance_numbers(self) -> list[int]:
         """Those of `advancedRanges`, else 0 to `instanceCount` - 1."""
-        ranges = self.definition["advancedRanges"]
-        return ranges_of(ranges) if ranges else list(range(self.definition["instanceCount"]))
+        ranges = self.definition.advanced_ranges
+        return ranges_of(ranges) if ranges else list(range(self.definition.instance_count))
 
     @property
     def is_final(self) -> bool:
@@ -127,12 +184,12 @@ class Task:
     @property
     def constants(self) -> dict[str, str]:
         """The profile's, overridden by the pool's, overridden by the client's."""
-        return self.defaults | constants_in(self.definition)
+        return self.defaults | self.definition.constant_values
 
     @property
-    def resources(self) -> list[dict[str, Any]]:
+    def resources(self) -> list[Bucket]:
         """The buckets that are brought; of two objects for one place, the last one wins (§3.3)."""
-        return [*self.pool_resources, *resources_in(self.definition)]
+        return [*self.pool_resources, *self.definition.buckets]
 
     @property
     def started(self) -> bool:
@@ -156,16 +213,16 @@ class Task:
     def touch(self) -> None:
         self.modified = now()
 
-    def fail(self, code: str, message: str, debug: str = "") -> dict[str, str]:
-        """Note an error. Code is opaque to clients, the message is for people (§2.3)."""
-        self.errors.append({"code": code, "message": message, "debug": debug})
+    def fail(self, code: str, message: str, debug: str = "") -> TaskError:
+        """Note an error."""
+        self.errors.append(TaskError(code, message, debug))
         return self.errors[-1]
 
 
-def ranges_of(text: Any) -> list[int]:
+def ranges_of(text: str) -> list[int]:
     """The numbers that `0-2,4-5,17` names, each once; none when it cannot be read."""
     numbers: list[int] = []
-    for part in str(text).split(","):
+    for part in text.split(","):
         found = re.fullmatch(r"\s*(\d{1,9})(?:-(\d{1,9}))?\s*", part)
         if found is None or int(found[2] or found[1]) < int(found[1]):
             return []

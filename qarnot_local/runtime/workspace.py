@@ -1,4 +1,4 @@
-"""A task's folders: resources come in, what was created or changed goes out (§3.3)."""
+"""The folders of a task: downloads resources, uploads files that were created or changed (§3.3)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from qarnot_local.runtime.commands import expand
 from qarnot_local.runtime.images import programs
-from qarnot_local.runtime.tasks import Task
+from qarnot_local.runtime.tasks import Snapshot, SnapshotConfig, Task
 from qarnot_local.s3.storage import ObjectStorage, StoredObject
 
 _Mark = tuple[int, int, int]  # what changes when a file does: inode, size, modification time
@@ -28,14 +27,12 @@ class Filters:
     blacklist: str = ""
 
     @classmethod
-    def of(cls, task: Task, kind: str, given: dict[str, Any] | None = None) -> Filters:
+    def of(cls, task: Task, kind: str, given: SnapshotConfig | None = None) -> Filters:
         """The task's own (`kind` is `results` or `snapshot`), or those of a snapshot request, which beat them."""
-        given = given or {}
-        texts = []
+        own, texts = task.definition, []
         for name in ("whitelist", "blacklist"):
-            text = given.get(name)
-            own = task.definition.get(f"{kind}{name.capitalize()}")
-            texts.append(expand(str(own or "") if text is None else str(text), task.constants))
+            text: str | None = getattr(given, name, None)
+            texts.append(expand(getattr(own, f"{kind}_{name}") if text is None else text, task.constants))
         return cls(*texts)
 
     def admit(self, path: str) -> bool:
@@ -59,7 +56,7 @@ class Workspace:
         self._fetched: dict[str, StoredObject] = {}
         self._untouched: dict[str, _Mark] = {}
         self._uploaded: dict[tuple[str, str, str], _Mark] = {}
-        self._lock = threading.Lock()  # a snapshot, a refresh and the final upload do not cross
+        self._lock = threading.Lock()  # one transfer at a time: snapshot, refresh or final upload
 
     def make(self) -> None:
         self.folder.mkdir(mode=0o700, parents=True)
@@ -89,13 +86,11 @@ class Workspace:
         wanted: dict[str, StoredObject] = {}
         skipped = []
         for bucket in task.resources:
-            prefix = ((bucket.get("filtering") or {}).get("prefixFiltering") or {}).get("prefix") or ""
-            strip = ((bucket.get("resourcesTransformation") or {}).get("stripPrefix") or {}).get("prefix") or ""
-            name = bucket["bucketName"]
+            name = bucket.bucket_name
             if not self._storage.has_bucket(name):
                 raise MissingBucketError(f"No such bucket: {name}")
-            for stored in self._storage.objects(name, prefix):
-                rest = stored.key.removeprefix(strip)
+            for stored in self._storage.objects(name, bucket.prefix):
+                rest = stored.key.removeprefix(bucket.stripped)
                 path = safe_path(rest)
                 if stored.key.endswith("/") and not rest.strip("/"):
                     continue  # the mark of the folder that became /job itself
@@ -130,20 +125,21 @@ class Workspace:
             and filters.admit(path)
         ]
 
-    def upload(self, filters: Filters, bucket: str, prefix: str, progress: dict[str, Any] | None = None) -> set[str]:
-        """Upload what changed; returns the keys. `progress`, a snapshot's answer, is told the sizes meanwhile."""
-        progress = {} if progress is None else progress
-        progress["transferredSize"] = 0
+    def upload(self, filters: Filters, bucket: str, prefix: str, progress: Snapshot | None = None) -> set[str]:
+        """Upload what changed; returns the keys. The sizes are added to those of `progress` meanwhile."""
         with self._lock:
             self._storage.make_bucket(bucket)
             todo = self.changes(filters, bucket, prefix)
-            progress["sizeToUpload"] = sum(mark[1] for _, _, mark in todo)
+            if progress:
+                progress.size += sum(mark[1] for _, _, mark in todo)
             keys = set()
             for path, file, mark in todo:
                 try:
-                    progress["transferredSize"] += self._storage.write(bucket, prefix + path, file)
+                    size = self._storage.write(bucket, prefix + path, file)
                 except OSError:
-                    continue  # gone or unreadable since it was listed
+                    continue  # deleted or unreadable since it was listed
+                if progress:
+                    progress.transferred += size
                 self._uploaded[bucket, prefix, path] = mark
                 keys.add(prefix + path)
             return keys

@@ -1,12 +1,12 @@
-"""What stands between the socket and moto: the record, scripted trouble, who are you, quotas, what to keep on disk."""
+"""The S3 application around moto's: signatures, quotas, answers in which moto differs from a Ceph gateway, disk."""
 
 from __future__ import annotations
 
 import io
 import logging
 import re
-import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from html import escape
 from typing import Any, Protocol
 from urllib.parse import parse_qs, quote, unquote
@@ -19,7 +19,7 @@ from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_ba
 from moto.s3.models import get_canned_acl
 
 from qarnot_local.access import Access
-from qarnot_local.control.faults import LOST, RESET, TIMEOUT, Call, Fault, Faults
+from qarnot_local.control.faults import Fault
 from qarnot_local.s3 import operations
 from qarnot_local.s3.cors import CorsRule, by_rules, preflight
 from qarnot_local.s3.disk import Disk
@@ -52,11 +52,10 @@ _NULL_VERSION = re.compile(r"(^|[?&])versionId=null(?:&|$)")
 _SPAN = re.compile(r"bytes=(\d+)-(\d+)")
 _BREAKS = (ArithmeticError, AssertionError, AttributeError, ExpatError, LookupError, TypeError, ValueError)
 _log = logging.getLogger(__name__)
-_CHUNK = 1 << 16
 
 
 class _AnyCharacter(RegexConverter):
-    """In place of moto's own, whose paths end at a line feed. A key may hold one."""
+    """Replaces moto's own converter, whose paths end at a line feed. A key may hold one."""
 
     def __init__(self, url_map: Any, *items: Any) -> None:
         super().__init__(url_map, *items)
@@ -67,7 +66,7 @@ werkzeug_app.RegexConverter = _AnyCharacter  # type: ignore[attr-defined]  # it 
 
 
 class _Stock(Protocol):
-    """What the application needs of the storage."""
+    """What the application uses of the storage."""
 
     def find(self, bucket: str, key: str) -> Any: ...
 
@@ -96,60 +95,61 @@ class _Stock(Protocol):
     def usage_of(self, bucket: str) -> tuple[int, int]: ...
 
 
-def _variable(header: str) -> str:
-    return f"HTTP_{header.upper().replace('-', '_')}"
+@dataclass(frozen=True)
+class Request:
+    """What is known of a request before it is answered.
 
+    Arguments:
+        is_known: it is signed with the account's token. Forms are signed in another way.
+        rules: of the bucket, for pages of other origins.
+    """
 
-def _header_names(environ: _Environ) -> set[str]:
-    return {name[5:].replace("_", "-").lower() for name in environ if name.startswith("HTTP_")}
+    asked: Asked
+    is_known: bool
+    rules: list[CorsRule]
 
 
 class StorageApp:
     """A WSGI application around moto's."""
 
-    def __init__(
-        self, stock: _Stock, account: str, access: Access, faults: Faults, disk: Disk | None, parts: Parts
-    ) -> None:
+    def __init__(self, stock: _Stock, account: str, access: Access, disk: Disk | None, parts: Parts) -> None:
         self._moto = DomainDispatcherApplication(create_backend_app)
         self._stock = stock
         self._account = account
         self._access = access
-        self._faults = faults
         self._disk = disk
         self._parts = parts
-        for method, route in operations.routes():
-            faults.know(method, route)
 
-    def __call__(self, environ: _Environ, start_response: _StartResponse) -> Iterable[bytes]:
+    def read(self, environ: _Environ) -> Request:
+        """Read who asks for what. A bucket in the host's name is moved into the path of `environ`."""
         is_known = is_signed(environ, self._access.email, self._access.token) and not self._access.is_expired
         _into_path(environ)
         asked = operations.read(environ)
-        what = f"{asked.bucket}/{asked.key}" if asked.key else asked.bucket
-        call, delay, fault = self._faults.begin(asked.method, f"s3:{asked.name}", what, _header_names(environ))
-        for name in self._faults.ignored_headers:
-            environ.pop(_variable(name), None)
-        if delay:
-            self._faults.stopping.wait(delay)
+        return Request(asked, is_known, self._stock.cors_of(asked.bucket))
 
-        rules, record = self._stock.cors_of(asked.bucket), _recorder(call, start_response)
+    def answer(self, request: Request, environ: _Environ, start_response: _StartResponse) -> Iterable[bytes]:
+        """Answer a request, as WSGI has it."""
+        asked, begin = request.asked, by_rules(request.rules, environ, start_response)
+        if asked.method == "OPTIONS":
+            return _answer_preflight(request.rules, environ, start_response)
+        if asked.name == "PostObject":  # signed in another way
+            return self._posted(environ, begin, asked.bucket)
+        if not request.is_known:
+            return _refuse(begin, 403, "SignatureDoesNotMatch")
+        if self._access.is_skewed(time_of(environ)):
+            return _refuse(begin, 403, "RequestTimeTooSkewed")
+        if self._stock.is_foreign(asked.bucket) and not asked.makes_bucket:
+            return _refuse(begin, 403, "AccessDenied")
+        if refusal := complaint(asked, environ) or self._full(asked, environ) or self._missing(asked):
+            return _refuse(begin, operations.STATUSES[refusal], refusal)
+        return self._serve(environ, begin, asked)
 
-        def answer(begin: _StartResponse) -> Iterable[bytes]:
-            if asked.method == "OPTIONS":
-                return _answer_preflight(rules, environ, record)
-            if asked.name == "PostObject":  # signed in another way
-                return self._posted(environ, begin, asked.bucket)
-            if not is_known:
-                return _refuse(begin, 403, "SignatureDoesNotMatch")
-            if self._access.is_skewed(time_of(environ)):
-                return _refuse(begin, 403, "RequestTimeTooSkewed")
-            if self._stock.is_foreign(asked.bucket) and not asked.makes_bucket:
-                return _refuse(begin, 403, "AccessDenied")
-            if refusal := complaint(asked, environ) or self._full(asked, environ) or self._missing(asked):
-                return _refuse(begin, operations.STATUSES[refusal], refusal)
-            return self._serve(environ, begin, asked)
-
-        begin = by_rules(rules, environ, record)
-        return self._trouble(fault, environ, begin, answer) if fault else answer(begin)
+    def refuse(
+        self, request: Request, fault: Fault, environ: _Environ, start_response: _StartResponse
+    ) -> Iterable[bytes]:
+        """Answer with the status of a scripted fault."""
+        begin = by_rules(request.rules, environ, start_response)
+        return _refuse(begin, fault.status or 500, fault.code or "InternalError", fault.headers, fault.body)
 
     def _posted(self, environ: _Environ, start_response: _StartResponse, bucket: str) -> Iterable[bytes]:
         """Serve what a form stands for: an object is put."""
@@ -177,7 +177,7 @@ class StorageApp:
         return [body]
 
     def _serve(self, environ: _Environ, start_response: _StartResponse, asked: Asked) -> Iterable[bytes]:
-        """Answer. What moto breaks at is the client's mistake; its own complaints have other forms."""
+        """Answer. An exception of moto means a malformed request; moto answers other errors itself."""
         if not self._stock.has_versions(asked.bucket):
             start_response = _only_version(environ, start_response)
         try:
@@ -196,7 +196,7 @@ class StorageApp:
         return response
 
     def _own_answer(self, environ: _Environ, start_response: _StartResponse, asked: Asked) -> Iterable[bytes] | None:
-        """Where moto differs from S3, or needs too much memory. None when moto should answer."""
+        """Answer where moto differs from S3 or needs too much memory. None when moto should answer."""
         if asked.bucket == "moto-api":  # moto's own remote control is none of S3
             return _refuse(start_response, 404, "NoSuchBucket")
         if asked.makes_bucket and self._stock.is_foreign(asked.bucket):
@@ -214,7 +214,7 @@ class StorageApp:
             deleted = self._stock.delete(asked.bucket, Payload(environ).whole())
             return _tell(start_response, deleted) if deleted else _refuse(start_response, 400, "MalformedXML")
         if asked.key and (stored := self._stock.find(asked.bucket, asked.key)):
-            if stored.acl is None:  # moto sets none for what was made of parts or by a task, and breaks at it
+            if stored.acl is None:  # moto sets none for objects made of parts or by a task, and fails without
                 stored.set_acl(get_canned_acl("private"))
             return read_object(environ, stored, start_response)
         return None
@@ -236,7 +236,7 @@ class StorageApp:
         return self._in_parts(environ, start_response, asked)
 
     def _as_the_gateway(self, environ: _Environ, start_response: _StartResponse, asked: Asked) -> Iterable[bytes]:
-        """moto's answer about an upload, written as a Ceph gateway does: of what is completed, it says no ETag."""
+        """moto's answer about a multipart upload, in the form of a Ceph gateway: a completed upload has no ETag."""
         begun: list[tuple[str, list[tuple[str, str]]]] = []
         response = self._in_parts(environ, lambda status, headers, *_: begun.append((status, headers)), asked)
         body = as_references(b"".join(response))
@@ -251,7 +251,7 @@ class StorageApp:
         return [body]
 
     def _with_usage(self, bucket: str, start_response: _StartResponse) -> _StartResponse:
-        """What Ceph says of a bucket beside, and C# reads (§4.1)."""
+        """Add the headers with the usage of a bucket that Ceph sends and C# reads (§4.1)."""
         count, size = self._stock.usage_of(bucket)
         more = [("X-RGW-Object-Count", str(count)), ("X-RGW-Bytes-Used", str(size))]
         return lambda status, headers, *rest: start_response(
@@ -299,7 +299,7 @@ class StorageApp:
         return response
 
     def _missing(self, asked: Asked) -> str | None:
-        """The error's name when an upload in parts is asked about that there is not."""
+        """The error code when the request names an unknown multipart upload."""
         is_there = self._stock.upload(asked.bucket, asked.first("uploadId")) is not None
         is_answered = asked.name == "CompleteMultipartUpload"  # by `_completed_again`
         if is_there or is_answered or not self._stock.has_bucket(asked.bucket):
@@ -323,7 +323,7 @@ class StorageApp:
         return _tell(start_response, document("CompleteMultipartUploadResult", fields))
 
     def _full(self, asked: Asked, environ: _Environ) -> str | None:
-        """The error's name when a quota stands against it."""
+        """The error code when a quota is exceeded."""
         if asked.makes_bucket and not self._stock.may_have_another_bucket():  # one's own, too
             return "TooManyBuckets"
         size = int(environ.get("HTTP_X_AMZ_DECODED_CONTENT_LENGTH") or environ.get("CONTENT_LENGTH") or 0)
@@ -338,30 +338,9 @@ class StorageApp:
         span = _SPAN.fullmatch(environ.get("HTTP_X_AMZ_COPY_SOURCE_RANGE", ""))
         return int(span[2]) - int(span[1]) + 1 if span else stored.size if stored else 0
 
-    def _trouble(
-        self,
-        fault: Fault,
-        environ: _Environ,
-        start_response: _StartResponse,
-        answer: Callable[[_StartResponse], Iterable[bytes]],
-    ) -> Iterable[bytes]:
-        """Answer, or do not, as the fault says."""
-        if fault.how == TIMEOUT:
-            self._faults.stopping.wait()
-            raise CutError
-        if fault.how == LOST:
-            _consume(answer(lambda *_: None))
-            raise CutError
-        if fault.how == RESET:
-            if fault.after_bytes and environ["REQUEST_METHOD"] == "GET":
-                return _cut_after(fault.after_bytes, answer(start_response))
-            environ["wsgi.input"].read(fault.after_bytes)
-            raise CutError
-        return _refuse(start_response, fault.status or 500, fault.code or "InternalError", fault.headers, fault.body)
-
 
 def _answer_preflight(rules: list[CorsRule], environ: _Environ, start_response: _StartResponse) -> list[bytes]:
-    """A browser asks whether a page may: that is no secret, so nobody has to say who he is."""
+    """Answer a CORS preflight. It needs no signature."""
     headers = preflight(rules, environ)
     if headers is None:
         return _refuse(start_response, operations.STATUSES["AccessForbidden"], "AccessForbidden")
@@ -370,7 +349,7 @@ def _answer_preflight(rules: list[CorsRule], environ: _Environ, start_response: 
 
 
 def _place(environ: _Environ) -> str:
-    """Where the client found us."""
+    """The address of the storage as the client wrote it."""
     return f"{environ['wsgi.url_scheme']}://{environ.get('HTTP_HOST')}"
 
 
@@ -380,7 +359,7 @@ def _tell(start_response: _StartResponse, body: bytes) -> list[bytes]:
 
 
 def _is_large_object(environ: _Environ) -> bool:
-    """Whether this puts a large object in one piece."""
+    """Whether the request uploads a large object in one piece."""
     query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
     return (
         environ["REQUEST_METHOD"] == "PUT"
@@ -404,7 +383,7 @@ def _into_path(environ: _Environ) -> None:
 
 
 def _only_version(environ: _Environ, start_response: _StartResponse) -> _StartResponse:
-    """In a bucket that keeps no versions, `null` is what there is; nobody is told of it, but may ask for it."""
+    """In a bucket without versions, the only version is `null`: it may be asked for, but is not answered."""
     for name in ("QUERY_STRING", "RAW_URI", "REQUEST_URI"):
         if "versionId=null" in environ.get(name, ""):
             environ[name] = _NULL_VERSION.sub(r"\1", environ[name]).rstrip("?&")
@@ -414,30 +393,6 @@ def _only_version(environ: _Environ, start_response: _StartResponse) -> _StartRe
         return start_response(status, others, *more)
 
     return begin
-
-
-def _recorder(call: Call, start_response: _StartResponse) -> _StartResponse:
-    def begin(status: str, headers: list[tuple[str, str]], *more: Any) -> Any:
-        call.end(int(status.partition(" ")[0]))
-        return start_response(status, headers, *more)
-
-    return begin
-
-
-def _consume(content: Iterable[bytes]) -> None:
-    for _ in content:
-        pass
-
-
-def _cut_after(size: int, content: Iterable[bytes]) -> Iterator[bytes]:
-    for data in content:
-        if len(data) > size:
-            yield data[:size]
-            time.sleep(0.05)  # so that the client gets these bytes before the reset, which overtakes unsent ones
-            raise CutError
-        yield data
-        size -= len(data)
-    raise CutError
 
 
 def _refuse(

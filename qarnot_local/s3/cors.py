@@ -1,4 +1,4 @@
-"""Which other origins' pages a browser lets talk to a bucket (CORS), as S3 has it: by the bucket's own rules.
+"""CORS of buckets, as S3 has it: by the bucket's own rules.
 
 moto lets every page do everything. A real storage allows nothing until `PutBucketCors` says so, answers a preflight
 without looking for a signature, and refuses one that no rule fits with 403. The first rule that fits counts.
@@ -62,7 +62,7 @@ class CorsRule:
 
 
 def preflight(rules: Iterable[CorsRule], environ: Mapping[str, Any]) -> _Headers | None:
-    """Return the headers that answer a browser's question; None when the answer is no."""
+    """Return the headers of the answer to a preflight; None to refuse it."""
     origin, method = environ.get("HTTP_ORIGIN", ""), environ.get("HTTP_ACCESS_CONTROL_REQUEST_METHOD", "")
     asked = environ.get("HTTP_ACCESS_CONTROL_REQUEST_HEADERS", "").lower().replace(" ", "")
     rule = next((rule for rule in rules if rule.fits(origin, method, filter(None, asked.split(",")))), None)
@@ -72,7 +72,7 @@ def preflight(rules: Iterable[CorsRule], environ: Mapping[str, Any]) -> _Headers
 
 
 def by_rules(rules: Iterable[CorsRule], environ: Mapping[str, Any], start_response: _StartResponse) -> _StartResponse:
-    """Have an answer carry what the rules say to the page that asked, and nothing of what moto says."""
+    """Wrap `start_response`: set the CORS headers of the rules in place of moto's."""
     origin, method = environ.get("HTTP_ORIGIN", ""), environ["REQUEST_METHOD"]
     rule = next((rule for rule in rules if origin and rule.fits(origin, method)), None)
 

@@ -1,4 +1,4 @@
-"""Many objects deleted at once. moto tells of all, asked or not.
+"""DeleteObjects. moto's own answer ignores `Quiet`.
 
 A list with a key that XML cannot hold is refused as a whole, as a Ceph gateway does (`reference/storage-ceph.md`).
 """

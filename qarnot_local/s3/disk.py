@@ -2,7 +2,7 @@
 
 One folder for each bucket; in it a JSON file about the bucket, and for each object its content and a small JSON file.
 They are named by the hash of bucket and key, because a key may hold anything. After each call that may have changed
-something, what moto holds is compared with what is kept: no call has to be understood, so none can be misunderstood.
+something, moto's state is compared with the files, independent of the call.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Disk:
         self._kept[bucket, about["key"]] = _identity(key)
 
     def follow(self, bucket: str, key: str) -> None:
-        """Keep what a call on `/bucket[/key]` may have changed."""
+        """Save what a call on `/bucket[/key]` may have changed."""
         with self._lock:
             self.keep_bucket(bucket)
             if key:

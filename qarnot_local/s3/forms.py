@@ -1,7 +1,7 @@
 """Objects that a browser sends by a form (PostObject), with a policy that says what may be sent.
 
-Whoever has the token signs the policy; whoever has the form needs no token. A form that keeps to its policy is served
-as the PutObject that it stands for.
+The policy is signed with the token; a user of the form needs no token. A form that complies with its policy is handled
+as the equivalent PutObject.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class PostForm:
         return is_policy_signed(self.fields, access_key, secret)
 
     def check(self) -> None:
-        """Raise FormError unless the policy, whose signature is right, lets it pass."""
+        """Raise FormError unless the form complies with its policy, whose signature was verified."""
         expiration, conditions = _policy(self.fields["policy"])
         if expiration < datetime.now(UTC):
             raise FormError("AccessDenied", "Invalid according to Policy: Policy expired.")
@@ -92,7 +92,7 @@ class PostForm:
         return own
 
     def answer(self, etag: str, root: str) -> tuple[str, list[tuple[str, str]], bytes]:
-        """What the form wants to be told when all went well: 204 unless it says otherwise."""
+        """The answer that the form asks for: 204 unless it says otherwise."""
         place = f"{root}/{quote(f'{self.bucket}/{self.key}')}"
         headers = [("ETag", etag), ("Location", place)]
         target = self.fields.get("success_action_redirect") or self.fields.get("redirect") or ""
@@ -151,7 +151,7 @@ def _read_parts(events: Iterable[Event], fields: dict[str, str], file: IO[bytes]
 
 
 def _events(boundary: bytes, stream: IO[bytes]) -> Iterator[Event]:
-    """Take a form apart while it comes. Raises ValueError when it is none, or breaks off."""
+    """Parse a form while it arrives. Raises ValueError when it is malformed or incomplete."""
     if not boundary:
         raise ValueError("No boundary is named")
     decoder = MultipartDecoder(boundary, _BUFFER_BYTES)

@@ -1,4 +1,4 @@
-"""What an S3 request asks for, by the name that AWS gives it; and the statuses of errors."""
+"""The operation of an S3 request by AWS's name, and the statuses of error codes."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _TABLE: dict[tuple[str, str], dict[str, str]] = {
     ("DELETE", "key"): {"uploadId": "AbortMultipartUpload", "": "DeleteObject"},
 }
 
-# Parameters that say who asks, not what for.
+# Parameters of the signature, not of the operation.
 WHO = {"AWSAccessKeyId", "Signature", "Expires", "x-id"}
 
 

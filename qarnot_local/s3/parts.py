@@ -1,4 +1,4 @@
-"""Large objects that never pass through memory whole.
+"""Large objects in files: none is held in memory whole.
 
 moto keeps every part of an upload in memory, and joins them there, three times over. So each part is moved to a file as
 soon as it has come, and the files are joined to one when the upload is complete. A large object that comes in one piece
@@ -28,7 +28,7 @@ _CHUNK = 1 << 20
 
 
 class FileBuffer:
-    """In place of moto's buffer of an object: the same few methods, on a file that is ours."""
+    """Replaces moto's buffer of an object: the same methods on a file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -50,7 +50,7 @@ class FileBuffer:
 
 
 class Content(bytes):
-    """What moto is told that the content is: empty, but as long as the file that holds it."""
+    """The content that moto gets: empty, but with the length of the file that holds it."""
 
     path: Path
     size: int
@@ -127,7 +127,7 @@ class Parts:
         return tempfile.SpooledTemporaryFile(LARGE, dir=str(self._folder))
 
     def prepare(self, upload: Any) -> list[Content]:
-        """Before an upload gets a part or is completed: make moto do it our way. The list gets the joined content."""
+        """Patch moto's record of an upload before it gets a part or is completed. The list gets the joined content."""
         with self._lock:
             if not isinstance(upload.parts, _Settled):
                 upload.parts = _Settled(upload.parts)
@@ -168,7 +168,7 @@ class Parts:
         return content, f"{digest.hexdigest()}-{len(parts)}"
 
     def finish(self, key: Any, joined: list[Content], upload: Any) -> None:
-        """After it: give the object its content, and forget the parts."""
+        """Give the completed object its content, and delete the parts."""
         for content in joined:
             content.put_into(key)
             upload.dispose()

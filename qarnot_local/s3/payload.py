@@ -1,5 +1,4 @@
-"""What a request to the storage brings: taken out of the chunks in which some clients wrap it, and compared with the
-checksums that they give.
+"""The body of a storage request: decoded from `aws-chunked` and compared with the checksums that the client gives.
 
 moto unwraps chunks by copying what came before for each of them, and compares nothing: a file that was damaged on its
 way would be stored.
@@ -49,7 +48,7 @@ _HASHES: dict[str, Callable[[], _Hash]] = {
 
 
 class DigestError(Exception):
-    """What came is not what was sent. `code` is S3's name of the error."""
+    """The body differs from its checksum. `code` is S3's error code."""
 
     def __init__(self, code: str) -> None:
         super().__init__(code)
@@ -57,7 +56,7 @@ class DigestError(Exception):
 
 
 class CutShortError(Exception):
-    """The client went away in the middle."""
+    """The client closed the connection in the middle of the body."""
 
 
 class Payload(io.RawIOBase):
@@ -123,7 +122,7 @@ class Payload(io.RawIOBase):
         return content
 
     def check(self) -> None:
-        """Raise DigestError or CutShortError unless all is well; then say in the headers what came at the end."""
+        """Raise DigestError or CutShortError if the body is wrong; then add the trailing checksums to the headers."""
         if self._read < self.length:
             raise CutShortError
         if self._is_wrapped:
@@ -136,7 +135,7 @@ class Payload(io.RawIOBase):
         self._environ |= {f"{_CHECKSUM}{name}": value for name, value in self._trailers.items()}
 
     def _take(self, size: int) -> bytes:
-        """What is there already, else what comes next."""
+        """Bytes from the buffer, else from the stream."""
         data = self._buffer or self._stream.read(max(size, _CHUNK)) or b""
         self._buffer = data[size:]
         return bytes(data[:size])
@@ -164,7 +163,7 @@ class Payload(io.RawIOBase):
                 self._trailers[name.upper().replace("-", "_").removeprefix("X_AMZ_CHECKSUM_")] = line[2].strip()
 
     def _line(self) -> bytes:
-        """The next line without its end; empty where nothing comes any more."""
+        """The next line without its end; empty at the end of the stream."""
         while b"\n" not in self._buffer:
             more = self._stream.read(_CHUNK) or b""
             self._buffer += more

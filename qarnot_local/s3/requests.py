@@ -1,4 +1,4 @@
-"""What is wrong with an S3 request, by S3's own names of errors; said before moto sees it, which would break at it."""
+"""Checks of S3 requests on which moto would fail; errors have S3's own codes."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def complaint(asked: Asked, environ: Mapping[str, Any]) -> str | None:
 
 
 def broken(asked: Asked) -> str:
-    """What to say when moto broke at a request that had no complaint."""
+    """The error code when moto failed on a request that passed the checks."""
     return "MalformedXML" if asked.name in _XML else "InvalidArgument"
 
 

@@ -1,26 +1,25 @@
-"""A threaded HTTP server for a WSGI application that keeps connections alive and can be stopped without a trace.
-
-Werkzeug's own closes each connection after one answer, and waits 10 ms before it does: not with S3 clients, who keep
-ten connections and send thousands of requests (`reference/qarnot-platform.md` §0.13).
-"""
+"""Runs a WSGI application, such as moto, under an ASGI server. Bodies of any size pass in pieces, both ways."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import logging
-import socket
-import struct
-from collections.abc import Iterable
-from typing import IO, Any, cast
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import CancelledError, Executor
+from email.utils import formatdate
+from typing import Any
+from urllib.parse import unquote_to_bytes
 
-from moto.moto_server.werkzeug_app import MotoRequestHandler
-from werkzeug.serving import DechunkedInput, ThreadedWSGIServer
+from starlette.types import Message, Receive, Scope
 
-from qarnot_local.ports import listen
-from qarnot_local.s3.requests import is_number
+from qarnot_local.control.trouble import Recorder
 
-_DRAIN = 16 << 20  # an unread body longer than this costs the connection
+Environ = dict[str, Any]
+Application = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+_DRAIN = 16 << 20  # bytes: an unread body longer than this costs the connection
+_NO_BODY = {204, 304}
 _log = logging.getLogger(__name__)
 
 
@@ -28,161 +27,156 @@ class CutError(Exception):
     """Raised by the application: no (more) answer, the connection is to be reset."""
 
 
-class Server(ThreadedWSGIServer):
-    """`stop` leaves no thread: idle kept-alive connections are closed, then joined."""
+class Body(io.RawIOBase):
+    """A request's body, for a thread: the event loop receives it. It ends early when the client goes away."""
 
-    daemon_threads = False
-    block_on_close = True
-
-    def __init__(self, application: Any, listener: socket.socket) -> None:
-        self._connections: set[socket.socket] = set()
-        with listener:  # werkzeug takes a copy; left to bind by itself, it exits when somebody has the port
-            super().__init__("127.0.0.1", 0, application, handler=_Handler, fd=listener.fileno())
-
-    def bind_again(self) -> None:
-        """After a stop: listen on the same port. Does nothing while it listens."""
-        if self.socket.fileno() == -1:
-            self.socket = listen(self.port)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        self._connections.add(request)
-        super().process_request(request, client_address)
-
-    def shutdown_request(self, request: Any) -> None:
-        self._connections.discard(request)
-        super().shutdown_request(request)
-
-    def stop(self) -> None:
-        self.shutdown()
-        for connection in list(self._connections):
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-        self.server_close()
-
-
-class _Handler(MotoRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # small answers leave at once
-    wbufsize = 1 << 16
-
-    def log(self, type: str, message: str, *arguments: Any) -> None:  # noqa: A002 - werkzeug's name
-        """Nothing: addresses of requests carry signatures."""
-
-    def handle_expect_100(self) -> bool:
-        self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self.wfile.flush()
-        return True
-
-    def run_wsgi(self) -> None:
-        environ = self.make_environ()
-        if not is_number(environ.get("CONTENT_LENGTH") or "0"):  # nobody can say where the next request begins
-            self.close_connection = True
-            self._answer("400 Bad Request", [("Content-Length", "0")], [])
-            return
-        body: _Body | _Chunked
-        if "wsgi.input_terminated" in environ:
-            body = environ["wsgi.input"] = _Chunked(cast(IO[bytes], self.rfile))
-        else:
-            body = environ["wsgi.input"] = _Body(self.rfile, int(environ.get("CONTENT_LENGTH") or 0))
-        status, headers = "500 Internal Server Error", [("Content-Length", "0")]
-
-        def start_response(given_status: str, given_headers: list[tuple[str, str]], _: Any = None) -> Any:
-            nonlocal status, headers
-            status, headers = given_status, given_headers
-
-        try:
-            content = self.server.app(environ, start_response)
-        except CutError:
-            self._cut()
-            return
-        except Exception:  # a fault of the application costs one answer, not the server  # noqa: BLE001
-            _log.exception("The storage failed on a %s request", self.command)
-            content = [b""]
-        try:
-            self.close_connection = self.close_connection or body.is_too_long
-            self._answer(status, headers, content)
-            self.close_connection = self.close_connection or not body.drain()
-        except CutError:
-            self._cut()
-        except (ConnectionError, TimeoutError):
-            self.close_connection = True
-        finally:
-            if hasattr(content, "close"):
-                content.close()
-
-    def _cut(self) -> None:
-        """Reset the connection: lingering for 0 seconds turns its close into a reset."""
-        self.close_connection = True
-        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        self.connection.close()
-
-    def _answer(self, status: str, headers: list[tuple[str, str]], content: Iterable[bytes]) -> None:
-        code, _, reason = status.partition(" ")
-        self.send_response(int(code), reason)
-        for name, value in headers:
-            self.send_header(name, value)
-        names = {name.lower() for name, _ in headers}
-        has_body = self.command != "HEAD" and int(code) >= 200 and int(code) not in {204, 304}
-        is_chunked = has_body and "content-length" not in names
-        if is_chunked:
-            self.send_header("Transfer-Encoding", "chunked")
-        if self.close_connection:  # else the client sends its next request into a closing connection
-            self.send_header("Connection", "close")
-        self.end_headers()
-        for data in content if has_body else ():
-            if is_chunked and data:
-                self.wfile.write(b"%x\r\n%b\r\n" % (len(data), data))
-            else:
-                self.wfile.write(data)
-        if is_chunked:
-            self.wfile.write(b"0\r\n\r\n")
-        self.wfile.flush()
-
-
-class _Body(io.RawIOBase):
-    """A request's body: ends where it ends, although the connection goes on."""
-
-    def __init__(self, stream: Any, length: int) -> None:
-        self._stream = stream
+    def __init__(self, receive: Receive, length: int) -> None:
+        self._receive = receive
+        self._loop = asyncio.get_running_loop()
+        self._buffer = b""
+        self._is_over = False
         self._left = length
+
+    async def begin(self) -> None:
+        """Take the first message, which most bodies are whole in."""
+        self._take(await self._receive())
+
+    @property
+    def is_too_long(self) -> bool:
+        """Whether the rest is not worth reading: the connection must go instead."""
+        return self._left > _DRAIN and not self._is_over
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        data = self._stream.read(min(len(buffer), self._left)) if self._left else b""
+        while not self._buffer and not self._is_over:
+            try:
+                self._take(asyncio.run_coroutine_threadsafe(self._message(), self._loop).result())
+            except (CancelledError, RuntimeError):  # the cluster stops
+                self._is_over = True
+        data, self._buffer = self._buffer[: len(buffer)], self._buffer[len(buffer) :]
         buffer[: len(data)] = data
-        self._left = self._left - len(data) if data else 0
         return len(data)
 
-    @property
-    def is_too_long(self) -> bool:
-        """Whether the rest is not worth reading: the connection must go instead."""
-        return self._left > _DRAIN
+    async def _message(self) -> Message:
+        return await self._receive()
 
-    def drain(self) -> bool:
-        """Read what the application left; False when there is too much of it."""
-        while not self.is_too_long and self.read(1 << 16):
-            pass
-        return not self.is_too_long
+    def _take(self, message: Message) -> None:
+        self._buffer = message.get("body", b"")
+        self._left -= len(self._buffer)
+        self._is_over = not message.get("more_body")
 
 
-class _Chunked(DechunkedInput):
-    """The same for a body whose end is only found by reading it."""
+class Wsgi:
+    """One request to a WSGI application, which runs in a thread of `executor`; itself an ASGI application."""
 
-    is_too_long = False
+    def __init__(self, application: Application, environ: Environ, executor: Executor) -> None:
+        self._application = application
+        self._environ = environ
+        self._executor = executor
+        self._status = "500 Internal Server Error"
+        self._headers = [("Content-Length", "0")]
 
-    def readinto(self, buffer: Any) -> int:
+    async def __call__(self, scope: Scope, receive: Receive, send: Any) -> None:
+        body = Body(receive, int(self._environ.get("CONTENT_LENGTH") or 0))
+        await body.begin()
+        self._environ["wsgi.input"] = body
         try:
-            return super().readinto(buffer)
-        except ConnectionError:
-            raise
-        except OSError as error:  # werkzeug's word for malformed chunks: the client's mistake
-            raise ValueError(str(error)) from error
+            pieces, first = await self._in_thread(self._begin)
+        except CutError:
+            _cut(send)
+            return
+        except Exception:  # a fault of the application costs one answer, not the server  # noqa: BLE001
+            _log.exception("The storage failed on a %s request", scope["method"])
+            pieces, first = iter(()), b""
+        status = int(self._status.partition(" ")[0])
+        headers = [
+            *self._headers,
+            ("Date", formatdate(usegmt=True)),
+            *([("Connection", "close")] if body.is_too_long else []),
+        ]
+        encoded = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
+        await send({"type": "http.response.start", "status": status, "headers": encoded})
+        has_body = scope["method"] != "HEAD" and status not in _NO_BODY
+        try:
+            await self._send(first if has_body else b"", pieces if has_body else iter(()), send)
+        except (CutError, ConnectionError):
+            _cut(send)
+        finally:
+            with contextlib.suppress(AttributeError):
+                await self._in_thread(pieces.close)  # of a generator
 
-    def drain(self) -> bool:
-        left = _DRAIN
-        with contextlib.suppress(ValueError):  # malformed, so nobody knows where the next request begins
-            while left > 0 and (data := self.read(1 << 16)):
-                left -= len(data)
-        return self._done
+    def _begin(self) -> tuple[Iterator[bytes], bytes]:
+        """Call the application; returns what it sends, and the first piece of that."""
+        content = self._application(self._environ, self._start)
+        pieces = _pieces(content)
+        return pieces, next(pieces, b"")
+
+    def _start(self, status: str, headers: list[tuple[str, str]], *_: Any) -> None:
+        self._status, self._headers = status, headers
+
+    async def _send(self, first: bytes, pieces: Iterator[bytes], send: Any) -> None:
+        length = next((value for name, value in self._headers if name.lower() == "content-length"), "")
+        data = first
+        is_more = bool(first) and length != str(len(first))
+        while is_more and not _is_gone(send):
+            await send({"type": "http.response.body", "body": data, "more_body": True})
+            data = await self._in_thread(next, pieces, b"")
+            is_more = bool(data)
+        await send({"type": "http.response.body", "body": data})
+
+    async def _in_thread(self, work: Callable[..., Any], *arguments: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self._executor, work, *arguments)
+
+
+def _pieces(content: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield what is not empty; close what wants to be closed."""
+    try:
+        yield from filter(None, content)
+    finally:
+        if hasattr(content, "close"):
+            content.close()
+
+
+def _is_gone(send: Any) -> bool:
+    return isinstance(send, Recorder) and bool(send.transport.is_closing())
+
+
+def _cut(send: Any) -> None:
+    if isinstance(send, Recorder):
+        send.reset()
+
+
+def environ_of(scope: Scope) -> Environ:
+    """The WSGI environment of an ASGI request, without its body."""
+    raw = scope["raw_path"].decode("latin-1")
+    query = scope["query_string"].decode("latin-1")
+    address = raw + (f"?{query}" if query else "")
+    host, port = scope["server"]
+    environ: Environ = {
+        "REQUEST_METHOD": scope["method"],
+        "SCRIPT_NAME": "",
+        "PATH_INFO": unquote_to_bytes(raw).decode("latin-1"),
+        "QUERY_STRING": query,
+        "RAW_URI": address,
+        "REQUEST_URI": address,
+        "SERVER_NAME": host,
+        "SERVER_PORT": str(port),
+        "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
+        "REMOTE_ADDR": "127.0.0.1",
+        "wsgi.version": (1, 0),
+        "wsgi.url_scheme": scope["scheme"],
+        "wsgi.errors": io.StringIO(),
+        "wsgi.multithread": True,
+        "wsgi.multiprocess": False,
+        "wsgi.run_once": False,
+    }
+    for name, value in scope["headers"]:
+        key = name.decode("latin-1").upper().replace("-", "_")
+        key = key if key in {"CONTENT_TYPE", "CONTENT_LENGTH"} else f"HTTP_{key}"
+        text = value.decode("latin-1")
+        environ[key] = f"{environ[key]},{text}" if key in environ else text
+    if environ.get("HTTP_TRANSFER_ENCODING", "").lower() == "chunked":
+        environ["wsgi.input_terminated"] = True
+    return environ

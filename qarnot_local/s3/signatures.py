@@ -1,4 +1,4 @@
-"""Does a request to the storage know the token? (`reference/qarnot-platform.md` §4.1)
+"""Verifies the signatures of storage requests (`reference/qarnot-platform.md` §4.1)
 
 AWS signature version 4 or 2, each in a header or in a presigned address. Version 2 is what boto3 puts into an address
 for a custom endpoint unless told otherwise, and what older clients send to a storage that is not Amazon's.

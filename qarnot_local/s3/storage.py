@@ -1,11 +1,10 @@
-"""The S3 side (`reference/qarnot-platform.md` §4): moto's server on a thread of ours, and direct access for tasks."""
+"""The S3 side (`reference/qarnot-platform.md` §4): moto's state as an ASGI application, and direct access for tasks."""
 
 from __future__ import annotations
 
 import contextlib
 import math
 import random
-import socket
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,15 +21,14 @@ from qarnot_local.s3.cors import CorsRule
 from qarnot_local.s3.delete import delete_objects
 from qarnot_local.s3.disk import Disk
 from qarnot_local.s3.listing import begun_at, listing
+from qarnot_local.s3.middleware import StorageMiddleware
 from qarnot_local.s3.operations import Asked
 from qarnot_local.s3.parts import Parts
 from qarnot_local.s3.read import pieces
-from qarnot_local.s3.server import Server
 
 
 class _NoAccounts(dict[str, tuple[str, str]]):
-    """In place of moto's record of whose each bucket is: two clusters in a process may have buckets of one name, and
-    find none of each other's."""
+    """Replaces moto's record of bucket owners: two clusters in one process may have buckets of the same name."""
 
     def __setitem__(self, *_: object) -> None:
         """Nothing is recorded."""
@@ -40,7 +38,7 @@ s3_backends.bucket_accounts = _NoAccounts()
 
 
 class QuotaError(Exception):
-    """The account has all the storage that it may have."""
+    """A storage quota of the account is exceeded."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,6 @@ class ObjectStorage:
         access: Access,
         faults: Faults,
         quotas: Quotas,
-        listener: socket.socket,
         work: Path,
         folder: Path | None = None,
     ) -> None:
@@ -71,10 +68,7 @@ class ObjectStorage:
         self._at_most = math.inf  # bytes that are stored
         self._parts = Parts(work / "parts")
         self.foreign: set[str] = set()  # names of buckets that belong to other accounts
-        self._faults = faults
-        self._server = Server(StorageApp(self, self._account, access, faults, self._disk, self._parts), listener)
-        self._thread: threading.Thread | None = None
-        self.url = f"http://127.0.0.1:{self._server.port}"
+        self.app = StorageMiddleware(StorageApp(self, self._account, access, self._disk, self._parts), faults)
 
     @property
     def _backend(self) -> S3Backend:
@@ -82,30 +76,13 @@ class ObjectStorage:
         return backend
 
     def start(self) -> None:
+        """Load what was kept on disk."""
         if self._disk:
             self._disk.load()
-        self.listen()
-
-    def listen(self) -> None:
-        """Answer calls, for the first time or again."""
-        if self._thread is None:
-            self._server.bind_again()
-            self._thread = threading.Thread(target=self._serve, name="cluster-storage", daemon=True)
-            self._thread.start()
-
-    def _serve(self) -> None:
-        self._server.serve_forever(poll_interval=0.1)  # how long a stop may take
-
-    def refuse(self) -> None:
-        """Nobody listens any more, and open connections are gone."""
-        if self._thread:
-            self._server.stop()
-            self._thread.join()
-            self._thread = None
 
     def stop(self) -> None:
-        self._faults.stopping.set()
-        self.refuse()
+        """Forget everything, after the last answer."""
+        self.app.close()
         backend = self._backend
         for bucket in list(backend.buckets.values()):
             for key in bucket.keys.values():
@@ -184,9 +161,9 @@ class ObjectStorage:
         return len(buckets), size
 
     def has_room(self, size: int) -> bool:
-        """Whether so many more bytes may be stored; if so, they are taken for stored.
+        """Whether `size` more bytes may be stored; if so, they are counted as stored.
 
-        To count takes long where there are many objects: it is done when what was let in since could be too much.
+        Counting all objects is slow: it is done only when the bytes counted since could exceed the quota.
         """
         with self._counting:
             if self._at_most + size > self._quotas.bytes:

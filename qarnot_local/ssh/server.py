@@ -12,7 +12,7 @@ from qarnot_local.ssh.sftp import JobFiles
 from qarnot_local.ssh.shells import Shells
 
 _LOCALHOST = {"localhost", "127.0.0.1", "::1"}
-MAX_AUTH_TRIES = 6  # as OpenSSH's server has it: who offers more keys than that is sent away
+MAX_AUTH_TRIES = 6  # as in OpenSSH's server: clients that offer more keys are disconnected
 
 
 def read_keys(text: str) -> tuple[list[str], list[str]]:
@@ -128,14 +128,14 @@ class _Server(asyncssh.SSHServer):
 
 
 class _Visitor(asyncssh.SSHForwarder):
-    """The visitor's end of what is forwarded.
+    """The client's end of a forwarded connection.
 
-    When the visitor has no more to say after the server has ended, asyncssh's own waits for him to hang up; OpenSSH's
-    client (`-W`) waits for the same of its server, which does it.
+    When both ends have sent EOF, asyncssh waits for the client to close the channel. OpenSSH's client (`-W`) waits for
+    the server to do so, as OpenSSH's server does.
     """
 
     def eof_received(self) -> bool:
-        """Hang up, once what is on its way has arrived, when both have ended."""
+        """Close the channel after the pending data when both ends have sent EOF."""
         goes_on = super().eof_received()
         if not goes_on:
             self.close()

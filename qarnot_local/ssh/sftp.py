@@ -1,4 +1,4 @@
-"""Files by `scp` and `sftp`: those in a task's `/job`, and no others of this machine."""
+"""`scp` and `sftp`: the files in a task's `/job`, and no others of this machine."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ class JobFiles(asyncssh.SFTPServer):
         return super().open56(path, desired_access, flags, attrs)
 
     def exit(self) -> None:
-        self.channel.exit(0)  # scp wants to hear that all went well
+        self.channel.exit(0)  # scp expects an exit status
 
     def _place(self, path: bytes) -> bytes:
-        """The same, for what is done to a link itself: only the folder that it is in must be the task's."""
+        """As `map_path`, for operations on a link itself: only its folder must be inside `/job`."""
         full = posixpath.normpath(posixpath.join(_ROOT, path))
         if full == b"/":  # the folder above, as every list begins with it
             full = _ROOT
@@ -66,4 +66,4 @@ class JobFiles(asyncssh.SFTPServer):
     def _check_kind(self, path: bytes) -> None:
         place = Path(os.fsdecode(self.map_path(path)))
         if place.exists() and not place.is_file():
-            raise asyncssh.SFTPFailure("This is no file")  # to open a pipe is to wait for its other end
+            raise asyncssh.SFTPFailure("This is no file")  # opening a pipe would block

@@ -1,4 +1,4 @@
-"""Shells and commands that come in by SSH: in the job folder, with a terminal when one is asked for."""
+"""Runs shells and commands of SSH sessions in the job folder, with a terminal if requested."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _Process = asyncssh.SSHServerProcess[bytes]
 
 
 class Shells:
-    """The shells of one task. They end with their connection; what they left in the background ends with the task. All
-    end with us.
+    """The shells of one task. They end with their connection; their background processes end with the task. All of them
+    end with the cluster.
 
     The lifeline gives a command no input of its own, but its own output. So that output is something that can also be
     read from (a terminal, or one end of a socket pair), and the command takes it as its input: `<&1`.

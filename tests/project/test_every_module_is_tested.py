@@ -29,40 +29,20 @@ def imported() -> Iterator[str]:
 IMPORTED = set(imported())
 
 
-# The tests of whole sessions, of the page and of the local cluster run these, and none knows their names. Nothing is
+# The tests of whole sessions and of the page run these, and none knows their names. Nothing is
 # added here: what is new gets a test, and what gets one leaves the list.
 NOT_YET = frozenset(
     """
-    qarnot_local.__main__ qarnot_local.api.account qarnot_local.api.app qarnot_local.api.clones
-    qarnot_local.api.context qarnot_local.api.control_routes qarnot_local.api.definitions
-    qarnot_local.api.field_types qarnot_local.api.job_routes qarnot_local.api.middleware
-    qarnot_local.api.outputs qarnot_local.api.pages qarnot_local.api.paths qarnot_local.api.pool_checks
-    qarnot_local.api.pool_routes qarnot_local.api.port_forwards qarnot_local.api.requests
-    qarnot_local.api.secret_routes qarnot_local.api.snapshots qarnot_local.api.status
-    qarnot_local.api.submission qarnot_local.api.task_routes qarnot_local.api.views qarnot_local.control.checks
-    qarnot_local.listening qarnot_local.runtime.commands qarnot_local.runtime.definition
-    qarnot_local.runtime.dependencies qarnot_local.runtime.environment qarnot_local.runtime.forwards
-    qarnot_local.runtime.images.jupyterlab_program
-    qarnot_local.runtime.images.shell qarnot_local.runtime.instance_limit qarnot_local.runtime.jobs
-    qarnot_local.runtime.machine qarnot_local.runtime.manager qarnot_local.runtime.node
-    qarnot_local.runtime.pool_machine qarnot_local.runtime.pools qarnot_local.runtime.processes
-    qarnot_local.runtime.profiles qarnot_local.runtime.queue qarnot_local.runtime.record_store
-    qarnot_local.runtime.runner qarnot_local.runtime.secrets_store qarnot_local.runtime.snapshots
-    qarnot_local.runtime.stage_gates qarnot_local.runtime.task_ports qarnot_local.runtime.workspace
-    qarnot_local.s3.app qarnot_local.s3.delete qarnot_local.s3.disk qarnot_local.s3.listing
-    qarnot_local.s3.operations qarnot_local.s3.payload qarnot_local.s3.read qarnot_local.s3.requests
-    qarnot_local.s3.server qarnot_local.s3.signatures qarnot_local.server qarnot_local.ssh.server
-    qarnot_local.ssh.sftp qarnot_local.ssh.shells qarnot_local.wire run_qarnot.catalog.options
-    run_qarnot.cloud.s3.multipart run_qarnot.cloud.s3.read_ahead run_qarnot.cloud.s3.upload
-    run_qarnot.commands.catalog run_qarnot.commands.link run_qarnot.commands.plugins run_qarnot.commands.servers
-    run_qarnot.commands.sessions run_qarnot.engine.access run_qarnot.engine.details
+    run_qarnot.catalog.options run_qarnot.cloud.s3.multipart run_qarnot.cloud.s3.read_ahead
+    run_qarnot.cloud.s3.upload run_qarnot.commands.catalog run_qarnot.commands.link run_qarnot.commands.plugins
+    run_qarnot.commands.servers run_qarnot.commands.sessions run_qarnot.engine.access run_qarnot.engine.details
     run_qarnot.engine.input_bucket run_qarnot.engine.leftovers run_qarnot.engine.origin
     run_qarnot.engine.results run_qarnot.engine.snapshots run_qarnot.hooks.autosklearn run_qarnot.hooks.builtin
     run_qarnot.hooks.prepare run_qarnot.hooks.results run_qarnot.hooks.spec run_qarnot.page.account_choices
     run_qarnot.page.actions run_qarnot.page.components.account run_qarnot.page.components.files
-    run_qarnot.page.components.panels run_qarnot.page.components.results
-    run_qarnot.page.components.share run_qarnot.page.components.shell
-    run_qarnot.page.components.start run_qarnot.page.kernel_output run_qarnot.page.plain
+    run_qarnot.page.components.panels run_qarnot.page.components.results run_qarnot.page.components.share
+    run_qarnot.page.components.shell run_qarnot.page.components.start run_qarnot.page.kernel_output
+    run_qarnot.page.plain
 """.split()
 )
 

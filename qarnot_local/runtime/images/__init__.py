@@ -1,7 +1,7 @@
-"""What a docker image would bring, played on this machine.
+"""Runs what a docker image would run with the programs of this machine.
 
-An *adapter* answers, for a task that it knows how to play, with the program to run. They are asked in order; the last
-one takes everything.
+An *adapter* returns the program to run for a task that it can start, else None. Adapters are tried in order; the last
+one accepts every task.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from qarnot_local.runtime.tasks import Task
 
 @dataclass(frozen=True)
 class Start:
-    """How to start a task: the program, more variables for it, and where the container's ports really are."""
+    """How to start a task: the program, more environment variables, and the local ports of the container's ports."""
 
     command: list[str]
     environment: dict[str, str] = field(default_factory=dict)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-# In the images it installs DOCKER_SSH and starts `sshd`. Here the cluster itself answers SSH, so nothing is left to do.
+# In the images it installs DOCKER_SSH and starts `sshd`. Here the cluster serves SSH, so it does nothing.
 _SET_SSH = """#!/bin/sh
 echo 'Local cluster: the cluster itself answers SSH in place of set_ssh.' >&2
 """

@@ -1,4 +1,7 @@
-"""The cluster as a whole: what it prints, what it leaves behind, what survives."""
+"""The cluster as a whole: what it prints, what it leaves behind, what survives.
+
+qarnot_local.server qarnot_local.__main__ qarnot_local.runtime.manager qarnot_local.api.app qarnot_local.api.context .
+"""
 
 from __future__ import annotations
 

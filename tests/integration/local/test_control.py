@@ -1,4 +1,7 @@
-"""`cluster.control` and `/_control`: time and trouble do what was scripted, and nothing else."""
+"""`cluster.control` and `/_control`: time and trouble do what was scripted, and nothing else.
+
+qarnot_local.api.control_routes qarnot_local.api.middleware qarnot_local.s3.middleware qarnot_local.listening .
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""What the vendor's OpenAPI document says must not be sent is refused with 400, and its neighbours are accepted."""
+"""What the vendor's OpenAPI document says must not be sent is refused with 400, and its neighbours are accepted.
+
+The refusals come from qarnot_local.api.submission with its checks, for clones from qarnot_local.api.clones .
+"""
 
 from __future__ import annotations
 

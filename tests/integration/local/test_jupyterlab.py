@@ -1,4 +1,7 @@
-"""A JupyterLab task, reached as a user reaches it: through OpenSSH, with a key."""
+"""A JupyterLab task, reached as a user reaches it: through OpenSSH, with a key.
+
+It is started by qarnot_local.runtime.images.jupyterlab and runs qarnot_local.runtime.images.jupyterlab_program .
+"""
 
 from __future__ import annotations
 

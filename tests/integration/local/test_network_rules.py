@@ -1,4 +1,7 @@
-"""Ports of a task that its own network rules open: plain TCP, while it executes (reference §2.2, §2.9)."""
+"""Ports of a task that its own network rules open: plain TCP, while it executes (reference §2.2, §2.9).
+
+qarnot_local.runtime.forwards opens them, qarnot_local.api.port_forwards tells of them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Programs written for the cloud, by their shape (reference §7): each does what such a program does, in its words."""
+"""Programs written for the cloud, by their shape (reference §7): each does what such a program does, in its words.
+
+Pools are visited through qarnot_local.runtime.pool_machine .
+"""
 
 from __future__ import annotations
 

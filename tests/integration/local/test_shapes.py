@@ -1,6 +1,7 @@
 """Every JSON answer against the vendor's OpenAPI document. Where we differ on purpose, the reason stands here.
 
-`docs/cluster.md` has the same list for people.
+`docs/cluster.md` has the same list for people. The answers come from qarnot_local.api.account qarnot_local.api.views
+qarnot_local.api.status qarnot_local.api.secret_routes qarnot_local.api.job_routes qarnot_local.api.pool_routes .
 """
 
 from __future__ import annotations

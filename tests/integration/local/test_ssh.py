@@ -1,4 +1,7 @@
-"""What a visitor can do in a task by SSH, with OpenSSH's own programs."""
+"""What a visitor can do in a task by SSH, with OpenSSH's own programs.
+
+Served by qarnot_local.ssh.server qarnot_local.ssh.sftp qarnot_local.ssh.shells qarnot_local.runtime.task_ports .
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The storage as S3 clients see it: lists in pages, refusals by S3's own names, addresses signed by boto3."""
+"""The storage as S3 clients see it: lists in pages, refusals by S3's own names, addresses signed by boto3.
+
+Answered by qarnot_local.s3.app with what is around moto.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,6 @@ from qarnot_local import LocalCluster
 from qarnot_local.access import Access
 from qarnot_local.control.control import ControlError
 from qarnot_local.control.faults import Faults
-from qarnot_local.ports import listen
 from qarnot_local.runtime.quotas import Quotas
 from qarnot_local.s3.storage import ObjectStorage
 from tests.integration.local.conftest import command, connect, ended
@@ -364,7 +366,7 @@ def test_copies_count_against_the_quota_too(cluster: LocalCluster, connection: C
 
 
 def test_what_is_stored_is_not_counted_anew_for_each_object(tmp_path: Path) -> None:
-    storage = ObjectStorage(Access("you", "token"), Faults(), Quotas(), listen(), tmp_path)
+    storage = ObjectStorage(Access("you", "token"), Faults(), Quotas(), tmp_path)
     storage.start()
     try:
         storage.make_bucket("many")

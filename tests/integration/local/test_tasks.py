@@ -1,4 +1,6 @@
-"""One task's life, as the SDK sees it."""
+"""One task's life, as the SDK sees it: qarnot_local.api.task_routes qarnot_local.api.outputs qarnot_local.api.snapshots
+qarnot_local.runtime.runner qarnot_local.runtime.node qarnot_local.runtime.snapshots qarnot_local.runtime.processes .
+"""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from qarnot_local.api.errors import MalformedError
-from qarnot_local.api.filters import check_filter, chosen, comparable, field_of, matches
+from qarnot_local.api.filters import Condition, check_filter, chosen, comparable, field_of, matches
 
 VIEW = {
     "Name": "calm-heron", "InstanceCount": 3, "Tags": ["a", "b"], "CreationDate": "2026-03-02T09:00:00Z",
@@ -17,7 +17,7 @@ VIEW = {
 
 def met(operator: str, field: str, value: Any) -> bool:
     key = "values" if isinstance(value, list) else "value"
-    return matches(VIEW, {"operator": operator, "field": field, key: value})
+    return matches(VIEW, Condition.model_validate({"operator": operator, "field": field, key: value}))
 
 
 @pytest.mark.parametrize(
@@ -56,13 +56,13 @@ def test_trees_of_conditions() -> None:
     yes, no = ({"operator": "Equal", "field": "InstanceCount", "value": number} for number in (3, 4))
     for operator, answers in (("And", [True, False, False]), ("or", [True, True, False])):
         parts = ([yes, yes], [yes, no], [no, no])
-        assert [matches(VIEW, {"operator": operator, "filters": each}) for each in parts] == answers
+        trees = [Condition.model_validate({"operator": operator, "filters": each}) for each in parts]
+        assert [matches(VIEW, tree) for tree in trees] == answers
     assert matches(VIEW, None)
-    assert matches(VIEW, {"operator": "and"})
-    assert not matches(VIEW, {"operator": "or"})
-    for wrong in (["x"], {"operator": "near"}, {"operator": "and", "filters": ["x"]}):
-        with pytest.raises(MalformedError):
-            check_filter(wrong, VIEW)
+    assert matches(VIEW, Condition(operator="and"))
+    assert not matches(VIEW, Condition(operator="or"))
+    with pytest.raises(MalformedError):
+        check_filter(Condition(operator="near"), VIEW)
 
 
 def test_fields() -> None:
