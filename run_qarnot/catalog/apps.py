@@ -1,4 +1,4 @@
-"""App kinds: how an image of some kind is reached and known to be ready."""
+"""App kinds: how to reach the app of an image, and how to know that it is ready."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from run_qarnot.model.connections import Mount
 
 @dataclass(frozen=True)
 class App:
-    """A kind of app. What an image says for itself (`port`, `open_path`, `token_env`, `ready`, `proxy`) wins over this.
+    """A kind of app. The keys `port`, `open_path`, `token_env`, `ready` and `proxy` of an image override it.
 
     Arguments:
         kind: its name in the catalog.
         title: its name for people.
-        port: where it listens inside the container; none when there is nothing to open.
+        port: where it listens inside the container; None if there is nothing to open.
         open_path: of its page.
-        probe_path: answers 200, or redirects, when the app is up; none to take any accepted connection.
-        token_env: the constant by which we choose the app's token.
+        probe_path: a path that answers 200 or redirects when the app is up; None to accept any connection.
+        token_env: the constant that sets the app's token.
         ready_pattern: finds, in the output, the link that the app prints once it answers; groups `token`, `base` count.
-        ends_by_itself: whether a normal end of the command is the aim, as for a batch.
+        ends_by_itself: whether the command is expected to end, as for a batch.
         proxy: how it can be put under a path of the page's address: "prefix" when it runs under the base URL in
             `RUN_QARNOT_BASE_URL`, "strip" when its links are relative, "none" when neither.
     """
@@ -39,11 +39,11 @@ class App:
 
     @property
     def mount(self) -> Mount:
-        """How it can be put under a path; what has no port has nothing to be put there."""
+        """How the app can be put under a path of another address; NONE without a port."""
         return Mount.NONE if self.port is None else Mount(self.proxy)
 
     def problems(self) -> Iterator[Message]:
-        """Yield what is wrong with it: plugins make them, so that nothing is certain."""
+        """Yield what is wrong with it. Plugins make apps, so that every field is checked."""
         for field in fields(self):
             (wanted, words), value = _TYPES[str(field.type)], getattr(self, field.name)
             if type(value) not in wanted:
@@ -64,7 +64,7 @@ class App:
             yield Message("app-pattern", problem=Verbatim(str(error)))
 
 
-# What an annotation allows, and the message that says so.
+# The types that an annotation allows, and the message for a wrong one.
 _TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
     "str": ((str,), "type.text"),
     "Title": ((str, Message), "type.text"),
@@ -83,7 +83,7 @@ BUILTIN: Mapping[str, App] = {
             open_path="/lab",
             probe_path="/api",
             token_env="JUPYTER_TOKEN",  # noqa: S106  the name of a variable
-            # Jupyter's own log says "token=..." with three dots; the link that counts has the token in it.
+            # Jupyter also logs "token=..." with three dots; only the link with the token itself counts.
             ready_pattern=r"https?://(?:localhost|127\.0\.0\.1):\d+(?P<base>(?:/(?!\.)[\w.~-]+){0,8})/lab\?token="
             r"(?P<token>[\w-]{8,})",
             proxy="prefix",

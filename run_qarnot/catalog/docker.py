@@ -1,6 +1,6 @@
-"""Names of docker images: `registry/repository:tag@digest`, of which an entry holds each part in a key of its own.
+"""Names of docker images: `registry/repository:tag@digest`. An entry of the catalog has a key for each part.
 
-The grammar is that of `distribution/reference` (https://github.com/distribution/reference). What Qarnot wants is in
+The grammar is that of `distribution/reference` (https://github.com/distribution/reference). What Qarnot accepts is in
 `reference/qarnot-platform.md` §3.4: the repository, official images as `library/NAME`, and the registry as an address.
 """
 
@@ -38,9 +38,9 @@ class Reference(NamedTuple):
 
 
 def split(text: str) -> Reference:
-    """Take a name apart, whether it is right or not."""
+    """Split a name into its parts; it need not be valid."""
     text, _, digest = text.partition("@")
-    start = text.rfind("/") + 1  # a colon before it belongs to the registry's port
+    start = text.rfind("/") + 1  # a colon before it separates the registry's port
     last, _, tag = text[start:].partition(":")
     first, slash, rest = (text[:start] + last).partition("/")
     if slash and ("." in first or ":" in first or first.lower() == "localhost"):
@@ -49,7 +49,8 @@ def split(text: str) -> Reference:
 
 
 def nearest_repo(text: str) -> str:
-    """Return what was probably meant, without scheme, tag, capitals or a page's path; "" if nothing is left of it."""
+    """Return the repository that was probably meant: without scheme, tag, capitals or the path of a web page; "" if
+    there is none."""
     text = _BEFORE.sub("", text.strip()).split("?")[0].split("#")[0]
     if page := _HUB_PAGE.match(text):
         text = re.sub(r"/(tags|general|builds)\b.*", "", text[page.end() :])
@@ -62,10 +63,10 @@ def nearest_repo(text: str) -> str:
 
 
 def repo_fault(text: str, registry: str = "") -> PydanticCustomError | None:
-    """Return what is wrong with `repo`, which may begin with its registry; None if nothing is.
+    """Return the error of `repo`, which may begin with its registry; None if it is valid.
 
     Arguments:
-        registry: of the key beside it, if any.
+        registry: the value of the key `registry`, if any.
     """
     if _is_right(text, registry):
         return None
@@ -79,7 +80,7 @@ def repo_fault(text: str, registry: str = "") -> PydanticCustomError | None:
 
 
 def registry_fault(text: str) -> PydanticCustomError | None:
-    """Return what is wrong with `registry`; None if nothing is."""
+    """Return the error of `registry`; None if it is valid."""
     if re.fullmatch(REGISTRY, text):
         return None
     near = _BEFORE.sub("", text.strip()).lower().split("/")[0]

@@ -1,4 +1,5 @@
-"""What the engine and the faces ask of plugins. `run_qarnot.hooks` answers; a catalog without plugins does nothing."""
+"""The interface through which engine, page and commands call plugins. `run_qarnot.hooks` implements it; `NoHooks`
+stands for a catalog without plugins."""
 
 from __future__ import annotations
 
@@ -20,7 +21,7 @@ ReadFile = Callable[[str], bytes]
 
 @dataclass(frozen=True)
 class Panel:
-    """More on a session's card, brought by a plugin: a title, and Markdown or a table, or both.
+    """An addition of a plugin to a session's card: a title, with Markdown, a table, or both.
 
     Arguments:
         title: one line. This, `text` and the names in `head` may be mappings of language → text, such as
@@ -28,7 +29,7 @@ class Panel:
         text: Markdown. Raw HTML in it is shown as text.
         head: the names of the table's columns.
         rows: of the table; each has as many cells as `head`, if there is one.
-        source: who brought it; filled in for you.
+        source: the plugin; set automatically.
     """
 
     title: Texts
@@ -43,23 +44,23 @@ class Hooks(Protocol):
 
     @property
     def problems(self) -> Sequence[Problem]:
-        """What is wrong with the plugins, as far as is known now."""
+        """The problems of the plugins that are known so far."""
         ...
 
     def prepare(self, plan: TaskPlan, spec: SessionSpec) -> TaskPlan:
-        """Return the plan as the plugins want it. Blocks: run it in a thread.
+        """Return the plan as the plugins changed it. Blocks: run it in a thread.
 
         Raises:
-            RefusedError: a plugin does not want it to be started.
+            RefusedError: a plugin refuses the start.
         """
         ...
 
     def changed(self, before: SessionView, after: SessionView, now: datetime) -> None:
-        """Tell the plugins what happened between two views, and that it is `now`. Returns at once."""
+        """Send the plugins the events between two views, with the time `now`. Returns at once."""
         ...
 
     def drain(self, seconds: float) -> None:
-        """Wait until the plugins have been told everything. Blocks, for at most so long."""
+        """Wait at most `seconds` until the plugins have received all events. Blocks."""
         ...
 
     def panels(self, view: SessionView, read: ReadFile) -> list[Panel]:

@@ -23,7 +23,7 @@ from run_qarnot.model.keys import KeyPolicy
 __all__ = ["HARDWARE", "IMAGE_ID", "INTERNAL", "Image", "Option", "OptionType", "Ready", "icon_names"]
 
 IMAGE_ID = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?")
-INTERNAL = {"id", "source", "kind"}  # fields of `Image` that are no keys of an entry
+INTERNAL = {"id", "source", "kind"}  # fields of `Image` that are not keys of an entry
 
 # Hardware constraints of Qarnot, and what each takes.
 HARDWARE: Mapping[str, type] = {
@@ -37,7 +37,7 @@ HARDWARE: Mapping[str, type] = {
     "ssd": bool,
 }
 
-# A profile of Qarnot that runs the docker image that it is told; others bring software of their own.
+# The profile of Qarnot that runs any docker image; other profiles come with their own software.
 _DOCKER_PROFILE = re.compile(r"jupyterlab|docker-.+")
 _ICONS = Message("icons", source="https://pictogrammers.com/library/mdi/")
 Whole = Annotated[int, Strict()]
@@ -47,7 +47,7 @@ Value = str | Whole | Number | YesNo
 
 
 class Ready(Entry):
-    """How to know that an app answers, where its kind does not say it well enough."""
+    """How to know that the app is ready; overrides its kind."""
 
     pattern: str | None = Field(None, description="Finds, in the output, what the app prints once it answers.")
     path: str | None = Field(None, description="Answers with 200, or redirects, once the app is up.", pattern=r"^/")
@@ -112,8 +112,8 @@ class Image(Entry):
     ssh_keys: KeyPolicy = Field(KeyPolicy.ONE, description="How many keys the image takes in `DOCKER_SSH`.")
     options: Mapping[str, Option] = Field(default_factory=dict, description="Fields of its own on the form.")
     hidden: YesNo = Field(False, description="Not offered, but still known by name.")
-    source: Annotated[str, Field(exclude=True)] = ""  # who brought it: shown as “by …”
-    kind: Annotated[App | None, Field(exclude=True, repr=False)] = None  # a plugin's app, put in by the catalog
+    source: Annotated[str, Field(exclude=True)] = ""  # the file or plugin it comes from: shown as “by …”
+    kind: Annotated[App | None, Field(exclude=True, repr=False)] = None  # the app of a plugin, set by the catalog
 
     @field_validator("profile", mode="before")
     @classmethod
@@ -161,14 +161,14 @@ class Image(Entry):
 
     @property
     def name(self) -> str:
-        """Its title, or its id where it has none."""
+        """Its title, or its id without one."""
         return self.title or self.id
 
     @property
     def lacks_repo(self) -> bool:
-        """Whether it says neither which docker image it is nor what to run, though its profile runs any.
+        """Whether neither a docker image nor a command is given, though its profile runs any image.
 
-        A command alone is something to run, in Qarnot's default image (`reference/qarnot-platform.md` §3.4).
+        A command alone is enough: it runs in Qarnot's default image (`reference/qarnot-platform.md` §3.4).
         """
         told = self.repo or self.command or {"DOCKER_REPO", "DOCKER_CMD"} & self.constants.keys()
         return not told and any(map(_DOCKER_PROFILE.fullmatch, self.profile))
@@ -182,7 +182,7 @@ class Image(Entry):
 
     @property
     def effective_app(self) -> App:
-        """The app kind, with what the image says for itself over it."""
+        """The app kind, with the overrides of this image."""
         kind = self.kind or BUILTIN[self.app]
         return App(
             kind=kind.kind,
@@ -198,13 +198,13 @@ class Image(Entry):
 
 
 def icon_names() -> list[str]:
-    """The icons of the font that ipyvuetify brings, without `mdi-`."""
+    """The names of the icons in ipyvuetify's font, without `mdi-`."""
     return _icon_lines().split()
 
 
 @cache
 def _icon_lines() -> str:
-    """One icon a line, between line breaks. One text, because seven thousand would weigh eight times as much."""
+    """All icons in one text, one per line. Seven thousand strings would take eight times the memory."""
     return "\n" + (importlib.resources.files("run_qarnot.catalog") / "icons.txt").read_text("ascii")
 
 

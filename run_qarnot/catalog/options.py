@@ -1,4 +1,4 @@
-"""The form fields that an image declares: checked here, whether a page, a link or a command line fills them in."""
+"""The form fields that an image declares. Values are checked here, for the page, links and the command line."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _CHOSEN, _NUMBERS, _TEXTS = {"choice", "multi"}, {"int", "float"}, {"text", "sec
 
 
 class Entry(BaseModel):
-    """A table of the catalog: only keys that it knows, and values of exactly the right type."""
+    """A table of the catalog. Unknown keys and values of other types are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def fault(code: str, key: str = "", **facts: Unpack[ProblemFacts]) -> PydanticCustomError:
-    """Make an error that the reader turns into a `Problem` of that code; `key` where it is about another key."""
+    """Make a validation error that becomes a `Problem` with this code. `key` is set if it concerns another key."""
     return PydanticCustomError("catalog", "{code}", {"code": code, "key": key, "facts": facts})
 
 
@@ -107,7 +107,7 @@ class Option(Entry):
 
     @property
     def hint(self) -> Sentence:
-        """What is to be entered where nothing is."""
+        """What to enter, for a field that is empty."""
         problem = self._problem_of("")
         return problem[1] if problem else Verbatim("")
 
@@ -115,7 +115,7 @@ class Option(Entry):
         """Return `value` as the text of a constant. A secret is hidden from all output from now on.
 
         Raises:
-            InputError: when it may not be entered; the sentence says what is allowed.
+            InputError: the value is not allowed; the sentence says what is.
         """
         text = _as_text(value)
         if self.type == "secret":
@@ -132,11 +132,11 @@ class Option(Entry):
             return str(int(text))
         if self.type == "float":
             text = language.read(text)
-            return text if _PLAIN_NUMBER.fullmatch(text) else repr(float(text))  # only Python reads `1_0`
+            return text if _PLAIN_NUMBER.fullmatch(text) else repr(float(text))  # `1_0` is valid in Python only
         return ",".join(_parts(value)) if self.type == "multi" else text
 
     def _problem_of(self, value: object) -> tuple[Message, Sentence] | None:
-        """What is wrong with a value, and what is allowed."""
+        """Return what is wrong with a value, and what is allowed; None if nothing is wrong."""
         text = _as_text(value)
         if any(ord(mark) < 32 and mark not in "\t\r\n" for mark in text):
             return Message("value-controls"), Message("write-text")
@@ -168,7 +168,7 @@ class Option(Entry):
 
 
 def _parts(value: object) -> list[str]:
-    """The choices in a value of type `multi`: a list, or a text with commas; each once, in order."""
+    """Return the choices of a value of type `multi` (a list, or text with commas) in order, without duplicates."""
     parts: Iterable[Any] = value if isinstance(value, list | tuple) else str(value).split(",")
     return list(dict.fromkeys(part for each in parts if (part := str(each).strip())))
 

@@ -1,4 +1,4 @@
-"""What is wrong in a catalog or a plugin: where, what, what is allowed, and the nearest right name."""
+"""Problems of a catalog or a plugin: where, what, what is allowed, and the nearest valid name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LONGEST_FOUND = 80
 
 
 class ProblemFacts(TypedDict, total=False):
-    """What the sentence of a problem may name. `found`, `allowed` and `nearest` are put behind every sentence."""
+    """Facts of a problem's sentence. `found`, `allowed` and `nearest` are appended to every sentence."""
 
     found: str | Message
     allowed: Sentence
@@ -40,16 +40,16 @@ class ProblemFacts(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Problem:
-    """One row of what is wrong. `details` (a traceback) are for admins; everything else may be read by anybody.
+    """A problem. `details` (a traceback) are for admins; everybody may read the rest.
 
     Arguments:
         source: the file or plugin.
         code: of the tables `PROBLEMS` in `core.locale`.
         entry: the id of an image, if it is about one.
         key: of that entry, dotted.
-        line: in the file, if it is one.
-        warning: it may be meant so; a catalog with nothing but warnings is in order.
-        facts: those that the sentence of `code` names, and perhaps `found`, `allowed`, `nearest`.
+        line: in the file, if known.
+        warning: it may be intended; a catalog with warnings only is valid.
+        facts: those of the sentence of `code`, and `found`, `allowed`, `nearest` if known.
     """
 
     source: str
@@ -92,7 +92,7 @@ class Problem:
         return {name: fact.text("en") if isinstance(fact, Message) else fact for name, fact in self.facts.items()}
 
     def as_json(self) -> dict[str, object]:
-        """For programs: what the sentence names, too."""
+        """Return the problem for programs, with its facts."""
         facts = self.english_facts
         named = {name: str(facts.get(name) or "") for name in ("found", "allowed", "nearest")}
         return {
@@ -119,12 +119,12 @@ def make_problem(
     warning: bool = False,
     **facts: Unpack[ProblemFacts],
 ) -> Problem:
-    """Make a problem; `facts` are those that the sentence of `code` names, and `found`, `allowed`, `nearest`."""
+    """Make a problem; `facts` are those of the sentence of `code`, and `found`, `allowed`, `nearest`."""
     return Problem(source, code, entry, key, line, details, warning, facts)
 
 
 def show_value(value: object) -> str | Message:
-    """Return what was found, short enough for a sentence, written as in TOML."""
+    """Return a value as TOML, short enough for a sentence."""
     if isinstance(value, str):
         return Message("quoted", text=_cut(value, _LONGEST_FOUND - 2))
     return _cut(str(value).lower() if isinstance(value, bool) else repr(value), _LONGEST_FOUND)

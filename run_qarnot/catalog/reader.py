@@ -1,4 +1,4 @@
-"""Entries as data → checked images. One bad entry costs one row: the others are kept, the problem is told."""
+"""Turns entries into checked images. A bad entry becomes a problem, and the others are kept."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _EXCLUSIVE = {"tag": "digest", "digest": "tag"}
 
 @dataclass(frozen=True)
 class Reading:
-    """What reading a source gave, and the lines of its file, if it is one.
+    """The result of reading a source, with line numbers if it is a file.
 
-    `broken` are the entries that have problems: of each its id, source and app, and nothing else. `adds` is true for a
-    file that says no `schema`: it adds to the images that come with Run Qarnot, instead of standing alone.
+    `broken` has the entries with problems, each with id, source and app only. `adds` is true for a file without
+    `schema`: it adds to the images that come with Run Qarnot instead of replacing them.
     """
 
     images: tuple[Image, ...] = ()
@@ -42,10 +42,10 @@ class Reading:
 
 
 def read_file(path: Path, source: str = "") -> Reading:
-    """Read a catalog file. Whatever is wrong comes back as a problem, not as an exception.
+    """Read a catalog file. Every error is returned as a problem, none is raised.
 
     Arguments:
-        source: what it is called in problems and beside images; its own name if empty.
+        source: its name in problems and beside images; the default is the file's name.
     """
     with _uncollected():
         return _read_file(path, source or path.name)
@@ -86,7 +86,7 @@ def read_entries(
             app = usable.get("app", Image.model_fields["app"].default)
             broken.append(Image.model_construct(id=str(name), source=source, app=app))
             continue
-        if image.lacks_repo:  # told only if nothing else is wrong: perhaps the key is misspelt
+        if image.lacks_repo:  # reported only if nothing else is wrong: the key may be misspelt
             line = lines.of("images", str(name), "repo")
             problems.append(make_problem("repo-missing", source, entry=str(name), key="repo", line=line))
             broken.append(Image.model_construct(id=image.id, source=source, app=image.app))
@@ -104,9 +104,9 @@ def _image(keys: Mapping[str, Any], name: Any, source: str) -> Image:
 def _without_wrong_keys(
     keys: Mapping[str, Any], name: Any, source: str, entry: str, lines: Lines, table: tuple[str, ...] = ()
 ) -> tuple[Mapping[str, Any], list[Problem]]:
-    """Return the keys that can be used, and what is wrong with the others.
+    """Return the valid keys, and the problems of the others.
 
-    It is looked at again and again, because what depends on several keys is checked only when each is right by itself.
+    It validates repeatedly, because checks across several keys run only when each key is valid.
     """
     problems: list[Problem] = []
     usable = dict(keys)
@@ -137,8 +137,8 @@ def merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _uncollected() -> Iterator[None]:
-    """Have no garbage looked for meanwhile: reading makes much and leaves none, and looking takes a third of the time
-    with ten thousand images."""
+    """Disable garbage collection in the block: with ten thousand images it takes a third of the time and finds
+    nothing."""
     enabled = gc.isenabled()
     gc.disable()
     try:
@@ -149,7 +149,7 @@ def _uncollected() -> Iterator[None]:
 
 
 def raise_as_unknown(entry: Mapping[str, Any]) -> None:
-    """Refuse what are no keys of an entry, though `Image` has fields of these names, in the words for unknown keys."""
+    """Refuse names that are fields of `Image` but not keys of an entry, as unknown keys."""
     Image.model_validate({"id": "x", **{f"{key} ": "" for key in INTERNAL & entry.keys()}})
 
 
@@ -175,6 +175,6 @@ def _top_problems(data: Mapping[str, Any], source: str, lines: Lines) -> Iterabl
 def _checked_defaults(
     defaults: Mapping[str, Any], source: str, lines: Lines
 ) -> tuple[Mapping[str, Any], tuple[Problem, ...]]:
-    """Return the defaults that can be used: a wrong one is told once, not again with every entry."""
+    """Return the valid defaults. A wrong one is reported once, not with every entry."""
     usable, problems = _without_wrong_keys(defaults, "defaults", source, "", lines, table=("defaults",))
     return usable, tuple(problems)

@@ -1,6 +1,6 @@
-"""Find images by what a person types: by words of their texts, by other words for the same, and despite a slip.
+"""Searches images by words of their texts and by synonyms, and tolerates typing errors.
 
-The page's search, `run-qarnot images PATTERN` and the “did you mean” of an unknown image all ask here.
+Used by the page's search, by `run-qarnot images PATTERN` and for the “did you mean” of an unknown image.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-# Each line is one thing. An image whose text has one of these is found by the others, too.
+# Each line is a set of synonyms: an image whose text has one of them is found by the others too.
 _SYNONYMS = [
     line.split(", ")
     for line in (
@@ -31,19 +31,19 @@ _SYNONYMS = [
     )
 ]
 _WORD = re.compile(r"[^\W_]+")
-_LETTERS_FOR_A_SLIP = 4  # of what was typed; a word of eight may have two
-_LAST = "\U0010ffff"  # stands behind every letter
+_LETTERS_FOR_A_SLIP = 4  # one typing error is allowed per so many letters
+_LAST = "\U0010ffff"  # sorts after every letter
 
 
 @dataclass(frozen=True)
 class SearchIndex:
-    """What is searched, prepared once: a key stroke among ten thousand images takes a few milliseconds.
+    """The search index. It is built once, so that a key stroke among ten thousand images takes a few milliseconds.
 
     Arguments:
-        texts: of each image, all its words in small letters, other words for the same, and neighbours joined: who types
-            `vscode` finds “VS Code”.
-        words: all that have letters only, sorted; a slip in a number is another number.
-        places: for each of them, the positions of the images in whose text it occurs.
+        texts: for each image, its words in lower case, their synonyms, and neighbouring words joined, so that `vscode`
+            finds “VS Code”.
+        words: all words of letters only, sorted; typing errors in numbers are not tolerated.
+        places: for each word, the positions of the images whose text has it.
     """
 
     texts: Sequence[str]
@@ -52,7 +52,7 @@ class SearchIndex:
 
 
 def make_index(images: Iterable[Iterable[str]]) -> SearchIndex:
-    """Prepare the texts of images for `search`."""
+    """Build the index of the texts of images."""
     texts = [_text_of("\n".join(parts)) for parts in images]
     places: dict[str, list[int]] = {}
     for position, text in enumerate(texts):
@@ -65,7 +65,7 @@ def make_index(images: Iterable[Iterable[str]]) -> SearchIndex:
 def search(index: SearchIndex, typed: str) -> list[int]:
     """Return the positions of the images in which every typed word occurs.
 
-    Only if there is none, words count that begin nearly as the typed ones.
+    If there is none, words that begin similarly count too.
     """
     plain = _plain(typed)
     found: Collection[int] = range(len(index.texts))
@@ -85,7 +85,7 @@ def _having(word: str, index: SearchIndex, among: Iterable[int]) -> list[int]:
 
 
 def _nearly_having(typed: str, index: SearchIndex) -> set[int]:
-    """Return the positions of the images with a word that begins as what was typed, but for a slip or two."""
+    """Return the positions of the images with a word that begins like `typed`, with a typing error or two."""
     slips = min(len(typed) // _LETTERS_FOR_A_SLIP, 2)
     for most in range(1, slips + 1):
         if words := _near(typed, index.words, most):
@@ -94,11 +94,11 @@ def _nearly_having(typed: str, index: SearchIndex) -> set[int]:
 
 
 def _near(typed: str, words: Sequence[str], most: int) -> list[str]:
-    """Return the words of whose beginning one gets to `typed` by at most so many slips.
+    """Return the words whose beginning differs from `typed` by at most `most` typing errors.
 
-    A slip is a letter too many, too few or wrong, or two that changed places. Of two slips, none is in the first
-    letter: that keeps the search short in a catalog of very many words. The words are sorted, so those that begin
-    alike are compared together, and left together as soon as they are too different (a trie, without the tree).
+    An error is an additional, missing or wrong letter, or two letters swapped. With two errors the first letter must be
+    right, which keeps the search short. The words are sorted, so that words with a common beginning are compared
+    together and skipped together (a trie without the tree).
     """
     found: list[str] = []
     first_row = list(range(len(typed) + 1))
@@ -123,7 +123,7 @@ def _near(typed: str, words: Sequence[str], most: int) -> list[str]:
 
 
 def _next_row(typed: str, row: list[int], above: list[int], letter: str, before: str) -> list[int]:
-    """One more row of the table of distances (optimal string alignment): for one more letter of a word."""
+    """Compute the next row of the distance table (optimal string alignment), for one more letter of a word."""
     line = [row[0] + 1]
     for column, other in enumerate(typed, 1):
         cost = min(row[column] + 1, line[column - 1] + 1, row[column - 1] + (letter != other))
@@ -152,14 +152,14 @@ def _joined(text: str) -> str:
 
 
 def _plain(text: str) -> str:
-    """Small letters without accents."""
+    """Return the text in lower case and without accents."""
     if text.isascii():
         return text.lower()
     return "".join(mark for mark in unicodedata.normalize("NFKD", text.lower()) if not unicodedata.combining(mark))
 
 
 def _others() -> dict[str, list[tuple[str, str]]]:
-    """By the first word of each phrase: the phrase between spaces, and all words for the same, also joined."""
+    """Return, by the first word of each phrase, the phrase between spaces and its synonyms, also joined."""
     found: dict[str, list[tuple[str, str]]] = {}
     for phrases in _SYNONYMS:
         split = [_WORD.findall(phrase) for phrase in phrases]

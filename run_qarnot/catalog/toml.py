@@ -1,4 +1,4 @@
-"""A catalog file → plain data. Of a file with mistakes, every entry that can be read is read."""
+"""Reads a catalog file as plain data. In a file with syntax errors, all other entries are still read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PLACE = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 
 @dataclass
 class Document:
-    """What a file holds, its text for looking up lines, and what could not be read."""
+    """The content of a file, its text for line numbers, and its problems."""
 
     data: dict[str, Any] = field(default_factory=dict)
     text: str = ""
@@ -28,7 +28,7 @@ class Document:
 
 
 def read_document(path: Path, source: str) -> Document:
-    """Read a file. Whatever is wrong comes back as a problem, not as an exception."""
+    """Read a file. Every error is returned as a problem, none is raised."""
     try:
         if not path.is_file():
             code = "file-kind" if path.exists() else "file-missing"
@@ -50,7 +50,7 @@ def read_document(path: Path, source: str) -> Document:
 
 
 def parse(text: str, source: str) -> Document:
-    """Parse TOML. Where that fails, each table is parsed by itself, so that a mistake costs the entry it is in."""
+    """Parse TOML. If that fails, each table is parsed separately, so that an error affects only its own entry."""
     try:
         return Document(tomllib.loads(text), text)
     except tomllib.TOMLDecodeError as error:
@@ -61,13 +61,13 @@ def parse(text: str, source: str) -> Document:
             _merge(document, tomllib.loads(part), source, first_line)
         except tomllib.TOMLDecodeError as error:
             document.problems.append(_problem(error, source, part, first_line))
-    if not document.problems:  # each part is right by itself, the whole is not
+    if not document.problems:  # each part is valid, the whole is not
         document.problems.append(whole)
     return document
 
 
 def _parts(text: str) -> Iterator[tuple[int, str]]:
-    """Split before each `[table]`; the tables below an entry stay with it."""
+    """Split before each `[table]`; sub-tables stay with their entry."""
     start, lines, entry = 1, list[str](), None
     for number, line in enumerate(text.split("\n"), start=1):
         table = table_of(line)

@@ -1,4 +1,4 @@
-"""Where a key stands in a TOML file: for messages only, so it is looked up when something is wrong and not before."""
+"""Line numbers of keys in a TOML file, for messages. They are looked up only when there is a problem."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Path = tuple[str, ...]
 
 
 class Lines:
-    """The lines of a file by the path of what stands there. The file is gone through once."""
+    """The line numbers of a file by the path of the key. The file is scanned once."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -26,20 +26,20 @@ class Lines:
         if self._found is None:
             self._found = {}
             for place, number in _places(self._text):
-                for count in range(1, len(place) + 1):  # a table may be there without a line of its own
+                for count in range(1, len(place) + 1):  # a table may exist without a line of its own
                     self._found.setdefault(place[:count], number)
         return next((self._found[path[:n]] for n in range(len(path), 0, -1) if path[:n] in self._found), None)
 
 
 def table_of(line: str) -> Path | None:
-    """Return the path in a line such as `[images.base]`, if it is one."""
+    """Return the path in a line such as `[images.base]`; None for other lines."""
     header = _HEADER.match(line)
     return _split(header[1]) if header else None
 
 
 def _places(text: str) -> Iterator[tuple[Path, int]]:
     table: Path = ()
-    inside = ""  # the quotes of a text over several lines
+    inside = ""  # the quotes of a multi-line string
     for number, line in enumerate(text.split("\n"), start=1):
         if inside:
             inside = "" if inside in line else inside

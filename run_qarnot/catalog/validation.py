@@ -1,4 +1,4 @@
-"""What pydantic says of an entry → problems in words for people."""
+"""Turns pydantic's errors of an entry into problems for people."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from run_qarnot.core.messages import Message, Verbatim
 from run_qarnot.core.names import nearest
 
 IMAGE_KEYS = tuple(name for name in Image.model_fields if name not in INTERNAL)
-_DEPTH = {"constants": 2, "hardware": 2, "ready": 2, "options": 3}  # how many parts of a place are keys of the file
+_DEPTH = {"constants": 2, "hardware": 2, "ready": 2, "options": 3}  # how many parts of a location are keys of the file
 _UNIONS = {"constants": Message("type.scalar"), "default": Message("type.scalar-or-list")}
 
 _WANTED = {
@@ -47,7 +47,7 @@ _LIMITS = {
 def problems_of(
     error: ValidationError, source: str, entry: str, lines: Lines | None = None, table: tuple[str, ...] | None = None
 ) -> list[Problem]:
-    """Return one problem for each key that is wrong. `table` is the place in the file, if not that of the entry."""
+    """Return a problem for each wrong key. `table` is the location in the file, if it is not the entry's."""
     place = table or ("images", entry)
     problems: dict[tuple[str, ...], Problem] = {}
     for fault in error.errors(include_url=False):
@@ -61,7 +61,7 @@ def problems_of(
 
 
 def _key_of(fault: Mapping[str, Any]) -> tuple[str, ...]:
-    """The place as keys of the file: without the index in a list, and the branches of a union."""
+    """Return the location as keys of the file: without list indices and branches of a union."""
     parts = tuple(str(part).strip() for part in fault["loc"])
     if fault["type"] == "catalog" and fault["ctx"]["key"]:
         parts = (*parts, fault["ctx"]["key"])
@@ -69,7 +69,7 @@ def _key_of(fault: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _words(fault: Mapping[str, Any], key: tuple[str, ...]) -> tuple[str, ProblemFacts]:
-    """The code of a fault, and its facts."""
+    """Return the code of an error, and its facts."""
     kind, context, last = fault["type"], fault.get("ctx", {}), key[-1] if key else ""
     found = show_value(fault["input"])
     if kind == "catalog":

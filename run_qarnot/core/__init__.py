@@ -1,1 +1,1 @@
-"""Words and values that need nothing but the standard library: errors, states, messages, names, times."""
+"""Errors, states, messages, names and times; they need only the standard library."""

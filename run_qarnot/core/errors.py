@@ -1,4 +1,4 @@
-"""What can go wrong, as a tree.
+"""The errors that this product expects, as a tree.
 
     RunQarnotError                what happened and what to do, in words from `core.locale`
     ├── InputError                something the user gave is not right; nothing was changed       exit 1
@@ -8,8 +8,8 @@
     ├── TransferError             a file could not be moved                                       exit 1
     └── UnreachableError          the cluster does not answer; trying again makes sense           exit 3
 
-An error carries a code and facts; its sentences are messages, of the table `ERRORS` of each language. `str(error)` is
-in English, for logs. Facts are shown to people: never put a secret in one.
+An error has a code and facts. Its sentences come from the table `ERRORS` of each language; `str(error)` is in English,
+for logs. Facts are shown to people: never put a secret in one.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class RunQarnotError(Exception):
 
 
 def reason_of(error: BaseException) -> Sentence:
-    """Return why the operating system refuses, in its own words; ours where it has none."""
+    """Return the operating system's text for an error, or ours where it has none."""
     return Verbatim(getattr(error, "strerror", None) or str(error)) if str(error) else Message("disk-silent")
 
 
@@ -91,7 +91,7 @@ class NotFoundError(RunQarnotError):
 
 
 class RefusedError(RunQarnotError):
-    """The cluster understood and said no."""
+    """The cluster understood the request and refused it."""
 
 
 class SessionError(RunQarnotError):
@@ -103,7 +103,7 @@ class TransferError(RunQarnotError):
 
 
 class UnreachableError(RunQarnotError):
-    """The cluster does not answer, or not sensibly. Trying again makes sense."""
+    """The cluster does not answer, or its answer makes no sense. Trying again may succeed."""
 
     exit_code = 3
     transient = True

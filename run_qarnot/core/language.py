@@ -1,4 +1,4 @@
-"""The language of this process: one person uses it, a visitor's kernel as well as a terminal."""
+"""The language of this process. One person uses a process, be it a visitor's kernel or a command."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _spoken = _FIRST
 
 
 def set_language(language: str) -> None:
-    """Say everything in this language from now on; one that is not there changes nothing."""
+    """Set the language of all texts from now on. An unknown language is ignored."""
     global _spoken
     if language in LANGUAGES:
         _spoken = language
@@ -25,26 +25,26 @@ def spoken() -> str:
 
 
 def number(value: float, places: int | None = None) -> str:
-    """Write a number for people: with so many decimal places, or as many as it has."""
+    """Format a number for people, with `places` decimal places, or as many as it has."""
     return written(f"{value:g}" if places is None else f"{value:.{places}f}")
 
 
 def written(number: str, spoken: str | None = None) -> str:
-    """Return a number as people write it, given as programs do; in the language in use, if none is given."""
+    """Format a number for people, given as programs write it. The default is the language in use."""
     return number.replace(".", ",") if (spoken or _spoken) == "fr" else number
 
 
 def read(number: str) -> str:
-    """Return a number as programs write it, given as people do."""
+    """Parse a number that a person wrote in the language in use; return it as programs write it."""
     return number.replace(",", ".") if _spoken == "fr" else number
 
 
 def chosen(text: Texts) -> str:
-    """Return a text that somebody else, such as a plugin, brings in one language or in several.
+    """Return a text that a plugin or a catalog provides, in the language in use.
 
     Arguments:
-        text: the text, or one for each language, by its code. English stands in for a language that is missing, and the
-            first one for English.
+        text: the text, or one for each language, by its code. A missing language falls back to English, and English to
+            the first one.
     """
     if isinstance(text, str):
         return text
@@ -52,7 +52,7 @@ def chosen(text: Texts) -> str:
 
 
 def preferred(accept_language: str) -> str:
-    """Return what suits a browser best, from its `Accept-Language`, such as `fr-CH, fr;q=0.9, en;q=0.8`."""
+    """Return the language that a browser prefers among ours, from a header such as `fr-CH, fr;q=0.9, en;q=0.8`."""
     wishes = [_wish(part) for part in accept_language[:1000].split(",")]
     for quality, name in sorted(wishes, key=lambda wish: -wish[0]):
         if quality > 0 and name in LANGUAGES:

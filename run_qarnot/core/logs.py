@@ -1,4 +1,4 @@
-"""Logging, configured in one place, every handler behind the redaction."""
+"""The configuration of logging. Every handler redacts secrets."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def configure(level: str | None = None, file: Path | None = None, config: Path |
     """Configure the root logger.
 
     Arguments:
-        level: of what is shown on standard error; by default warnings.
-        file: where everything from `info` on is written too; rotates at 10 MB, ten are kept.
-        config: a `logging.config` file, which replaces all of this but the redaction.
+        level: of messages on standard error; the default is warnings.
+        file: for messages of the level `info` and above; rotates at 10 MB, ten are kept.
+        config: a `logging.config` file, which replaces all of this except the redaction.
 
     Raises:
         InputError: a file cannot be used.
@@ -36,7 +36,7 @@ def configure(level: str | None = None, file: Path | None = None, config: Path |
         console.setLevel((level or "warning").upper())
         root.addHandler(console)
         root.setLevel(min(console.level, logging.INFO))
-        logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns of connections that others have closed
+        logging.getLogger("asyncio").setLevel(logging.ERROR)  # it warns about connections that the other side closed
     if file is not None:
         root.addHandler(_file_handler(file))
     for handler in _all_handlers():
@@ -44,7 +44,7 @@ def configure(level: str | None = None, file: Path | None = None, config: Path |
 
 
 def _all_handlers() -> set[logging.Handler]:
-    """Those of the root, and those that a configuration gave to single loggers."""
+    """Return the handlers of the root logger, and those that a configuration added to other loggers."""
     loggers = [logging.getLogger(), *logging.getLogger().manager.loggerDict.values()]
     return {handler for logger in loggers if isinstance(logger, logging.Logger) for handler in logger.handlers}
 
@@ -62,9 +62,9 @@ def _file_handler(file: Path) -> logging.Handler:
 
 def _read_config(config: Path) -> None:
     try:
-        config.open().close()  # `fileConfig` says of a missing file that it has no formatters
+        config.open().close()  # for a missing file, `fileConfig` complains about formatters
         logging.config.fileConfig(config, disable_existing_loggers=False)
-    except Exception as error:  # it evaluates what stands in the file, so anything can come out
+    except Exception as error:  # it evaluates expressions of the file, which can raise anything
         raise InputError(
             "settings", name="RUN_QARNOT_LOG", value=config,
             problem=Message("unusable", problem=Verbatim(str(error))), hint=Message("give-log-config"),

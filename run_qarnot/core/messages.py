@@ -1,8 +1,8 @@
-"""Texts for people: a message is an id and facts, and is looked up in the language in use when it is shown.
+"""Texts for people. A message is an id and facts; its text is looked up in the language in use when it is shown.
 
-Everything that a person may read and that varies is a `Message`: states, ends, errors, notes beside a state, what is
-wrong in a catalog. The texts are in `core.locale`, by id. A fact is put in as it is: names of users, files and plugins
-are never looked up, whatever they are called. Only a fact that is a `Message` itself is translated.
+States, ends, errors, notes beside a state and problems of a catalog are `Message` objects. The texts are in
+`core.locale`, by id. Facts are inserted as they are: names of users, files and plugins are never translated. Only a
+fact that is itself a `Message` is.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class Message:
 
     Arguments:
         id: of `core.locale`.
-        facts: what the text names in braces. Text and paths are shown as they are, made visible in one line; numbers
-            as the language writes them (a `Decimal` keeps its places); a message in its own words; of a tuple each,
-            with commas between them; None as nothing.
+        facts: the values for the names in braces. Text and paths are shown in one line, with invisible characters
+            escaped; numbers in the format of the language (a `Decimal` keeps its places); messages by their text;
+            tuples joined by commas; None as nothing.
     """
 
     id: str
@@ -50,42 +50,42 @@ class Message:
         return self.text()
 
     def text(self, spoken: str | None = None) -> str:
-        """Return it in a language; in the one in use, if none is given."""
+        """Return the text in a language. The default is the language in use."""
         spoken = spoken or language.spoken()
         text = _texts(spoken)[self.id]
         if isinstance(text, Plural):
             text = text.one if _locale(spoken).is_one(self.facts["count"]) else text.other
         said = {name: _as_text(fact, spoken) for name, fact in self.facts.items()}
         for name, fact in self.facts.items():
-            if isinstance(fact, Message) and f"{{{name}}}." in text:  # a whole sentence at the end of another
+            if isinstance(fact, Message) and f"{{{name}}}." in text:  # a whole sentence inside another one
                 said[name] = said[name].removesuffix(".")
         return text.format_map(said).strip()
 
 
-# A text of somebody else, such as the operating system or the cluster. Never write a literal of ours in one: what is
-# ours is a message. The type checker holds `Sentence` to one or the other.
+# A text from elsewhere, such as the operating system or the cluster. Our own texts are messages, never literals. The
+# type checker accepts one or the other as a `Sentence`.
 Verbatim = NewType("Verbatim", str)
 Sentence: TypeAlias = Message | Verbatim
-Title: TypeAlias = Message | str  # ours, or given by whoever brought the thing
+Title: TypeAlias = Message | str  # ours, or from a catalog or plugin
 
 
 def english(text: Message | str) -> str:
-    """Return a text as JSON, logs and plugins get it: in English, whatever language the page is in."""
+    """Return a text in English, for JSON, logs and plugins, independent of the language in use."""
     return text.text("en") if isinstance(text, Message) else text
 
 
 def quoted(*texts: str) -> tuple[Message, ...]:
-    """Return texts as a fact that puts each into quotation marks."""
+    """Return a fact that shows each text in quotation marks."""
     return tuple(Message("quoted", text=text) for text in texts)
 
 
 def phase(state: str, app: Title) -> Message:
-    """Return what a session is doing."""
+    """Return the sentence for a state of a session."""
     return Message(f"state.{state}", app=app)
 
 
 def end(state: str, reason: str | None, *, has_run: bool = True) -> Message:
-    """Return how a session ended; `has_run` is whether a machine was ever at work on it."""
+    """Return the sentence for the end of a session; `has_run` is whether it ever had a machine."""
     said = phase(state, "")
     if reason is None:
         return said
@@ -94,7 +94,7 @@ def end(state: str, reason: str | None, *, has_run: bool = True) -> Message:
 
 
 def _as_text(fact: object, spoken: str) -> str:
-    """Facts come from anywhere: each is a part of one line, and nothing in it is invisible."""
+    """Return a fact as text in one line, with invisible characters escaped: facts come from anywhere."""
     match fact:
         case Message():
             return fact.text(spoken)
@@ -109,13 +109,13 @@ def _as_text(fact: object, spoken: str) -> str:
 
 @functools.cache
 def _locale(spoken: str) -> ModuleType:
-    """The module of a language, loaded when somebody first speaks it."""
+    """Return the module of a language; it is loaded when the language is first used."""
     return importlib.import_module(f"run_qarnot.core.locale.{spoken}")
 
 
 @functools.cache
 def _texts(spoken: str) -> Mapping[str, str | Plural]:
-    """All texts of a language by id."""
+    """Return all texts of a language by id."""
     locale = _locale(spoken)
     texts: dict[str, str | Plural] = dict(locale.MESSAGES)
     for prefix, table in _TABLES.items():

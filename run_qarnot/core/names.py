@@ -1,4 +1,4 @@
-"""Names: of sessions, of their buckets, and of files on their way into a bucket or onto a disk."""
+"""Names of sessions and their buckets, and of files in buckets and on disks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LONGEST_NAME = _LONGEST_BUCKET - max(map(len, BUCKET_SUFFIXES))
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")
 _OWN_BUCKET = re.compile(rf"({_NAME.pattern})(-in|-out)(-[2-9])?")
 _ANY_BUCKET = re.compile(r"[A-Za-z0-9._-]{3,255}")
-# Characters that XML 1.0 cannot hold, neither as they are nor as references: the S3 protocol speaks XML.
+# Characters that XML 1.0 cannot hold, not even as references. The S3 protocol uses XML.
 _NO_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _LONGEST_KEY = 1000  # bytes; S3 takes 1024
 
@@ -46,12 +46,13 @@ def make_launch_id() -> str:
 
 
 def is_name(name: str) -> bool:
-    """Whether a session of ours can have this name. A task may have any, given by anybody on the account."""
+    """Return whether a session can have this name. Other tasks of the account may have any name."""
     return _NAME.fullmatch(name) is not None and len(name) <= LONGEST_NAME
 
 
 def reference(name: str, task_id: str) -> str:
-    """Return what stands for a session in commands, scripts and names of files: its name if it is one, else its id."""
+    """Return what identifies a session in commands, scripts and file names: its name if that is valid, otherwise its
+    id."""
     return name if is_name(name) else task_id
 
 
@@ -59,7 +60,7 @@ def check_name(name: str) -> str:
     """Return `name` if buckets can be called after it.
 
     Raises:
-        InputError: with what is wrong, and the nearest name that would do.
+        InputError: with the reason and the nearest valid name.
     """
     if is_name(name):
         return name
@@ -87,7 +88,7 @@ def bucket_candidates(session: str, suffix: str) -> list[str]:
     """Return the names that a bucket of a session may have, the preferred first.
 
     Bucket names are shared by all accounts of a storage (`reference/storage-ceph.md`), so the first one may belong to
-    somebody else. A session with a very long name has no other: a shortened one could be another session's.
+    another account. A session with a very long name has only one: a shortened name could belong to another session.
 
     Arguments:
         session: its name.
@@ -98,38 +99,38 @@ def bucket_candidates(session: str, suffix: str) -> list[str]:
 
 
 def is_bucket_of(session: str, bucket: str | None) -> bool:
-    """Whether a bucket, going by its name, was made for a session."""
+    """Return whether a bucket was made for a session, judging by its name."""
     return bucket is not None and session_of_bucket(bucket) == session
 
 
 def session_of_bucket(bucket: str) -> str | None:
-    """Return the name of the session whose bucket this is, going by its name; None if it is no session's."""
+    """Return the name of the session that a bucket belongs to, judging by its name; None for other buckets."""
     found = _OWN_BUCKET.fullmatch(bucket)
     return found[1] if found else None
 
 
 def is_bucket_name(name: str) -> bool:
-    """Whether a storage may have a bucket called `name`.
+    """Return whether a bucket can be called `name`.
 
-    Wider than what can be made today: buckets with capitals and underscores exist, and can be used as they are.
+    This allows more than can be created today: older buckets may have capitals and underscores.
     """
     return bool(_ANY_BUCKET.fullmatch(name))
 
 
 def fits_xml(text: str) -> bool:
-    """Whether XML 1.0 can hold `text`. A key that does not fit breaks requests and answers that list keys."""
+    """Return whether XML 1.0 can hold `text`. Other keys break requests and answers that list keys."""
     return _NO_XML.search(text) is None
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """Return the known name that `name` was probably meant to be, if any is near."""
-    from difflib import get_close_matches  # only when something was misspelt
+    from difflib import get_close_matches  # imported only when a name is misspelt
 
     return next(iter(get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)), None)
 
 
 def which(name: str, known: Iterable[str]) -> Message:
-    """Return the hint for who named what an image or an account has not: the nearest that it has, or else all."""
+    """Return the hint for an unknown name: the nearest known name, otherwise all of them."""
     if near := nearest(name, known):
         return Message("did-you-mean", names=quoted(near))
     names = tuple(known)
@@ -137,7 +138,7 @@ def which(name: str, known: Iterable[str]) -> Message:
 
 
 def check_key(key: str) -> str:
-    """Return `key`, the path of a file inside a bucket, if it is safe on every side.
+    """Return `key`, the path of a file inside a bucket, if it is safe in a bucket and on a disk.
 
     Raises:
         InputError: for absolute paths, empty parts, `.`, `..`, backslashes, drive letters, control characters, what XML
@@ -149,7 +150,9 @@ def check_key(key: str) -> str:
         or "\\" in key
         or re.match(r"[A-Za-z]:", key) is not None
         or any(ord(mark) < 32 or ord(mark) == 127 for mark in key)
-        or any(part != part.strip() for part in parts)  # the SDK and S3 tools strip them: two names, one file
+        or any(
+            part != part.strip() for part in parts
+        )  # the SDK and S3 tools strip spaces, so that two names become one file
         or not fits_xml(key)
         or len(key.encode("utf-8", "surrogatepass")) > _LONGEST_KEY
     )

@@ -1,4 +1,4 @@
-"""Times, numbers and columns for a person at a terminal: of where she is, and as far away as they are."""
+"""Times, sizes and columns for a terminal. Times are local."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 _DAYS = {-1: "yesterday", 0: "today", 1: "tomorrow"}
-_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()  # not by locale: the commands speak English
+_MONTHS = "Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()  # not from the locale: the commands are in English
 
 
 def clock(time: datetime, now: datetime) -> str:
-    """Write a time such as `today 14:10`, `5 Dec 14:10` or `5 Dec 2025 14:10`.
+    """Format a time such as `today 14:10`, `5 Dec 14:10` or `5 Dec 2025 14:10`.
 
     Arguments:
         time: with a time zone.
-        now: in the time zone of the person; years are left away within six months of it.
+        now: in the time zone of the person; years are left out within six months of it.
     """
     local = time.astimezone(now.tzinfo)
     at = f"{local:%H:%M}"
@@ -25,7 +25,7 @@ def clock(time: datetime, now: datetime) -> str:
 
 
 def away(time: datetime, now: datetime) -> str:
-    """Say how far away a time is: `in 3 h 20 min`, `12 min ago`, `now`."""
+    """Format a time relative to now: `in 3 h 20 min`, `12 min ago`, `now`."""
     seconds = (time - now).total_seconds()
     length = duration(abs(seconds))
     if abs(seconds) < 1:
@@ -34,7 +34,7 @@ def away(time: datetime, now: datetime) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Write a duration in its two largest units: `3 h 20 min`, `45 s`, `2 days 4 h`."""
+    """Format a duration in its two largest units: `3 h 20 min`, `45 s`, `2 days 4 h`."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -50,7 +50,7 @@ def duration(seconds: float) -> str:
 
 
 def size(count: float) -> str:
-    """Write a number of bytes in units of 1000, with at most three digits and one place."""
+    """Format a number of bytes in units of 1000, with at most three digits and one decimal place."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if count < 999.5:
             return f"{count:.0f} {unit}" if unit == "bytes" or count >= 99.95 else f"{count:.1f} {unit}"
@@ -59,13 +59,13 @@ def size(count: float) -> str:
 
 
 def bar(done: float, total: float, seconds: float, width: int = 24) -> str:
-    """Draw how far a transfer is: `[######------]  50 %  5.0 MB of 10.0 MB  1.0 MB/s  5 s left`.
+    """Draw the progress of a transfer: `[######------]  50 %  5.0 MB of 10.0 MB  1.0 MB/s  5 s left`.
 
     Arguments:
-        done: bytes that are there.
+        done: bytes transferred.
         total: bytes.
-        seconds: since it began.
-        width: of what is between the brackets, in characters.
+        seconds: since the start.
+        width: between the brackets, in characters.
     """
     share = min(done / total, 1.0) if total else 1.0
     filled = int(share * width)
@@ -77,7 +77,8 @@ def bar(done: float, total: float, seconds: float, width: int = 24) -> str:
 
 
 def fitting(widths: Sequence[int], total: int) -> list[int]:
-    """Return the widths of columns, of which the widest are narrowed until all fit; none below eight characters."""
+    """Return the widths of columns that fit into `total`; the widest are narrowed first, none below eight
+    characters."""
     fit = list(widths)
     while sum(fit) > total and max(fit) > 8:
         fit[fit.index(max(fit))] -= 1
@@ -85,5 +86,5 @@ def fitting(widths: Sequence[int], total: int) -> list[int]:
 
 
 def cut(text: str, width: int) -> str:
-    """Return a text of at most so many characters; one that is cut ends in “…”."""
+    """Return the text cut to `width` characters; a cut text ends in “…”."""
     return text if len(text) <= width else f"{text[: width - 1]}…"

@@ -1,8 +1,8 @@
-"""The one place where secrets are taken out of text.
+"""Removes secrets from text; the only place that does.
 
-Every log handler, error report and message to the page passes through `redact`. Secrets are made known with `protect`
-as soon as they enter the process (`settings`, the token field), and things that look like secrets are masked even
-when nobody made them known: private keys, `token=` and passwords in addresses, `Authorization` headers, signatures.
+Every log handler, error report and message to the page passes through `redact`. Secrets are registered with `protect`
+as soon as they enter the process (`settings`, the token field). Text that looks like a secret is masked even if it was
+not registered: private keys, `token=` and passwords in addresses, `Authorization` headers, signatures.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _MINIMUM_LENGTH = 6  # shorter "secrets" would mask ordinary words everywhere
 
 _secrets: set[str] = set()
 
-# `authorization: enabled` is no secret; `Authorization: Bearer …` is one.
+# `authorization: enabled` is not a secret, `Authorization: Bearer …` is.
 _NO_PLAIN_WORD = r"(?!['\"]?(?!(?:bearer|token|basic|aws|digest|negotiate)\b)[a-z]{1,12}['\"]?(?:[\s,.;)}\]]|$))"
 _PATTERNS = (
     (re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL), MASK),
     (re.compile(r"(PuTTY-User-Key-File-\d:).*", re.DOTALL), rf"\1 {MASK}"),
-    (re.compile(r"(?i)([?&#;](?:access_)?token=)[^\s&\"'<>]+"), rf"\1{MASK}"),  # in an address, whatever it is
+    (re.compile(r"(?i)([?&#;](?:access_)?token=)[^\s&\"'<>]+"), rf"\1{MASK}"),  # in an address, of any form
     (re.compile(r"(?<![A-Za-z])([A-Z0-9_]*TOKEN=['\"]?)(?![0-9.]+\b)[^\s&\"'<>()\[\]{},]{6,}"), rf"\1{MASK}"),
-    # Elsewhere only what has letters and digits: `max_token=4096` and `token=None` are no secrets.
+    # Elsewhere only values with letters and digits: `max_token=4096` and `token=None` are not secrets.
     (
         re.compile(
             r"(?i)((?<![a-z])token=['\"]?)(?=[^\s&\"'<>()\[\]{},]*[0-9])(?=[^\s&\"'<>()\[\]{},]*[a-z])"
@@ -44,10 +44,10 @@ _PATTERNS = (
         ),
         rf"\1{MASK}",
     ),
-    (re.compile(r"(?i)(signature[:=]\s*)[0-9a-f]{64}"), rf"\1{MASK}"),  # botocore's debug log has each by itself
+    (re.compile(r"(?i)(signature[:=]\s*)[0-9a-f]{64}"), rf"\1{MASK}"),  # botocore's debug log prints them alone
     (re.compile(r"(://[^\s/?#:@'\"]*:)[^\s/?#@'\"]+(?=@)"), rf"\1{MASK}"),
     (re.compile(r"(?i)(x-amz-(?:signature|credential|security-token)=)[^\s&\"'<>]+"), rf"\1{MASK}"),
-    (re.compile(r"(?i)([?&](?:signature|awsaccesskeyid)=)[^\s&\"'<>]+"), rf"\1{MASK}"),  # version 2: boto3's for us
+    (re.compile(r"(?i)([?&](?:signature|awsaccesskeyid)=)[^\s&\"'<>]+"), rf"\1{MASK}"),  # of signature version 2
 )
 
 
@@ -58,7 +58,7 @@ def protect(secret: str) -> None:
 
 
 def redact(text: str, also: Iterable[str] = ()) -> str:
-    """Return `text` with all known secrets, and all that looks like one, masked."""
+    """Return `text` with all registered secrets, and all that looks like a secret, masked."""
     for secret in sorted(_secrets.union(also), key=len, reverse=True):
         text = text.replace(secret, MASK)
     for pattern, replacement in _PATTERNS:
@@ -67,10 +67,9 @@ def redact(text: str, also: Iterable[str] = ()) -> str:
 
 
 class RedactingFormatter(logging.Formatter):
-    """Formats with another formatter, then redacts, and writes out what a terminal would obey: all of the record.
+    """Formats a record with another formatter, then redacts it and escapes control characters.
 
-    It wraps the formatter, and is not a filter, because only here is the text complete: tracebacks are rendered after
-    filters ran.
+    This is a formatter and not a filter because tracebacks are added only after the filters have run.
     """
 
     def __init__(self, inner: logging.Formatter) -> None:
@@ -82,7 +81,7 @@ class RedactingFormatter(logging.Formatter):
 
 
 class RedactingStream(io.TextIOBase):
-    """What is written to it goes on to another stream by whole lines, redacted: a secret may come in two pieces."""
+    """Writes redacted text to another stream. It writes whole lines, because a secret may arrive in two pieces."""
 
     def __init__(self, inner: TextIO) -> None:
         super().__init__()
@@ -96,7 +95,7 @@ class RedactingStream(io.TextIOBase):
     def write(self, text: str) -> int:
         with self._writing:
             whole = self._begun + text
-            end = max(whole.rfind("\n"), whole.rfind("\r")) + 1  # a progress bar may never come to a new line
+            end = max(whole.rfind("\n"), whole.rfind("\r")) + 1  # a progress bar may never write a newline
             self._begun = whole[end:]
             if end:
                 self._inner.write(redact(whole[:end]))

@@ -1,7 +1,7 @@
-"""The life of a session, as tables. No I/O, nothing but the standard library.
+"""The states of a session and the reasons of its end, as tables. No I/O, only the standard library.
 
 `observed_state` translates the cluster's words (`reference/qarnot-platform.md` §2.4bis); `Moment` orders what was seen,
-because a poller sees snapshots, sometimes late ones; `EndReason` says why a session ended.
+because polls may be answered late or out of order; `EndReason` says why a session ended.
 """
 
 from __future__ import annotations
