@@ -26,9 +26,9 @@ class Results:
         """Return the files that were saved so far."""
         return await in_thread(self._files)
 
-    async def address(self, key: str) -> str:
-        """Return an address at which a browser gets one file straight from the storage, for a few minutes."""
-        return await in_thread(self.storage.presign, self.bucket or "", key, _ADDRESS_SECONDS)
+    async def address(self, key: str, seconds: int = _ADDRESS_SECONDS) -> str:
+        """Return an address at which a browser gets one file straight from the storage, good for so many seconds."""
+        return await in_thread(self.storage.presign, self.bucket or "", key, seconds)
 
     def head(self, key: str, limit: int = _HEAD_BYTES) -> bytes:
         """Return the first bytes of a file, at most `limit`. Blocks."""

@@ -13,6 +13,7 @@ from run_qarnot.page.proxied import SessionOpener
 
 if TYPE_CHECKING:
     from run_qarnot.engine.account import Account
+    from run_qarnot.engine.price_estimate import TaskSnapshot
     from run_qarnot.engine.session import Session
     from run_qarnot.model.expected_connection import SshOut
     from run_qarnot.page.viewmodel import Blocker, Form, OptionValue
@@ -39,6 +40,10 @@ class AccountActions(Protocol):
     @property
     def is_preset(self) -> bool:
         """Whether it is the operator's, so that there is no field for a token."""
+
+    @property
+    def credits(self) -> float | None:
+        """Euros that it has left, as last asked; None if the cluster does not say."""
 
     @property
     def is_admin(self) -> bool:
@@ -82,8 +87,8 @@ class FormActions(Protocol):
     def show_problems(self) -> None:
         """Show what is wrong with catalog and plugins, as far as is known now."""
 
-    def show_waits(self, usual: Mapping[str, float]) -> None:
-        """Show how many seconds it usually takes until a machine runs, by image."""
+    def show_history(self, usual: Mapping[str, float], most_used: list[str]) -> None:
+        """Show what earlier sessions tell of images: seconds until a machine runs, and which are used most."""
 
     def show_not_here(self, images: list[str]) -> None:
         """Show which images, by id, the cluster cannot run."""
@@ -91,14 +96,20 @@ class FormActions(Protocol):
     def show_pace(self, bytes_per_second: int) -> None:
         """Say how fast files go from the server to the cluster; 0 where that is not known to be slow."""
 
-    def show_resumable(self) -> None:
-        """Show the sessions that one can continue from."""
+    def sessions_changed(self) -> None:
+        """Show what follows from the sessions: those that one can continue from, and prices."""
 
     async def offer_choices(self) -> None:
         """Show what the account has to choose from, once somebody looks at More options."""
 
     async def start(self) -> None:
         """Start what the form says, if nothing speaks against it."""
+
+    def preset(self) -> str:
+        """Return what a launch link would say of the form as it is now."""
+
+    def apply_preset(self, query: str) -> None:
+        """Fill the form with what `preset` has returned."""
 
     def share(self, address: str) -> Shared:
         """Make a link that fills the form as it is now."""
@@ -153,6 +164,9 @@ class SessionActions(Protocol):
 
     def views(self) -> list[SessionView]:
         """Return what is known of all of them."""
+
+    def tasks(self) -> list[TaskSnapshot]:
+        """Return what the cluster says of all of them, the newest first."""
 
     def needing_us(self) -> list[str]:
         """Return the names of those that are given files or stopped by this page, and not yet done."""

@@ -95,7 +95,9 @@ class Page:
             self, self.tasks, self.account_card, self.shell, settings, catalog, opener, downloads.folder
         )
         self.entry = EntryController(self, self.start_card, catalog)
-        self.form = FormController(self, self.environment_card, self.start_card, self.shell, self.uploads, catalog)
+        self.form = FormController(
+            self, self.tasks, self.environment_card, self.start_card, self.shell, self.uploads, catalog
+        )
         self.sessions = SessionsController(self, self.tasks, self.shell, catalog, downloads)
 
     def begin(self) -> None:

@@ -18,7 +18,9 @@ from run_qarnot.core.language import number
 from run_qarnot.core.redaction import redact
 from run_qarnot.core.state import State
 from run_qarnot.model.connections import Connection, ConnectionKind
+from run_qarnot.model.files import StoredFile
 from run_qarnot.model.links import Filling
+from run_qarnot.model.price import Price
 from run_qarnot.model.view import SessionView
 from run_qarnot.page import words
 from run_qarnot.page.launchers import System, command_for
@@ -143,6 +145,8 @@ def link_row(link: Filling, image: Image | None) -> Row | None:
         filled.append({"label": words.field("image"), "value": image.name})
         if link.hours:
             filled.append({"label": words.field("hours"), "value": link.hours})
+        if link.idle:
+            filled.append({"label": words.field("idle"), "value": link.idle})
         filled += [
             {"label": image.options[name].label or name, "value": _as_text(value)}
             for name, value in link.options.items()
@@ -177,6 +181,8 @@ def session_row(view: SessionView, image_title: str, now: datetime, *, batch: bo
         "created": _iso(view.created),
         "ended": _iso(view.ended),
         "ends": _iso(view.ends),
+        "idle_since": None if view.idle_stop is None else _iso(view.idle_since),
+        "idle_stop": _iso(view.idle_stop),
         "saved": _iso(view.saved),
         "saved_asked": _iso(view.saved_asked),
         "error": None if view.error is None else str(view.error),
@@ -185,10 +191,22 @@ def session_row(view: SessionView, image_title: str, now: datetime, *, batch: bo
         "ssh": _ssh_row(connections),
         "notes": {connection.kind.value: str(connection.note) for connection in connections},
         "cost": None if view.cost is None else f"{number(view.cost, 2)} €",
+        "costs": view.cost,  # euros, when it was asked
+        "costs_per_hour": view.cost_per_hour,
         "per_hour": None if view.cost_per_hour is None else f"{number(view.cost_per_hour, 2)} €",
         "carbon": None if view.carbon is None else f"{number(view.carbon, 0)} g",
         "asked": _iso(view.asked),
         "results": view.results,
+    }
+
+
+def price_row(price: Price, hours: float) -> Row:
+    """What a start costs, as text; None for what is not known."""
+    per_hour, most = price.hourly(), price.most(hours)
+    return {
+        "per_hour": None if per_hour is None else f"{number(per_hour, 2)} €",
+        "most": None if most is None else f"{number(most, 2)} €",
+        "left": None if price.left is None else f"{number(price.left, 2)} €",
     }
 
 
@@ -219,12 +237,24 @@ def shared_options(entered: Mapping[str, T], image: Image) -> dict[str, T]:
     return {name: value for name, value in entered.items() if is_worth_saying(name, value)}
 
 
-def result_rows(files: Iterable[Any]) -> Row:
-    """The first results by name, how many there are in all, and their size."""
+def result_rows(files: Iterable[StoredFile], since: datetime | None = None) -> Row:
+    """The first results by name, how many there are in all, and their size.
+
+    Arguments:
+        files: all results.
+        since: when the latest run began; what was saved later is new.
+    """
     ordered = sorted(files, key=lambda file: file.key)
     return {
         "files": [
-            {"key": file.key, "shown": visible.one_line(file.key), "size": file.size} for file in ordered[:MOST_RESULTS]
+            {
+                "key": file.key,
+                "shown": visible.one_line(file.key),
+                "size": file.size,
+                "modified": _iso(file.modified),
+                "new": since is not None and file.modified >= since,
+            }
+            for file in ordered[:MOST_RESULTS]
         ],
         "count": len(ordered),
         "size": sum(file.size for file in ordered),

@@ -6,7 +6,7 @@ Start is enabled exactly when `Form.blockers` is empty, and the list of blockers
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import NamedTuple
@@ -15,14 +15,17 @@ from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.image import Image
 from run_qarnot.core import times
 from run_qarnot.core.errors import InputError, RunQarnotError
+from run_qarnot.core.language import number
 from run_qarnot.core.names import make_name
 from run_qarnot.model.links import Filling
+from run_qarnot.model.price import Price
 from run_qarnot.model.spec import SCHEDULING, SessionSpec, faults, parse_count, parse_hours, parse_idle, parse_size
 from run_qarnot.page import words
 from run_qarnot.page.uploads import Arrival, Incoming
 
-FORM_FIELDS = ("name", "hours", "resume", "key", "buckets", "scheduling", "cores", "memory", "machine")
+FORM_FIELDS = ("name", "hours", "idle", "resume", "key", "buckets", "scheduling", "cores", "memory", "machine")
 _MACHINES = ("specification", "cpu_model", "gpu", "ssd")  # the constraints that name one, or something of one
+NO_PRICE = Price()
 OptionValue = str | bool | float | list[str]
 
 
@@ -117,8 +120,36 @@ class Form:
             idle=parse_idle(self.idle),
         ).checked()
 
+    def hardware(self, image: Image, machines: Mapping[str, str]) -> dict[str, object]:
+        """Return what the machine must be: the constraints of the image, and those that were entered.
+
+        Arguments:
+            image: the chosen one.
+            machines: the kinds of the machines that one can choose, by their names.
+
+        Raises:
+            InputError: a size is no number.
+        """
+        kind = machines.get(self.machine, "")
+        chosen: dict[str, object] = {kind: True if kind == self.machine else self.machine} if kind else {}
+        return {**image.hardware, **parse_size(self.cores, self.memory), **chosen}
+
+    def asked_hours(self, image: Image) -> float:
+        """Return the hours that were entered; those of the image if they are no number."""
+        try:
+            return parse_hours(self.hours, image)
+        except InputError:
+            return image.hours
+
     def blockers(
-        self, catalog: Catalog, *, account: str, uploads: Iterable[Incoming], preset: bool = False
+        self,
+        catalog: Catalog,
+        *,
+        account: str,
+        uploads: Iterable[Incoming],
+        preset: bool = False,
+        not_here: Container[str] = (),
+        price: Price = NO_PRICE,
     ) -> list[Blocker]:
         """Return every reason why Start is not possible, in the order of the page.
 
@@ -126,18 +157,33 @@ class Form:
             account: "known", "checking", or anything else for none.
             uploads: the files of the list.
             preset: the operator's account is used, so that there is no field for a token.
+            not_here: images, by id, that the cluster cannot run.
+            price: what is known of it.
         """
         return [
             *_account_blockers(account, preset=preset),
-            *self._image_blockers(catalog),
+            *self._image_blockers(catalog, not_here),
+            *self._price_blockers(catalog, price),
             *_upload_blockers(tuple(uploads)),
         ]
 
-    def _image_blockers(self, catalog: Catalog) -> Iterator[Blocker]:
+    def _price_blockers(self, catalog: Catalog, price: Price) -> Iterator[Blocker]:
+        image = catalog.images.get(self.image)
+        if image is None or not price.is_beyond(hours := self.asked_hours(image)):
+            return
+        most = price.most(hours)
+        if most is None or not price.left or price.left < 0:
+            yield Blocker(words.blocker("no-credits"), "token")
+        else:
+            yield Blocker(words.blocker("credits", most=number(most, 2), left=number(price.left, 2)), "hours")
+
+    def _image_blockers(self, catalog: Catalog, not_here: Container[str]) -> Iterator[Blocker]:
         image = catalog.images.get(self.image)
         if image is None:
             yield Blocker(words.blocker("no-image"))
             return
+        if image.id in not_here:
+            yield Blocker(words.blocker("not-here", image=image.name), f"image-{image.id}")
         hours = image.hours
         try:
             hours = parse_hours(self.hours, image)

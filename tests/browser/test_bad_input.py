@@ -52,7 +52,7 @@ def test_tokens(page, traffic, dashboard, cluster, tmp_path):
     token.fill(f"  {cluster.token} ")
     token.press("Enter")
     expect(page.get_by_test_id("account")).to_contain_text(cluster.email)
-    expect(page.get_by_text("spaces around the token")).to_be_visible()
+    expect(page.get_by_text("Spaces around the token")).to_be_visible()
     expect(page.get_by_test_id("start")).to_be_enabled()
 
     assert not traffic.holds(cluster.token), "the token came back to the browser"
@@ -124,10 +124,10 @@ def test_a_failed_session_says_why_shows_its_last_lines_and_the_form_is_kept(pag
     expect(page.get_by_test_id("blockers")).to_contain_text("“18.30” could be a time of the day, or a number of hours.")
     page.get_by_test_id("hours").fill("8:00")
     expect(page.get_by_test_id("blockers")).to_contain_text("Write 08:00 for the time, or 8 h for the hours.")
-    expect(page.get_by_text("It stops by itself at")).to_have_count(0)
+    expect(page.get_by_text("Stops at")).to_have_count(0)
     page.get_by_test_id("hours").fill("1h30")
     expect(page.get_by_test_id("start")).to_be_enabled()
-    expect(page.get_by_text("It stops by itself at")).to_be_visible()
+    expect(page.get_by_text("Stops at")).to_be_visible()
     page.get_by_test_id("hours").fill("2")
     expect(page.get_by_test_id("start")).to_be_enabled()
     page.get_by_test_id("start").click()

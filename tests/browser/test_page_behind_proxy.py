@@ -144,7 +144,7 @@ def test_the_whole_page_works_under_a_path(
         assert held(cluster, "takes-files-in", large.name) == large.read_bytes()
 
         card = page.get_by_test_id("session-has-results")
-        card.get_by_role("button", name="Show").click()
+        card.get_by_role("button", name="Results").click()
         with page.expect_download() as download:
             card.get_by_test_id("download").click()
         with zipfile.ZipFile(download.value.path()) as archive:

@@ -145,8 +145,8 @@ def test_a_large_file_goes_straight_to_the_bucket(
     path = make(tmp_path / "large.bin")
     small = make(tmp_path / "small.bin", 1000)
     add(card, path, small)
-    expect(row(card, "large.bin")).to_contain_text("42 MB · is here", timeout=60_000)
-    expect(row(card, "small.bin")).to_contain_text("is here")
+    expect(row(card, "large.bin")).to_contain_text("42 MB · uploaded", timeout=60_000)
+    expect(row(card, "small.bin")).to_contain_text("uploaded")
     assert storage.list_objects(Bucket=BUCKET).get("Contents", []) == [], "nothing is there before it is sent for"
     assert page.evaluate("sent") < 500_000, "the kernel saw none of it"
     send(card)
@@ -166,7 +166,7 @@ def test_where_the_bucket_refuses_pages_files_come_through_the_kernel_and_nobody
     paths = [make(tmp_path / name) for name in ("first.bin", "second.bin")]
     add(card, *paths)
     for path in paths:
-        expect(row(card, path.name)).to_contain_text("is here", timeout=60_000)
+        expect(row(card, path.name)).to_contain_text("uploaded", timeout=60_000)
     assert page.evaluate("sent") > 2 * SIZE
     expect(card.get_by_role("alert")).to_have_count(0)
     assert preflights(cluster) == [403], "tried once, and not for each file"
@@ -189,7 +189,7 @@ def test_a_file_that_comes_through_the_kernel_goes_on_where_the_bucket_failed(
     cluster.control.fail_next("PUT", "s3:PutBucketCors", code="AccessDenied", times=None)
     cluster.control.clear_calls()
     again.click()
-    expect(row(card, "large.bin")).to_contain_text("is here", timeout=60_000)
+    expect(row(card, "large.bin")).to_contain_text("uploaded", timeout=60_000)
     assert parts_sent(cluster) == 3, "what the bucket had is not sent again"
     send(card)
     assert held(storage, "large.bin") == path.read_bytes()
@@ -223,7 +223,7 @@ def test_a_file_whose_parts_the_bucket_has_otherwise_waits_in_the_kernel(
     wait_until(lambda: arrived(storage) > 0, "a part to arrive")
     (upload,) = unfinished(storage)
     storage.upload_part(Bucket=BUCKET, Key="large.bin", UploadId=upload["UploadId"], PartNumber=1, Body=bytes(PART))
-    expect(row(card, "large.bin")).to_contain_text("is here", timeout=60_000)
+    expect(row(card, "large.bin")).to_contain_text("uploaded", timeout=60_000)
     assert arrived(storage) == 0
     send(card)
     assert held(storage, "large.bin") == path.read_bytes()
@@ -238,7 +238,7 @@ def test_where_a_page_cannot_hash_files_come_through_the_kernel(
     page.evaluate(FORBID, policy)
     path = make(tmp_path / "large.bin")
     add(card, path)
-    expect(row(card, "large.bin")).to_contain_text("is here", timeout=60_000)
+    expect(row(card, "large.bin")).to_contain_text("uploaded", timeout=60_000)
     assert page.evaluate("sent") > SIZE
     expect(card.get_by_role("alert")).to_have_count(0)
     send(card)
@@ -252,7 +252,7 @@ def test_a_lost_connection_costs_nothing_and_what_arrived_is_not_sent_again(
     cluster.control.fail_next("PUT", "s3:UploadPart", how="reset", after_bytes=PART // 2, times=2, skip=2)
     cluster.control.fail_next("PUT", "s3:UploadPart", how="lost answer", skip=2)
     add(card, path)
-    expect(row(card, "large.bin")).to_contain_text("is here", timeout=60_000)
+    expect(row(card, "large.bin")).to_contain_text("uploaded", timeout=60_000)
     cluster.control.check()
     assert page.evaluate("sent") < 500_000, "it stayed on its way"
     send(card)
@@ -270,7 +270,7 @@ def test_after_a_reload_the_same_file_goes_on_where_it_stopped(
     expect(row(card, "large.bin")).to_contain_text("Choose it again")
     cluster.control.clear_calls()
     add(card, path)
-    expect(row(card, "large.bin")).to_contain_text("42 MB · is here", timeout=60_000)
+    expect(row(card, "large.bin")).to_contain_text("42 MB · uploaded", timeout=60_000)
     assert parts_sent(cluster) == 3
     send(card)
     assert held(storage, "large.bin") == path.read_bytes()
@@ -290,7 +290,7 @@ def test_another_file_of_the_same_name_and_size_is_no_mixture(
     card = open_card(page, dashboard)
     cluster.control.clear_calls()
     add(card, path)
-    expect(row(card, "large.bin")).to_contain_text("is here", timeout=60_000)
+    expect(row(card, "large.bin")).to_contain_text("uploaded", timeout=60_000)
     assert parts_sent(cluster) == 4, "the changed part and those that were missing"
     send(card)
     assert held(storage, "large.bin") == bytes(content)
@@ -319,7 +319,7 @@ def test_a_name_that_the_bucket_has_is_asked_about(card: Locator, storage: Any, 
     storage.put_object(Bucket=BUCKET, Key="large.bin", Body=b"older")
     path = make(tmp_path / "large.bin")
     add(card, path)
-    expect(row(card, "large.bin")).to_contain_text("is here", timeout=60_000)
+    expect(row(card, "large.bin")).to_contain_text("uploaded", timeout=60_000)
     card.get_by_test_id("add-send").click()
     expect(card.get_by_test_id("add-error")).to_contain_text("large.bin")
     assert held(storage, "large.bin") == b"older"

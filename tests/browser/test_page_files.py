@@ -24,13 +24,13 @@ def test_a_folder_keeps_its_shape_and_a_twin_is_asked_about(page: Page, demo: Se
 
     (tmp_path / "data" / "a.txt").write_text("a second version")
     page.get_by_test_id("upload-folder").set_input_files(tmp_path / "data")
-    expect(page.get_by_test_id("twin")).to_contain_text("is in the list already")
+    expect(page.get_by_test_id("twin")).to_contain_text("is already in the list")
     page.get_by_test_id("twin-replace").click()
     expect(page.get_by_test_id("twin")).to_contain_text("b.txt")
     page.get_by_test_id("twin-keep").click()
     expect(page.get_by_test_id("twin")).to_have_count(0)
     expect(rows).to_have_count(2)
-    expect(rows.filter(has_text="a.txt")).to_contain_text("16 B · is here")
+    expect(rows.filter(has_text="a.txt")).to_contain_text("16 B · uploaded")
     expect(page.get_by_test_id("start")).to_be_enabled()
 
 
@@ -43,14 +43,14 @@ def test_a_page_that_is_loaded_anew_remembers_which_files_were_chosen(page: Page
     note = page.get_by_test_id("remembered")
     expect(note).to_have_count(0)
     page.get_by_test_id("upload").set_input_files(files)
-    expect(page.get_by_test_id("upload-list").get_by_text("is here")).to_have_count(3)
+    expect(page.get_by_test_id("upload-list").get_by_text("uploaded")).to_have_count(3)
     page.get_by_role("button", name="Remove c.txt").click()
     expect(page.get_by_test_id("upload-list")).not_to_contain_text("c.txt")
 
     page.reload()
     expect(note).to_contain_text("a.txt, b.txt")
     page.get_by_test_id("upload").set_input_files(files[0])
-    expect(page.get_by_test_id("upload-list")).to_contain_text("is here")
+    expect(page.get_by_test_id("upload-list")).to_contain_text("uploaded")
     expect(note).not_to_contain_text("a.txt")
     page.get_by_test_id("remembered-forget").click()
     expect(note).to_have_count(0)

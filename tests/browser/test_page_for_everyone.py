@@ -126,7 +126,7 @@ def test_the_keyboard_alone_does_the_whole_flow(page: Page, demo: Server) -> Non
         go_to("download")
         keyboard.press("Enter")
     assert download.value.suggested_filename == "by-keyboard-results.zip"
-    go_to("restart")
+    go_to("continue")
     go_to("delete")
     keyboard.press("Enter")
     expect(card.get_by_test_id("delete-keep"), "the safe answer has the focus").to_be_focused()

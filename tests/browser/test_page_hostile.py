@@ -194,8 +194,8 @@ def test_a_dead_kernel_is_said_and_the_button_works(page: Page, dashboard: Serve
     button = page.get_by_test_id("reload")
     expect(button).to_be_visible(timeout=60_000)
     expect(button).to_be_focused()
-    expect(page.get_by_text("This page went to sleep, your session did not")).to_be_visible()
-    expect(page.get_by_text("will ask for your token again")).to_be_visible()
+    expect(page.get_by_text("This page lost its connection")).to_be_visible()
+    expect(page.get_by_text("will be asked for your token again")).to_be_visible()
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.closest('.rq-column')") is None, "what is behind is not to be used"
     page.route("**/*", lambda route: route.abort())  # as if the server were stopped

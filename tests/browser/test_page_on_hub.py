@@ -68,7 +68,7 @@ def wait_for_page(page: Page) -> None:
 
 def sign_in(page: Page, cluster: LocalCluster) -> None:
     page.get_by_test_id("token").fill(cluster.token)
-    page.get_by_role("button", name="Continue").click()
+    page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_test_id("account")).to_contain_text(cluster.email)
 
 

@@ -95,11 +95,11 @@ def test_an_image_that_the_local_cluster_does_not_play_is_marked_and_not_started
     sign_in(page, dashboard, cluster)
     expect(page.get_by_test_id("not-here")).to_have_count(1)
     expect(page.get_by_test_id("image-theirs").get_by_test_id("not-here")).to_contain_text(
-        "cannot be tried on this computer"
+        "not available on this cluster"
     )
     page.get_by_test_id("image-theirs").click()
     page.get_by_test_id("start").click()
-    expect(page.get_by_test_id("start-error")).to_contain_text("“Theirs” cannot be tried on this computer")
+    expect(page.get_by_test_id("start-error")).to_contain_text("“Theirs” not available on this cluster")
     assert cluster.control.count("POST", "/tasks") == 0
 
 
@@ -109,8 +109,8 @@ def test_a_field_that_must_be_filled_in_says_so_and_start_says_why(
     sign_in(page, dashboard, cluster)
     field = page.get_by_test_id("option-whom")
     expect(field).to_have_attribute("aria-required", "true")
-    expect(page.get_by_test_id("option-required")).to_contain_text("Must be filled in. Write a name in small letters.")
-    expect(field).to_have_accessible_description(re.compile("Somebody to be greeted. Must be filled in."))
+    expect(page.get_by_test_id("option-required")).to_contain_text("Required. Write a name in small letters.")
+    expect(field).to_have_accessible_description(re.compile("Somebody to be greeted. Required."))
     expect(page.get_by_test_id("start")).to_be_disabled()
     expect(page.get_by_test_id("blockers")).to_contain_text("Whom must be filled in. Write a name in small letters.")
     field.fill("Ada")

@@ -68,10 +68,13 @@ def test_a_dropped_folder_keeps_its_shape(form: Page, tmp_path: Path) -> None:
         path.write_text(f"{number}")
     (tmp_path / "beside.txt").write_text("not in the folder")
     drop(form, form.locator(".rq-drop").first, tmp_path / "data", tmp_path / "beside.txt")
-    expect(form.get_by_test_id("upload-summary")).to_contain_text("121 / 121 files are here")
-    expect(form.get_by_test_id("upload-summary"), "a screenful is shown").to_contain_text("not all of them are shown")
-    expect(form.get_by_test_id("upload-list").get_by_role("listitem")).to_have_count(100)
-    expect(row(form, "deep/000.txt")).to_contain_text("1 B · is here")
+    expect(form.get_by_test_id("upload-summary")).to_contain_text("121 / 121 uploaded")
+    expect(form.get_by_test_id("upload-list").get_by_role("listitem"), "a folder is one line").to_have_count(2)
+    expect(form.get_by_test_id("upload-folder")).to_contain_text("120 / 120 uploaded")
+    form.get_by_role("button", name="deep/").click()
+    expect(form.get_by_test_id("upload-summary"), "a screenful is shown").to_contain_text("not all are shown")
+    expect(form.get_by_test_id("upload-list").get_by_role("listitem")).to_have_count(102)
+    expect(row(form, "deep/000.txt")).to_contain_text("1 B · uploaded")
     form.get_by_test_id("upload").set_input_files(tmp_path / "beside.txt")
     expect(form.get_by_test_id("twin"), "one that is not shown is known all the same").to_contain_text("beside.txt")
     expect(form.get_by_test_id("start")).to_be_enabled()
@@ -84,7 +87,7 @@ def test_an_empty_folder_is_named(form: Page, tmp_path: Path) -> None:
     drop(form, form.locator(".rq-drop").first, tmp_path / "nothing", tmp_path / "some")
     said = "Not taken (1): nothing. The reason of the first: There is no file in it."
     expect(form.get_by_text(said, exact=True)).to_be_visible()
-    expect(row(form, "a.txt")).to_contain_text("1 B · is here")
+    expect(row(form, "a.txt")).to_contain_text("1 B · uploaded")
     expect(form.get_by_test_id("upload-list").get_by_role("listitem")).to_have_count(1)
 
 
@@ -93,11 +96,11 @@ def test_speed_and_time_left_are_shown_and_a_file_can_be_cancelled(form: Page, h
     upload.set_input_files([large_file(tmp_path / "large.bin", 3000 * MB), large_file(tmp_path / "small.bin", MB)])
     large, small = row(form, "large.bin"), row(form, "small.bin")
     expect(large).to_contain_text(re.compile(r"[\d.]+ [GMk]?B / 3 GB · [\d.]+ [GMk]B/s · .*\d+ s left"))
-    expect(small).to_contain_text("waits for its turn")
+    expect(small).to_contain_text("waiting")
     # a mouse would wait until nothing moves, and a busy machine write gigabytes meanwhile
     large.get_by_role("button", name="Cancel large.bin").press("Enter")
     expect(large).to_have_count(0)
-    expect(small).to_contain_text("1 MB · is here")
+    expect(small).to_contain_text("1 MB · uploaded")
     folder = home / "tmp"
     wait_until(lambda: not [path for path in folder.rglob("*") if _size(path) > MB], "the cancelled file to be erased")
 
@@ -115,7 +118,7 @@ def test_a_file_that_cannot_be_read_for_a_while_is_tried_again_and_keeps_what_ar
     assert PART_BYTES < form.evaluate("sent") < 240 * MB
     away.rename(file)
     broken.get_by_role("button", name="Try again large.bin").click()
-    expect(broken).to_contain_text("240 MB · is here", timeout=60_000)
+    expect(broken).to_contain_text("240 MB · uploaded", timeout=60_000)
     expect(form.get_by_test_id("start")).to_be_enabled()
     assert form.evaluate("sent") < 240 * MB + IN_FLIGHT
 

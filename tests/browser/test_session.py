@@ -52,7 +52,7 @@ def test_upload_start_open_reload_stop_download(page, traffic, demo, home, tmp_p
     wait_until(Jupyter(card.get_by_test_id("open").get_attribute("href")).answers, "the door of the reloaded page")
 
     card.get_by_test_id("save").click()
-    expect(card).to_contain_text("Last save")
+    expect(card).to_contain_text("Last saved")
     card.get_by_test_id("stop").click()
     card.get_by_test_id("stop-confirm").click()
     expect(card.get_by_test_id("state")).to_contain_text("Ended", timeout=60_000)

@@ -176,7 +176,7 @@ def reasons(page: Page) -> list[str]:
 
 def cards(page: Page) -> dict[str, SessionCard]:
     """The sessions' cards by name, in their order."""
-    return {card.view["name"]: card for card in page.shell.sessions}
+    return {card.view["name"]: card for card in [*page.shell.sessions, *page.shell.ended]}
 
 
 async def shows(card: SessionCard, state: State) -> None:
@@ -193,7 +193,7 @@ def record(component: Component) -> list[tuple[str, Any]]:
 
 def synced(page: Page) -> str:
     """All that the browser is sent as state."""
-    parts = [page.start_card, *page.shell.sessions]
+    parts = [page.start_card, *page.shell.sessions, *page.shell.ended]
     widgets = [page.shell, page.account_card, page.environment_card, *parts]
     names = ("share", "files", "results", "panels")
     widgets += [inner for part in parts for name in names if (inner := getattr(part, name, None))]

@@ -30,6 +30,7 @@ class EnvironmentCard(Component):
     categories: Any = traitlets.List().tag(sync=True)
     broken: Any = traitlets.List().tag(sync=True)
     usual: Any = traitlets.Dict().tag(sync=True)  # seconds until a machine runs, by image
+    most_used: Any = traitlets.List().tag(sync=True)  # ids of images, by earlier sessions, the most used first
     not_here: Any = traitlets.List().tag(sync=True)  # ids of images that the cluster cannot run
     chosen = traitlets.Unicode("").tag(sync=True)
     chosen_title = traitlets.Unicode("").tag(sync=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from run_qarnot.page.props import MOST_RESULTS, result_rows
 if TYPE_CHECKING:
     from run_qarnot.engine.session import Session
 
+_LINK_SECONDS = 24 * 3600
 _MOST_RENAMED = 20  # that are shown
 
 
@@ -49,7 +51,7 @@ class ResultsPanel(Component):
     async def load(self) -> None:
         """Ask the storage what there is."""
         self._files = {file.key: file for file in await self._session.results.files()}
-        self.listing = result_rows(self._files.values())
+        self.listing = result_rows(self._files.values(), self._session.view.created)
 
     @event
     async def vue_load(self, _fields: Fields) -> None:
@@ -76,13 +78,21 @@ class ResultsPanel(Component):
         self.call("open", await self._session.results.address(key), key)
 
     @event
+    async def vue_link(self, fields: Fields) -> None:
+        """An address of one file to pass on: whoever has it gets the file, for a day. Never a trait: it is a secret."""
+        self.problem = None
+        key = self._file(fields.text("key", 4000)).key
+        ends = datetime.now(UTC) + timedelta(seconds=_LINK_SECONDS)
+        self.call("link", await self._session.results.address(key, _LINK_SECONDS), key, ends.isoformat())
+
+    @event
     async def vue_download(self, fields: Fields) -> None:
-        """A selection as a zip; an empty one means all."""
+        """A selection as a zip; an empty one means all. A key that ends in a slash means a folder."""
         self.problem = None
         wanted = fields.value("keys")
         if not isinstance(wanted, list) or len(wanted) > MOST_RESULTS:
             raise HostileInput("keys")
-        await self._zip([self._file(key) for key in wanted] or None)
+        await self._zip([file for key in wanted for file in self._files_of(key)] or None)
 
     async def _zip(self, files: Sequence[StoredFile] | None) -> None:
         self.renamed = self._names_in_zip(list(self._files.values()) if files is None else files)
@@ -93,6 +103,13 @@ class ResultsPanel(Component):
         """Blocks: a notebook with its pictures takes a while to fetch and to read."""
         head = self._session.results.head(file.key, bytes_wanted(file.key, file.size))
         return preview(file.key, file.size, head)
+
+    def _files_of(self, key: str) -> list[StoredFile]:
+        if not isinstance(key, str) or not key.endswith("/") or key in self._files:
+            return [self._file(key)]
+        if not (found := [file for name, file in self._files.items() if name.startswith(key)]):
+            raise HostileInput(key)
+        return found
 
     def _file(self, key: str) -> StoredFile:
         if key not in self._files:

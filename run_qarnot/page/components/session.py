@@ -16,6 +16,7 @@ from run_qarnot.core.errors import RunQarnotError, SessionError
 from run_qarnot.core.redaction import redact
 from run_qarnot.core.state import State
 from run_qarnot.model.files import Upload
+from run_qarnot.model.machine_use import UseHistory
 from run_qarnot.model.view import SessionView
 from run_qarnot.page.actions import PageActions
 from run_qarnot.page.background import Background, Throttle
@@ -47,7 +48,7 @@ class SessionCard(Component):
 
     view: Any = traitlets.Dict().tag(sync=True)
     busy = traitlets.Unicode("").tag(sync=True)
-    folded = traitlets.Bool(False).tag(sync=True)
+    folded = traitlets.Bool(False).tag(sync=True)  # one line, of a session that was over before
     files: Any = traitlets.Any().tag(sync=True, **widget_serialization)  # to be added while it runs
     can_add = traitlets.Bool(False).tag(sync=True)
     unfinished = traitlets.Bool(False).tag(sync=True)  # files that an earlier page began to add
@@ -80,6 +81,7 @@ class SessionCard(Component):
         self._acting: asyncio.Task[None] | None = None  # what `busy` tells of
         self._stop_log: Callable[[], None] | None = None
         self._log_wanted = False
+        self._use = UseHistory()
         self._throttle = Throttle(self._show)
         self._unsubscribe: Callable[[], None] = session.subscribe(lambda _view: self._throttle())
         share = Share(tasks, lambda address: page.form.share_session(session, address), session.view.name)
@@ -188,6 +190,12 @@ class SessionCard(Component):
         await self._while_busy("save", self.session.save)
 
     @event
+    async def vue_keep_on(self, _fields: Fields) -> None:
+        """Somebody wants it though nobody uses it."""
+        self.problem = None
+        await self.session.keep_on()
+
+    @event
     async def vue_stop(self, fields: Fields) -> None:
         """A save or a sending that takes long, or for ever, must not keep a machine that costs money."""
         save = fields.flag("save")
@@ -279,7 +287,15 @@ class SessionCard(Component):
         row = session_row(view, self._image_title, datetime.now(UTC), batch=self.session.ends_by_itself)
         spec = self.session.tunnel_spec()
         launcher = spec is not None and can_launch(spec)
-        self.view = {**row, "hint": self._page.account.token_hint(), "launcher": launcher}
+        self._use.add(datetime.now(UTC), view.machines)
+        facts = self.session.facts
+        self.view = {
+            **row,
+            "hint": self._page.account.token_hint(),
+            "launcher": launcher,
+            "use": self._use.row(),
+            "files": None if facts is None else facts.results_count,
+        }
         self._seen = view
         if before is not None and before.state != view.state:
             self._react(view)

@@ -45,6 +45,14 @@ function openPanels() {
 }
 // Who has something under way that would be lost if the page went now: the browser asks before it goes (index.html.j2).
 function keepOpen(who, wanted) { if (window.rqUnderWay) window.rqUnderWay[wanted ? 'add' : 'delete'](who) }
+// What the browser remembers from one visit to the next.
+function kept(name) { try { return localStorage.getItem('rq-' + name) } catch (error) { return null } }
+function keep(name, value) { try { localStorage.setItem('rq-' + name, value) } catch (error) { /* then until the next reload */ } }
+function keptObject(name) { try { return JSON.parse(kept(name)) || {} } catch (error) { return {} } }
+// Whether the launch link that was opened has a value for a field; its keys as in `links.read_link`.
+function linkSays(name) {
+  return Array.from(new URLSearchParams(location.search).keys(), key => key.toLowerCase().replace(/^(amp;)+/, '')).includes('opt-' + name)
+}
 function locale() {
   const language = document.documentElement.lang || 'en'
   return navigator.language.startsWith(language) ? navigator.language : language === 'en' ? 'en-GB' : language
@@ -62,13 +70,22 @@ function writeTime(iso, precision = 'medium') {
   const time = new Date(iso), today = time.toDateString() === new Date().toDateString()
   return time.toLocaleString(locale(), today ? { timeStyle: precision } : { dateStyle: 'medium', timeStyle: 'short' })
 }
-function writeDuration(ms) {
+function writeDuration(ms, least = 1) {  // without seconds where `least` is 60
   const s = Math.max(0, Math.round(ms / 1000)), m = Math.floor(s / 60), h = Math.floor(m / 60)
+  if (!h && least === 60 && m) return `${m} min`
   return h ? `${h} h ${m % 60} min` : m ? `${m} min ${s % 60} s` : `${s} s`
 }
 function writeAbout(seconds) {  // up to five minutes in half ones: nobody knows it better
   const minutes = seconds < 300 ? Math.max(0.5, Math.round(seconds / 30) / 2) : Math.round(seconds / 60)
   return minutes.toLocaleString(locale()) + ' min'
+}
+// A notification of the system, where the visitor has allowed it.
+function notify(title, body) {
+  try {
+    if (Notification.permission !== 'granted') return
+    const shown = new Notification(title, { body, tag: 'run-qarnot ' + title })
+    shown.onclick = () => { window.focus(); shown.close() }
+  } catch (error) { /* some phones have them for installed pages only */ }
 }
 async function copyText(text) {
   try { await navigator.clipboard.writeText(text) } catch (error) {

@@ -28,6 +28,7 @@ class Shell(Component):
     environment: Any = traitlets.Any().tag(sync=True, **widget_serialization)
     start: Any = traitlets.Any().tag(sync=True, **widget_serialization)
     sessions: Any = traitlets.List().tag(sync=True, **widget_serialization)
+    ended: Any = traitlets.List().tag(sync=True, **widget_serialization)  # before the page was opened
     announcement = traitlets.Unicode("").tag(sync=True)  # read out by screen readers
     ready: Any = traitlets.List().tag(sync=True)  # names of sessions: the tab tells of them
     older = traitlets.Int(0).tag(sync=True)  # sessions that ended before, and have no card

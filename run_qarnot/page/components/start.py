@@ -41,7 +41,9 @@ class StartCard(Component):
     own_buckets: Any = traitlets.List().tag(sync=True)  # of the account, and of no session
     machines: Any = traitlets.List().tag(sync=True)  # that the account has
     schedulings: Any = traitlets.List(["", *SCHEDULING]).tag(sync=True)
+    price: Any = traitlets.Dict().tag(sync=True)  # a row of `props.price_row`
     most_hours = traitlets.Float(24).tag(sync=True)
+    usual_idle = traitlets.Float(allow_none=True, default_value=None).tag(sync=True)  # minutes; None: cannot be chosen
     one_key = traitlets.Bool(False).tag(sync=True)  # the image takes no other beside the user's
     image_title = traitlets.Unicode("").tag(sync=True)
     starting = traitlets.Bool(False).tag(sync=True)
@@ -71,6 +73,17 @@ class StartCard(Component):
         await self._page.form.offer_choices()
 
     @event
+    def vue_save_preset(self, fields: Fields) -> None:
+        """The browser keeps what the form says, under a name; it asks for the part that a launch link can say."""
+        self._take(fields)
+        self.call("preset", self._page.form.preset())
+
+    @event
+    def vue_apply_preset(self, fields: Fields) -> None:
+        """Fill the form with what the browser has kept; the browser adds what no launch link says."""
+        self._page.form.apply_preset(fields.text("query", _LONGEST_FIELD))
+
+    @event
     async def vue_start(self, fields: Fields) -> None:
         self._take(fields)
         await self._page.form.start()
@@ -80,9 +93,15 @@ class StartCard(Component):
         """To open the session in another way than by a click on this page."""
         self._page.entry.agree(agreed=fields.flag("agreed"))
 
-    def show_draft(self, values: dict[str, str], only: Sequence[str] = FORM_FIELDS) -> None:
-        """Have the browser take over `only` these fields."""
-        self.draft = {**values, "only": list(only)}
+    def show_draft(self, values: dict[str, str], only: Sequence[str] = FORM_FIELDS, *, source: str = "") -> None:
+        """Have the browser take over `only` these fields.
+
+        Arguments:
+            values: of all fields.
+            only: names of those that are meant.
+            source: "usual": what was chosen last may win over them; "preset": the rest of a preset does.
+        """
+        self.draft = {**values, "only": list(only), "usual": source == "usual", "preset": source == "preset"}
         self.revision += 1
 
     def _take(self, fields: Fields) -> None:

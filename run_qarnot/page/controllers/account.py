@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -72,6 +73,10 @@ class AccountController:
     @property
     def is_preset(self) -> bool:
         return self._card.preset
+
+    @property
+    def credits(self) -> float | None:
+        return self._card.summary["credits"] if self._card.summary else None
 
     @property
     def is_admin(self) -> bool:
@@ -198,6 +203,7 @@ class AccountController:
             "cluster": summary.cluster,
             "here": summary.cluster in _THIS_MACHINE,
         }
+        self._page.form.show_blockers()  # what is left decides whether a start can be paid
 
     async def _refresh(self, account: Account) -> None:
         """What cannot be asked now stays as it was: the session's card says that the cluster does not answer."""
@@ -222,9 +228,10 @@ class AccountController:
             self._shell.finding = False
         if account is self.current:
             usual = account.wait_estimates(found)
-            self._page.form.show_waits(usual)
+            used = Counter(session.view.image for session in found)
+            self._page.form.show_history(usual, [image for image, _ in used.most_common()])
             self._page.sessions.restore(found, usual)
-            self._page.form.show_resumable()
+            self._page.form.sessions_changed()
             await self._page.form.offer_choices()
             walled = self._card.on_binder and not self._card.trying  # `reference/binder.md` §6
             await self._page.entry.look_around(account, found, SshOut.BLOCKED if walled else None)

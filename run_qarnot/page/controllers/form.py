@@ -2,30 +2,46 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.image import Image
-from run_qarnot.core.errors import SessionError
+from run_qarnot.core.errors import InputError, RunQarnotError, SessionError
 from run_qarnot.core.names import make_name
 from run_qarnot.model.files import Upload
 from run_qarnot.model.keys import KeyPolicy
 from run_qarnot.model.links import Filling, make_badge, make_link, read_link
-from run_qarnot.model.spec import parse_hours
+from run_qarnot.model.price import Price
+from run_qarnot.model.spec import parse_hours, parse_idle
 from run_qarnot.page.account_choices import AccountChoices
 from run_qarnot.page.actions import PageActions, Shared
+from run_qarnot.page.background import Background
 from run_qarnot.page.components.environment import EnvironmentCard
 from run_qarnot.page.components.shell import Shell
 from run_qarnot.page.components.start import StartCard
-from run_qarnot.page.props import link_row, option_row, planned_hours, problem_rows, shared_hours, shared_options
+from run_qarnot.page.props import (
+    link_row,
+    option_row,
+    planned_hours,
+    price_row,
+    problem_rows,
+    shared_hours,
+    shared_options,
+)
 from run_qarnot.page.uploads import Incoming, Uploads
 from run_qarnot.page.viewmodel import FORM_FIELDS, Form, OptionValue
 
 if TYPE_CHECKING:
     from run_qarnot.engine.account import Account
+    from run_qarnot.engine.price_estimate import TaskSnapshot
     from run_qarnot.engine.session import Session
+
+_ANYWHERE = "http://localhost/"
+PriceKey = tuple[str, tuple[tuple[str, object], ...], str]
 
 
 class FormController:
@@ -33,6 +49,7 @@ class FormController:
 
     Arguments:
         page: the other parts.
+        tasks: of the page.
         environment: the card with the images.
         card: the card with the button.
         shell: says what a link has filled in.
@@ -43,6 +60,7 @@ class FormController:
     def __init__(
         self,
         page: PageActions,
+        tasks: Background,
         environment: EnvironmentCard,
         card: StartCard,
         shell: Shell,
@@ -53,9 +71,11 @@ class FormController:
         self.shared_address: Callable[[str], str] = str  # what others open, made of what the address bar shows
         self.uploads = uploads
         self._page, self._environment, self._card, self._shell = page, environment, card, shell
-        self._catalog = catalog
+        self._catalog, self._tasks = catalog, tasks
         self._choices = AccountChoices(page, card, catalog)
         self._link = Filling()
+        self._not_here: list[str] = []
+        self._prices: dict[PriceKey, float | None] = {}  # of an hour, as far as asked; None: nobody knows
         self._starts: dict[str, tuple[Form, tuple[Incoming, ...]]] = {}  # by name, for "start again"
 
     def begin(self) -> None:
@@ -64,7 +84,7 @@ class FormController:
         self.show_problems()
         if first := next((image for image in self._catalog if not image.hidden), None):
             self.choose(first.id)
-        self._show_draft()
+        self._show_draft(source="usual")
 
     def retranslate(self) -> None:
         """Say everything again: the language is another one."""
@@ -81,7 +101,7 @@ class FormController:
             return
         self.current = self.current.with_image(image)
         self._show_image()
-        self._show_draft(("hours",))
+        self._show_draft(("hours", "idle"), source="usual")
 
     def set_option(self, name: str, value: OptionValue) -> None:
         image = self._catalog.images.get(self.current.image)
@@ -98,8 +118,9 @@ class FormController:
 
     def forget(self) -> None:
         """Forget what was typed, the files, and what the account told: the account is another one."""
-        self.show_waits({})
-        self.show_not_here([])
+        self.show_history({}, [])
+        self._not_here = self._environment.not_here = []
+        self._prices.clear()
         self._starts.clear()
         self.uploads.clear()
         image = self._catalog.images.get(self.current.image)
@@ -110,6 +131,7 @@ class FormController:
         if image is not None:
             self._show_image()
         self._environment.call("forget")
+        self._card.call("forget_choices")
         self._show_draft()
         self._card.files.show()
         self._card.files.call("forget_remembered")
@@ -120,9 +142,16 @@ class FormController:
         """Work out why Start is not possible, and show it: the form has changed."""
         self._card.share.put_away()
         account = self._page.account
+        price = self._price()
+        self._show_price(price)
         blockers = [
             *self.current.blockers(
-                self._catalog, account=account.state, preset=account.is_preset, uploads=self.uploads
+                self._catalog,
+                account=account.state,
+                preset=account.is_preset,
+                uploads=self.uploads,
+                not_here=self._not_here,
+                price=price,
             ),
             *self._page.entry.blockers(self.current),
         ]
@@ -134,21 +163,29 @@ class FormController:
         rows = problem_rows(self._catalog, for_admin=self._page.account.is_admin)
         self._environment.show_problems(rows)
 
-    def show_waits(self, usual: Mapping[str, float]) -> None:
-        """Show how many seconds it usually takes until a machine runs, by image."""
-        self._environment.usual = dict(usual)
+    def show_history(self, usual: Mapping[str, float], most_used: list[str]) -> None:
+        """Show what earlier sessions tell of images.
+
+        Arguments:
+            usual: seconds until a machine runs, by image.
+            most_used: images, by id, the most used first.
+        """
+        self._environment.usual, self._environment.most_used = dict(usual), most_used
 
     def show_not_here(self, images: list[str]) -> None:
         """Show which images, by id, the cluster cannot run."""
-        self._environment.not_here = images
+        self._environment.not_here = self._not_here = images
+        self.show_blockers()
 
     def show_pace(self, bytes_per_second: int) -> None:
         """Say how fast files go from the server to the cluster; 0 where that is not known to be slow."""
         self._card.files.onward_pace = bytes_per_second
 
-    def show_resumable(self) -> None:
-        """Show the sessions that one can continue from."""
+    def sessions_changed(self) -> None:
+        """Show what follows from the sessions: those that one can continue from, and prices."""
         self._choices.show_sessions()
+        self._prices = {key: price for key, price in self._prices.items() if price is not None}  # ask again for others
+        self.show_blockers()
 
     async def offer_choices(self) -> None:
         """Show what the account has to choose from, once somebody looks at More options."""
@@ -162,11 +199,61 @@ class FormController:
         card.choose(image)
         card.options = [option_row(name, option, options.get(name)) for name, option in image.options.items()]
         self._card.image_title, self._card.most_hours = image.name, image.max_hours
+        self._card.usual_idle = image.idle_minutes if image.judges_idle else None
         self._card.one_key = image.ssh_keys is KeyPolicy.ONE
 
-    def _show_draft(self, only: Sequence[str] = FORM_FIELDS) -> None:
-        self._card.show_draft(self.current.texts(), only)
+    def _show_draft(self, only: Sequence[str] = FORM_FIELDS, *, source: str = "") -> None:
+        self._card.show_draft(self.current.texts(), only, source=source)
         self.show_blockers()
+
+    # what it costs
+
+    def _price(self) -> Price:
+        """What is known of the price; what is not known yet is asked for, and shown once it is."""
+        account = self._page.account
+        key = self._price_key()
+        if key is None or account.current is None:
+            return Price()
+        if key not in self._prices:
+            self._prices[key] = None
+            if runs := self._runs_like(key):
+                self._tasks.spawn(self._ask_price(account.current, key, runs), self._card.failed)
+        return Price(self._prices[key], account.credits)
+
+    def _price_key(self) -> PriceKey | None:
+        """What decides the price: image, hardware, scheduling; None while they are not entered rightly."""
+        image = self._catalog.images.get(self.current.image)
+        kinds = {each["name"]: each["kind"] for each in self._card.machines}
+        try:
+            hardware = {} if image is None else self.current.hardware(image, kinds)
+        except InputError:
+            return None
+        if image is None:
+            return None
+        return image.id, tuple(sorted(hardware.items())), self.current.scheduling or image.scheduling
+
+    def _runs_like(self, key: PriceKey) -> list[TaskSnapshot]:
+        tasks = self._page.sessions.tasks()
+        if not tasks:
+            return []
+        from run_qarnot.engine.price_estimate import similar_runs  # where sessions are, the engine is
+
+        image, hardware, scheduling = key
+        return similar_runs(tasks, image, dict(hardware), scheduling)
+
+    async def _ask_price(self, account: Account, key: PriceKey, runs: list[TaskSnapshot]) -> None:
+        """A price that nobody tells is no error: then none is shown."""
+        from run_qarnot.engine.price_estimate import price_per_hour
+
+        with contextlib.suppress(RunQarnotError):
+            price = await price_per_hour(account, runs)
+            if account is self._page.account.current:
+                self._prices[key] = price
+                self.show_blockers()
+
+    def _show_price(self, price: Price) -> None:
+        image = self._catalog.images.get(self.current.image)
+        self._card.price = price_row(price, 0 if image is None else self.current.asked_hours(image))
 
     # launch links
 
@@ -177,13 +264,31 @@ class FormController:
         if image is not None:
             self.current = self.current.with_link(self._link, image)
             self._show_image()
-            self._show_draft(("hours",))
+            self._show_draft(("hours", "idle"), source="" if self._link.hours else "usual")
         self._show_link()
+
+    def preset(self) -> str:
+        """Return what a launch link would say of the form as it is now; without secrets."""
+        return urlsplit(self._link_of(_ANYWHERE, self.current)).query
+
+    def apply_preset(self, query: str) -> None:
+        """Fill the form with what `preset` has returned.
+
+        Raises:
+            RunQarnotError: something of it is not possible any more; the rest is filled in.
+        """
+        link = read_link(query, self._catalog, self.current.image)
+        if (image := self._catalog.images.get(link.image)) is not None:
+            self.current = replace(self.current, options={}).with_link(link, image)
+            self._show_image()
+            self._show_draft(("hours", "idle"), source="preset")
+        for problem in link.ignored:
+            raise problem
 
     def share(self, address: str) -> Shared:
         """Make a link that fills the form as it is now; without secrets."""
-        image = self._catalog.get(self.current.image)
-        return self._shared(address, image, self.current, parse_hours(self.current.hours, image))
+        link = self._link_of(self.shared_address(address), self.current)
+        return Shared(link, make_badge(link, self._catalog.get(self.current.image)))
 
     def share_session(self, session: Session, address: str) -> Shared:
         """Make a link that fills the form as it was for a session; of an older one, as its task tells."""
@@ -192,15 +297,21 @@ class FormController:
         view, facts = session.view, session.facts
         image = self._catalog.get(view.image)
         if view.name in self._starts:
-            form = self._starts[view.name][0]
-            return self._shared(address, image, form, parse_hours(form.hours, image))
-        entered = {} if facts is None else entered_options(facts, image)
-        return self._shared(address, image, Form(options=shared_options(entered, image)), planned_hours(view))
-
-    def _shared(self, address: str, image: Image, form: Form, hours: float | None) -> Shared:
-        options = {name: value for name, value in form.given_options().items() if image.options[name].type != "secret"}
-        link = make_link(self.shared_address(address), image, hours=hours and shared_hours(hours), options=options)
+            link = self._link_of(self.shared_address(address), self._starts[view.name][0])
+        else:
+            entered = {} if facts is None else entered_options(facts, image)
+            hours = planned_hours(view)
+            options = _without_secrets(shared_options(entered, image), image)
+            hours = hours and shared_hours(hours)
+            link = make_link(self.shared_address(address), image, hours=hours, options=options)
         return Shared(link, make_badge(link, image))
+
+    def _link_of(self, address: str, form: Form) -> str:
+        """A link that fills in a form, without secrets."""
+        image = self._catalog.get(form.image)
+        options = _without_secrets(form.given_options(), image)
+        hours, idle = shared_hours(parse_hours(form.hours, image)), parse_idle(form.idle)
+        return make_link(address, image, hours=hours, idle=idle, options=options)
 
     def _show_link(self) -> None:
         self._shell.link = link_row(self._link, self._catalog.images.get(self._link.image))
@@ -302,3 +413,7 @@ class FormController:
             form = replace(form, key=user_key(facts) or "", options=entered_options(facts, image))
             form = form.with_machine(facts.hardware, facts.scheduling, image)
         return form, ()
+
+
+def _without_secrets(options: Mapping[str, OptionValue], image: Image) -> dict[str, OptionValue]:
+    return {name: value for name, value in options.items() if image.options[name].type != "secret"}

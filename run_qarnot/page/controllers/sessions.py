@@ -19,6 +19,7 @@ from run_qarnot.page.downloads import Downloads
 from run_qarnot.page.proxied import SessionOpener
 
 if TYPE_CHECKING:
+    from run_qarnot.engine.price_estimate import TaskSnapshot
     from run_qarnot.engine.session import Session
     from run_qarnot.page.components.session import SessionCard
 
@@ -113,6 +114,12 @@ class SessionsController:
         """Return what is known of all sessions, with a card or without."""
         return [*(card.session.view for card in self._cards), *(other.view for other in self._others)]
 
+    def tasks(self) -> list[TaskSnapshot]:
+        """Return what the cluster says of all sessions, the newest first."""
+        found = [*(card.session.facts for card in self._cards), *(other.facts for other in self._others)]
+        known = [facts for facts in found if facts is not None]
+        return sorted(known, key=lambda facts: facts.created.timestamp() if facts.created else 0.0, reverse=True)
+
     async def extend(self, session: Session, hours: str) -> None:
         """Give a session more hours, in the only way that there is: it is stopped, and goes on in a new one.
 
@@ -174,12 +181,13 @@ class SessionsController:
 
     def _changed(self) -> None:
         """A session began, became ready or ended: the numbers of the account are others now."""
-        self._page.form.show_resumable()
+        self._page.form.sessions_changed()
         self._tasks.spawn(self._page.form.offer_choices(), self._shell.failed)
         self._page.account.refresh()
 
     def _show(self) -> None:
-        self._shell.sessions = list(self._cards)
+        self._shell.sessions = [card for card in self._cards if not card.folded]
+        self._shell.ended = [card for card in self._cards if card.folded]
         self._shell.older = len(self._others)
         self._show_ready()
 

@@ -103,7 +103,7 @@ def test_of_an_ended_session_they_are_asked_for_when_somebody_looks(cluster: Loc
         tell(page.account_card, "change")
         before = asked(tmp_path)
         await sign_in(page, cluster.token)
-        (again,) = page.shell.sessions
+        (again,) = page.shell.ended
         assert again.folded
         assert asked(tmp_path) == before
         tell(again, "unfolded")

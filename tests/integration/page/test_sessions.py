@@ -50,8 +50,8 @@ def test_they_are_found_again_and_the_living_are_followed(tmp_path: Path) -> Non
         tell(page.account_card, "change")
         await until(lambda: not at_work(Session.follow), "nobody to look any more")
         await sign_in(page, token)
-        a, b = page.shell.sessions
-        assert [card.view["name"] for card in (a, b)] == ["a", "b"], "what runs comes first"
+        (a,), (b,) = page.shell.sessions, page.shell.ended
+        assert [card.view["name"] for card in (a, b)] == ["a", "b"], "what runs stands above"
         assert "start again" in b.problem["todo"], "what to do is said, also by a page that did not see it fail"
         assert [card.folded for card in (a, b)] == [False, True]
         await until(lambda: at_work(Session.follow) == [a.session], "it, and it alone, to be followed")
@@ -62,10 +62,10 @@ def test_they_are_found_again_and_the_living_are_followed(tmp_path: Path) -> Non
         assert page.form.current.resume == b.session.view.id != ""
         assert page.shell.older == 1
         tell(page.shell, "show_older")
-        assert [(card.view["name"], card.folded) for card in page.shell.sessions[2:]] == [("old", True)]
+        assert [(card.view["name"], card.folded) for card in page.shell.ended[1:]] == [("old", True)]
         assert page.shell.older == 0
-        tell(page.shell.sessions[2], "unfolded")
-        await until(lambda: page.shell.sessions[2].results.listing is not None, "its results")
+        tell(page.shell.ended[1], "unfolded")
+        await until(lambda: page.shell.ended[1].results.listing is not None, "its results")
 
     with LocalCluster(state_dir=tmp_path) as cluster:
         token = cluster.token

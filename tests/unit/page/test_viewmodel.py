@@ -11,8 +11,9 @@ from support.pages import catalog
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.reader import read_entries
 from run_qarnot.model.links import Filling
+from run_qarnot.model.price import Price
 from run_qarnot.page.uploads import Arrival, Incoming
-from run_qarnot.page.viewmodel import Form
+from run_qarnot.page.viewmodel import NO_PRICE, Form
 
 CATALOG = catalog()
 FORM = Form(name="calm-heron-42").with_image(CATALOG.images["base"])
@@ -111,3 +112,33 @@ def test_a_form_does_not_print_its_key() -> None:
 def test_a_machine_that_was_chosen_is_chosen_again(hardware: dict[str, str | bool], machine: str) -> None:
     wants_a_fast_disk = catalog().images["base"].model_copy(update={"hardware": {"ssd": True}})
     assert Form().with_machine(hardware, "", wants_a_fast_disk).machine == machine
+
+
+def texts(form: Form, price: Price = NO_PRICE, not_here: tuple[str, ...] = ()) -> list[str]:
+    found = form.blockers(CATALOG, account="known", uploads=(), price=price, not_here=not_here)
+    return [blocker.text for blocker in found]
+
+
+def test_what_the_cluster_cannot_run_is_said_before_start() -> None:
+    (reason,) = texts(FORM, not_here=("base",))
+    assert reason.startswith("A command needs a container")
+    assert texts(FORM, not_here=("torch",)) == []
+
+
+def test_what_the_credits_cannot_pay_is_said_before_start() -> None:
+    assert texts(FORM, Price(0.04, 50)) == []
+    (reason,) = texts(FORM, Price(0.04, 0.10))
+    assert "may cost 0.16 €, and the account has 0.10 € left" in reason
+    assert texts(FORM.with_texts({**FORM.texts(), "hours": "2"}), Price(0.04, 0.10)) == []
+    assert texts(FORM, Price(None, 0)) == ["The account has no credits left."]
+
+
+def test_the_hardware_is_that_of_the_image_and_what_was_entered() -> None:
+    image = CATALOG.images["base"].model_copy(update={"hardware": {"minimum_cores": 2, "ssd": True}})
+    form = FORM.with_texts({**FORM.texts(), "cores": "8", "machine": "28c-128g"})
+    assert form.hardware(image, {"28c-128g": "specification"}) == {
+        "minimum_cores": 8,
+        "ssd": True,
+        "specification": "28c-128g",
+    }
+    assert FORM.with_texts({**FORM.texts(), "machine": "gpu"}).hardware(image, {"gpu": "gpu"})["gpu"] is True

@@ -1,0 +1,49 @@
+"""What an hour of an image usually costs on some hardware: known from the account's own runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from run_qarnot.cloud.models import TaskSnapshot
+from run_qarnot.model.plan import Label
+from run_qarnot.model.price import LEAST_SECONDS, usual_price
+
+if TYPE_CHECKING:
+    from run_qarnot.engine.account import Account
+
+__all__ = ["TaskSnapshot", "price_per_hour", "similar_runs"]
+
+_LATEST = 3  # runs: each costs a request
+
+
+def similar_runs(
+    tasks: Iterable[TaskSnapshot], image: str, hardware: Mapping[str, object], scheduling: str
+) -> list[TaskSnapshot]:
+    """Return the latest runs of an image on the same hardware that were long enough to tell a price.
+
+    Arguments:
+        tasks: of the account, the newest first.
+        image: its id.
+        hardware: constraints, as `SessionSpec` has them, with those of the image.
+        scheduling: as `SessionSpec` has it; empty: as the account has it, which may be any.
+    """
+    found = [
+        task
+        for task in tasks
+        if task.label(Label.IMAGE) == image
+        and dict(task.hardware) == dict(hardware)
+        and scheduling in ("", task.scheduling)
+        and task.executed >= LEAST_SECONDS
+    ]
+    return found[:_LATEST]
+
+
+async def price_per_hour(account: Account, runs: Iterable[TaskSnapshot]) -> float | None:
+    """Ask what runs have cost; return what an hour of one machine usually costs in euros, None if nobody says.
+
+    Raises:
+        RunQarnotError: the cluster does not answer.
+    """
+    costs = [(await account.call(account.cloud.cost, run.id), run.executed) for run in runs]
+    return usual_price((cost, seconds) for cost, seconds in costs if cost is not None)
