@@ -601,8 +601,8 @@ class Session:
         elif self._access.ignores_base:
             usual = Message("ready-elsewhere", app=self._app.title)
         where = {"base_path": self._access.base_path, "mount": self._access.mount}
-        self._state.tell_usual(usual, state=State.READY, ready=since, **where)
-        self._tell_connections()
+        ways = self._access.connections(self.facts, self.view.attempt)  # in the same view: ready means that it opens
+        self._state.tell_usual(usual, state=State.READY, ready=since, connections=ways, **where)
 
     @property
     def _token_note(self) -> Message | None:

@@ -14,9 +14,14 @@ import pytest
 import requests
 from support.browser import FakeBrowser
 from support.command import CommandLine
+from support.desk import Desk, at_a_desk, page_on
 from support.ports import free_port, take_port
 from support.ssh import agent, make_key, running
 from support.waiting import wait_until
+
+from qarnot_local import LocalCluster
+from run_qarnot.core.state import State
+from run_qarnot.model.connections import ConnectionKind
 
 pytestmark = [pytest.mark.slow, pytest.mark.lifecycle]
 CATALOG = """
@@ -151,3 +156,15 @@ def test_the_browser_gets_the_address_and_the_list_of_processes_does_not(
         opener.send_signal(2)
         opener.communicate(timeout=20)
     assert not list((tmp_path / "temporary").iterdir())
+
+
+def test_the_view_that_says_ready_has_the_connections(calm: LocalCluster) -> None:
+    """Whoever shows it would else say for a moment that there is nothing to open."""
+
+    async def scenario(desk: Desk) -> None:
+        async with desk.ready(page_on(free_port())):
+            first = next(view for view in desk.heard if view.state is State.READY)
+            assert [connection.kind for connection in first.connections] == [ConnectionKind.TUNNEL]
+            assert first.connections[0].url
+
+    at_a_desk(calm, scenario)
