@@ -28,7 +28,15 @@ def doctor(settings: Settings, arguments: Namespace) -> int:
 async def _examine(settings: Settings, arguments: Namespace) -> Report:
     catalog = find_plugins(settings).catalog()
     examination = await Examination.begin(settings, settings.token or "", catalog, show.err, _tell)
-    return await examination.run(spending=arguments.spend)
+    return await examination.run(spending=arguments.spend and _may_spend(examination, ask=not arguments.yes))
+
+
+def _may_spend(examination: Examination, *, ask: bool) -> bool:
+    show.err(f"This starts {examination.most}")
+    if not ask or show.confirm("Start them?"):
+        return True
+    show.err("Only what costs nothing is asked.")
+    return False
 
 
 def _tell(finding: Finding) -> None:

@@ -12,7 +12,7 @@ from run_qarnot.cloud.api import Cloud
 from run_qarnot.core.errors import RunQarnotError
 from run_qarnot.core.messages import english
 from run_qarnot.core.redaction import redact
-from run_qarnot.doctor import account, network, storage
+from run_qarnot.doctor import account, network, spend, storage
 from run_qarnot.doctor.observer import NotWantedError, Observer
 from run_qarnot.doctor.question import Check, Finding, NoAnswerError, Seen
 from run_qarnot.doctor.report import Report
@@ -51,6 +51,11 @@ class Examination:
         cloud = await in_thread(Cloud, settings, token)
         return cls(Observer(settings, token, catalog, cloud), tell, found)
 
+    @property
+    def most(self) -> str:
+        """What `run(spending=True)` costs at most, in words."""
+        return spend.most(self.look)
+
     async def run(self, *, spending: bool) -> Report:
         """Ask everything; remove what was made.
 
@@ -81,7 +86,8 @@ class Examination:
         await in_thread(self._answer_all, checks, findings)
         if not spending:
             return None
-        return None
+        await in_thread(self._answer_all, await spend.run(look, self.tell), findings)
+        return await in_thread(spend.cost, look)
 
     def _remove_stale(self) -> None:
         with contextlib.suppress(RunQarnotError):

@@ -45,6 +45,7 @@ class Observer:
         self._api = ApiProbe(settings, token)
         self._given_up = threading.Event()
         self._removals: list[tuple[str, Callable[[], object]]] = []
+        self.tasks: list[str] = []  # ids of those that were started
 
     @property
     def token(self) -> str:
@@ -147,9 +148,10 @@ class Observer:
         """Remove the buckets of examinations that were killed; return their names."""
         found = []
         for bucket, made in self.cloud.storage.buckets().items():
-            owner = bucket.removesuffix("-in").removesuffix("-out")
-            is_old = self.cloud_now() - made > _STALE
-            if bucket.startswith(PREFIX) and is_old and self.cloud.storage.owner(bucket) == owner:
+            if not bucket.startswith(PREFIX) or self.cloud_now() - made <= _STALE:
+                continue
+            owner = self.cloud.storage.owner(bucket) or ""
+            if owner.startswith(PREFIX) and bucket.startswith(owner):
                 self.cloud.storage.delete_bucket(bucket)
                 found.append(bucket)
         return found

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from support.repository import ROOT
 
 from run_qarnot.catalog.image import Image
-from run_qarnot.doctor import account, network, storage
+from run_qarnot.doctor import account, network, spend, storage
 from run_qarnot.doctor.question import Question, Seen, Verdict, names
 from run_qarnot.model.compat import switches
 
 CHECKS = [*account.CHECKS, *network.CHECKS, *storage.CHECKS]
-QUESTIONS = [check.question for check in CHECKS]
+QUESTIONS = [*(check.question for check in CHECKS), *spend.QUESTIONS]
 
 
 def test_every_question_has_a_number_of_its_own() -> None:
@@ -58,6 +56,16 @@ def test_every_entry_of_the_catalog_is_asked_about() -> None:
     assert asked[1].expected == "one of x, y, with DOCKER_REPO"
 
 
-def test_no_question_is_only_in_the_code(tmp_path: Path) -> None:
-    """The page about the first start on the real cloud lists them all; it is generated (docs/make_reference.py)."""
-    assert len(CHECKS) > 30
+def test_there_are_all_of_them() -> None:
+    assert len(QUESTIONS) > 60
+
+
+def test_each_docker_image_of_the_catalog_is_tried_once() -> None:
+    images = [
+        Image(id=name, repo=repo) for name, repo in {"a": "team/x", "b": "team/x", "c": "team/y", "d": ""}.items()
+    ]
+    assert [image.id for image in spend.docker_images(images)] == ["a", "c"]
+
+
+def test_every_trial_answers_questions_that_there_are() -> None:
+    assert len({question.number for question in spend.QUESTIONS}) == 25
