@@ -16,7 +16,7 @@ BROWSERS = chromium chromium-browser google-chrome google-chrome-stable \
 # compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-fast test-project test-sessions test-cluster test-storage test-browser test-lowest search lint format lock bench docs screenshots clean
+.PHONY: help demo test test-fast test-project test-sessions test-cluster test-storage test-browser test-lowest search lint format lock bench docs screenshots site release clean
 
 help:
 	@echo 'make demo     the whole thing on this machine, no account needed; Ctrl-C ends it'
@@ -31,6 +31,8 @@ help:
 	@echo 'make lock     write which versions are installed; the newest: make lock ARGS=--upgrade'
 	@echo 'make bench    how fast a launch is, against JupyterLab alone'
 	@echo 'make docs     write the pages that are made from the code'
+	@echo 'make site     the documents as a web site'
+	@echo 'make release  the wheel, built, checked and tried with every Python of this machine'
 	@echo 'make screenshots   make the pictures of README and docs again'
 	@echo 'make clean    remove what these commands made, the environment too'
 
@@ -126,6 +128,15 @@ lock: .venv/installed-dev
 docs: .venv/installed-dev
 	@$(BIN)/python docs/make_lifecycle.py
 	@$(BIN)/python docs/make_reference.py
+
+# The documents as a web site, in build/site; a link that leads nowhere ends it.
+site: docs .venv/installed-dev
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo 'The documents are in build/site/index.html'
+
+# Builds the wheel, checks it, and installs it in an environment for each Python of this machine. Publishes nothing.
+release: .venv/installed-dev
+	@$(BIN)/python building/release.py
 
 screenshots: .venv/installed-dev
 	@exec $(BIN)/python docs/screenshots.py
