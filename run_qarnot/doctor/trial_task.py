@@ -131,7 +131,7 @@ class TrialTask:
 
     def said(self) -> dict[str, str]:
         """What its script has said: lines such as `doctor-folder=/job`."""
-        return dict(_SAID.findall(self.output()))
+        return said_in(self.output())
 
     def errors(self) -> str:
         """Why it failed, as the cluster says."""
@@ -163,3 +163,8 @@ class TrialTask:
                 while cloud.task(self.name).state not in FINAL and time.monotonic() < end:
                     time.sleep(0.2)
             cloud.delete(task)
+
+
+def said_in(output: str) -> dict[str, str]:
+    """Return what a script of ours has said in its output, where each line may begin with the number of the machine."""
+    return dict(_SAID.findall(output))
