@@ -5,12 +5,15 @@ In a document, what stands between `<!-- generated: NAME -->` and `<!-- end -->`
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import inspect
 import json
+import os
 import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +27,20 @@ from benchmarks import report  # noqa: E402
 from run_qarnot.catalog.apps import BUILTIN  # noqa: E402
 from run_qarnot.catalog.image import HARDWARE, IMAGE_ID, INTERNAL, Image, Option, Ready  # noqa: E402
 from run_qarnot.catalog.reader import SCHEMA  # noqa: E402
-from run_qarnot.core.locale.en import PROBLEMS  # noqa: E402
+from run_qarnot.commands.parser import make_parser  # noqa: E402
+from run_qarnot.core.locale.en import ERRORS, PROBLEMS  # noqa: E402
+from run_qarnot.core.state import State  # noqa: E402
+from run_qarnot.doctor import account, network, spend, storage  # noqa: E402
+from run_qarnot.doctor.question import Question  # noqa: E402
 from run_qarnot.hooks import spec  # noqa: E402
 from run_qarnot.hooks.discovery import HOOKS  # noqa: E402
+from run_qarnot.model.compat import switches  # noqa: E402
+from run_qarnot.model.connections import closed_tunnel  # noqa: E402
+from run_qarnot.model.view import MachineUse, SessionView  # noqa: E402
 
 SCHEMA_FILE = ROOT / "run_qarnot" / "images.schema.json"
-DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "images.md", ROOT / "docs" / "plugins.md")
+_PAGES = ("images", "plugins", "first-start", "reference", "troubleshooting")
+DOCUMENTS = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in _PAGES))
 BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 HARDWARE_TYPES: Mapping[type, str] = {int: "integer", str: "string", bool: "boolean"}
 
@@ -165,6 +176,71 @@ def _speed() -> str:
     return _table(report.HEAD, report.rows())
 
 
+def _commands() -> str:
+    parts = []
+    for name, parser in commands().items():
+        text = parser.format_help().split("\n\nlogging:")[0]
+        parts.append(f"### `{name}`\n\n```\n{text.rstrip()}\n```\n")
+    return "\n".join(parts)
+
+
+def commands() -> Mapping[str, argparse.ArgumentParser]:
+    """The parsers of all commands, by name; their help is 100 columns wide."""
+    os.environ["COLUMNS"] = "100"
+    (choices,) = [each.choices for each in make_parser()._actions if isinstance(each, argparse._SubParsersAction)]
+    found: Mapping[str, argparse.ArgumentParser] = choices
+    return found
+
+
+SETTINGS: Mapping[str, str] = {
+    "QARNOT_CLIENT_TOKEN": "The token of the account; it is kept in memory only.",
+    "QARNOT_CLUSTER_URL": "The cluster; the cloud when left out.",
+    "QARNOT_STORAGE_URL": "The storage; what the cluster names when left out.",
+    "QARNOT_CLUSTER_UNSAFE": "`true`: certificates of the cluster are not checked.",
+    "RUN_QARNOT_IMAGES": "The catalog; `images.toml` in the present folder, else the one that is shipped.",
+    "RUN_QARNOT_PLUGINS": "The folder of plugins; `plugins` in the present folder when left out.",
+    "RUN_QARNOT_LOGIN_TOKEN": "The login token of a dashboard, at least 16 characters; a random one when left out.",
+    "RUN_QARNOT_LOG": "A file for `logging.config`.",
+    "RUN_QARNOT_ADMINS": "Accounts, by e-mail, that see what is wrong with catalog and plugins; `*` for all.",
+    "RUN_QARNOT_COMPAT": "Switches for what the cluster does otherwise: see “First start on the real cloud”.",
+}
+
+
+def _settings() -> str:
+    return _table(("variable", "what it is"), ((f"`{name}`", text) for name, text in SETTINGS.items()))
+
+
+def _switches() -> str:
+    rows = ((f"`{name}=no`", f"{without[0].upper()}{without[1:]}.") for name, (without, _) in switches().items())
+    return _table(("switch", "what Run Qarnot does then"), rows)
+
+
+def _questions(questions: Iterable[Question]) -> str:
+    rows = ((asked.number, asked.text, asked.expected, asked.does) for asked in questions)
+    return _table(("number", "question", "expected", "where it differs, Run Qarnot"), rows)
+
+
+def _free() -> str:
+    return _questions(check.question for check in (*account.CHECKS, *network.CHECKS, *storage.CHECKS))
+
+
+def _session_json() -> str:
+    moment = datetime(2026, 3, 2, 9, 15, tzinfo=UTC)
+    view = SessionView(
+        id="7c2b1f0e-5f0a-4c7b-8a52-1d3f0f6a9b10", name="calm-heron", image="base", app="jupyterlab",
+        app_title="JupyterLab", state=State.READY, attempt=1, created=moment, ready=moment + timedelta(minutes=2),
+        ends=moment + timedelta(hours=4), inputs="calm-heron-in", results="calm-heron-out", cost=0.12, carbon=3.5,
+        connections=(closed_tunnel("run-qarnot open calm-heron", "JupyterLab"),),
+        machines=(MachineUse(28, "Example CPU", 12.5, 131072.0, 2048.0),),
+    )  # fmt: skip
+    return f"```json\n{json.dumps(view.as_json(), indent=2)}\n```\n"
+
+
+def _errors() -> str:
+    rows = ((text.what, text.todo) for text in ERRORS.values() if text.todo)
+    return _table(("what happened", "what to do"), rows)
+
+
 NAMES = {
     "__version__": "The version of Run Qarnot.",
     "hookimpl": "The mark of a hook.",
@@ -186,6 +262,13 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "names": _names,
     "problems": _problems,
     "speed": _speed,
+    "commands": _commands,
+    "settings": _settings,
+    "switches": _switches,
+    "free": _free,
+    "spend": lambda: _questions(spend.QUESTIONS),
+    "session_json": _session_json,
+    "errors": _errors,
 }
 
 
