@@ -1,1 +1,1 @@
-"""The edge to Qarnot: the only place that imports the SDK and its libraries (`qarnot`, `requests`, `boto3`)."""
+"""Qarnot's API and storage. Only this package imports the SDK and its libraries (`qarnot`, `requests`, `boto3`)."""

@@ -1,4 +1,4 @@
-"""One account on one cluster: what the engine needs of Qarnot, in our words. Everything here blocks.
+"""One account on one cluster: the calls that the engine needs, with our own types. Everything here blocks.
 
 The SDK knows the forms of tasks and jobs (`internals`). Tasks are read from the wire's JSON by us, because its own
 parsing raises on one unexpected null (§6.30) and some properties create buckets when read (§6.17).
@@ -43,7 +43,7 @@ from run_qarnot.model.settings import Settings
 
 _STORAGE_URL = "https://storage.qarnot.com"  # of a cluster that does not say (§1.2)
 _PAGE = 100
-_MOST_PAGES = 1000  # of a list; what goes on after so many never ends
+_MOST_PAGES = 1000  # of a list; a longer one is taken for endless
 _CLOCK_TOLERANCE = timedelta(seconds=30)
 
 log = logging.getLogger(__name__)
@@ -62,11 +62,11 @@ class Cloud:
     """A connection to one account, which several threads may use."""
 
     def __init__(self, settings: Settings, token: str) -> None:
-        """Connect, and have the token checked.
+        """Connect, and check the token.
 
         Raises:
             RefusedError: the token is not accepted.
-            UnreachableError: nobody answers, or not Qarnot; within five seconds.
+            UnreachableError: no answer, or not one of Qarnot; raised within five seconds.
         """
         self.address = settings.cluster_url
         self._compat = settings.compat
@@ -97,7 +97,7 @@ class Cloud:
     # — account —
 
     def account(self) -> AccountSnapshot:
-        """Ask who we are, what runs, and what is left. What the platform does not say is None."""
+        """Return the account, its running tasks and its quotas. Values that the platform does not state are None."""
         info = self._object("GET", "/info")
         credits_left = None
         with contextlib.suppress(RunQarnotError):  # not every account may see its credits
@@ -155,7 +155,7 @@ class Cloud:
         raise self._nonsense(Message("answer-endless"))
 
     def task(self, task_id: str, name: str = "") -> TaskSnapshot:
-        """Look at a task, by its id or its launch id.
+        """Return a task, by its id or its launch id.
 
         Raises:
             NotFoundError: it is not there (any more).
@@ -166,7 +166,7 @@ class Cloud:
         return task
 
     def make_job(self, plan: TaskPlan) -> str:
-        """Make the job that limits the time; return its id. One that exists for the launch already is taken."""
+        """Create the job that limits the time; return its id. A job that exists for this launch is reused."""
         shortname = f"{plan.launch_id}-limit"
         found = self._json("POST", "/jobs/search", {"filter": _equal("Shortname", shortname), "maximumResults": 10})
         for job in found if isinstance(found, list) else []:
@@ -177,14 +177,14 @@ class Cloud:
         return self._made("/jobs/", form)
 
     def drop_job(self, job_id: str) -> None:
-        """Delete a job in which nothing was started. That it stays is no harm: it is empty."""
+        """Delete a job in which nothing was started. A failure is ignored: the job is empty."""
         with contextlib.suppress(RunQarnotError):
             self._call("DELETE", f"/jobs/{quote(job_id, safe='')}?force=true")
 
     def make_task(self, plan: TaskPlan, job_id: str) -> TaskSnapshot:
-        """Make the task in its job. The buckets must exist.
+        """Submit the task in its job. The buckets must exist.
 
-        May be repeated: the launch id is looked up first, so that an answer that got lost makes no second task.
+        This can be repeated: the launch id is looked up first, so that a lost answer does not lead to a second task.
         """
         with contextlib.suppress(NotFoundError):
             return self.task(plan.launch_id, plan.name)
@@ -193,15 +193,15 @@ class Cloud:
         return self.task(self._made("/tasks", form), plan.name)
 
     def snapshot_every(self, task: TaskSnapshot, seconds: int) -> None:
-        """Have the results saved again and again while the task runs."""
+        """Have the results saved periodically while the task runs."""
         path = f"/tasks/{quote(task.id, safe='')}/snapshot/periodic"
         check_answer(self._call("POST", path, {"interval": seconds}), self.address, task.name)
 
     def abort(self, task: TaskSnapshot) -> None:
-        """End a task. One that is over already is left as it is."""
+        """Abort a task. A task that has ended is left as it is."""
         response = self._call("POST", f"/tasks/{quote(task.id, safe='')}/abort")
         over = response.status_code == requests.codes.forbidden and "abort" in error_message(response).lower()
-        if not over:  # else "Can't abort the task": it is over, or not there yet
+        if not over:  # otherwise "Can't abort the task": it has ended, or does not exist yet
             check_answer(response, self.address, task.name)
 
     def close_job(self, task: TaskSnapshot) -> None:
@@ -210,19 +210,19 @@ class Cloud:
             self._call("POST", f"/jobs/{quote(task.job, safe='')}/terminate")
 
     def refresh_resources(self, task: TaskSnapshot) -> None:
-        """Have new objects of the input buckets sent to the running machine."""
+        """Send new objects of the input buckets to the running machine."""
         check_answer(self._call("PATCH", f"/tasks/{quote(task.id, safe='')}"), self.address, task.name)
 
     def delete(self, task: TaskSnapshot) -> None:
-        """Forget a task. Its buckets stay."""
+        """Delete a task. Its buckets are kept."""
         check_answer(self._call("DELETE", f"/tasks/{quote(task.id, safe='')}"), self.address, task.name)
 
     def output(self, task_id: str) -> str:
-        """Return what the container printed so far, as far as it is kept: standard output, then errors."""
+        """Return the output of the container so far, as far as it is kept: standard output, then standard error."""
         return "".join(self.streams(task_id))
 
     def streams(self, task_id: str) -> tuple[str, str]:
-        """Return what stands on standard output and on standard error so far (GET moves no cursor, §2.5)."""
+        """Return standard output and standard error so far (GET moves no cursor, §2.5)."""
         path = f"/tasks/{quote(task_id, safe='')}"
         output, errors = self._call("GET", f"{path}/stdout"), self._call("GET", f"{path}/stderr")
         check_answer(output, self.address, task_id)
@@ -244,7 +244,7 @@ class Cloud:
     # — cost —
 
     def cost(self, task_id: str) -> float | None:
-        """Return the euros that a task has cost so far, if the platform says."""
+        """Return the cost of a task so far, in euros; None if the platform does not state it."""
         with contextlib.suppress(RunQarnotError):
             return read_number(
                 self._object("GET", f"/credits/v1/tasks/{quote(task_id, safe='')}/credits").get("credits")
@@ -252,7 +252,7 @@ class Cloud:
         return None
 
     def carbon(self, task_id: str) -> float | None:
-        """Return the grams of CO2e that a task has caused so far, if the platform says."""
+        """Return the emissions of a task so far, in grams of CO2e; None if the platform does not state them."""
         with contextlib.suppress(RunQarnotError):
             facts = self._object("GET", f"/carbon/v1/tasks/{quote(task_id, safe='')}/carbon-facts")
             return read_number(facts.get("qarnot_carbon_footprint", facts.get("carbonFootprintC02Eq")))
@@ -267,8 +267,8 @@ class Cloud:
             plan.instances,
             plan.launch_id,
             job_id,
-            # The results come last, so that after a preemption the next machine begins with what was saved: it gets
-            # the resources and nothing else (§3.3), and of files with one path the last bucket's win.
+            # The results come last, so that after a preemption the next machine starts with what was saved: it gets
+            # only the resources (§3.3), and of several files with one path it gets that of the last bucket.
             resources=[*plan.resources, *([plan.results] if self._compat.results_as_resource else [])],
             results=plan.results,
             constants=plan.constants,
@@ -288,14 +288,14 @@ class Cloud:
     def _object(
         self, method: str, path: str, body: Mapping[str, Any] | None = None, name: str = ""
     ) -> Mapping[str, Any]:
-        """The answer as an object; a bare null is an empty one."""
+        """Return the answer as an object; null becomes an empty one."""
         answer = self._json(method, path, body, name)
         if answer is not None and not isinstance(answer, Mapping):
             raise self._nonsense(Message("answer-not-object"))
         return answer or {}
 
     def _made(self, path: str, body: Mapping[str, Any], name: str = "") -> str:
-        """Have something made; return its id."""
+        """Create something; return its id."""
         answer = self._object("POST", path, body, name)
         if not (made := read_id(answer.get("uuid") or answer.get("id"))):
             raise self._nonsense(Message("answer-without-id"))
@@ -325,7 +325,7 @@ def first_profile(wanted: Sequence[str], available: Sequence[str]) -> list[str]:
 
 
 def _clock_offset(response: requests.Response) -> timedelta:
-    """How far the cluster's clock is ahead of this machine's; small differences are the network's."""
+    """Return how far the cluster's clock is ahead of this machine's; small differences come from the network."""
     try:
         theirs = parsedate_to_datetime(response.headers["Date"])
     except (KeyError, ValueError):

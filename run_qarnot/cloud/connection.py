@@ -1,6 +1,6 @@
 """Connections to one account: to its API, and to its storage.
 
-Neither the SDK nor botocore is left to find its settings (`reference/qarnot-platform.md` §1.1, §6): `~/.netrc`,
+Neither the SDK nor botocore looks for settings by itself (`reference/qarnot-platform.md` §1.1, §6): `~/.netrc`,
 `AWS_*`, `~/.aws`, `QARNOT_CLUSTER_TIMEOUT` and their like are not read; proxies and certificates are (`http`). The
 environment of the process is never changed.
 """
@@ -28,18 +28,18 @@ from run_qarnot.cloud.s3.signing import sign_by
 from run_qarnot.model.settings import Settings
 
 FIRST_TIMEOUT = (2.0, 4.0)  # seconds to connect, between two reads
-TIMEOUT = (4.0, 30.0)  # once it has answered, a slow cluster is given time
-FIRST_SECONDS = 4.5  # for all that is asked to connect: "not there" is said within five seconds
+TIMEOUT = (4.0, 30.0)  # after the first answer; a slow cluster gets more time
+FIRST_SECONDS = 4.5  # for all requests of the connection: an unreachable cluster is reported within five seconds
 STORAGE_TIMEOUT = (4.0, 8.0)  # seconds to connect, between two reads: for small answers that somebody waits for
 STORAGE_SECONDS = 15.0  # for the whole of such an answer
-TRANSFER_TIMEOUT = (4.0, 60.0)  # what was sent may still be in the buffers of a slow line
+TRANSFER_TIMEOUT = (4.0, 60.0)  # sent data may still be in the buffers of a slow line
 TRANSFER_SECONDS = 120.0  # for the answer to what was sent, and for each piece of a file
 _USER_AGENT = f"qarnot-sdk-python/{qarnot.__version__}"
 _REGION = "us-east-1"  # the storage takes any; without one botocore looks for it in the environment
 
 
 class Api:
-    """The REST API, which several threads may ask: each has a session of its own.
+    """The REST API. It can be used by several threads; each has a session of its own.
 
     Arguments:
         settings: where the cluster is.
@@ -54,14 +54,14 @@ class Api:
         self._first_ends: float | None = time.monotonic() + FIRST_SECONDS
 
     def connected(self) -> None:
-        """It has answered: a slow cluster is given time from now on."""
+        """Use the longer time-outs from now on: the cluster has answered."""
         self._first_ends = None
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> requests.Response:
-        """Ask; an answer that is an error is an answer.
+        """Send a request. An error status is returned, not raised.
 
         Raises:
-            Exception: whatever `requests` raises, and `AnswerLimitError`; `translate` knows.
+            Exception: any error of `requests`, and `AnswerLimitError`; `translate` handles them.
         """
         session = self._session()
         session.ends = self._first_ends
@@ -70,7 +70,7 @@ class Api:
         return session.request(method, self._address + path, timeout=timeout, **content)  # type: ignore[arg-type]
 
     def _session(self) -> HttpSession:
-        """That of the present thread: one is not for several at once."""
+        """Return the session of this thread; sessions are not thread-safe."""
         if not hasattr(self._of_thread, "session"):
             session = HttpSession(unsafe=self._unsafe, token=self._token, user_agent=_USER_AGENT)
             self._of_thread.session = session
@@ -79,7 +79,7 @@ class Api:
 
 
 def storage_clients(address: str, email: str, token: str, clock_offset: timedelta) -> tuple[Any, Any]:
-    """Make clients for a storage, with the credentials that the SDK uses (§1.2): for calls, for transfers.
+    """Make two clients for a storage, for calls and for transfers, with the credentials that the SDK uses (§1.2).
 
     Arguments:
         address: of the storage.
@@ -95,7 +95,7 @@ def storage_clients(address: str, email: str, token: str, clock_offset: timedelt
         "aws_secret_access_key": token,
         "verify": ca_bundle(),
     }
-    proxies = proxies_for(address, socks=False)  # botocore has none of that kind
+    proxies = proxies_for(address, socks=False)  # botocore supports no SOCKS proxies
     session = _storage_session()
 
     def make(timeout: tuple[float, float]) -> Any:
@@ -117,7 +117,7 @@ def storage_clients(address: str, email: str, token: str, clock_offset: timedelt
 
 
 def _storage_session() -> botocore.session.Session:
-    """A session that reads neither variables of the environment nor files: each setting is botocore's own default."""
+    """Return a session that reads neither the environment nor files: each setting has botocore's own default."""
     defaults = botocore.session.Session.SESSION_VARIABLES
     settings = {name: (None, None, default, convert) for name, (_, _, default, convert) in defaults.items()}
     for name in ("config_file", "credentials_file"):
@@ -129,5 +129,6 @@ def _storage_session() -> botocore.session.Session:
 
 @functools.cache
 def _models() -> Any:
-    """What botocore knows of S3, read once in a process instead of once an account: 50 ms, and 30 000 objects."""
+    """Return botocore's description of S3, read once per process instead of once per account: 50 ms and 30 000
+    objects."""
     return create_loader()

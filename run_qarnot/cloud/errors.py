@@ -1,4 +1,4 @@
-"""Foreign errors → ours, in one table (`reference/qarnot-platform.md` §1.4, §1.5).
+"""Translates errors of libraries into ours, by one table (`reference/qarnot-platform.md` §1.4, §1.5).
 
 Four of the SDK's exceptions do not derive from its base class, and connection failures arrive as `requests` and
 `botocore` errors; a test walks all of them and finds each here.
@@ -29,16 +29,16 @@ _UNREACHABLE_STORAGE = (
     botocore.exceptions.HTTPClientError,
 )
 
-# What the storage says (§4.2) → the code of our sentence. Whatever else it says is repeated: "storage-refused".
+# The storage's error codes (§4.2) and the codes of our sentences. All others are shown as they are: "storage-refused".
 _STORAGE_SENTENCES = {
     "TooManyBuckets": "quota-buckets",
     "QuotaExceeded": "quota-bytes",
-    "RequestTimeTooSkewed": "storage-clock",  # requests are signed with a time, and old ones refused
+    "RequestTimeTooSkewed": "storage-clock",  # requests are signed with the time, and old ones are refused
     "InvalidAccessKeyId": "storage-token",
     "SignatureDoesNotMatch": "storage-token",
     "AccessDenied": "storage-forbidden",
     "AllAccessDisabled": "storage-forbidden",
-    "403": "storage-forbidden",  # of a HEAD, whose answer has no words
+    "403": "storage-forbidden",  # of a HEAD request, whose answer has no body
     "NoSuchBucket": "storage-gone",
     "NoSuchKey": "storage-gone",
     "EntityTooLarge": "storage-large",
@@ -47,17 +47,17 @@ _STORAGE_SENTENCES = {
 
 @contextmanager
 def translated(cluster: str) -> Iterator[None]:
-    """Turn every foreign exception of the block into one of ours."""
+    """Translate every exception of the block into one of ours."""
     try:
         yield
     except RunQarnotError:
         raise
-    except Exception as error:  # the SDK lets anything out (§6.2): the table decides
+    except Exception as error:  # the SDK raises anything (§6.2): the table decides
         raise translate(error, cluster) from error
 
 
 def translate(error: Exception, cluster: str) -> RunQarnotError:
-    """Return our error for a foreign one."""
+    """Return our error for one of a library."""
     message = _clean(str(error))
     match error:
         case sdk.MaxTaskException() | sdk.MaxJobException() | sdk.MaxPoolException():
@@ -84,7 +84,7 @@ def translate(error: Exception, cluster: str) -> RunQarnotError:
             return storage_error(error.response, error.operation_name)
         case botocore.exceptions.BotoCoreError() if isinstance(error, _UNREACHABLE_STORAGE):
             return _network_error(error, "storage-unreachable")
-        case botocore.parsers.ResponseParserError():  # no XML, or one that S3 does not send
+        case botocore.parsers.ResponseParserError():  # not XML, or not that of S3
             return UnreachableError("storage-unreachable", problem=Message("storage-unreadable"))
         case botocore.exceptions.BotoCoreError():
             return RefusedError("storage-refused", action=Message("the-request"), message=Verbatim(message))
@@ -108,7 +108,7 @@ def check_answer(response: requests.Response, cluster: str, name: str) -> None:
         return
     message = _clean(error_message(response))
     match response.status_code:
-        case status if 300 <= status < 400:  # what changes something is not sent again to where a redirect leads
+        case status if 300 <= status < 400:  # requests that change something do not follow redirects
             raise _unreachable(response, cluster, "")
         case HTTPStatus.UNAUTHORIZED:
             raise RefusedError("token-refused", cluster=cluster)
@@ -139,14 +139,14 @@ def _answer(text: str) -> Message:
 
 
 def error_message(response: requests.Response) -> str:
-    """Return the message of an error answer, in whichever of its shapes it comes (§1.4)."""
+    """Return the message of an error answer, in any of its formats (§1.4)."""
     return _own_message(response) or response.reason or ""
 
 
 def _own_message(response: requests.Response) -> str:
-    """Return what Qarnot itself says in an error answer; empty if somebody on the way answered, such as a gateway.
+    """Return Qarnot's message in an error answer; empty if a gateway on the way answered.
 
-    A gateway's 404 says nothing of a task, and a session that is taken for deleted is never looked at again.
+    A gateway's 404 does not mean that a task was deleted, and a deleted session is never polled again.
     """
     try:
         body = read_json(response.content)
@@ -168,18 +168,18 @@ def storage_error(response: Any, action: str) -> RunQarnotError:
     if response.get("ResponseMetadata", {}).get("HTTPStatusCode") in _UNREACHABLE_STATUS:
         return UnreachableError("storage-unreachable", problem=_answer(code))
     said = str(error.get("Message") or "")
-    message = _clean(code if said == code else f"{code} {said}")  # some storages have no other words
+    message = _clean(code if said == code else f"{code} {said}")  # some storages send only the code
     name = _clean(str(error.get("BucketName") or error.get("Key") or action))
     sentence = _STORAGE_SENTENCES.get(code, "storage-refused")
     return RefusedError(sentence, name=name, action=action, message=Verbatim(message))
 
 
 def _network_error(error: Exception, code: str, cluster: str = "") -> UnreachableError:
-    """Return our error for an answer that did not come.
+    """Return our error for a request without an answer.
 
     Arguments:
-        code: of the sentence when nothing better is known.
-        cluster: the address that was asked; empty for the storage.
+        code: of the sentence if the error is not recognized.
+        cluster: the address of the request; empty for the storage.
     """
     whose = cluster or Message("the-storage")
     text = str(error)
@@ -207,7 +207,7 @@ _TIMEOUTS = (
     botocore.exceptions.ConnectTimeoutError,
     botocore.exceptions.ReadTimeoutError,
 )
-_TLS_PROBLEMS = {  # parts of what OpenSSL says → ids of messages
+_TLS_PROBLEMS = {  # parts of OpenSSL's messages → ids of ours
     "certificate has expired": "certificate-expired",
     "not valid for": "certificate-host",
     "doesn't match": "certificate-host",
@@ -217,7 +217,7 @@ _TLS_PROBLEMS = {  # parts of what OpenSSL says → ids of messages
     "CERTIFICATE_VERIFY_FAILED": "certificate-invalid",
     "WRONG_VERSION_NUMBER": "no-tls",
 }
-_PROBLEMS = {  # parts of what urllib3 says → ids of messages
+_PROBLEMS = {  # parts of urllib3's messages → ids of ours
     "refused": "refused",
     "resolve": "no-host",
     "Name or service": "no-host",

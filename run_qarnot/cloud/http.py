@@ -1,8 +1,8 @@
-"""HTTP as the cluster is asked: a session of `requests` with explicit settings.
+"""HTTP requests to the cluster: a session of `requests` with explicit settings.
 
-Of the environment count proxies and bundles of certificates, because in many networks there is no other way; not
-`~/.netrc`, neither at first nor after a redirect (`reference/qarnot-platform.md` §1.1). What is on this machine, such
-as the local cluster, is never asked for through a proxy: that would look for it on its own.
+Proxies and certificate bundles are taken from the environment, because many networks need them. `~/.netrc` is never
+read, not even after a redirect (`reference/qarnot-platform.md` §1.1). Addresses of this machine, such as the local
+cluster, are never requested through a proxy, which would look for them on its own machine.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _PROXIES = ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY")
 
 
 class TokenAuth(requests.auth.AuthBase):
-    """The token as the header wants it: raw, without `Bearer`. A user in the address does not replace it."""
+    """Sends the token as it is, without `Bearer`. A user name in the address does not replace it."""
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -47,14 +47,14 @@ class HttpSession(requests.Session):
     """A session for one thread.
 
     Arguments:
-        unsafe: certificates are not checked.
-        token: sent along, but to no other host after a redirect.
-        user_agent: says who we are.
+        unsafe: do not check certificates.
+        token: sent with requests, but to no other host after a redirect.
+        user_agent: sent as `User-Agent`.
     """
 
     def __init__(self, *, unsafe: bool = False, token: str | None = None, user_agent: str | None = None) -> None:
         super().__init__()
-        if unsafe:  # somebody chose it: said once a request, it would be among what a command prints
+        if unsafe:  # the user chose it; a warning per request would mix with a command's output
             urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
         self.trust_env = False
         self.max_redirects = _MOST_REDIRECTS
@@ -63,13 +63,14 @@ class HttpSession(requests.Session):
         if user_agent is not None:
             self.headers["User-Agent"] = user_agent
         self._is_sending = False
-        self.ends: float | None = None  # when what is asked must be answered; None: after ANSWER_SECONDS
+        self.ends: float | None = None  # deadline of the answer; None: ANSWER_SECONDS from now
         for scheme in ("http://", "https://"):
             self.mount(scheme, _Adapter())
 
     def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
-        """Send a request, and follow redirects of what changes nothing: after others, GET would take their place."""
-        if self._is_sending:  # `requests` sends what a redirect leads to
+        """Send a request. Only requests that change nothing follow redirects: for others, GET would replace the
+        method."""
+        if self._is_sending:  # `requests` calls this for each redirect
             return super().send(request, **options)
         options["allow_redirects"] = options.get("allow_redirects", True) and request.method in {"GET", "HEAD"}
         seconds = ANSWER_SECONDS if self.ends is None else max(self.ends - time.monotonic(), 0.1)
@@ -81,14 +82,14 @@ class HttpSession(requests.Session):
             self._is_sending = False
 
     def merge_environment_settings(self, url: Any, proxies: Any, stream: Any, verify: Any, cert: Any) -> Any:
-        """Take proxies from the environment, and nothing else."""
+        """Take proxies from the environment, and no other settings."""
         settings = super().merge_environment_settings(url, proxies, stream, verify, cert)
         settings["proxies"] = proxies_for(str(url), socks=find_spec("socks") is not None)
         return settings
 
 
 class _Adapter(HTTPAdapter):
-    """Limits the answers, in time and size."""
+    """Limits the time and the size of answers."""
 
     def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
         super().init_poolmanager(*arguments, **named)
@@ -118,13 +119,13 @@ def is_loopback(url: str) -> bool:
 
 
 def proxies_for(url: str, *, socks: bool) -> dict[str, str]:
-    """Return the proxies through which an address is asked, by scheme, as the environment says.
+    """Return the proxies for an address, by scheme, from the environment.
 
     Arguments:
         socks: a SOCKS proxy can be used.
 
     Raises:
-        InputError: it says what cannot be used.
+        InputError: the environment names a proxy that cannot be used.
     """
     if is_loopback(url):
         return {}

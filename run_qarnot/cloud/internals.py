@@ -1,4 +1,4 @@
-"""The one module that uses private parts of the SDK and of botocore; a test names each that an upgrade takes away.
+"""The only module that uses private parts of the SDK and of botocore. A test names each that an upgrade removes.
 
 The SDK's `Connection` reads the environment, makes requests and clients for the storage when it is made, sleeps between
 attempts, and has no time-outs (`reference/qarnot-platform.md` §1.1, §6). So only its forms are used: what a task and a
@@ -35,7 +35,7 @@ MOST_BYTES = 32 << 20  # of an answer of the storage that is no file; a list of 
 
 
 class _Forms(Connection):  # type: ignore[misc]  # the SDK has no types
-    """A connection of which nothing is ever asked."""
+    """A connection that sends no request."""
 
     def __init__(self) -> None:
         self._s3client = self._s3resource = "none is needed for a form"
@@ -43,7 +43,7 @@ class _Forms(Connection):  # type: ignore[misc]  # the SDK has no types
 
 
 def job_form(name: str, shortname: str, limit: timedelta, tags: list[str]) -> Mapping[str, Any]:
-    """Return a job as it is posted: it ends what is in it after `limit`, and goes away with it."""
+    """Return the JSON of a job, which ends its tasks after `limit` and is deleted with them."""
     job = Job(_Forms(), name, shortname=shortname)
     job.max_wall_time = limit
     job.tags = tags
@@ -57,12 +57,12 @@ def task_form(
     resources: list[str], results: str, constants: Mapping[str, str], labels: Mapping[str, str], tags: list[str],
     constraints: Mapping[str, str | int | float | bool], scheduling: str, upload_on_cancel: bool = True,
 ) -> Mapping[str, Any]:  # fmt: skip
-    """Return a task as it is posted.
+    """Return the JSON of a task.
 
     Arguments:
         resources: buckets; of files with one path the last bucket's win (§3.3).
         constraints: of the machine, as a catalog names them.
-        scheduling: as `spec.SCHEDULING` has it; empty for the account's usual.
+        scheduling: one of `spec.SCHEDULING`; empty for the account's default.
         upload_on_cancel: what it has made is uploaded also when it is cancelled.
     """
     forms = _Forms()
@@ -91,8 +91,8 @@ class _LimitedStorageSession:
 
     Arguments:
         inner: that one.
-        seconds: in which an answer is complete; of a file, each piece that is read.
-        from_sending: not counted while the request is sent.
+        seconds: for an answer; for a file, for each piece that is read.
+        from_sending: the time starts when the request was sent.
     """
 
     def __init__(self, inner: Any, seconds: float, *, from_sending: bool) -> None:
@@ -104,7 +104,7 @@ class _LimitedStorageSession:
 
     def send(self, request: Any) -> Any:
         deadline = Deadline(self._seconds, from_sending=self._from_sending)
-        is_file, request.stream_output = request.stream_output, True  # what is no file is read here
+        is_file, request.stream_output = request.stream_output, True  # all other answers are read here
         with watching(deadline):
             response = self._inner.send(request)
             if is_file and response.status_code < 300:
@@ -119,11 +119,11 @@ class _LimitedStorageSession:
 
 
 def limit_answers(client: Any, seconds: float, *, from_sending: bool = False) -> None:
-    """Have the answers to a client of botocore end in time, and fit into memory.
+    """Limit the time and the size of the answers to a client of botocore.
 
     Arguments:
-        seconds: for an answer that is no file, and for each piece of one that is.
-        from_sending: what is sent may be large: the time begins when it is.
+        seconds: for an answer, or for each piece of a file.
+        from_sending: the time starts when the request was sent, because it may be large.
     """
     endpoint = client._endpoint
     endpoint.http_session = _LimitedStorageSession(endpoint.http_session, seconds, from_sending=from_sending)

@@ -1,4 +1,4 @@
-"""JSON from outside: what standard JSON cannot say is not there, every number is usable, every failure is one error."""
+"""Reads JSON of unknown origin: values outside standard JSON become None, and every failure is one kind of error."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 from run_qarnot.core.messages import Message, english
 
-_LONGEST_INTEGER = 100  # digits; Python refuses over 4300, and with them the whole answer
+_LONGEST_INTEGER = 100  # digits; above 4300, Python refuses the whole answer
 
 
 class NotJsonError(ValueError):
-    """An answer is no JSON that anybody means; `problem` says why, as the end of a sentence."""
+    """An answer is not usable JSON; `problem` says why, as the end of a sentence."""
 
     def __init__(self, problem: Message) -> None:
         super().__init__(english(problem))

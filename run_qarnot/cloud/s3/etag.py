@@ -1,4 +1,4 @@
-"""How files are cut into parts, and the checksums (ETags) that a storage makes of them. Nothing here moves anything.
+"""How files are divided into parts, and the checksums (ETags) of a storage. Pure functions.
 
 The parts are those of boto3 and the SDK, so that whoever uploads a file gives it the same ETag: the MD5 of the content
 below 8 MiB, and `md5(md5 of each part)-N` from there on (`reference/qarnot-platform.md` §4.2).
@@ -20,7 +20,7 @@ BLOCK_BYTES = 1 << 20  # read from a disk at once
 
 _ETAG = re.compile(r"([0-9a-f]{32})(?:-([1-9]\d*))?")
 _MIB = 1 << 20
-_MOST_SIZES = 8  # sizes of parts that are tried for one ETag: each costs an MD5 of everything
+_MOST_SIZES = 8  # sizes of parts that are tried for one ETag: each takes an MD5 of the whole content
 _USUAL_SIZES = tuple(count * _MIB for count in (5, 8, 10, 15, 16, 20, 25, 32, 50, 64, 100, 128))
 
 
@@ -47,13 +47,13 @@ def part_size(size: int) -> int:
 
 
 def parts_of(size: int) -> list[Part]:
-    """Cut a file."""
+    """Return the parts of a file of `size` bytes."""
     step = part_size(size)
     return [Part(number, start, min(step, size - start)) for number, start in enumerate(range(0, size, step), start=1)]
 
 
 def md5(data: bytes = b"") -> Hash:
-    """Return a running MD5: what storages compare by, not a protection."""
+    """Return a running MD5. Storages compare by it; it protects nothing."""
     return hashlib.md5(data, usedforsecurity=False)
 
 
@@ -76,10 +76,10 @@ def is_encrypted(answer: Mapping[str, Any]) -> bool:
 
 
 class Checksum:
-    """Takes a content piece by piece, and knows at the end whether an object with this ETag has the same.
+    """Takes content piece by piece, and tells at the end whether it is that of an object with this ETag.
 
-    The ETag of an object in parts does not say how large they were: all sizes that fit their number are tried, as far
-    as they are whole MiB and not too many.
+    The ETag of an object in parts does not state their size: all sizes of whole MiB that fit their number are tried, up
+    to a limit.
     """
 
     def __init__(self, etag: str, size: int) -> None:
@@ -100,7 +100,7 @@ class Checksum:
         return tuple(each.etag() for each in self._sums)
 
     def matches(self) -> bool | None:
-        """Whether the content is the object's; None when its ETag does not tell."""
+        """Whether the content is the object's; None if its ETag does not tell."""
         if self._wanted in self.etags:
             return True
         return False if self._is_sure and self._sums else None
@@ -119,7 +119,7 @@ def checksum_of(path: Path, etag: str, size: int, check: Callable[[], None], end
 
 
 def _sizes(size: int, count: int) -> tuple[list[int], bool]:
-    """The sizes of parts that cut `size` into `count`, and whether these are all that are whole MiB."""
+    """Return the sizes of parts that divide `size` into `count`, and whether these are all that are whole MiB."""
     if count == 1:
         return [max(size, 1)], True
     least = -(-size // count)

@@ -1,4 +1,4 @@
-"""An upload in parts, as the storage knows it: begun or gone on with, looked at, completed or aborted."""
+"""A multipart upload of the storage: started or continued, listed, completed or aborted."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Conditions:
 
 @dataclass(frozen=True)
 class Unfinished:
-    """Uploads in parts that were begun and neither completed nor aborted.
+    """Multipart uploads that were neither completed nor aborted.
 
     Arguments:
         by_key: their ids, the newest first.
@@ -80,18 +80,18 @@ class Multipart:
     def begin(
         cls, client: Any, bucket: str, key: str, count: int, begun: Sequence[str], work: Transfer
     ) -> tuple[Multipart, dict[int, StoredPart]]:
-        """Go on with the first upload of `begun` that will do, else begin one; return it with its parts.
+        """Continue the first usable upload of `begun`, otherwise start one; return it with its parts.
 
         Arguments:
-            count: how many parts the file has. An upload with a part behind them is of a longer file: Ceph refuses to
-                complete an upload without all of its parts.
+            count: how many parts the file has. An upload with a higher part number belongs to a longer file: Ceph
+                completes an upload only with all of its parts.
         """
         for upload_id in begun:
             upload = cls(client, bucket, key, upload_id, work)
             try:
                 parts = upload.parts()
             except RefusedError:
-                continue  # it has gone meanwhile, or may not be looked at
+                continue  # it no longer exists, or may not be listed
             if max(parts, default=0) <= count:
                 return upload, parts
         answer = work.attempt(lambda: client.create_multipart_upload(Bucket=bucket, Key=key))
@@ -99,7 +99,7 @@ class Multipart:
 
     @property
     def names(self) -> dict[str, str]:
-        """What every request about it says."""
+        """The parameters of every request about it."""
         return {"Bucket": self.bucket, "Key": self.key, "UploadId": self.id}
 
     def parts(self) -> dict[int, StoredPart]:
@@ -113,14 +113,14 @@ class Multipart:
         return self._work.attempt(listed)
 
     def complete(self, etags: Sequence[str], *, replace: bool = True) -> None:
-        """Make the parts with these ETags, from number 1 on, one object under its key.
+        """Complete the upload from the parts with these ETags, numbered from 1.
 
-        Ceph ignores `If-None-Match` here (`reference/storage-ceph.md`), so without `replace` the key is looked at right
-        before, each time that it is tried. What arrives in the milliseconds between is replaced.
+        Ceph ignores `If-None-Match` here (`reference/storage-ceph.md`), so without `replace` the key is checked right
+        before each attempt. An object that arrives in the milliseconds between is replaced.
 
         Raises:
-            InputError: another object is there, and it is not to be replaced.
-            TransferError: the object has another checksum than these parts, or the upload is gone.
+            InputError: another object exists, and must not be replaced.
+            TransferError: the object has another checksum than these parts, or the upload no longer exists.
         """
         expected = etag_of_parts([bytes.fromhex(etag) for etag in etags]) if all(map(_is_md5, etags)) else ""
         listed = [{"PartNumber": number, "ETag": f'"{etag}"'} for number, etag in enumerate(etags, start=1)]
@@ -144,7 +144,7 @@ class Multipart:
             raise TransferError("upload", name=self.key, problem=WRONG_CHECKSUM)
 
     def _completed(self, listed: list[dict[str, Any]], condition: Mapping[str, str]) -> str:
-        """Complete it; return the object's ETag, empty where the storage does not say it, as Ceph does."""
+        """Complete it; return the object's ETag, empty if the storage does not state it, as Ceph does."""
         try:
             answer = self._client.complete_multipart_upload(
                 **self.names, **condition, MultipartUpload={"Parts": listed}
@@ -153,12 +153,14 @@ class Multipart:
             if condition and error.response["Error"]["Code"] in _NO_CONDITIONS:
                 return self._completed(listed, {})  # the key was looked at right before
             if error.response["Error"]["Code"] == _GONE_OR_BUSY:
-                self._client.list_parts(**self.names, MaxParts=1)  # fails if it is gone: no use in trying again
+                self._client.list_parts(
+                    **self.names, MaxParts=1
+                )  # fails if it no longer exists, so that there is no retry
             raise
         return str(answer.get("ETag", "")).strip('"')
 
     def abort(self) -> None:
-        """Free its parts: they are in no list, but count against the quota. One that has gone already is fine."""
+        """Free its parts, which no list shows but the quota counts. An upload that no longer exists is no error."""
         try:
             self._work.attempt(partial(self._client.abort_multipart_upload, **self.names))
         except RefusedError as error:
@@ -170,7 +172,7 @@ class Multipart:
 
 
 def stored_etag(client: Any, bucket: str, key: str) -> str:
-    """Ask for the ETag of an object; empty if there is none."""
+    """Return the ETag of an object; empty if there is none."""
     try:
         return str(client.head_object(Bucket=bucket, Key=key)["ETag"]).strip('"')
     except client.exceptions.ClientError as error:
@@ -180,17 +182,17 @@ def stored_etag(client: Any, bucket: str, key: str) -> str:
 
 
 def check_refusal(error: RunQarnotError, there: str, sent: str, bucket: str, key: str, *, replace: bool) -> None:
-    """Find out why the storage refused to make an object; it is fine if it has made it, and only its answer was lost.
+    """Raise the error for a refused object. There is none if the object was stored and only the answer was lost.
 
     Arguments:
         error: the storage's.
-        there: the ETag of the object that is there now; empty if there is none.
-        sent: the ETag that ours has; empty if nobody can tell.
-        replace: an object that was there was to be replaced.
+        there: the ETag of the object that exists now; empty if there is none.
+        sent: the ETag of our object; empty if unknown.
+        replace: an existing object was to be replaced.
 
     Raises:
-        InputError: another one is there.
-        TransferError: the upload is gone.
+        InputError: another object exists.
+        TransferError: the upload no longer exists.
         RunQarnotError: `error`, if it was for another reason.
     """
     code = error_code(error)

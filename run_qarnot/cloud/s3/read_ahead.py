@@ -1,7 +1,7 @@
-"""Files out of a bucket: read ahead by several threads with bounded memory, in the order in which they are wanted.
+"""Reads files from a bucket ahead of their use, in order, by several threads and with bounded memory.
 
-A body that breaks off is gone on with where it broke, of the same version of the object only (If-Match). A version
-that is replaced while it is read is an error, never a mixture.
+A body that breaks off is continued at that place, from the same version of the object (If-Match). If the object is
+replaced meanwhile, that is an error; versions are never mixed.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ WRONG_CHECKSUM = Message("received-checksum")
 CHUNK_BYTES = 256 << 10
 READERS = 4
 _AHEAD = 6  # pieces that are read or waiting to be taken
-_HELD_BYTES = 4 << 20  # of a piece that nobody takes yet; then its reader waits: at most 24 MiB in all
+_HELD_BYTES = 4 << 20  # of a piece that is not taken yet; then its reader waits: at most 24 MiB in total
 _PRECONDITION_FAILED = 412
 _PARTIAL_CONTENT = 206
 
 
 class ReplacedError(Exception):
-    """The object is not the same any more."""
+    """The object was replaced."""
 
 
 class Piece:
-    """An object, or a range of one, on its way. A whole one is compared with its ETag, where that is an MD5."""
+    """An object, or a range of one, that is read. A whole object is compared with its ETag, if that is an MD5."""
 
     def __init__(self, bucket: str, key: str, etag: str = "", start: int = 0, size: int | None = None) -> None:
         self.bucket = bucket
         self.key = key
-        self.etag = etag  # of the only version that will do; empty: the one that is there when it is begun
+        self.etag = etag  # of the version to read; empty: the current one
         self.start = start
         self.size = size  # None: to the end
         self._checksum: Checksum | None = None
@@ -53,10 +53,10 @@ class Piece:
     # — the reader's side —
 
     def fetch(self, client: Any, work: Transfer, cluster: str) -> None:
-        """Read it all; whatever happens is known to who takes the chunks."""
+        """Read it to its end. An error is raised where the chunks are taken."""
         try:
             self._fetch(client, work, cluster)
-        except BaseException as error:  # raised again where the chunks are taken  # noqa: BLE001
+        except BaseException as error:  # raised where the chunks are taken  # noqa: BLE001
             self._end(error)
         else:
             self._end(None)
@@ -66,7 +66,7 @@ class Piece:
         while True:
             before = self._received
             work.check()
-            if self._is_dropped:  # while it paused before another try: nobody wants it, so nothing is asked for
+            if self._is_dropped:  # while it waited for a retry: it is not needed any more
                 raise ReplacedError(self.key)
             try:
                 self._read(client, work)
@@ -77,7 +77,7 @@ class Piece:
                 problem = our_error(error, cluster)
             except (RunQarnotError, ReplacedError):
                 raise
-            except Exception as error:  # whatever the network brings: the table of `translate` decides  # noqa: BLE001
+            except Exception as error:  # any error of the network: the table of `translate` decides  # noqa: BLE001
                 work.check()
                 problem = our_error(error, cluster)
             else:
@@ -132,17 +132,17 @@ class Piece:
     # — the taker's side —
 
     def drop(self) -> None:
-        """Take no more of it: a reader that waits with it goes on, and ends."""
+        """Discard the rest; its reader ends."""
         with self._changed:
             self._is_dropped = True
             self._chunks.clear()
             self._changed.notify_all()
 
     def chunks(self, work: Transfer) -> Iterator[bytes]:
-        """Yield the content as it comes, to its last byte.
+        """Yield the content as it arrives, to its last byte.
 
         Raises:
-            ReplacedError: another version of the object stands there now.
+            ReplacedError: the object was replaced meanwhile.
             RunQarnotError: it could not be read; what was yielded is not complete.
         """
         while True:
@@ -162,7 +162,7 @@ class Piece:
 
 
 class ReadAhead:
-    """Reads pieces before they are wanted, a few at a time. Close it, or its threads wait for ever."""
+    """Reads pieces before they are needed, a few at a time. It must be closed, or its threads wait forever."""
 
     def __init__(self, client: Any, pieces: Iterable[Piece], work: Transfer, cluster: str) -> None:
         self._client = client
@@ -187,7 +187,7 @@ class ReadAhead:
 
     @contextlib.contextmanager
     def next(self) -> Iterator[Piece]:
-        """Give the next piece; its reader is free for another one when the block ends."""
+        """Return the next piece for the block; afterwards its reader continues with another one."""
         with self._changed:
             while not self._open:
                 self._changed.wait(0.05)

@@ -1,10 +1,10 @@
 """Requests to the storage, signed by the cluster's clock.
 
-A signature holds the time, and a storage refuses what is off by more than fifteen minutes. This machine's clock may be
-wrong; the cluster's, which came with its first answers, is what the storage goes by too.
+A signature contains the time, and a storage refuses requests that are off by more than fifteen minutes. This machine's
+clock may be wrong; the cluster's, known from its first answer, agrees with the storage's.
 
-botocore asks the table of signers by name for each request. Ours are its own, with another time; presigned addresses
-are signed by version 4 as well, instead of boto3's version 2, whose end is a time of this machine.
+botocore looks up the signer of each request by name. Ours are subclasses of its own with another time. Presigned
+addresses are signed with version 4 instead of boto3's version 2, whose expiry uses this machine's clock.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ class _Header(_ByClusterTime, S3SigV4Auth):  # type: ignore[misc]
 
 
 class _Address(_ByClusterTime, S3SigV4QueryAuth):  # type: ignore[misc]
-    """Signs an address that somebody else will ask."""
+    """Signs an address that a browser will request."""
 
 
 AUTH_TYPE_MAPS.update({_NAME: _Header, f"{_NAME}-query": _Address})
 
 
 def sign_by(client: Any, clock_offset: timedelta) -> None:
-    """Have all requests of a boto3 client for S3 signed by another clock.
+    """Sign all requests of an S3 client of boto3 by another clock.
 
     Arguments:
         clock_offset: how far that clock is ahead of this machine's.

@@ -1,7 +1,7 @@
-"""What the threads of one transfer share: when to give up, when to try again, and how far they are.
+"""The state that the threads of a transfer share: cancellation, retries and progress.
 
-The threads are daemons, and nobody waits for them: one that hangs on a dead connection must not keep a person who
-pressed Ctrl-C, and `ThreadPoolExecutor` would join it when the program ends.
+The threads are daemons and are not joined: one that hangs on a dead connection must not delay the end after Ctrl-C, and
+`ThreadPoolExecutor` would join it when the program ends.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from run_qarnot.cloud.limits import AnswerLimitError
 from run_qarnot.core.errors import InputError, RunQarnotError, TransferError, reason_of
 from run_qarnot.core.messages import Message, Sentence, Verbatim, english
 
-Progress = Callable[[int], None]  # told the bytes that were moved since the last call; below zero: some are sent again
+Progress = Callable[[int], None]  # called with the bytes moved since the last call; negative if some are sent again
 Cancelled = Callable[[], bool]
-Job = Callable[[], Iterable["Job"]]  # does something, and says what is to be done next
+Job = Callable[[], Iterable["Job"]]  # does something, and returns the next jobs
 
 WAITS = (0.5, 1.0, 2.0, 4.0, 8.0)  # seconds before each further attempt
-_LOOK_SECONDS = 0.05  # how soon a wish to give up is seen
-_TELL_SECONDS = 0.1  # how often progress is told
-# Refused, and yet worth another attempt: something happened to the bytes on their way.
+_LOOK_SECONDS = 0.05  # between two checks for cancellation
+_TELL_SECONDS = 0.1  # between two reports of progress
+# Refusals that are retried: the bytes were damaged on the way.
 _BROKEN_ON_THE_WAY = {
     "RequestTimeout", "BadDigest", "IncompleteBody", "XAmzContentSHA256Mismatch", "InternalError", "SlowDown",
     "ConditionalRequestConflict",
@@ -36,17 +36,17 @@ _BROKEN_ON_THE_WAY = {
 
 WRONG_CHECKSUM = Message("stored-checksum")
 UPLOAD_GONE = Message("upload-gone")
-_DAMAGED = {"BadDigest", "XAmzContentSHA256Mismatch"}  # the storage compares it itself
+_DAMAGED = {"BadDigest", "XAmzContentSHA256Mismatch"}  # the storage compared the checksum
 
 Result = TypeVar("Result")
 
 
 class GivenUpError(TransferError):
-    """Somebody does not want the transfer any more."""
+    """The transfer was cancelled."""
 
 
 class BrokenError(Exception):
-    """Something on the way between here and the storage changed or lost bytes: worth another attempt."""
+    """Bytes were changed or lost between here and the storage; a retry may succeed."""
 
     def __init__(self, problem: Message) -> None:
         super().__init__(english(problem))
@@ -73,20 +73,20 @@ class Transfer:
         self._told = float("-inf")
 
     def part(self) -> Transfer:
-        """Make a work that ends with this one, and can be stopped alone."""
+        """Return a transfer that ends with this one, and can be stopped separately."""
         return Transfer(self._cluster, cancelled=lambda: self._stopped.is_set() or self._cancelled(), waits=self._waits)
 
     def stop(self) -> None:
-        """Have every thread of this work end soon."""
+        """Stop all threads of this transfer soon."""
         self._stopped.set()
 
     def check(self) -> None:
-        """Raise if the work is not wanted any more."""
+        """Raise if the transfer is cancelled."""
         if self._stopped.is_set() or self._cancelled():
             raise GivenUpError("transfer-given-up")
 
     def pause(self, seconds: float) -> None:
-        """Wait, unless the work is given up meanwhile."""
+        """Wait, unless the transfer is cancelled."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             self.check()
@@ -94,14 +94,14 @@ class Transfer:
         self.check()
 
     def moved(self, count: int) -> None:
-        """Count bytes; tell now and then."""
+        """Count bytes, and report progress now and then."""
         with self._lock:
             self._moved += count
             if time.monotonic() - self._told >= _TELL_SECONDS:
                 self._tell()
 
     def tell(self) -> None:
-        """Tell what was counted and not yet told."""
+        """Report the bytes that were not reported yet."""
         with self._lock:
             self._tell()
 
@@ -111,17 +111,17 @@ class Transfer:
             self._progress(count)
 
     def attempt(self, call: Callable[[], Result]) -> Result:
-        """Do something that can be repeated, again and again when it fails for a passing reason.
+        """Call a function that can be repeated; retry transient errors.
 
         Raises:
-            GivenUpError: it is not wanted any more.
-            RunQarnotError: it does not work.
+            GivenUpError: the transfer is cancelled.
+            RunQarnotError: a permanent error, or the last attempt failed.
         """
         for number in range(len(self._waits) + 1):
             self.check()
             try:
                 return call()
-            except Exception as error:  # whatever comes: the table of `translate` decides  # noqa: BLE001
+            except Exception as error:  # the table of `translate` decides  # noqa: BLE001
                 self.check()
                 ours = our_error(error, self._cluster)
                 if not is_passing(ours) or number == len(self._waits):
@@ -130,7 +130,7 @@ class Transfer:
         raise AssertionError("unreachable")
 
     def pause_before(self, number: int) -> None:
-        """Wait before another attempt: longer each time, and not all threads at the same moment."""
+        """Wait before a retry: longer each time, and with jitter, so that threads do not retry together."""
         self.pause(self._waits[number] * random.uniform(0.5, 1.0))  # noqa: S311  not a secret
 
     @property
@@ -138,17 +138,17 @@ class Transfer:
         return len(self._waits) + 1
 
     def run(self, jobs: Iterable[Job], threads: int) -> None:
-        """Do jobs, and those that come out of them, in several threads.
+        """Run jobs, and the jobs that they return, in several threads.
 
         Raises:
-            Exception: the first that a job raised; the other threads end soon, by themselves.
+            Exception: the first that a job raised; the other threads stop soon.
         """
         crew = _Crew(jobs)
         for number in range(threads):
             threading.Thread(target=crew.work, name=f"transfer-{number}", daemon=True).start()
         try:
             crew.wait(self.check)
-        except BaseException:  # raised again, Ctrl-C too, once the threads are stopped
+        except BaseException:  # re-raised (including KeyboardInterrupt) after stopping the threads
             self.stop()
             crew.stop()
             raise
@@ -168,12 +168,12 @@ class _Crew:
             error: BaseException | None = None
             try:
                 more = list(job())
-            except BaseException as problem:  # handed to the thread that waits  # noqa: BLE001
+            except BaseException as problem:  # re-raised by the thread that waits  # noqa: BLE001
                 error = problem
             with self._changed:
                 self._busy -= 1
                 self._error = self._error or error
-                self._jobs.extendleft(reversed(more))  # what was begun is finished first
+                self._jobs.extendleft(reversed(more))  # files that were started are finished first
                 self._changed.notify_all()
 
     def wait(self, check: Callable[[], None]) -> None:
@@ -204,7 +204,7 @@ class _Crew:
 
 
 def our_error(error: Exception, cluster: str) -> RunQarnotError:
-    """Return our error for whatever happened to a request, with its cause."""
+    """Return our error for any failure of a request, with its cause."""
     if isinstance(error, RunQarnotError):
         return error
     if isinstance(error, BrokenError):
@@ -219,14 +219,14 @@ def is_passing(error: RunQarnotError) -> bool:
     """Whether the same request may succeed a moment later."""
     cause = error.__cause__
     if isinstance(cause, AnswerLimitError):
-        return False  # it had all the time that there is
+        return False  # it used all of its time
     if isinstance(cause, ClientError):
         return error.transient or error_code(error) in _BROKEN_ON_THE_WAY
     return error.transient or isinstance(cause, IncompleteReadError | ResponseStreamingError | BrokenError)
 
 
 def error_code(error: RunQarnotError) -> str:
-    """Return the storage's own code of an error, such as `NoSuchKey`; a bare status such as `404` for a HEAD."""
+    """Return the storage's code of an error, such as `NoSuchKey`; the status, such as `404`, for a HEAD request."""
     with suppress(AttributeError):
         return str(error.__cause__.response.get("Error", {}).get("Code", ""))  # type: ignore[union-attr]
     return ""
@@ -234,14 +234,14 @@ def error_code(error: RunQarnotError) -> str:
 
 @contextmanager
 def named(key: str) -> Iterator[None]:
-    """What goes wrong with the upload of a file names the file."""
+    """Turn errors of the block into errors that name the file."""
     try:
         yield
     except (GivenUpError, TransferError, InputError):
         raise
     except (RunQarnotError, OSError) as error:
         if isinstance(error, RunQarnotError) and error.code == "quota-bytes":
-            raise  # it is not the file's fault, and trying again is idle
+            raise  # quota errors concern the whole account; retrying the file cannot succeed
         raise TransferError("upload", name=key, problem=problem_of(error)) from error
 
 

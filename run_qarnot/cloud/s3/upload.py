@@ -1,7 +1,7 @@
-"""Files into a bucket: in parts, several at once, checked, and going on where an earlier attempt stopped.
+"""Uploads files to a bucket: in parts, several at once, with checksums, continuing earlier attempts.
 
-A part is read from the disk twice, first for its MD5, then to be sent: that needs no memory, however large the parts
-are, and the storage refuses or names by another ETag what changed in between.
+A part is read from the disk twice, first for its MD5, then to be sent. This needs no memory, however large the parts
+are; if the file changes in between, the storage refuses it or returns another ETag.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ THREADS = 4
 
 
 class Section:
-    """A part of a file as the body of a request: counts what is sent, and ends when the work is given up."""
+    """A part of a file as the body of a request. It counts the bytes that are sent, and raises when the transfer is
+    cancelled."""
 
     def __init__(self, file: Any, part: Part, work: Transfer) -> None:
         self._file = file
@@ -41,7 +42,7 @@ class Section:
         self._work = work
         self._place = 0
         self._sent = 0
-        self.is_sent = False  # botocore reads it once to sign it; then this is set, and bytes count
+        self.is_sent = False  # botocore reads it once to sign it; bytes count after that
 
     def __len__(self) -> int:
         return self._part.size
@@ -52,7 +53,7 @@ class Section:
         self._file.seek(self._part.start + self._place)
         data: bytes = self._file.read(left if count is None or count < 0 else min(count, left))
         if not data and left:
-            raise OSError("the file got shorter")  # else the storage would wait for the rest until its time is out
+            raise OSError("the file got shorter")  # otherwise the storage would wait for the rest until its time-out
         self._place += len(data)
         if self.is_sent and data:
             self._sent += len(data)
@@ -60,7 +61,7 @@ class Section:
         return data
 
     def seek(self, place: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place; what was sent of it before is to be sent again."""
+        """Go to a position; bytes that were sent before are sent again."""
         self._place = place + (0, self._place, self._part.size)[whence]
         if self._sent:
             self._work.moved(-self._sent)
@@ -73,7 +74,7 @@ class Section:
 
 
 def count_what_is_sent(client: Any) -> None:
-    """Have bodies of this client know when they are sent, and no longer merely read to be signed."""
+    """Tell the bodies of requests when they are sent, instead of only read to be signed."""
 
     def before_send(request: Any, **_: Any) -> None:
         if isinstance(request.body, Section):
@@ -83,7 +84,7 @@ def count_what_is_sent(client: Any) -> None:
 
 
 class Sending:
-    """One file on its way. `replace`: what stands under its name by the time it arrives may go."""
+    """The upload of a file. `replace`: an object with its name may be replaced."""
 
     def __init__(
         self,
@@ -114,7 +115,7 @@ class Sending:
         return self._named(self._begin)
 
     def _named(self, job: Job) -> Iterable[Job]:
-        """Do a job; what goes wrong with it names the file."""
+        """Run a job; its errors name the file."""
         with named(self._upload.key):
             return job()
 
@@ -135,7 +136,10 @@ class Sending:
 
     def _put(self, part: Part) -> None:
         condition: Mapping[str, str] = {}
-        sent, is_ours = b"", False  # whether what stands there is ours: perhaps changed on the way, so sent again
+        sent, is_ours = (
+            b"",
+            False,
+        )  # whether the stored object is ours: it may have been damaged on the way and is sent again
 
         def put(body: Any, digest: bytes) -> str:
             nonlocal condition, sent, is_ours
@@ -198,7 +202,7 @@ class Sending:
                 body = Section(file, part, self._work)
                 try:
                     etag = send(body if part.size else b"", digest)
-                except BaseException:  # raised again: what was counted as moved is taken back
+                except BaseException:  # re-raised after taking back the bytes that were counted
                     body.seek(0)
                     raise
             if etag not in {"", digest.hex()}:
@@ -224,7 +228,7 @@ class Sending:
         return []
 
     def _abort_others(self, multipart: Multipart) -> None:
-        """Free what earlier attempts left."""
+        """Abort the uploads of earlier attempts."""
         for upload_id in self._begun:
             if upload_id != multipart.id:
                 with contextlib.suppress(RefusedError):
@@ -245,5 +249,5 @@ class Sending:
 
 
 def _comparable(answer: Mapping[str, Any]) -> str:
-    """The ETag of an answer; nothing where it is no MD5, because the storage encrypts."""
+    """Return the ETag of an answer; empty if it is not an MD5, because the storage encrypts."""
     return "" if is_encrypted(answer) else str(answer.get("ETag", "")).strip('"')
