@@ -1,14 +1,13 @@
-"""Run a command for exactly as long as somebody holds our standard input open.
+"""Runs a command for as long as standard input stays open.
 
     python -m run_qarnot.lifeline [--grace SECONDS] [--report DESCRIPTOR] -- COMMAND [ARGUMENT…]
 
-Whoever starts this program gives it a pipe as standard input and keeps the other end. When that end closes, because
-its owner closed it, ended, crashed or was killed with a signal that nobody can catch, the command ends, with every
-process that it ever started: first by SIGTERM, after the grace by SIGKILL. This is how nothing is left behind by a
-demo, a dashboard or a task of the local cluster.
+The parent passes a pipe as standard input and keeps the other end. When that end closes, because the parent closed it,
+ended, crashed or was killed, the command and all processes that it started are ended: first by SIGTERM, after the grace
+period by SIGKILL. Demos, dashboards and tasks of the local cluster therefore leave no process behind.
 
-It is a program and not a library: the local cluster, which imports nothing of ours, runs it too. Only the standard
-library and psutil are used, so that it starts in a blink.
+It is a program and not a library, because the local cluster runs it too and imports nothing of this package. It uses
+only the standard library and psutil, so that it starts fast.
 
 With `--report` it does not end with the command but with the last process that the command left in the background: the
 exit code is written to that descriptor meanwhile. A byte on the standard input then hangs up: the command gets SIGHUP.
@@ -63,7 +62,7 @@ def _exit_code(child: subprocess.Popen[bytes]) -> int:
 
 
 def _report(descriptor: int, code: int) -> None:
-    """Let go of the output, whose reader may wait for its end, and tell the exit code."""
+    """Close the output, whose reader may wait for its end, and report the exit code."""
     nothing = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):
         os.dup2(nothing, stream)
@@ -114,11 +113,13 @@ def _end_descendants(child: subprocess.Popen[bytes], grace: float) -> None:
     deadline = time.monotonic() + grace
     asked: set[int] = set()
     while (rest := _living()) and time.monotonic() < deadline:
-        _signal((process for process in rest if process.pid not in asked), signal.SIGTERM)  # once each, late-born too
+        _signal(
+            (process for process in rest if process.pid not in asked), signal.SIGTERM
+        )  # once each, also those started later
         asked |= {process.pid for process in rest}
         _reap(child)
         time.sleep(_POLL_SECONDS)
-    while rest := _living():  # a loop, because a dying process may still have started another
+    while rest := _living():  # a loop, because a process may start another one before it ends
         _signal(rest, signal.SIGKILL)
         _reap(child)
         time.sleep(_POLL_SECONDS)
@@ -143,7 +144,7 @@ def _signal(processes: Iterable[psutil.Process], number: signal.Signals) -> None
 
 
 def _reap(child: subprocess.Popen[bytes]) -> None:
-    """Bury adopted children; the command itself is left to `Popen`, which wants its exit code."""
+    """Reap adopted children. The command itself is left to `Popen`, which needs its exit code."""
     child.poll()
     for process in psutil.Process().children():
         if process.pid != child.pid and not _is_alive(process):

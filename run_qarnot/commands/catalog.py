@@ -22,11 +22,11 @@ from run_qarnot.model.settings import Settings
 if TYPE_CHECKING:
     from run_qarnot.engine.account import Account
 
-_DOCKER = "DOCKER_REPO"  # a profile that knows it runs any image, which sees every constant as a variable
+_DOCKER = "DOCKER_REPO"  # a profile with this constant runs any image, which gets every constant as a variable
 
 
 def images(settings: Settings, arguments: Namespace) -> int:
-    """Print the catalog, or what of it fits a pattern; as JSON, without one, also what is hidden."""
+    """Print the catalog, or the images that match a pattern. JSON without a pattern includes hidden images."""
     pattern = " ".join(arguments.pattern)
     catalog = find_plugins(settings).catalog()
     offered = catalog.search(pattern)
@@ -43,9 +43,9 @@ def images(settings: Settings, arguments: Namespace) -> int:
 
 
 def check(settings: Settings, arguments: Namespace) -> int:
-    """Print what is wrong with the catalog and the plugins; 1 if anything is.
+    """Print the problems of the catalog and the plugins; return 1 if there are any.
 
-    With a token, the account is asked too. If it cannot be asked, that is raised once everything else is printed.
+    With a token, the account is checked too. Its errors are raised after everything else is printed.
     """
     if arguments.path is not None:
         settings = replace(settings, images=arguments.path)
@@ -63,7 +63,7 @@ def check(settings: Settings, arguments: Namespace) -> int:
 
 
 def _in_reading_order(problems: Sequence[Problem]) -> list[Problem]:
-    """File by file, as they were found; in each from top to bottom, as who mends it goes."""
+    """Sort problems by file, in the order of discovery, and by line."""
     sources = list(dict.fromkeys(problem.source for problem in problems))
     return sorted(problems, key=lambda problem: (sources.index(problem.source), problem.line or 0))
 
@@ -93,7 +93,7 @@ async def _account_problems(settings: Settings, catalog: Catalog) -> list[Proble
 
 
 async def _ask(account: Account, catalog: Catalog) -> AsyncIterator[Problem]:
-    """Ask the account about every image: does its profile exist, are its constants known?"""
+    """Check every image against the account: whether its profile exists and its constants are known."""
     available = await account.profiles()
     known: dict[str, dict[str, str]] = {}
     for image in catalog:
@@ -111,8 +111,8 @@ async def _ask(account: Account, catalog: Catalog) -> AsyncIterator[Problem]:
 
 
 def _constant_problems(image: Image, profile: str, known: Sequence[str], catalog: Catalog) -> Iterator[Problem]:
-    """A constant that its profile does not know does nothing, unless a program in the container reads it. Where there
-    may be one, and the name is not nearly that of a known constant, it is probably meant so, and is only said."""
+    """Yield constants that the profile does not know. They have no effect unless a program in the container reads them:
+    if that is possible, and the name is not similar to a known one, the problem is only a warning."""
     used: dict[tuple[str, ...], str] = {("constants", name): name for name in image.constants}
     used |= {("options", name, "constant"): o.constant for name, o in image.options.items() if o.constant}
     by_small_letters = {name.lower(): name for name in known}

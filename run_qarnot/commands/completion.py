@@ -1,4 +1,4 @@
-"""`completion`: what a shell needs to complete commands, options and paths."""
+"""`completion`: a script that completes commands, options and paths in a shell."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from run_qarnot.model.settings import Settings
 
 
 def completion(settings: Settings, arguments: Namespace) -> int:
-    """Print the script for a shell. It is complete in itself: a Tab starts no program of ours."""
-    import shtab  # only here: nothing else needs it
+    """Print the script for a shell. It is static: pressing Tab does not start `run-qarnot`."""
+    import shtab  # imported here, because nothing else needs it
 
     parser = make_parser()
     for action in path_arguments(parser):
-        vars(action)["complete"] = shtab.FILE  # so shtab wants it
+        vars(action)["complete"] = shtab.FILE  # where shtab reads it
     show.out(shtab.complete(parser, shell=arguments.shell))
     return 0

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     OnAccount = Callable[[Account, Namespace], Awaitable[int]]
 
-_DRAIN_SECONDS = 5.0  # what plugins get, at the end, to hear of the last events
+_DRAIN_SECONDS = 5.0  # at the end, for plugins to receive the last events
 _DRAIN_SECONDS_INTERRUPTED = 0.3  # after Ctrl-C, which ends every command within a second
 
 log = logging.getLogger(__name__)
@@ -39,7 +39,7 @@ def run(arguments: list[str] | None = None) -> int:
     """Run a command. Returns 0; 1 for the user's fault or a failed session; 2 for bad usage; 3 without a cluster."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that cannot write a letter is told its number
+            stream.reconfigure(errors="backslashreplace")  # characters that the terminal cannot show are escaped
     parsed = parse(arguments)
     if parsed is None:
         return 0
@@ -54,7 +54,7 @@ def run(arguments: list[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:  # the reader of our output has gone, as `head` does
+    except BrokenPipeError:  # the reader of our output has ended, such as `head`
         with contextlib.suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

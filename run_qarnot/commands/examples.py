@@ -1,4 +1,4 @@
-"""What stands below the options of `run-qarnot COMMAND --help`: lines to copy."""
+"""The examples below the options of `run-qarnot COMMAND --help`."""
 
 from __future__ import annotations
 

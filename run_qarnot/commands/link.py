@@ -12,7 +12,7 @@ from run_qarnot.model.spec import parse_settings
 
 
 def link(settings: Settings, arguments: Namespace) -> int:
-    """Print them. No account is asked; the values pass the same checks as on the form."""
+    """Print a launch link and its badge. No account is needed; values are checked as on the form."""
     image = find_plugins(settings).catalog().get(arguments.image)
     options = parse_settings(arguments.set)
     address = make_link(arguments.base, image, hours=arguments.hours, idle=arguments.idle, options=options)

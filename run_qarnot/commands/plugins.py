@@ -26,7 +26,7 @@ _PACKAGE = {
 
 
 def plugins(settings: Settings, arguments: Namespace) -> int:
-    """Print what was found where, with version, hooks and problems. The catalog is read, so that hooks are called."""
+    """Print the plugins with location, version, hooks and problems. The catalog is read, so that hooks are called."""
     found = find_plugins(settings)
     catalog = found.catalog()
     rows = [
@@ -53,7 +53,7 @@ def plugins(settings: Settings, arguments: Namespace) -> int:
 
 
 def new_plugin(settings: Settings, arguments: Namespace) -> int:
-    """Write a working plugin to start from, and its test. Nothing that is there is overwritten."""
+    """Write a working plugin as a starting point, and its test. Existing files are not overwritten."""
     name, package = arguments.name, arguments.package
     _check_name(name)
     folder = arguments.folder or Path() if package else arguments.folder or Path(PLUGINS_FOLDER)

@@ -56,7 +56,7 @@ def demo(settings: Settings, arguments: Namespace) -> int:
     _check_local_packages()
     _check_page_port(arguments.port)
     cluster_environment = {name: value for name, value in os.environ.items() if name != "RUN_QARNOT_LOGIN_TOKEN"}
-    with contextlib.suppress(KeyboardInterrupt), ExitStack() as parts:  # Ctrl-C is how a demo ends
+    with contextlib.suppress(KeyboardInterrupt), ExitStack() as parts:  # a demo is ended by Ctrl-C
         stop = _wait_for_end()
         show.err("Starting the local cluster…")
         local = parts.enter_context(DemoProgram(Message("part.cluster"), ["qarnot_local"], cluster_environment))
@@ -67,7 +67,7 @@ def demo(settings: Settings, arguments: Namespace) -> int:
         options = ["--port", str(arguments.port)] if arguments.port else []
         options += ["--no-browser"] if arguments.no_browser else []
         command = ["run_qarnot.page.server", *options]
-        everybody = {"RUN_QARNOT_ADMINS": "*"}  # who tries the demo also keeps its catalog and plugins
+        everybody = {"RUN_QARNOT_ADMINS": "*"}  # whoever runs the demo also maintains its catalog and plugins
         page = parts.enter_context(
             DemoProgram(Message("part.dashboard"), command, {**everybody, **os.environ, **exports})
         )
@@ -82,12 +82,12 @@ def demo(settings: Settings, arguments: Namespace) -> int:
 
 
 class DemoProgram:
-    """A program of ours that runs for exactly as long as the block: `lifeline` ends it even when we are killed."""
+    """A program that runs for exactly as long as the block. `lifeline` ends it even if this process is killed."""
 
     def __init__(self, title: Message, module: list[str], environment: Mapping[str, str]) -> None:
         self._title = title
         command = [sys.executable, "-m", "run_qarnot.lifeline", "--", sys.executable, "-m", *module]
-        # A session of its own: Ctrl-C in the terminal reaches us alone, and we end the parts in order.
+        # In a session of its own: Ctrl-C in the terminal reaches only this process, which ends the programs in order.
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -132,7 +132,7 @@ class DemoProgram:
 
 
 def _wait_for_end() -> threading.Event:
-    """Return an event that is set by Ctrl-C, by SIGTERM, and by the end of whoever started us (`make`, say)."""
+    """Return an event that is set by Ctrl-C, by SIGTERM, and by the end of the parent process, such as `make`."""
     stop, parent = threading.Event(), os.getppid()
 
     def end(*_: object) -> None:
@@ -165,7 +165,7 @@ def _check_port(port: int | None) -> None:
 
 
 def _check_page_port(port: int | None) -> None:
-    """Before the cluster is started: the page needs the port on all addresses of this machine's own name."""
+    """Check the page's port before the cluster is started: it must be free on all addresses of `localhost`."""
     if port is not None:
         from run_qarnot.page.listening import listen
 
@@ -174,7 +174,7 @@ def _check_page_port(port: int | None) -> None:
 
 
 def _check_folder(folder: Path | None) -> None:
-    """Private from the first moment on: the cluster's token will be in it."""
+    """Create the folder for this user alone, because the cluster's token will be in it."""
     try:
         if folder is not None:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,10 +1,10 @@
-"""How commands speak: results on standard output, progress and errors on standard error.
+"""The output of commands: results on standard output, progress and errors on standard error.
 
-Whatever is printed passes `_print`, which lets no character through that a terminal would obey. What must stay on one
-line, such as a cell of a table, is made one line first (`visible`).
+All text passes through `_print`, which escapes control characters. Text that must stay on one line, such as a cell of a
+table, is made one line first (`visible`).
 
-At a terminal, times are local ones in words and transfers have a bar; what is piped or redirected gets plain lines, and
-times as in JSON.
+At a terminal, times are local and transfers have a progress bar. Piped or redirected output has plain lines, and times
+as in JSON.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from run_qarnot.model.view import MachineUse, SessionView
 _BYTES_SECONDS = 5.0
 _BAR_WIDTH = 24
 _BAR_SECONDS = 0.2
-_lock = threading.RLock()  # the threads of a transfer tell how far it is
-_on_last_line = 0  # characters that the next print has to wipe away
+_lock = threading.RLock()  # the threads of a transfer report progress
+_on_last_line = 0  # characters that the next print has to overwrite
 _NOT_AN_ACTION = ALIVE - {State.SAVING, State.STOPPING}
 
 
@@ -58,7 +58,7 @@ def _print(text: str, to: TextIO, end: str = "\n") -> None:
 
 
 def status(text: str) -> None:
-    """Show something on the terminal's last line until anything else is printed; without a terminal, nowhere."""
+    """Show a text on the terminal's last line until the next print. Without a terminal, nothing is shown."""
     global _on_last_line
     if not sys.stderr.isatty():
         return
@@ -84,7 +84,7 @@ def count(number: int, thing: str) -> str:
 
 
 def hours(view: SessionView) -> str:
-    """Return how long a session may run. Its plan says so: a plugin may have changed what was asked for."""
+    """Return how long a session may run, from its plan: a plugin may have changed the hours."""
     assert view.ends is not None
     assert view.created is not None
     hours = (view.ends - view.created).total_seconds() / 3600
@@ -92,9 +92,9 @@ def hours(view: SessionView) -> str:
 
 
 def confirm(question: str) -> bool:
-    """Ask; only a clear yes is one, and nobody there to answer is none."""
+    """Ask a question. Only an explicit yes counts; without a terminal the answer is no."""
     _print(f"{question} [y/N] ", sys.stderr, end="")
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # asyncio's own waits for what we wait for
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # asyncio's handler would wait for this input
     try:
         return sys.stdin.readline().strip().lower() in {"y", "yes"}
     finally:
@@ -102,7 +102,7 @@ def confirm(question: str) -> bool:
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print rows in aligned columns; at a terminal, so that each row is one line of it."""
+    """Print rows in aligned columns. At a terminal, columns are narrowed so that each row fits on a line."""
     lines = [tuple(map(visible.one_line, line)) for line in (head, *rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     if sys.stdout.isatty():
@@ -115,8 +115,8 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 class Phases:
     """Prints each new phase of a session with the time since the start.
 
-    `actions_only`: for commands that act on a session without following it; they know what they are doing, and how it
-    ended, but not whether the app answers meanwhile.
+    `actions_only`: for commands that act on a session without following it. They know their own actions and the end of
+    the session, but not whether the app answers.
     """
 
     def __init__(self, *, actions_only: bool = False) -> None:
@@ -132,7 +132,7 @@ class Phases:
             self.say(view.phase)
 
     def say(self, phase: Message) -> None:
-        """Print it, unless it was the last that was printed."""
+        """Print a phase, unless it is the one that was printed last."""
         if phase != self._last:
             self._last = phase
             err(f"{self._time()}  {phase}")
@@ -142,9 +142,9 @@ class Phases:
 
 
 class Bytes:
-    """Shows how much of some files has arrived: a bar at a terminal, else a line every few seconds.
+    """Shows the progress of a transfer: a bar at a terminal, otherwise a line every few seconds.
 
-    Called from a thread of the transfer.
+    It is called from a thread of the transfer.
     """
 
     def __init__(self, files: Iterable[StoredFile]) -> None:
@@ -158,7 +158,7 @@ class Bytes:
         if now - self._told < (_BAR_SECONDS if at_terminal else _BYTES_SECONDS):
             return
         self._told = now
-        moved = min(self._moved, self._total)  # a zip has names in it, too
+        moved = min(self._moved, self._total)  # a zip also contains names
         if at_terminal:
             status(readable.bar(moved, self._total, now - self._start, _BAR_WIDTH))
         else:
@@ -174,7 +174,7 @@ def connections(view: SessionView) -> None:
 
 
 def when(time: datetime | None, *, far: bool = False) -> str:
-    """Write a time: as a person at a terminal reads it, else as in JSON; with `far`, also how far away it is."""
+    """Format a time: local at a terminal, otherwise as in JSON; with `far`, also relative to now."""
     if time is None:
         return "–"
     if not sys.stdout.isatty():
@@ -191,7 +191,7 @@ def last_save(view: SessionView) -> str:
 
 
 def session(view: SessionView) -> None:
-    """Print all that is known of a session."""
+    """Print a session with all its details."""
     rows = {
         "name": view.name,
         "id": view.id,
@@ -228,7 +228,7 @@ def _idle(view: SessionView) -> str:
 
 
 def _machine(use: MachineUse) -> str:
-    """Say what a machine is and how busy, as far as the cluster tells."""
+    """Describe a machine and its load, as far as the cluster states them."""
     parts = []
     if use.cores:
         parts.append(count(use.cores, "core") + (f" of {use.cpu}" if use.cpu else ""))
@@ -241,7 +241,7 @@ def _machine(use: MachineUse) -> str:
 
 
 def panel(panel: Panel) -> None:
-    """Print what a plugin shows of a session: its Markdown as it is written, and its table."""
+    """Print the panel of a plugin: its Markdown source and its table."""
     out(f"\n{visible.one_line(redact(chosen(panel.title)))} ({panel.source})")
     if panel.text:
         out(redact(chosen(panel.text)))

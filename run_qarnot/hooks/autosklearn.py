@@ -1,5 +1,5 @@
-"""What auto-sklearn needs besides its entry in `images.toml`: choices that exclude each other, lists with spaces, and
-several machines. It applies to every image of the profile."""
+"""The checks and conversions of auto-sklearn beyond its entry in `images.toml`: options that exclude each other, lists
+with spaces, and several machines. It applies to every image of the profile."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NONE = "None"  # the profile's word for an empty list
 
 @hookimpl
 def rq_prepare(plan: TaskDraft, spec: SessionSpec) -> None:
-    """Refuse what auto-sklearn cannot do, and put the rest into the form that the profile takes."""
+    """Refuse options that auto-sklearn cannot combine, and convert the others to the format of the profile."""
     if plan.profile != PROFILE:
         return
     constants = {name: str(value) for name, value in plan.constants.items()}

@@ -1,4 +1,4 @@
-"""Our own features as a plugin: if they fit through the hooks, so does yours."""
+"""The images of `images.toml`, provided by a built-in plugin through the public hooks."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from run_qarnot.catalog.reader import Reading, read_file
 from run_qarnot.hooks.spec import hookimpl
 from run_qarnot.model.settings import IMAGES_FILE, Settings, packaged_file
 
-_SHIPPED = "Run Qarnot"  # beside the images that come with it, where another file adds to them
+_SHIPPED = "Run Qarnot"  # the source of the shipped images, shown beside them when another file adds to them
 
 
 @hookimpl
 def rq_images(settings: Settings) -> list[Reading]:
-    """The images of `images.toml`; if it adds to those that come with Run Qarnot, these too, but for its own ids."""
+    """Return the images of `images.toml`. If it adds to the shipped images, return these too, except for its own
+    ids."""
     own = read_file(settings.images)
     if not own.adds:
         return [own]

@@ -1,4 +1,4 @@
-"""Calls the work of others: with a time limit, whatever it raises, and with what it prints kept from our output."""
+"""Calls plugins with a time limit, catches all that they raise, and captures what they print."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from run_qarnot.core.messages import Message, Sentence, Verbatim
 from run_qarnot.core.redaction import redact
 
 SLOW_SECONDS = 5.0
-_mine = threading.local()  # `text`: where the prints of this thread go, if it runs a plugin
+_mine = threading.local()  # `text`: what this thread printed, if it runs a plugin
 _LONGEST_PRINT = 2000
 
 
 @dataclass
 class Outcome:
-    """What a call came to: an answer, or an error, or neither after too long a time."""
+    """The outcome of a call: a value, an error, or neither if it took too long."""
 
     value: Any = None
     error: BaseException | None = None
@@ -31,7 +31,7 @@ class Outcome:
 
     @property
     def problem(self) -> Sentence:
-        """The error in one line, without secrets."""
+        """The error in one line, redacted."""
         assert self.error is not None
         if isinstance(self.error, SystemExit):
             return Message("exits")
@@ -64,8 +64,8 @@ class Outcome:
 
 
 def call(function: Callable[..., Any], /, *, seconds: float | None = None, **arguments: Any) -> Outcome:
-    """Call `function`. After the time limit its thread is left behind, because it cannot be ended; it keeps neither
-    this program nor anything else waiting."""
+    """Call `function` in a daemon thread. After the time limit the thread is abandoned, because Python cannot stop
+    it."""
     outcome = Outcome()
     _divert_prints()
     thread = threading.Thread(target=_run, args=(outcome, function, arguments), name="plugin", daemon=True)
@@ -87,10 +87,10 @@ def _run(outcome: Outcome, function: Callable[..., Any], arguments: dict[str, An
 
 
 class _Prints:
-    """Stands before standard output: what a plugin's thread prints is kept, everything else passes through.
+    """Wraps standard output: text of a plugin's thread is captured, all other text is passed on.
 
-    What plugins print would break the JSON of our commands. Swapping `sys.stdout` around each call would take away
-    what other threads print meanwhile.
+    Text of plugins would break the JSON of our commands. Replacing `sys.stdout` during each call would also capture the
+    text of other threads.
     """
 
     def __init__(self, stream: TextIO) -> None:

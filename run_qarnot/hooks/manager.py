@@ -1,4 +1,4 @@
-"""Calls plugins one by one, so that a bad one costs one row and nothing else."""
+"""Calls plugins one by one, so that an error of one does not affect the others."""
 
 from __future__ import annotations
 
@@ -49,28 +49,30 @@ class Plugins:
     manager: HookManager
     settings: Settings
     found: list[Plugin]
-    _slow: set[tuple[str, str]] = field(default_factory=set)  # plugin and hook that are not called again
+    _slow: set[tuple[str, str]] = field(
+        default_factory=set
+    )  # plugin and hook that took too long and are not called again
     _events: queue.SimpleQueue[Callable[[], None]] = field(default_factory=queue.SimpleQueue)
     _teller: threading.Thread | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def problems(self) -> list[Problem]:
-        """What is wrong with the plugins, as far as is known now."""
+        """The problems of the plugins that are known so far."""
         return [problem for plugin in self.found for problem in plugin.problems]
 
     def catalog(self) -> Catalog:
-        """Ask every plugin for its apps, images and options, and put them together."""
+        """Build the catalog from the apps, images and options of all plugins."""
         apps = self._apps()
         readings = list(self._readings())
         catalog = merge(readings, apps, self)
         images = self._with_options(catalog)
         return replace(catalog, images=images, problems=(*self.problems, *catalog.problems))
 
-    # — what `catalog.hooks.Hooks` asks for —
+    # — the methods of `catalog.hooks.Hooks` —
 
     def prepare(self, plan: TaskPlan, spec: SessionSpec) -> TaskPlan:
-        """Have each plugin change the plan. One that fails changes nothing."""
+        """Let each plugin change the plan. The changes of one that fails are discarded."""
         for plugin, function, names in self._calls("rq_prepare"):
             before = draft_of(plan, spec)
             draft = deepcopy(before)
@@ -92,7 +94,7 @@ class Plugins:
         return plan
 
     def changed(self, before: SessionView, after: SessionView, now: datetime) -> None:
-        """Tell the plugins, in the background and in order."""
+        """Send events to the plugins, in the background and in order."""
         if not any(True for _ in self._calls("rq_event")):
             return
         info = session_info(after)
@@ -100,7 +102,7 @@ class Plugins:
             self._later(lambda event=event: self._tell(session=info, event=event))  # type: ignore[misc]
 
     def drain(self, seconds: float) -> None:
-        """Wait until the plugins have been told everything."""
+        """Wait until the plugins have received all events."""
         deadline = time.monotonic() + seconds
         while (teller := self._teller) is not None and (left := deadline - time.monotonic()) > 0:
             teller.join(left)
@@ -116,7 +118,7 @@ class Plugins:
                 plugin.report("hook-answer", hook="rq_panel", wanted=Message("answer.panel"), found=_kind(answer))
         return panels
 
-    # — asking for images —
+    # — images —
 
     def _apps(self) -> dict[str, App]:
         apps, bringers = dict(BUILTIN), dict.fromkeys(BUILTIN, "run_qarnot")
@@ -143,7 +145,7 @@ class Plugins:
                 yield as_reading(plugin, answer)
 
     def _with_options(self, catalog: Catalog) -> dict[str, Image]:
-        """Ask each plugin about all images in one call: there may be ten thousand."""
+        """Call each plugin for all images in one thread: there may be ten thousand."""
         images = dict(catalog.images)
         for plugin, function, names in self._calls("rq_options"):
             answers: dict[str, Any] = {}
@@ -156,7 +158,7 @@ class Plugins:
     # — calling —
 
     def _calls(self, hook: str) -> Iterator[tuple[Plugin, Callable[..., Any], tuple[str, ...]]]:
-        """Yield who implements a hook, in the order in which they were found, and with which arguments."""
+        """Yield the implementations of a hook with their arguments, in the order in which the plugins were found."""
         implementations = {i.plugin_name: i for i in getattr(self.manager.hook, hook).get_hookimpls()}
         for plugin in self.found:
             implementation = implementations.get(plugin.name)
@@ -191,7 +193,7 @@ class Plugins:
             return False
         return True
 
-    # — telling, in the background —
+    # — events, in the background —
 
     def _tell(self, **arguments: Any) -> None:
         for plugin, answer in self._each("rq_event", **arguments):
@@ -221,13 +223,13 @@ class Plugins:
 
 
 def find_plugins(settings: Settings) -> Plugins:
-    """Find all plugins: built in, installed packages, the folder; in this order."""
+    """Find all plugins: built in, in installed packages, in the folder; in this order."""
     manager, found = find(settings)
     return Plugins(manager, settings, found)
 
 
 def _complete(function: Callable[..., Any], given: Mapping[str, Any]) -> Any:
-    """Call a hook; what it yields is fetched here, under the time limit."""
+    """Call a hook. A generator is consumed here, under the time limit."""
     answer = function(**given)
     return list(islice(answer, _MOST_ANSWERS)) if isinstance(answer, Iterator) else answer
 

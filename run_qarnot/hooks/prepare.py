@@ -1,4 +1,4 @@
-"""`rq_prepare`: from the plan to what plugins may change of it, and back. Pure functions."""
+"""Converts a plan to the draft that `rq_prepare` may change, and back. Pure functions."""
 
 from __future__ import annotations
 
@@ -29,13 +29,14 @@ class UnusableError(Exception):
 
 
 def reserved(spec: SessionSpec) -> set[str]:
-    """The constants that let somebody into the session, or say where its app answers: plugins don't see or set them."""
+    """Return the constants that give access to the session or state where its app answers. Plugins neither see nor set
+    them."""
     token = spec.image.effective_app.token_env or "DOCKER_SSH"
     return {"DOCKER_SSH", token, bootstrap.BASE_URL, bootstrap.CONFIG_PATH}
 
 
 def draft_of(plan: TaskPlan, spec: SessionSpec) -> TaskDraft:
-    """Return what plugins may see and change of a plan."""
+    """Return the part of a plan that plugins may see and change."""
     return TaskDraft(
         name=plan.name,
         profile=plan.profile,
@@ -51,10 +52,10 @@ def draft_of(plan: TaskPlan, spec: SessionSpec) -> TaskDraft:
 
 
 def plan_of(draft: TaskDraft, plan: TaskPlan, spec: SessionSpec) -> TaskPlan:
-    """Return `plan` with what a plugin changed.
+    """Return `plan` with the changes of a plugin.
 
     Raises:
-        UnusableError: something has a form that cannot be sent.
+        UnusableError: a part cannot be sent.
     """
     _check(draft, plan, spec)
     limit = timedelta(seconds=round(draft.hours * 3600))

@@ -1,4 +1,4 @@
-"""What plugins answer → what the catalog holds. An answer may be anything."""
+"""Converts the return values of plugins, which may be anything, into images, options and panels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WANTED_IMAGES = Message("answer.images")
 
 
 def as_reading(plugin: Plugin, answer: Any) -> Reading:
-    """Return the images in the answer of `rq_images`; what is no image is a problem."""
+    """Return the images in the answer of `rq_images`; other values are problems."""
     if answer is None:
         return Reading()
     several = isinstance(answer, Iterable) and not isinstance(answer, str | bytes | Image)
@@ -36,7 +36,7 @@ def as_reading(plugin: Plugin, answer: Any) -> Reading:
 
 
 def as_options(plugin: Plugin, image: Image, answer: Any) -> Image:
-    """Return the image with the options that a plugin brings; those that it has already stay."""
+    """Return the image with the options of a plugin added; existing options are kept."""
     if not isinstance(answer, Mapping):
         wanted = Message("answer.options")
         plugin.report("hook-answer", hook="rq_options", wanted=wanted, found=type(answer).__name__)
@@ -61,12 +61,12 @@ def _as_option(plugin: Plugin, image: Image, name: Any, given: Any) -> Option | 
 
 
 def image_problems(plugin: Plugin, error: ValidationError) -> list[Problem]:
-    """What is wrong with an `Image` or `Option` that a plugin made, in the words for entries."""
+    """Return the problems of an invalid `Image` or `Option` of a plugin, in the texts for entries."""
     return problems_of(error, plugin.name, "") or [make_problem("value", plugin.name, problem=Verbatim(str(error)))]
 
 
 def as_panel(plugin: Plugin, answer: Any) -> Panel | None:
-    """Return the answer of `rq_panel` if it is a panel that can be shown."""
+    """Return the answer of `rq_panel` if it can be shown, otherwise None."""
     if not isinstance(answer, Panel) or not _is_text(answer.title) or not _is_text(answer.text):
         return None
     try:
@@ -78,7 +78,7 @@ def as_panel(plugin: Plugin, answer: Any) -> Panel | None:
 
 
 def _is_text(value: Any) -> bool:
-    """Whether it is a text, or one for each of several languages."""
+    """Return whether a value is a text, or a mapping of language → text."""
     if isinstance(value, Mapping):
         return bool(value) and all(isinstance(each, str) for pair in value.items() for each in pair)
     return isinstance(value, str)

@@ -12,9 +12,9 @@ It is found, in this order, built in; as an installed package with an entry poin
 `*.py` file (or a folder with `__init__.py`) in the folder `plugins/`. Everything that it needs is importable from
 `run_qarnot` itself. `run-qarnot new-plugin NAME` writes one to start from, `run-qarnot plugins` says what was found.
 
-A function may leave away arguments that it does not need. Plugins are called one at a time. One that raises, is
-misspelt, takes over five seconds, returns something else than what is asked for, ends the program or prints is
-reported by name and skipped; everything else goes on. A plugin never gets the Qarnot token.
+A function may omit arguments that it does not need. Plugins are called one at a time. One that raises, is misspelt,
+takes more than five seconds, returns a value of another type, ends the program or prints is reported by name and
+skipped; all others are called. A plugin never gets the Qarnot token.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def rq_images(settings: Settings) -> Iterable[Image] | Mapping[str, Mapping[str, Any]] | Reading:
-    """Bring images. Called whenever the catalog is read: when a page opens, and by each command that needs it.
+    """Provide images. Called whenever the catalog is read: when a page opens, and by each command that needs it.
 
     Arguments:
         settings: where the cluster and the catalog are. The token is not in it.
 
     Returns:
         Images; or a mapping of id → keys, as in `images.toml`, which is checked in the same way. Of two images with
-        one id, that of the plugin that is found first wins, and the other is told as a problem.
+        one id, that of the plugin that is found first is used, and the other one is reported.
     """
     raise NotImplementedError  # a specification: pluggy never calls it
 
 
 @hookspec
 def rq_apps() -> Iterable[App]:
-    """Bring app kinds: how an image of some kind is known to be ready, and reached. `Image.app` names one.
+    """Provide app kinds: how to reach the app of an image, and how to know that it is ready. `Image.app` names one.
 
     Returns:
         Apps. The names of those that are built in, `jupyterlab`, `ssh`, `web` and `batch`, are taken.
@@ -64,14 +64,14 @@ def rq_apps() -> Iterable[App]:
 
 @hookspec
 def rq_options(image: Image) -> Mapping[str, Option | Mapping[str, Any]] | None:
-    """Bring more form fields for an image. Called for each image of the catalog, so be quick.
+    """Provide further form fields for an image. Called for each image of the catalog, so it must be fast.
 
     Arguments:
-        image: of the catalog, whoever brought it.
+        image: of the catalog, from any plugin.
 
     Returns:
         Name → option, as an `Option` or as the keys of `options.<name>` in `images.toml`; nothing for most images.
-        An option that the image has already stays as it is.
+        Options that the image already has are kept.
     """
     raise NotImplementedError
 
@@ -80,8 +80,8 @@ def rq_options(image: Image) -> Mapping[str, Option | Mapping[str, Any]] | None:
 def rq_prepare(plan: TaskDraft, spec: SessionSpec) -> None:
     """Change what is about to be sent to Qarnot, or refuse it. Called when somebody starts a session.
 
-    Raise `Refusal("a sentence for who wants to start it")` to refuse; nothing is made, uploaded or started then. If it
-    raises anything else, what it changed is not used.
+    Raise `Refusal("a sentence for who wants to start it")` to refuse; nothing is created, uploaded or started then. If
+    it raises anything else, its changes are discarded.
 
     Arguments:
         plan: change its constants, buckets, tags, hardware, hours … in place.
@@ -92,9 +92,9 @@ def rq_prepare(plan: TaskDraft, spec: SessionSpec) -> None:
 
 @hookspec
 def rq_event(session: SessionInfo, event: SessionEvent) -> None:
-    """Be told that something happened to a session: notify a chat, write an audit line.
+    """Receive an event of a session, for example to notify a chat or to write an audit log.
 
-    Called in order and in the background, by each process that watches the session; so with two pages open, twice.
+    Called in order and in the background, by each process that follows the session: twice if two pages are open.
 
     Arguments:
         session: what is known of it. Addresses are not in it: they would let others in.
@@ -105,7 +105,7 @@ def rq_event(session: SessionInfo, event: SessionEvent) -> None:
 
 @hookspec
 def rq_panel(session: SessionInfo) -> Panel | None:
-    """Bring a panel for a session's card, and for `run-qarnot show`.
+    """Provide a panel for a session's card and for `run-qarnot show`.
 
     Called in the background when the session is shown, when its state changes and when it was saved. What it returns
     is shown as text: raw HTML as the text that it is, images by their description; links lead to web addresses only.

@@ -1,6 +1,6 @@
-"""What an account has to choose from under “More options”, asked for when somebody looks there.
+"""The choices of an account under “More options”. They are loaded when the visitor opens them.
 
-Without an answer there is nothing to choose, which is no error: all of it is optional.
+If the cluster does not answer, there are no choices. This is no error, because all of them are optional.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from run_qarnot.page.props import resume_rows
 if TYPE_CHECKING:
     from run_qarnot.engine.account import Account
 
-_MOST_SIZES = 30  # each costs a request, or several
+_MOST_SIZES = 30  # each takes one request or several
 
 
 class AccountChoices:
-    """Buckets, machines, and how large the sessions are that one can continue from."""
+    """Buckets, machines, and the sizes of sessions to continue from."""
 
     def __init__(self, page: PageActions, card: StartCard, catalog: Catalog) -> None:
         self._page = page
@@ -34,22 +34,22 @@ class AccountChoices:
         self._account: Account | None = None
 
     async def offer(self, account: Account) -> None:
-        """Ask for all of it, and show it unless the account is forgotten meanwhile."""
+        """Load all choices, and show them unless the account is forgotten meanwhile."""
         self._account = account
         await asyncio.gather(self._buckets(account), self._machines(account), self._measure(account))
 
     def show_sessions(self) -> None:
-        """Show the sessions that one can continue from: there is a new one, or more is known of one."""
+        """Show the sessions to continue from, after one was added or changed."""
         self._card.resumable = resume_rows(self._page.sessions.views(), self._titles, self._sizes)
 
     def forget(self) -> None:
-        """Offer nothing: the account is another one."""
+        """Clear the choices; the account has changed."""
         self._account = None
         self._sizes = {}
         self._card.resumable = self._card.own_buckets = self._card.machines = []
 
     async def _buckets(self, account: Account) -> None:
-        """Those that no session made."""
+        """Show the buckets that do not belong to a session."""
         with contextlib.suppress(RunQarnotError):
             names = await in_thread(account.cloud.storage.buckets)
             if account is self._account:

@@ -1,4 +1,4 @@
-"""Work in the background of the page: on the kernel's own loop, kept, and never failing in silence."""
+"""Background tasks of the page on the kernel's event loop. References are kept, and errors are passed to a callback."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Failed = Callable[[BaseException], None]
 
 
 class Background:
-    """Keeps a reference to each task (the loop itself does not) and tells its error to whoever asked for the work."""
+    """Keeps a reference to each task (the event loop does not) and passes its error to a callback."""
 
     def __init__(self) -> None:
         self._running: set[asyncio.Task[Any]] = set()
@@ -23,7 +23,7 @@ class Background:
         return task
 
     def cancel(self) -> None:
-        """Cancel all that runs."""
+        """Cancel all running tasks."""
         for task in tuple(self._running):
             task.cancel()
 
@@ -56,7 +56,7 @@ class Throttle:
             self._timer = loop.call_later(wait, self._fire)
 
     def cancel(self) -> None:
-        """Forget what was asked."""
+        """Drop a pending call."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,8 +1,8 @@
-"""What all components share: words, a visible problem, and events that are checked and never fail in silence.
+"""The base of all components: texts, a visible error, and events whose fields are checked and whose errors are shown.
 
-A visitor can send any message to any widget (`reference/voila-ipyvuetify.md` §7). So traits go one way, from here to
-the browser: `set_state` ignores what comes back. What the browser has to say comes as events, whose fields are read
-through `Fields`, which refuses every value of an unexpected kind.
+A visitor can send any message to any widget (`reference/voila-ipyvuetify.md` §7). Traits therefore go only from here to
+the browser: `set_state` ignores changes by the browser. The browser sends events, whose fields are read through
+`Fields`, which refuses values of unexpected types.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ Buffers = Sequence[memoryview]
 
 
 class HostileInput(ValueError):  # noqa: N818  never raised out of this package
-    """A message that no honest page of ours sends. It is dropped."""
+    """A message that our page never sends. It is dropped."""
 
 
 class Fields:
-    """The fields of an event, read with their kind and size checked."""
+    """The fields of an event; type and size are checked on reading."""
 
     def __init__(self, data: object) -> None:
         self._data = data if isinstance(data, Mapping) else {}
@@ -42,21 +42,21 @@ class Fields:
         return value
 
     def texts(self, name: str, most: int, longest: int) -> list[str]:
-        """A list of at most so many texts."""
+        """Return a list of at most `most` texts."""
         value = self._data.get(name)
         if not isinstance(value, list) or len(value) > most:
             raise HostileInput(name)
         return [Fields({"": item}).text("", longest) for item in value]
 
     def each(self, name: str, most: int) -> list[Fields]:
-        """A list of at most so many events of their own."""
+        """Return a list of at most `most` objects."""
         value = self._data.get(name)
         if not isinstance(value, list) or len(value) > most:
             raise HostileInput(name)
         return [Fields(item) for item in value]
 
     def whole(self, name: str) -> int:
-        """A number of at least 0 without fraction, as JavaScript can hold it exactly."""
+        """Return a non-negative integer that JavaScript represents exactly."""
         value = self._data.get(name)
         if type(value) is not int or not 0 <= value < 2**53:
             raise HostileInput(name)
@@ -69,7 +69,7 @@ class Fields:
         return value
 
     def value(self, name: str, longest: int = 10_000) -> str | bool | float | list[str]:
-        """What a form field of any kind may hold."""
+        """Return the value of a form field of any kind."""
         value = self._data.get(name)
         if isinstance(value, list):
             return self.texts(name, 1000, longest)
@@ -79,7 +79,7 @@ class Fields:
 
 
 class Component(VuetifyTemplate):  # type: ignore[misc,unused-ignore]
-    """A `.vue` file and its traits. The traits are what the browser sees: never put a secret in one."""
+    """A `.vue` file and its traits. The browser sees all traits: never put a secret in one."""
 
     words: Any = traitlets.Dict().tag(sync=True)
     problem: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
@@ -95,7 +95,7 @@ class Component(VuetifyTemplate):  # type: ignore[misc,unused-ignore]
         super().__init__(words=section(name), **traits)
 
     def set_state(self, sync_data: object) -> None:
-        """Ignore the browser's wish to set traits: see the module."""
+        """Ignore the browser's request to set traits; see the module."""
 
     def call(self, method: str, *arguments: object) -> None:
         """Call `jupyter_<method>` of the component in the browser."""
@@ -107,18 +107,18 @@ class Component(VuetifyTemplate):  # type: ignore[misc,unused-ignore]
         self.problem = dict(as_problem(error))
 
     def retranslate(self) -> None:
-        """Say everything again: the language is another one."""
+        """Re-render all texts in the current language."""
         self.words = section(self._name)
         if self.problem is not None and self._error is not None:
             self.failed(self._error)
 
     def vue_dismiss(self, _data: object) -> None:
-        """The error was read."""
+        """The user closed the error."""
         self.problem = self._error = None
 
 
 def event(method: Callable[..., Any]) -> Callable[..., None]:
-    """Make a `vue_*` method safe: its data become `Fields`, its errors visible, its coroutine a kept task."""
+    """Decorate a `vue_*` method: pass its data as `Fields`, show its errors, and run a coroutine as a task."""
     takes_buffers = len(inspect.signature(method).parameters) > 2
 
     @functools.wraps(method)

@@ -1,4 +1,4 @@
-"""The server's half of a download: ticket in the address → the kernel's socket → the browser, as it comes."""
+"""The server's half of a download: streams from the socket of the ticket in the address to the browser."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _GONE = "This download is not there any more: an address works once, and for a m
 
 
 def make_folder() -> Path:
-    """Make the private folder for this server's downloads and tell the kernels of it. The caller removes it."""
+    """Create the private folder for downloads and pass it to the kernels by the environment. The caller removes it."""
     too_long = len(tempfile.gettempdir()) > _LONGEST_PARENT and Path(_SHORT_PARENT).is_dir()
     folder = Path(tempfile.mkdtemp(prefix="run-qarnot-", dir=_SHORT_PARENT if too_long else None))  # 0700 by `mkdtemp`
     os.environ[FOLDER_VARIABLE] = str(folder)
@@ -31,14 +31,14 @@ def make_folder() -> Path:
 
 
 def route(base_url: str, folder: Path) -> tuple[str, Any, dict[str, Any]]:
-    """Return the handler's place among Tornado's handlers."""
+    """Return the entry for Tornado's list of handlers."""
     endings = "|".join(MEDIA_TYPES)
     pattern = url_path_join(base_url, ROUTE, rf"([A-Za-z0-9_-]{{20,100}})/([^/]{{1,200}}\.(?:{endings}))")
     return pattern, DownloadHandler, {"folder": folder}
 
 
 class DownloadHandler(JupyterHandler):  # type: ignore[misc,unused-ignore]
-    """Streams one file. The ticket is unguessable and works once; with a login token the visitor must be logged in."""
+    """Streams a file. The ticket is random and valid once; with a login token the visitor must also be logged in."""
 
     def initialize(self, folder: Path) -> None:
         self._folder = folder
@@ -53,7 +53,7 @@ class DownloadHandler(JupyterHandler):  # type: ignore[misc,unused-ignore]
         try:
             await self._pass_on(reader, name)
         except StreamClosedError:
-            return  # the browser broke off; closing our side tells the kernel
+            return  # the browser closed the connection; closing the socket tells the kernel
         finally:
             writer.close()
 
@@ -76,7 +76,7 @@ class DownloadHandler(JupyterHandler):  # type: ignore[misc,unused-ignore]
         await self.finish()
 
     def _break_off(self) -> None:
-        """Close without the last chunk: to the browser the download has failed, which is the truth."""
+        """Close the connection without the last chunk, so that the browser reports a failed download."""
         connection: Any = self.request.connection
         connection.stream.close()
 
@@ -88,7 +88,7 @@ class DownloadHandler(JupyterHandler):  # type: ignore[misc,unused-ignore]
         )
         self.set_header("Cache-Control", "no-store")
         self.set_header("X-Content-Type-Options", "nosniff")
-        self.set_header("X-Accel-Buffering", "no")  # nginx in front would otherwise gather all of it
+        self.set_header("X-Accel-Buffering", "no")  # otherwise nginx would buffer all of it
 
     def _refuse(self) -> None:
         self.set_status(404)

@@ -1,12 +1,12 @@
-"""The kernel's half of a download: a file, streamed to whoever shows the ticket (`download_route` is the other half).
+"""The kernel's half of a download: a file, streamed to the holder of a ticket (`download_route` is the server's half).
 
-The server makes a private folder and names it in `RUN_QARNOT_DOWNLOADS`. For each download we make an unguessable
-ticket and listen on a Unix socket there, called after the ticket's hash; the route that the browser opens connects to
-it. One connection, once, within a minute. Nothing is written to a disk, and the memory needed is a few parts: the file
-is made in a thread that waits whenever the browser is slow.
+The server makes a private folder and names it in `RUN_QARNOT_DOWNLOADS`. Each download gets a random ticket and a Unix
+socket in that folder, named after the ticket's hash, to which the route that the browser opens connects. A ticket is
+valid for one connection within a minute. Nothing is written to a disk, and memory is limited to a few parts: the thread
+that produces the file waits when the browser is slow.
 
-On the socket a frame is four bytes of length and as many bytes; length zero says that the file is complete. When the
-frames end without it, the route breaks its connection too, so that half a file never looks like a whole one.
+A frame on the socket is a length of four bytes and the data; length zero ends the file. If the frames end without it,
+the route aborts its connection, so that half a file never looks complete.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LENGTH_BYTES = 4
 _FRAME_BYTES = 256 * 1024
 _TICKET_SECONDS = 60.0
 
-# What may be offered, and as what: never something that a browser would show, or run, as a page of ours.
+# The file types that are offered: none that a browser would show or run as a page of ours.
 MEDIA_TYPES = {
     "zip": "application/zip",
     "bat": "application/octet-stream",
@@ -42,12 +42,12 @@ Content = Callable[[], Iterator[bytes]]
 
 
 def socket_path(folder: Path, ticket: str) -> Path:
-    """Where the kernel listens for a ticket. Short, because socket paths end at about 100 characters."""
+    """Return the path of a ticket's socket. It is short, because socket paths are limited to about 100 characters."""
     return folder / f"{hashlib.sha256(ticket.encode()).hexdigest()[:24]}.sock"
 
 
 class Downloads:
-    """Tickets of one kernel."""
+    """The downloads of one kernel."""
 
     def __init__(self, folder: Path | None, base_url: str = "/", ticket_seconds: float = _TICKET_SECONDS) -> None:
         self._folder = folder
@@ -66,15 +66,15 @@ class Downloads:
         return self._folder if self._folder is not None and self._folder.is_dir() else None
 
     async def offer(self, name: str, make_content: Content, failed: Callable[[BaseException], None]) -> str:
-        """Return the address, valid once and for a minute, at which the browser gets the file.
+        """Return an address of the file, valid once and for a minute.
 
         Arguments:
             name: of the file, with an ending that is in `MEDIA_TYPES`.
             make_content: makes the blocking generator; called in a thread when the browser comes.
-            failed: is told why a download broke.
+            failed: called with the error of a download that failed.
 
         Raises:
-            TransferError: nobody serves downloads here.
+            TransferError: this server offers no downloads.
         """
         folder = self.folder
         if folder is None or not hasattr(asyncio, "start_unix_server"):
@@ -113,13 +113,13 @@ class Downloads:
                 path.unlink(missing_ok=True)  # noqa: ASYNC240  a socket: no disk to wait for
             await _stream(writer, make_content)
         except (TimeoutError, ConnectionError):
-            return  # nobody came, or the browser broke off: not an error of ours
+            return  # no browser connected, or it closed the connection: no error
         except Exception as error:  # noqa: BLE001  the top of a task: whatever it was, the page says so
             failed(error)
 
 
 async def _stream(writer: asyncio.StreamWriter, make_content: Content) -> None:
-    """Send the file as frames; without the last, empty one when anything fails."""
+    """Send the file as frames. After an error the last, empty frame is not sent."""
     pieces = await in_thread(lambda: _frames(make_content()))
     try:
         while (frame := await in_thread(next, pieces, None)) is not None:
@@ -135,7 +135,7 @@ async def _stream(writer: asyncio.StreamWriter, make_content: Content) -> None:
 
 
 def _frames(chunks: Iterator[bytes]) -> Generator[bytes, None, None]:
-    """Gather small pieces and cut large ones, so that each frame is worth its way through a thread."""
+    """Join small chunks and split large ones, so that frames have a size that is worth a change of thread."""
     frame = bytearray()
     for chunk in chunks:
         frame += chunk

@@ -1,8 +1,8 @@
 """The message guard: only declared `vue_*` events reach a component (`reference/voila-ipyvuetify.md` §7).
 
-ipyvue's template widgets honour three kinds of message that let whoever sits at the browser import any module, call
-any function and set any attribute in the kernel. Voila refuses `execute_request`, so without the guard these would be
-the open door. `install` must run before the first component is made; a test fails if ipyvue renames what we replace.
+ipyvue's template widgets accept three kinds of message by which a browser can import any module, call any function and
+set any attribute in the kernel. Voila refuses `execute_request`, so that these messages would be the remaining way to
+run code. `install` must run before the first component is made; a test fails if ipyvue renames what we replace.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ _HANDLER = "_handle_event"
 
 
 def install() -> None:
-    """Let only events through, from now on and in this process.
+    """Accept only events from now on, in this process.
 
     Raises:
-        RuntimeError: ipyvue is not built as we know it, so that the guard would guard nothing.
+        RuntimeError: ipyvue has changed, so that the guard would have no effect.
     """
     if not callable(getattr(VueTemplateWidget.Events, _HANDLER, None)):
         raise RuntimeError("ipyvue has changed: the message guard does not fit any more")  # noqa: TRY004
@@ -27,7 +27,7 @@ def install() -> None:
 
 
 def only_events(component: Any, _widget: object, content: object, buffers: Sequence[memoryview]) -> None:
-    """Call the component's own `vue_<event>`, looked up on its class; drop everything else without a word."""
+    """Call the component's `vue_<event>`, looked up on its class; drop every other message."""
     if not isinstance(content, Mapping) or set(content) - {"event", "data"}:
         return
     name = content.get("event")

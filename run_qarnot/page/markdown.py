@@ -1,7 +1,7 @@
-"""Markdown → blocks of plain text for the browser, which shows them as text and never takes any of it for HTML.
+"""Converts Markdown to blocks of plain text. The browser shows them as text and never as HTML.
 
-Raw HTML is shown as the text that it is, an image as its description, and a link only leads to where it may
-(`rows.safe_url`). So what a plugin, or a file that it read, brings can look like something but never do anything.
+Raw HTML is shown as text, an image as its description, and links lead only to allowed addresses (`props.safe_url`). The
+text of a plugin, or of a file that it read, can therefore run nothing.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Token = Mapping[str, Any]  # of mistune's syntax tree
 
 
 class Span(TypedDict):
-    """A piece of a line: its text, how it looks ("strong em code"), and where it leads."""
+    """A piece of a line: its text, its style ("strong em code") and its link."""
 
     text: str
     style: str
@@ -32,7 +32,7 @@ class Span(TypedDict):
 
 
 class Block(TypedDict):
-    """A line or paragraph. `kind` is "text", "heading", "code" or "rule"; `marker` stands before an item of a list."""
+    """A line or paragraph. `kind` is "text", "heading", "code" or "rule"; `marker` is that of a list item."""
 
     kind: str
     depth: int
@@ -41,17 +41,17 @@ class Block(TypedDict):
 
 
 def read_markdown(text: str) -> list[Block]:
-    """Return what a text in Markdown says, block by block."""
+    """Return the blocks of a text in Markdown."""
     shown = redact(text[:_MOST_TEXT])
     try:
         return list(_blocks(cast("list[Token]", _parser().parse(shown)[0])))
-    except RecursionError:  # then it is shown as the text that it is
+    except RecursionError:  # nested too deeply: shown as plain text
         return [_block("code", 0, [_span(shown)])]
 
 
 @functools.cache
 def _parser() -> Markdown:
-    import mistune  # a page without panels does not wait for it
+    import mistune  # imported here: pages without panels do not need it
 
     return mistune.create_markdown(renderer="ast")
 

@@ -9,15 +9,15 @@ LOGOUT_VARIABLE = "RUN_QARNOT_LOGOUT"  # to kernels: the address that logs out, 
 
 
 def content_security_policy(storage: str | None = None) -> str:
-    """Return what the page may load and where it may connect: to our server alone.
+    """Return the Content-Security-Policy of the page: it may load from and connect to our server only.
 
     Arguments:
-        storage: the one exception, the origin of the cluster's storage: large files go straight there.
+        storage: the only exception: the origin of the cluster's storage, to which the browser sends large files.
     """
     return "; ".join(
         (
             "default-src 'self'",
-            # Voila's inline scripts; ipyvue compiles into blobs; MD5 is WebAssembly (hash-wasm), and no script
+            # Voila's inline scripts, ipyvue's blobs, and hash-wasm's WebAssembly
             "script-src 'self' 'unsafe-inline' blob: 'wasm-unsafe-eval'",
             "style-src 'self' 'unsafe-inline'",
             "img-src 'self' data: blob:",
@@ -40,17 +40,17 @@ def voila_options() -> dict[str, Any]:
             "@voila-dashboards/widgets-manager8",
             "@jupyter-widgets/jupyterlab-manager",
         ],
-        "allow_template_override": "NOTEBOOK",  # a visitor chooses neither
+        "allow_template_override": "NOTEBOOK",  # a visitor must not choose it
         "allow_theme_override": "NOTEBOOK",
-        "show_tracebacks": False,  # they show source lines
+        "show_tracebacks": False,  # they contain source lines
         "http_header_envs": ["Accept-Language"],
         "file_allowlist": [],  # no file of the notebook's folder is served
     }
 
 
 def kernel_options() -> dict[str, Any]:
-    """Options of the kernel manager: a browser that was killed says no farewell, so idle kernels end by themselves.
+    """Return options of the kernel manager: idle kernels are ended, because a killed browser does not announce its end.
 
-    A connected page pings and so is never idle.
+    A connected page sends pings and is never idle.
     """
     return {"cull_idle_timeout": 600, "cull_interval": 60, "cull_connected": False}

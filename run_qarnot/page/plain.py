@@ -1,4 +1,4 @@
-"""Small pages of the server itself, without a kernel and without a script: the login, refusals, errors."""
+"""Static pages of the server, without a kernel and without scripts: login, refusals, errors."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _WORDS_OF_STATUS = {403: "refused", 404: "missing", 405: "refused", 413: "refuse
 def show(
     handler: tornado.web.RequestHandler, status: int, name: str, *, retry: str = "", again: str = "again", **parts: Any
 ) -> None:
-    """Finish an answer with a page, in the visitor's language.
+    """Answer with a page in the visitor's language.
 
     Arguments:
         status: of the answer.
-        name: of a title and a sentence in the words: `<name>_title` and `<name>`.
-        retry: an address for a button, if one helps.
-        again: what the button says, by its name in the words.
-        parts: what the template shows beside them (`form`, `next`, `problem`), and facts of the sentences.
+        name: of its texts: `<name>_title` and `<name>`.
+        retry: the address of a button; empty for none.
+        again: the name of the button's text.
+        parts: further values of the template (`form`, `next`, `problem`) and facts of the sentences.
     """
     spoken = language.preferred(handler.request.headers.get("Accept-Language", ""))
     texts = words.section("plain", spoken)
@@ -44,13 +44,13 @@ def show(
 
 
 def show_error(handler: tornado.web.RequestHandler, status: int) -> None:
-    """Finish an answer with a sentence for what Tornado says with a number."""
+    """Answer with a sentence for an HTTP status."""
     show(handler, status, _WORDS_OF_STATUS.get(status, "broken"))
 
 
 @tornado.web.stream_request_body
 class PlainHandler(tornado.web.RequestHandler):
-    """Answers with a small page. What is sent to it is dropped; who reads a form overrides `data_received`."""
+    """Answers with a static page. The body of a request is dropped; subclasses with a form override `data_received`."""
 
     def set_default_headers(self) -> None:
         for name, value in self.settings.get("headers", {}).items():
@@ -65,7 +65,7 @@ class PlainHandler(tornado.web.RequestHandler):
 
 
 class SayHandler(PlainHandler):
-    """Answers any request with one page."""
+    """Answers every request with the same page."""
 
     def initialize(self, status: int, name: str, **facts: Any) -> None:
         self._status, self._name, self._facts = status, name, facts
@@ -75,7 +75,7 @@ class SayHandler(PlainHandler):
 
 
 class PlainErrors:
-    """For handlers of Jupyter and Voila: their own error pages need files that this server does not have."""
+    """Mixin for handlers of Jupyter and Voila, whose error pages need files that this server does not have."""
 
     def write_error(self: Any, status_code: int, **_: Any) -> None:
         show_error(self, status_code)

@@ -1,6 +1,6 @@
-"""What a result looks like, without running anything of it: text stays text, and only plain pictures are pictures.
+"""Previews of results. Nothing of a file is run: text is shown as text, and only bitmap pictures as pictures.
 
-A notebook is its cells and what they printed; HTML and scripts in its outputs are never shown as such.
+Of a notebook, the cells and their text output are shown; HTML and scripts in outputs are not rendered.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from run_qarnot.core.messages import Message
 from run_qarnot.core.redaction import redact
 from run_qarnot.engine.output import in_terminal
 
-MOST_BYTES = 16 << 20  # of what can be shown only as a whole
+MOST_BYTES = 16 << 20  # of files that can be shown only as a whole
 _HEAD_BYTES = 1 << 20  # of a text
 _MOST_TEXT = 100_000
 _MOST_BLOCKS = 2000
@@ -31,7 +31,7 @@ _PICTURES = {
     ".webp": "image/webp",
 }
 
-# Of text that is not UTF-8: by its first bytes. The longer ones first: that of UTF-16 begins that of UTF-32.
+# Byte order marks of text that is not UTF-8; the longer ones first, because UTF-32's begins with UTF-16's.
 _ENCODINGS = {b"\xff\xfe\0\0": "utf-32", b"\0\0\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 _FORMAT_3 = {
     "png": "image/png",
@@ -46,21 +46,21 @@ Block = dict[str, str]  # kind: "code", "words", "output" or "picture"; and its 
 
 
 class Look(NamedTuple):
-    """What can be shown of a file, and what must be said of that: "", "cut", "empty", "large" or "unknown"."""
+    """The preview of a file, and a remark about it: "", "cut", "empty", "large" or "unknown"."""
 
     blocks: list[Block]
     note: str = ""
 
 
 def bytes_wanted(name: str, size: int) -> int:
-    """Return how many bytes of a file `preview` wants: of notebooks and pictures, which mean nothing in part, all."""
+    """Return how many bytes `preview` needs: all of a notebook or picture, which cannot be shown in part."""
     if not _is_whole(name):
         return min(size, _HEAD_BYTES)
     return size if size <= MOST_BYTES else 0
 
 
 def preview(name: str, size: int, head: bytes) -> Look:
-    """Return what can be shown of a file.
+    """Return the preview of a file.
 
     Arguments:
         name: of the file.
@@ -83,7 +83,7 @@ def preview(name: str, size: int, head: bytes) -> Look:
             return _shortened(_cells(json.loads(text)))
         except (ValueError, RecursionError):
             pass  # then it is shown as the text that it is
-    if "\n" not in text:  # lines of an old Mac, or the states of a progress bar
+    if "\n" not in text:  # line ends of old Macs, or states of a progress bar
         text = text.replace("\r", "\n")
     return _shortened([{"kind": "output", "text": text}], cut=cut)
 
@@ -97,7 +97,7 @@ def _is_whole(name: str) -> bool:
 
 
 def _shortened(blocks: Iterable[Block], *, cut: bool = False) -> Look:
-    """Leave out what nobody reads in a small window, and all secrets."""
+    """Shorten long blocks and redact secrets."""
     some = list(islice(blocks, _MOST_BLOCKS + 1))
     cut = cut or len(some) > _MOST_BLOCKS
     for block in some:
@@ -109,12 +109,12 @@ def _shortened(blocks: Iterable[Block], *, cut: bool = False) -> Look:
 
 
 def _readable(text: str) -> str:
-    """Without codes for colours, earlier states of progress bars, and halves of characters, which no browser gets."""
+    """Remove colour codes, earlier states of progress bars, and surrogates, which cannot be sent to a browser."""
     return _SURROGATE.sub("\ufffd", "\n".join(map(in_terminal, text.split("\n"))))
 
 
 def _cells(notebook: Any) -> Iterator[Block]:
-    """Cells of a notebook: of the format 4, or of 3 and before, which has them in worksheets."""
+    """Yield the blocks of a notebook's cells; formats up to 3 have them in worksheets."""
     cells = notebook.get("cells") if isinstance(notebook, Mapping) else None
     if isinstance(notebook, Mapping) and isinstance(sheets := notebook.get("worksheets"), list):
         cells = [cell for sheet in sheets if isinstance(sheet, Mapping) for cell in _listed(sheet.get("cells"))]
@@ -133,7 +133,7 @@ def _output(output: Any) -> Iterator[Block]:
     if not isinstance(output, Mapping):
         return
     data = output.get("data")
-    if not isinstance(data, Mapping):  # a stream, an error, or what format 3 has instead of `data`
+    if not isinstance(data, Mapping):  # a stream, an error, or an output of format 3, which has no `data`
         data = {kind: output[name] for name, kind in _FORMAT_3.items() if name in output}
         if not data:
             yield _text("output", output.get("text") or _error(output))
@@ -150,7 +150,7 @@ def _output(output: Any) -> Iterator[Block]:
 
 
 def _words_for(data: Mapping[str, Any]) -> str:
-    """What is shown of an output that is no plain picture: its text, or else what it is."""
+    """Return the text of an output that is not a bitmap picture, otherwise a description of it."""
     if "image/svg+xml" in data:
         return str(Message("preview-svg"))
     for kind in ("text/plain", "text/markdown", "text/latex"):
@@ -167,7 +167,7 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _error(output: Mapping[str, Any]) -> str:
-    """Such as `ValueError: no such column`: what a traceback ends with."""
+    """Return the last line of a traceback, such as `ValueError: no such column`."""
     return ": ".join(filter(None, (_joined(output.get("ename")), _joined(output.get("evalue")))))
 
 
@@ -176,7 +176,7 @@ def _text(kind: str, source: Any) -> Block:
 
 
 def _joined(source: Any) -> str:
-    """Notebooks hold text as a string, or as a list of lines."""
+    """Return text that a notebook stores as a string or as a list of lines."""
     if isinstance(source, list):
         return "".join(line for line in source if isinstance(line, str))
     return source if isinstance(source, str) else ""

@@ -1,4 +1,4 @@
-"""Exceptions → what the page shows: what happened, what to do, and a redacted report."""
+"""Converts exceptions into what the page shows: what happened, what to do, and a redacted report."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST_PLACES = 30
 
 
 class ProblemProps(TypedDict):
-    """An error as the browser gets it: text only."""
+    """An error as sent to the browser: text only."""
 
     what: str
     todo: str
@@ -27,7 +27,7 @@ class ProblemProps(TypedDict):
 
 
 def as_problem(error: BaseException) -> ProblemProps:
-    """Describe any exception. What nobody expected is plainly called a bug, with what its finder needs to report."""
+    """Describe any exception. An unexpected one is called a bug and has the details for a report."""
     if not isinstance(error, RunQarnotError):
         error = RunQarnotError("bug", problem=Verbatim(f"{type(error).__name__}: {error}"), details=_trail(error))
     return ProblemProps(
@@ -45,7 +45,7 @@ def _report(error: RunQarnotError) -> str:
 
 
 def _trail(error: BaseException) -> str:
-    """Where it arose, the innermost place last. No traceback: visitors get neither lines of the source nor paths."""
+    """Return where the error occurred, the innermost place last, without source lines and absolute paths."""
     places = [
         f"{'/'.join(Path(frame.filename).parts[-2:])}:{frame.lineno} {frame.name}"
         for frame in traceback.extract_tb(error.__traceback__)

@@ -1,13 +1,13 @@
-"""Files on their way from the browser into a private folder: the offset protocol (`reference/voila-ipyvuetify.md` §2).
+"""Receives files from the browser into a private folder by an offset protocol (`reference/voila-ipyvuetify.md` §2).
 
-The browser sends parts of 4 MiB, each with its offset, and keeps four of them on the way. We append a part only if it
-begins where the file ends, and answer with how much we have; whatever was lost is then sent again. Memory stays
-constant, and a cut of the connection costs nothing. Every value comes from the browser and is checked here.
+The browser sends parts of 4 MiB, each with its offset, up to four at a time. A part is appended only if it begins where
+the file ends, and is answered with the number of bytes received; lost parts are then sent again. Memory is constant,
+and a lost connection loses no data. Every value comes from the browser and is checked here.
 
-A file that goes straight to the bucket is in the same list, but its bytes are not here: `Incoming.direct` knows them.
-Nor do those stay here that only pass on their way to the bucket: `Incoming.relay` has the few that wait.
+A file that the browser sends straight to the bucket is in the same list, and `Incoming.direct` is its upload. A file
+that is relayed to the bucket keeps only a few parts here, in `Incoming.relay`.
 
-What lies on the disk is named by number, never by the visitor; the folder is private and goes with the kernel.
+Files on the disk are named by number, never by the visitor. The folder is private and is removed with the kernel.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ MOST_FILES = 10_000
 
 
 class Arrival(StrEnum):
-    """How far a file is. `UNFINISHED` is what an earlier page began: the person can choose it again."""
+    """The state of a file. `UNFINISHED`: an earlier page started it; the user can choose it again."""
 
     UNFINISHED = "unfinished"
     COMING = "coming"
@@ -57,14 +57,14 @@ class Trouble(StrEnum):
 
 @dataclass
 class Incoming:
-    """One file: `received` of `size` bytes are in `path`; all of them are in the bucket if it is `direct`."""
+    """A file: `received` of `size` bytes are in `path`; if it is `direct`, they are in the bucket."""
 
     id: int
     key: str
     size: int
     path: Path
     received: int = 0
-    reserved: int = 0  # bytes of the disk that are kept for the rest of it
+    reserved: int = 0  # bytes of the disk that are reserved for the rest
     arrival: Arrival = Arrival.COMING
     trouble: Trouble = Trouble.NONE
     stream: BinaryIO | None = field(default=None, repr=False)
@@ -84,13 +84,13 @@ class Uploads:
         self._parent = parent
         self._folder: Path | None = None
         self._files: dict[int, Incoming] = {}
-        self._numbers: dict[str, int] = {}  # by key: folders have thousands of files
+        self._numbers: dict[str, int] = {}  # by key, because folders have thousands of files
         self._kept: set[Path] = set()
         self._room: Room | None = None
 
     @property
     def folder(self) -> Path:
-        """The private folder, made when the first file comes: most pages never need one."""
+        """The private folder, made for the first file: most pages need none."""
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="run-qarnot-", dir=self._parent))  # 0700 by `mkdtemp`
             self._finalizer = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)  # also at exit
@@ -98,13 +98,13 @@ class Uploads:
 
     @property
     def room(self) -> Room:
-        """The room on the disk, shared with the other pages of the server."""
+        """The space on the disk, shared with the other pages of the server."""
         if self._room is None:
             self._room = Room(self._parent or self.folder)
         return self._room
 
     def close(self) -> None:
-        """Erase everything now."""
+        """Delete all files now."""
         if self._room is not None:
             self._room.close()
             self._room = None
@@ -119,11 +119,11 @@ class Uploads:
         return self._files.get(number)
 
     def begin(self, number: int, name: str, size: int) -> Incoming:
-        """Expect a file whose bytes come here; it is opened with the first of them.
+        """Add a file that the browser sends to the kernel; it is opened with its first part.
 
         Raises:
-            InputError: its name cannot be stored, or is there already; nothing is expected then.
-            TransferError: the disk has no room for it, or does not take it; nothing is expected then either.
+            InputError: its name cannot be stored, or is in the list already; the file is not added.
+            TransferError: the disk has no space for it, or cannot be written; the file is not added.
         """
         if not self.room.take(size):
             raise TransferError("no-room", field="upload", name=name[:120])
@@ -133,7 +133,7 @@ class Uploads:
             self.room.give_back(size)
             raise
         incoming.reserved = size
-        if not size:  # no part of it will come
+        if not size:  # no part will arrive
             try:
                 self._write(incoming, b"")
             except TransferError:
@@ -142,7 +142,7 @@ class Uploads:
         return incoming
 
     def expect(self, number: int, name: str, size: int) -> Incoming:
-        """Put a file into the list, in place of an unfinished one of its name; its bytes may go elsewhere.
+        """Add a file to the list, in place of an unfinished one with its name; its bytes may go elsewhere.
 
         Raises:
             InputError: its name cannot be stored, or is there already.
@@ -162,7 +162,7 @@ class Uploads:
         return incoming
 
     def take_here(self, incoming: Incoming) -> None:
-        """Take the bytes of a file that is on its way here after all, from its beginning.
+        """Receive a file here from its beginning, instead of in the bucket.
 
         Raises:
             TransferError: the disk has no room for it.
@@ -172,7 +172,7 @@ class Uploads:
             self._reserve(incoming)
 
     def _reserve(self, incoming: Incoming) -> None:
-        """Keep room on the disk for the rest of a file, all files on their way to this server counted."""
+        """Reserve disk space for the rest of a file, counting all files that this server receives."""
         self._release(incoming)
         rest = incoming.size - incoming.received
         if not self.room.take(rest):
@@ -189,17 +189,18 @@ class Uploads:
         self._numbers[incoming.key] = incoming.id
 
     def show_unfinished(self, keys: Iterable[str]) -> None:
-        """List what an earlier page began, unless it is in the list. Numbers of browsers are far above ours."""
+        """Add the files that an earlier page started, unless they are in the list. Ids of browsers are far above
+        ours."""
         free = (number for number in count(1) if number not in self._files)
         for key in sorted(set(keys) - self._numbers.keys())[:MOST_FILES]:
             number = next(free)
             self._put(Incoming(number, key, 0, self.folder / f"{number}", arrival=Arrival.UNFINISHED))
 
     def part(self, number: int, offset: int, data: memoryview | bytes) -> int:
-        """Append a part if it fits; return how many bytes of the file are here. With the last one it has arrived.
+        """Append a part if it fits; return the number of bytes received. The last one completes the file.
 
         Raises:
-            TransferError: the disk does not take it; the file is marked as broken.
+            TransferError: the disk cannot be written; the file is marked as broken.
         """
         incoming = self._files.get(number)
         if incoming is None or incoming.arrival is not Arrival.COMING or incoming.direct is not None:
@@ -230,23 +231,23 @@ class Uploads:
             self.arrived(incoming)
 
     def received(self, number: int) -> int:
-        """How many bytes of a file have come here; -1 when no more of it is expected."""
+        """Return how many bytes of a file were received; -1 if no more are expected."""
         incoming = self._files.get(number)
         if incoming is None or incoming.arrival is Arrival.BROKEN:
             return -1
         return incoming.relay.received if incoming.relay and incoming.arrival is Arrival.COMING else incoming.received
 
     def arrived(self, incoming: Incoming) -> None:
-        """All of a file is here, or in the bucket."""
+        """Mark a file as complete, here or in the bucket."""
         if incoming.arrival is Arrival.COMING:
             incoming.arrival, incoming.received = Arrival.HERE, incoming.size
             self._release(incoming)
 
     def fail(self, number: int, trouble: Trouble) -> None:
-        """Something went wrong with a file; what has arrived of it stays, for `retry`."""
+        """Mark a file as broken; the received bytes are kept for `retry`."""
         incoming = self._files.get(number)
         if incoming is not None and incoming.arrival is Arrival.COMING:
-            with contextlib.suppress(OSError):  # a full disk refuses once more what is in its buffer
+            with contextlib.suppress(OSError):  # a full disk refuses the rest of the buffer again
                 incoming.close()
             incoming.stream, incoming.arrival, incoming.trouble = None, Arrival.BROKEN, trouble
             self._release(incoming)
@@ -264,7 +265,7 @@ class Uploads:
             incoming.arrival, incoming.trouble = Arrival.COMING, Trouble.NONE
 
     def remove(self, number: int) -> Incoming | None:
-        """Forget a file, and erase it here unless a session still needs it; return what it was."""
+        """Remove a file from the list and return it. It is deleted here unless a session still needs it."""
         incoming = self._files.pop(number, None)
         if incoming is not None:
             del self._numbers[incoming.key]
@@ -275,24 +276,24 @@ class Uploads:
         return incoming
 
     def keep(self, files: Iterable[Incoming]) -> None:
-        """Do not erase these before the page ends: a session reads them."""
+        """Keep these files until the page ends, because a session reads them."""
         self._kept.update(incoming.path for incoming in files)
 
     def restore(self, files: Iterable[Incoming]) -> None:
-        """Put files of an earlier start into the list again; of two of a name, the one that is there stays."""
+        """Add the files of an earlier start again, except for names that are in the list."""
         for incoming in files:
             if incoming.key not in self._numbers:
                 self._put(incoming)
 
     def clear(self) -> None:
-        """Forget all files."""
+        """Remove all files."""
         for number in tuple(self._files):
             self.remove(number)
 
 
 def _open_at(path: Path, offset: int) -> BinaryIO:
-    """Open a file to be begun, or gone on with."""
+    """Open a file to write from an offset."""
     stream = path.open("r+b" if offset else "wb")
-    stream.truncate(offset)  # a write that failed may have left a piece
+    stream.truncate(offset)  # a failed write may have left a part
     stream.seek(offset)
     return stream
