@@ -15,7 +15,7 @@ import tomllib
 from pathlib import Path
 
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 from support.binder import base_packages
 
 ROOT = Path(__file__).parents[1]
@@ -44,7 +44,7 @@ def _write(file: str, pins: str) -> None:
     (ROOT / file).write_text(_HEAD + pins)
 
 
-def _direct() -> set[str]:
+def _direct() -> set[NormalizedName]:
     """What the project itself needs at run time, but JupyterLab: that is Binder's."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     needed = [*project["dependencies"], *project["optional-dependencies"]["local"]]

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import botocore.session
 import qarnot
@@ -26,6 +26,9 @@ from run_qarnot.cloud.http import HttpSession, ca_bundle, proxies_for
 from run_qarnot.cloud.internals import limit_answers
 from run_qarnot.cloud.s3.signing import sign_by
 from run_qarnot.model.settings import Settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 FIRST_TIMEOUT = (2.0, 4.0)  # seconds to connect, between two reads
 TIMEOUT = (4.0, 30.0)  # after the first answer; a slow cluster gets more time
@@ -78,8 +81,8 @@ class Api:
         return found
 
 
-def storage_clients(address: str, email: str, token: str, clock_offset: timedelta) -> tuple[Any, Any]:
-    """Make two clients for a storage, for calls and for transfers, with the credentials that the SDK uses (§1.2).
+def storage_clients(address: str, email: str, token: str, clock_offset: timedelta) -> tuple[S3Client, S3Client]:
+    """Make clients for a storage, with the credentials that the SDK uses (§1.2): for calls, for transfers.
 
     Arguments:
         address: of the storage.
@@ -88,17 +91,11 @@ def storage_clients(address: str, email: str, token: str, clock_offset: timedelt
     Raises:
         InputError: the environment names a proxy or certificates that cannot be used.
     """
-    settings = {
-        "region_name": _REGION,
-        "endpoint_url": address,
-        "aws_access_key_id": email,
-        "aws_secret_access_key": token,
-        "verify": ca_bundle(),
-    }
-    proxies = proxies_for(address, socks=False)  # botocore supports no SOCKS proxies
+    certificates = ca_bundle()
+    proxies = proxies_for(address, socks=False)  # botocore has none of that kind
     session = _storage_session()
 
-    def make(timeout: tuple[float, float]) -> Any:
+    def make(timeout: tuple[float, float]) -> S3Client:
         config = Config(
             user_agent=_USER_AGENT,
             request_checksum_calculation="when_required",
@@ -106,7 +103,15 @@ def storage_clients(address: str, email: str, token: str, clock_offset: timedelt
             read_timeout=timeout[1],
             proxies=proxies,
         )
-        client = session.create_client("s3", config=config, **settings)
+        client: S3Client = session.create_client(  # type: ignore[assignment]  # the stubs know only boto3's way
+            "s3",
+            region_name=_REGION,
+            endpoint_url=address,
+            aws_access_key_id=email,
+            aws_secret_access_key=token,
+            verify=certificates,
+            config=config,
+        )
         sign_by(client, clock_offset)
         return client
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
+from botocore.client import BaseClient
 from qarnot import hardware_constraint as hardware
 from qarnot.bucket import Bucket
 from qarnot.connection import Connection
@@ -118,12 +119,12 @@ class _LimitedStorageSession:
         self._inner.close()
 
 
-def limit_answers(client: Any, seconds: float, *, from_sending: bool = False) -> None:
-    """Limit the time and the size of the answers to a client of botocore.
+def limit_answers(client: BaseClient, seconds: float, *, from_sending: bool = False) -> None:
+    """Have the answers to a client of botocore end in time, and fit into memory.
 
     Arguments:
         seconds: for an answer, or for each piece of a file.
         from_sending: the time starts when the request was sent, because it may be large.
     """
-    endpoint = client._endpoint
+    endpoint = client._endpoint  # type: ignore[attr-defined]  # private: not in the stubs
     endpoint.http_session = _LimitedStorageSession(endpoint.http_session, seconds, from_sending=from_sending)

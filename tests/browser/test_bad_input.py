@@ -1,13 +1,18 @@
 """What goes wrong on the page gets a sentence beside it, and nothing that was entered is lost."""
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import asyncssh
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 from support import servers
 from support.command import CommandLine
-from support.servers import files_with
+from support.servers import Server, files_with
+from support.traffic import Traffic
+
+from qarnot_local import LocalCluster
 
 pytestmark = pytest.mark.browser
 
@@ -29,7 +34,7 @@ titel = "Misspelt"
 
 
 @pytest.fixture(scope="module")
-def dashboard(cluster, tmp_path_factory):
+def dashboard(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The dashboard as on a server that knows no account."""
     folder = tmp_path_factory.mktemp("dashboard")
     (folder / "images.toml").write_text(BROKEN)
@@ -37,7 +42,7 @@ def dashboard(cluster, tmp_path_factory):
         yield server
 
 
-def test_tokens(page, traffic, dashboard, cluster, tmp_path):
+def test_tokens(page: Page, traffic: Traffic, dashboard: Server, cluster: LocalCluster, tmp_path: Path) -> None:
     page.goto(dashboard.address())
     token = page.get_by_test_id("token")
     expect(token).to_have_attribute("type", "password")
@@ -67,7 +72,7 @@ def test_tokens(page, traffic, dashboard, cluster, tmp_path):
     assert "personal.csv" not in page.evaluate("JSON.stringify({...sessionStorage, ...localStorage})")
 
 
-def test_an_error_can_be_reported_without_its_secret(page, dashboard):
+def test_an_error_can_be_reported_without_its_secret(page: Page, dashboard: Server) -> None:
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.goto(dashboard.address())
     page.get_by_test_id("token").fill("a-token-that-is-wrong")
@@ -84,14 +89,16 @@ def test_an_error_can_be_reported_without_its_secret(page, dashboard):
     expect(error).to_have_count(0)
 
 
-def signed_in(page, dashboard, cluster):
+def signed_in(page: Page, dashboard: Server, cluster: LocalCluster) -> None:
     page.goto(dashboard.address())
     page.get_by_test_id("token").fill(cluster.token)
     page.get_by_test_id("token").press("Enter")
     expect(page.get_by_test_id("account")).to_be_visible()
 
 
-def test_a_private_key_is_erased_before_it_leaves_the_browser(page, dashboard, cluster, tmp_path):
+def test_a_private_key_is_erased_before_it_leaves_the_browser(
+    page: Page, dashboard: Server, cluster: LocalCluster, tmp_path: Path
+) -> None:
     sent = []
     page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
     signed_in(page, dashboard, cluster)
@@ -106,14 +113,18 @@ def test_a_private_key_is_erased_before_it_leaves_the_browser(page, dashboard, c
     expect(page.get_by_test_id("blockers")).to_contain_text("not an OpenSSH public key")
 
 
-def test_a_bad_entry_is_greyed_with_its_reason_and_the_rest_works(page, dashboard, cluster):
+def test_a_bad_entry_is_greyed_with_its_reason_and_the_rest_works(
+    page: Page, dashboard: Server, cluster: LocalCluster
+) -> None:
     signed_in(page, dashboard, cluster)
     expect(page.get_by_test_id("image-broken")).to_contain_text("titel")
     expect(page.get_by_test_id("image-broken")).to_contain_text("did you mean “title”?")
     expect(page.get_by_test_id("image-base")).to_be_enabled()
 
 
-def test_a_failed_session_says_why_shows_its_last_lines_and_the_form_is_kept(page, dashboard, cluster, tmp_path):
+def test_a_failed_session_says_why_shows_its_last_lines_and_the_form_is_kept(
+    page: Page, dashboard: Server, cluster: LocalCluster, tmp_path: Path
+) -> None:
     (tmp_path / "kept.txt").write_text("kept")
     signed_in(page, dashboard, cluster)
     page.get_by_test_id("image-fails").click()
@@ -142,7 +153,9 @@ def test_a_failed_session_says_why_shows_its_last_lines_and_the_form_is_kept(pag
     expect(page.get_by_test_id("start")).to_be_enabled()
 
 
-def test_the_users_own_key_gives_her_own_connections(page, dashboard, cluster, tmp_path):
+def test_the_users_own_key_gives_her_own_connections(
+    page: Page, dashboard: Server, cluster: LocalCluster, tmp_path: Path
+) -> None:
     public = asyncssh.generate_private_key("ssh-ed25519", comment="me").export_public_key().decode()
     signed_in(page, dashboard, cluster)
     page.get_by_test_id("more").click()
@@ -160,6 +173,8 @@ def test_the_users_own_key_gives_her_own_connections(page, dashboard, cluster, t
     expect(card.get_by_test_id("state")).to_contain_text("Ended", timeout=30_000)
 
 
-def test_no_token_was_written_anywhere(dashboard, cluster, tmp_path_factory):
+def test_no_token_was_written_anywhere(
+    dashboard: Server, cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     folder = next(tmp_path_factory.getbasetemp().glob("dashboard*"))
     assert files_with(cluster.token, folder) == []

@@ -179,7 +179,7 @@ def test_it_may_be_said_until_when_instead_of_how_long(page: Page, dashboard: Se
 def test_more_hours_are_a_new_session_that_goes_on_with_the_files(page: Page, dashboard: Server) -> None:
     card = start(page, dashboard, "base", "lab", hours="0.2")
     expect(card.get_by_test_id("state")).to_contain_text("Ready", timeout=60_000)
-    Jupyter(card.get_by_test_id("open").get_attribute("href")).run("open('made.txt', 'w').write('kept')")
+    Jupyter(card.get_by_test_id("open").get_attribute("href") or "").run("open('made.txt', 'w').write('kept')")
     card.get_by_test_id("ends-soon").get_by_role("button", name="Extend").click()
     field = card.get_by_test_id("more-hours-field")
     expect(field).to_be_focused()
@@ -202,7 +202,10 @@ def test_more_hours_are_a_new_session_that_goes_on_with_the_files(page: Page, da
     newer = page.get_by_test_id("session-lab-2")
     expect(newer.get_by_test_id("state")).to_contain_text("Ready", timeout=60_000)
     expect(newer.get_by_test_id("ends-soon")).to_have_count(0)
-    assert Jupyter(newer.get_by_test_id("open").get_attribute("href")).run("print(open('made.txt').read())") == "kept\n"
+    assert (
+        Jupyter(newer.get_by_test_id("open").get_attribute("href") or "").run("print(open('made.txt').read())")
+        == "kept\n"
+    )
     end(newer)
 
 

@@ -2,17 +2,21 @@
 
 import re
 import zipfile
+from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 from support.jupyter import Jupyter
-from support.servers import files_with
+from support.servers import Server, files_with
+from support.traffic import Traffic
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.browser
 
 
-def test_upload_start_open_reload_stop_download(page, traffic, demo, home, tmp_path):
+def test_upload_start_open_reload_stop_download(
+    page: Page, traffic: Traffic, demo: Server, home: Path, tmp_path: Path
+) -> None:
     address = demo.address()
     page.goto(address)
     expect(page.get_by_test_id("account")).to_contain_text("@")
@@ -42,14 +46,16 @@ def test_upload_start_open_reload_stop_download(page, traffic, demo, home, tmp_p
     expect(lab, "it runs under a path of its own").to_have_url(re.compile(r"//[^/]+/rq-[0-9a-f]{12}/lab"))
     lab.reload()
     expect(lab.get_by_text("data.csv").first, "also after a reload").to_be_visible(timeout=60_000)
-    jupyter = Jupyter(link.get_attribute("href"))
+    jupyter = Jupyter(link.get_attribute("href") or "")
     assert jupyter.run("print(len(open('data.csv').read()))") == f"{data.stat().st_size}\n"
     jupyter.run("open('made.txt', 'w').write('made in the session')")
     lab.close()
 
     page.reload()
     expect(card.get_by_test_id("state"), "a reload finds the session again").to_contain_text("Ready", timeout=60_000)
-    wait_until(Jupyter(card.get_by_test_id("open").get_attribute("href")).answers, "the door of the reloaded page")
+    wait_until(
+        Jupyter(card.get_by_test_id("open").get_attribute("href") or "").answers, "the door of the reloaded page"
+    )
 
     card.get_by_test_id("save").click()
     expect(card).to_contain_text("Last saved")

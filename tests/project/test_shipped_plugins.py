@@ -23,6 +23,7 @@ from support.repository import ROOT
 from run_qarnot.catalog.hooks import Panel
 from run_qarnot.core import language
 from run_qarnot.core.errors import RefusedError
+from run_qarnot.core.messages import Verbatim
 from run_qarnot.core.state import State
 from run_qarnot.hooks.manager import Plugins, find_plugins
 from run_qarnot.model.keys import derive_app_token
@@ -222,7 +223,9 @@ def test_the_webhook_tells_of_ready_and_of_the_end(
     plugins = find_plugins(settings(PLUGINS))
     plugins.changed(VIEW, READY, NOW)
     plugins.changed(READY, replace(READY, saved=NOW), NOW)  # not worth a message
-    failed = replace(READY, state=State.FAILED, reason="failed", error="login failed: password=hunter2 token: abc.")
+    failed = replace(
+        READY, state=State.FAILED, reason="failed", error=Verbatim("login failed: password=hunter2 token: abc.")
+    )
     plugins.changed(READY, failed, NOW)
     plugins.drain(10)
     assert plugins.problems == []

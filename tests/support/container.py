@@ -119,8 +119,9 @@ class Container:
 
     def wait_for(self, text: str, seconds: float = 30) -> None:
         """Wait until it has printed something."""
-        assert self.process is not None
-        wait_until(lambda: text in self.output or self.process.poll() is not None, f"“{text}”", seconds)
+        process = self.process
+        assert process is not None
+        wait_until(lambda: text in self.output or process.poll() is not None, f"“{text}”", seconds)
         assert text in self.output, self.output
 
     def signal(self, number: int = signal.SIGTERM) -> None:

@@ -69,8 +69,10 @@ class Machine:
         """End it, with all connections."""
         process, self._process = self._process, None
         if process is not None:
-            for each in [*psutil.Process(process.pid).children(recursive=True), process]:
+            descendants = psutil.Process(process.pid).children(recursive=True)
+            for each in descendants:
                 each.kill()
+            process.kill()
             process.wait()
 
     def session(self, app_port: int, **changes: Any) -> ProxiedSession:

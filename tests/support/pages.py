@@ -18,9 +18,10 @@ from run_qarnot.catalog.reader import read_entries
 from run_qarnot.core.state import State
 from run_qarnot.model.settings import Settings
 from run_qarnot.page import guard
-from run_qarnot.page.build import Page, open_account
+from run_qarnot.page.build import Page
 from run_qarnot.page.component import Component
 from run_qarnot.page.components.session import SessionCard
+from run_qarnot.page.controllers.account import open_account
 from run_qarnot.page.downloads import Downloads
 from run_qarnot.page.viewmodel import FORM_FIELDS
 

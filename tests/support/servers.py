@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import threading
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -126,3 +127,12 @@ def files_with(secret: str, folder: Path) -> list[Path]:
             if path.is_file() and secret.encode() in path.read_bytes():
                 found.append(path)
     return found
+
+
+def get(address: str, path: str = "") -> str:
+    """Read a page of a plain server; `address` may have a query, which is left out."""
+    address = address.partition("?")[0]
+    with urllib.request.urlopen(f"{address}{path}", timeout=10) as answer:
+        assert answer.status == 200
+        text: str = answer.read().decode()
+        return text

@@ -11,13 +11,18 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 from run_qarnot.cloud.s3.etag import etag_of_parts, md5, part_size, parts_of
 from run_qarnot.cloud.s3.multipart import Multipart
 from run_qarnot.cloud.s3.transfer import Transfer, error_code, named
 from run_qarnot.core.errors import RefusedError, TransferError
 from run_qarnot.core.messages import Message
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CORSRuleOutputTypeDef, CORSRuleTypeDef
 
 ADDRESS_SECONDS = 600  # a part of 8 MiB needs one minute at 1 Mbit/s, and four are on their way at a time
 _PUT = "PUT"
@@ -30,7 +35,9 @@ class DirectUpload:
     right size.
     """
 
-    def __init__(self, client: Any, bucket: str, key: str, size: int, begun: Sequence[str], work: Transfer) -> None:
+    def __init__(
+        self, client: S3Client, bucket: str, key: str, size: int, begun: Sequence[str], work: Transfer
+    ) -> None:
         self.key = key
         self.size = size
         self.part_size = part_size(size)
@@ -72,10 +79,10 @@ class DirectUpload:
         """
         digest = md5(data)
         if self.stored.get(number) != digest.hexdigest():
-            body = {"Body": data, "ContentMD5": base64.b64encode(digest.digest()).decode()}
-            request = {**self._multipart.names, "PartNumber": number, **body}
+            checksum = base64.b64encode(digest.digest()).decode()
+            send = partial(self._client.upload_part, **self._multipart.names, PartNumber=number)
             with named(self.key):
-                self._work.attempt(lambda: self._client.upload_part(**request))
+                self._work.attempt(lambda: send(Body=data, ContentMD5=checksum))
             self.stored[number] = digest.hexdigest()
         return digest.hexdigest()
 
@@ -106,7 +113,7 @@ class DirectUpload:
         self._multipart.abort()
 
 
-def allow_origin(client: Any, bucket: str, origin: str, work: Transfer) -> None:
+def allow_origin(client: S3Client, bucket: str, origin: str, work: Transfer) -> None:
     """Add a rule to a bucket: a page of this origin may send parts. Other rules stay; one that fits is not repeated.
 
     Raises:
@@ -114,12 +121,12 @@ def allow_origin(client: Any, bucket: str, origin: str, work: Transfer) -> None:
     """
     rules = _rules(client, bucket, work)
     if not any(origin in rule["AllowedOrigins"] and _PUT in rule["AllowedMethods"] for rule in rules):
-        rule = {"AllowedOrigins": [origin], "AllowedMethods": [_PUT], "MaxAgeSeconds": 3600}
-        cors = {"CORSRules": [*rules, rule]}
-        work.attempt(lambda: client.put_bucket_cors(Bucket=bucket, CORSConfiguration=cors))
+        rule: CORSRuleTypeDef = {"AllowedOrigins": [origin], "AllowedMethods": [_PUT], "MaxAgeSeconds": 3600}
+        wanted: list[CORSRuleTypeDef | CORSRuleOutputTypeDef] = [*rules, rule]
+        work.attempt(lambda: client.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": wanted}))
 
 
-def _rules(client: Any, bucket: str, work: Transfer) -> list[Any]:
+def _rules(client: S3Client, bucket: str, work: Transfer) -> list[CORSRuleOutputTypeDef]:
     try:
         return list(work.attempt(lambda: client.get_bucket_cors(Bucket=bucket))["CORSRules"])
     except RefusedError as error:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 from urllib.parse import unquote
 
 from zipstream import ZIP_STORED, ZipStream
@@ -39,6 +39,10 @@ from run_qarnot.core.names import fits_xml
 from run_qarnot.model.files import StoredFile, Upload, check_folders
 from run_qarnot.model.paths import local_paths, zip_paths
 
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import DeleteTypeDef, ObjectTypeDef, TagTypeDef
+
 OWNER_TAG = "run-qarnot"
 
 _CHUNK = 1 << 20
@@ -49,16 +53,23 @@ _UNREADABLE = "500"  # botocore's code for an answer that is no XML; a failure o
 _QUICK_WAITS = (0.2, 0.6)  # for calls that somebody waits for
 
 
+class _Behind(TypedDict, total=False):
+    """The last unfinished upload of a page of them, by the storage's own names."""
+
+    KeyMarker: str
+    UploadIdMarker: str
+
+
 class Storage:
     """The buckets of one account."""
 
     def __init__(
         self,
-        client: Any,
+        client: S3Client,
         cluster: str,
         waits: Sequence[float] = WAITS,
         *,
-        calls: Any = None,
+        calls: S3Client | None = None,
         conditional_puts: bool = True,
     ) -> None:
         """Take clients of boto3.
@@ -106,9 +117,9 @@ class Storage:
                     raise InputError("bucket-foreign", field="name", bucket=bucket) from error
                 if bucket not in self.buckets():  # else it was made by a call whose answer was lost
                     raise
-        tags = {"TagSet": [{"Key": OWNER_TAG, "Value": owner}]}
+        tags: list[TagTypeDef] = [{"Key": OWNER_TAG, "Value": owner}]
         with contextlib.suppress(RunQarnotError):
-            self._quick.attempt(lambda: self._calls.put_bucket_tagging(Bucket=bucket, Tagging=tags))
+            self._quick.attempt(lambda: self._calls.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags}))
 
     def is_foreign(self, bucket: str) -> bool:
         """Whether a bucket belongs to another account: all accounts of a storage share its names.
@@ -143,8 +154,8 @@ class Storage:
             raise RefusedError("storage-refused", action="ListMultipartUploads", message=Message("list-unreadable"))
         for key, upload_ids in unfinished.by_key.items():
             for upload_id in upload_ids:
-                names = {"Bucket": bucket, "Key": key, "UploadId": upload_id}
-                pages = self._calls.get_paginator("list_parts").paginate(**names)
+                parts = self._calls.get_paginator("list_parts")
+                pages = parts.paginate(Bucket=bucket, Key=key, UploadId=upload_id)
                 with translated(self._cluster):
                     found += [part["LastModified"] for page in pages for part in page.get("Parts", [])]
         return max(found, default=None)
@@ -302,7 +313,10 @@ class Storage:
         """
         listed = [key for key in keys if fits_xml(key)]
         for start in range(0, len(listed), _MOST_AT_ONCE):
-            objects = {"Objects": [{"Key": key} for key in listed[start : start + _MOST_AT_ONCE]], "Quiet": True}
+            objects: DeleteTypeDef = {
+                "Objects": [{"Key": key} for key in listed[start : start + _MOST_AT_ONCE]],
+                "Quiet": True,
+            }
             answer = self._quick.attempt(partial(self._client.delete_objects, Bucket=bucket, Delete=objects))
             for error in answer.get("Errors", []):  # a 200 all the same; asking again would never end
                 said = str(error.get("Message") or error.get("Code") or "")
@@ -337,9 +351,9 @@ class Storage:
     def _list(self, bucket: str, prefix: str) -> Iterator[StoredFile]:
         marker, is_more = "", True
         while is_more:  # boto3's own paginator has no second attempt: after an error it says that nothing follows
-            asked = {"Bucket": bucket, "Prefix": prefix, "Marker": marker}
+            asked = partial(self._calls.list_objects, Bucket=bucket, Prefix=prefix, Marker=marker)
             try:
-                page = self._quick.attempt(partial(self._calls.list_objects, **asked))
+                page = self._quick.attempt(asked)
             except RunQarnotError as error:
                 if error_code(error) == "NoSuchBucket":
                     return
@@ -397,17 +411,18 @@ class Storage:
         boto3's own pages cannot be used: Ceph encodes the keys of uploads, but not the key at which a page ends.
         """
         found: list[tuple[datetime, str, str]] = []
-        behind: dict[str, str] = {}
+        behind: _Behind = {}
         while True:
             page = self._calls.list_multipart_uploads(Bucket=bucket, EncodingType="url", **behind)
             uploads = page.get("Uploads", [])
             found += [(each["Initiated"], unquote(each["Key"]), each["UploadId"]) for each in uploads]
             if not page.get("IsTruncated") or not uploads:
                 return sorted(found, reverse=True)
-            _, behind["KeyMarker"], behind["UploadIdMarker"] = found[-1]
+            _, key, upload_id = found[-1]
+            behind = {"KeyMarker": key, "UploadIdMarker": upload_id}
 
 
-def _stored(entry: Any) -> StoredFile:
+def _stored(entry: ObjectTypeDef) -> StoredFile:
     return StoredFile(entry["Key"], entry["Size"], entry["LastModified"], entry["ETag"].strip('"'))
 
 

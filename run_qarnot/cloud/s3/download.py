@@ -13,7 +13,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from run_qarnot.cloud.s3.etag import PART_BYTES, Checksum, checksum_of, is_encrypted
 from run_qarnot.cloud.s3.read_ahead import WRONG_CHECKSUM, Piece, ReadAhead, ReplacedError
@@ -21,6 +21,9 @@ from run_qarnot.cloud.s3.transfer import GivenUpError, Transfer, problem_of
 from run_qarnot.core.errors import InputError, RunQarnotError, TransferError
 from run_qarnot.core.messages import Message
 from run_qarnot.model.files import StoredFile, publish
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 _ROUNDS = 3  # so often a file is begun again because it was replaced, or did not arrive as it should
 
@@ -47,7 +50,7 @@ class _Plan:
 class Saving:
     """The download of some files of one bucket."""
 
-    def __init__(self, client: Any, bucket: str, cluster: str, work: Transfer) -> None:
+    def __init__(self, client: S3Client, bucket: str, cluster: str, work: Transfer) -> None:
         self._client = client
         self._bucket = bucket
         self._cluster = cluster

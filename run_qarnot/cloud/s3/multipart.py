@@ -6,13 +6,25 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 from run_qarnot.cloud.s3.etag import etag_of_parts
 from run_qarnot.cloud.s3.transfer import UPLOAD_GONE, WRONG_CHECKSUM, Transfer, error_code
 from run_qarnot.core.errors import InputError, RefusedError, RunQarnotError, TransferError, UnreachableError
 
-IF_NEW = {"IfNoneMatch": "*"}  # the storage itself refuses to replace an object, unless it ignores the condition
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
+
+
+class Condition(TypedDict, total=False):
+    """Of a request that makes an object, by the storage's own name."""
+
+    IfNoneMatch: str
+
+
+# The storage itself refuses to replace an object, unless it ignores the condition.
+IF_NEW: Condition = {"IfNoneMatch": "*"}
 _TAKEN = "PreconditionFailed"  # the answer to `IF_NEW` when there is an object
 _GONE = {"NoSuchUpload", "NoSuchKey"}  # completed or aborted; Ceph says the second where the parts are asked for
 _GONE_OR_BUSY = "InternalError"  # Ceph's answer to completing an upload that is gone, or is being completed
@@ -66,10 +78,18 @@ class StoredPart:
     size: int
 
 
+class UploadNames(TypedDict):
+    """What every request about an upload in parts says, by the storage's own names."""
+
+    Bucket: str
+    Key: str
+    UploadId: str
+
+
 class Multipart:
     """One upload in parts. Its methods may be called from any thread; all raise `RunQarnotError`."""
 
-    def __init__(self, client: Any, bucket: str, key: str, upload_id: str, work: Transfer) -> None:
+    def __init__(self, client: S3Client, bucket: str, key: str, upload_id: str, work: Transfer) -> None:
         self.bucket = bucket
         self.key = key
         self.id = upload_id
@@ -78,7 +98,7 @@ class Multipart:
 
     @classmethod
     def begin(
-        cls, client: Any, bucket: str, key: str, count: int, begun: Sequence[str], work: Transfer
+        cls, client: S3Client, bucket: str, key: str, count: int, begun: Sequence[str], work: Transfer
     ) -> tuple[Multipart, dict[int, StoredPart]]:
         """Continue the first usable upload of `begun`, otherwise start one; return it with its parts.
 
@@ -98,8 +118,8 @@ class Multipart:
         return cls(client, bucket, key, answer["UploadId"], work), {}
 
     @property
-    def names(self) -> dict[str, str]:
-        """The parameters of every request about it."""
+    def names(self) -> UploadNames:
+        """What every request about it says."""
         return {"Bucket": self.bucket, "Key": self.key, "UploadId": self.id}
 
     def parts(self) -> dict[int, StoredPart]:
@@ -123,7 +143,9 @@ class Multipart:
             TransferError: the object has another checksum than these parts, or the upload no longer exists.
         """
         expected = etag_of_parts([bytes.fromhex(etag) for etag in etags]) if all(map(_is_md5, etags)) else ""
-        listed = [{"PartNumber": number, "ETag": f'"{etag}"'} for number, etag in enumerate(etags, start=1)]
+        listed: list[CompletedPartTypeDef] = [
+            {"PartNumber": number, "ETag": f'"{etag}"'} for number, etag in enumerate(etags, start=1)
+        ]
 
         def complete() -> str:
             if not replace and (there := self._etag()):
@@ -143,8 +165,8 @@ class Multipart:
         if expected and "-" in etag and etag != expected:
             raise TransferError("upload", name=self.key, problem=WRONG_CHECKSUM)
 
-    def _completed(self, listed: list[dict[str, Any]], condition: Mapping[str, str]) -> str:
-        """Complete it; return the object's ETag, empty if the storage does not state it, as Ceph does."""
+    def _completed(self, listed: list[CompletedPartTypeDef], condition: Condition) -> str:
+        """Complete it; return the object's ETag, empty where the storage does not say it, as Ceph does."""
         try:
             answer = self._client.complete_multipart_upload(
                 **self.names, **condition, MultipartUpload={"Parts": listed}
@@ -171,8 +193,8 @@ class Multipart:
         return stored_etag(self._client, self.bucket, self.key)
 
 
-def stored_etag(client: Any, bucket: str, key: str) -> str:
-    """Return the ETag of an object; empty if there is none."""
+def stored_etag(client: S3Client, bucket: str, key: str) -> str:
+    """Ask for the ETag of an object; empty if there is none."""
     try:
         return str(client.head_object(Bucket=bucket, Key=key)["ETag"]).strip('"')
     except client.exceptions.ClientError as error:

@@ -10,7 +10,7 @@ import contextlib
 import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 from botocore.exceptions import ClientError
 
@@ -18,6 +18,9 @@ from run_qarnot.cloud.s3.etag import Checksum, is_encrypted
 from run_qarnot.cloud.s3.transfer import BrokenError, Transfer, is_passing, our_error
 from run_qarnot.core.errors import RunQarnotError
 from run_qarnot.core.messages import Message
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 WRONG_CHECKSUM = Message("received-checksum")
 CHUNK_BYTES = 256 << 10
@@ -30,6 +33,13 @@ _PARTIAL_CONTENT = 206
 
 class ReplacedError(Exception):
     """The object was replaced."""
+
+
+class _Asked(TypedDict, total=False):
+    """What of an object is wanted, by the storage's own names."""
+
+    IfMatch: str
+    Range: str
 
 
 class Piece:
@@ -52,8 +62,8 @@ class Piece:
 
     # — the reader's side —
 
-    def fetch(self, client: Any, work: Transfer, cluster: str) -> None:
-        """Read it to its end. An error is raised where the chunks are taken."""
+    def fetch(self, client: S3Client, work: Transfer, cluster: str) -> None:
+        """Read it all; whatever happens is known to who takes the chunks."""
         try:
             self._fetch(client, work, cluster)
         except BaseException as error:  # raised where the chunks are taken  # noqa: BLE001
@@ -61,7 +71,7 @@ class Piece:
         else:
             self._end(None)
 
-    def _fetch(self, client: Any, work: Transfer, cluster: str) -> None:
+    def _fetch(self, client: S3Client, work: Transfer, cluster: str) -> None:
         failures = 0
         while True:
             before = self._received
@@ -87,9 +97,9 @@ class Piece:
                 raise problem
             work.pause_before(failures - 1)
 
-    def _read(self, client: Any, work: Transfer) -> None:
+    def _read(self, client: S3Client, work: Transfer) -> None:
         first = self.start + self._received
-        asked: dict[str, str] = {"IfMatch": f'"{self.etag}"'} if self.etag else {}
+        asked: _Asked = {"IfMatch": f'"{self.etag}"'} if self.etag else {}
         if self.size is not None or first:
             last = "" if self.size is None else self.start + self.size - 1
             asked["Range"] = f"bytes={first}-{last}"
@@ -164,7 +174,7 @@ class Piece:
 class ReadAhead:
     """Reads pieces before they are needed, a few at a time. It must be closed, or its threads wait forever."""
 
-    def __init__(self, client: Any, pieces: Iterable[Piece], work: Transfer, cluster: str) -> None:
+    def __init__(self, client: S3Client, pieces: Iterable[Piece], work: Transfer, cluster: str) -> None:
         self._client = client
         self.work = work.part()
         self._cluster = cluster

@@ -10,34 +10,37 @@ addresses are signed with version 4 instead of boto3's version 2, whose expiry u
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.auth import AUTH_TYPE_MAPS, SIGV4_TIMESTAMP, S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 _NAME = "run-qarnot-v4"
 _OFFSET = "run_qarnot_clock_offset"
 
 
-class _ByClusterTime(SigV4Auth):  # type: ignore[misc]  # botocore has no types
+class _ByClusterTime(SigV4Auth):
     def _modify_request_before_signing(self, request: Any) -> None:
         moment = datetime.now(UTC) + request.context[_OFFSET]
         request.context["timestamp"] = moment.strftime(SIGV4_TIMESTAMP)
-        super()._modify_request_before_signing(request)
+        super()._modify_request_before_signing(request)  # type: ignore[misc]  # private: not in the stubs
 
 
-class _Header(_ByClusterTime, S3SigV4Auth):  # type: ignore[misc]
+class _Header(_ByClusterTime, S3SigV4Auth):
     """Signs a request in its header."""
 
 
-class _Address(_ByClusterTime, S3SigV4QueryAuth):  # type: ignore[misc]
-    """Signs an address that a browser will request."""
+class _Address(_ByClusterTime, S3SigV4QueryAuth):
+    """Signs an address that somebody else will ask."""
 
 
 AUTH_TYPE_MAPS.update({_NAME: _Header, f"{_NAME}-query": _Address})
 
 
-def sign_by(client: Any, clock_offset: timedelta) -> None:
-    """Sign all requests of an S3 client of boto3 by another clock.
+def sign_by(client: S3Client, clock_offset: timedelta) -> None:
+    """Have all requests of a boto3 client for S3 signed by another clock.
 
     Arguments:
         clock_offset: how far that clock is ahead of this machine's.
@@ -46,5 +49,8 @@ def sign_by(client: Any, clock_offset: timedelta) -> None:
     def note(request: Any, **_: Any) -> None:
         request.context[_OFFSET] = clock_offset
 
-    client.meta.events.register_first("choose-signer.s3", lambda **_: _NAME)
+    def choose(**_: Any) -> Any:  # for the stubs an event has no answer; botocore takes this one
+        return _NAME
+
+    client.meta.events.register_first("choose-signer.s3", choose)
     client.meta.events.register("before-sign.s3", note)

@@ -12,11 +12,12 @@ import os
 import threading
 from collections.abc import Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from run_qarnot.cloud.s3.etag import BLOCK_BYTES, Part, has_parts, is_encrypted, md5, parts_of
-from run_qarnot.cloud.s3.multipart import (  # fmt: skip
+from run_qarnot.cloud.s3.multipart import (
     IF_NEW,
+    Condition,
     Conditions,
     Multipart,
     StoredPart,
@@ -28,6 +29,9 @@ from run_qarnot.cloud.s3.transfer import WRONG_CHECKSUM, BrokenError, Job, Trans
 from run_qarnot.core.errors import InputError, RefusedError, TransferError
 from run_qarnot.core.messages import Message
 from run_qarnot.model.files import Upload
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 THREADS = 4
 
@@ -73,8 +77,8 @@ class Section:
         return self._place
 
 
-def count_what_is_sent(client: Any) -> None:
-    """Tell the bodies of requests when they are sent, instead of only read to be signed."""
+def count_what_is_sent(client: S3Client) -> None:
+    """Have bodies of this client know when they are sent, and no longer merely read to be signed."""
 
     def before_send(request: Any, **_: Any) -> None:
         if isinstance(request.body, Section):
@@ -88,7 +92,7 @@ class Sending:
 
     def __init__(
         self,
-        client: Any,
+        client: S3Client,
         bucket: str,
         upload: Upload,
         unfinished: Unfinished,
@@ -135,11 +139,8 @@ class Sending:
         return [self._job(partial(self._send, multipart, part)) for part in self._parts]
 
     def _put(self, part: Part) -> None:
-        condition: Mapping[str, str] = {}
-        sent, is_ours = (
-            b"",
-            False,
-        )  # whether the stored object is ours: it may have been damaged on the way and is sent again
+        condition: Condition = {}
+        sent, is_ours = b"", False  # whether what stands there is ours: perhaps changed on the way, so sent again
 
         def put(body: Any, digest: bytes) -> str:
             nonlocal condition, sent, is_ours

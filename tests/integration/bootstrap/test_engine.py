@@ -33,7 +33,7 @@ start = "bundled"
 
 
 def plan(**entry: object) -> TaskPlan:
-    image = Image(id="public", title="Public", repo="jupyter/scipy-notebook", start="bundled", **entry)  # type: ignore[arg-type]
+    image = Image(id="public", title="Public", repo="jupyter/scipy-notebook", start="bundled", **entry)
     spec = SessionSpec(image=image, name="calm-heron-42", hours=4)
     now = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
     return make_plan(spec, launch_id="rq-1", token="token-of-the-test", profiles=["p"], version="1", now=now)

@@ -6,6 +6,7 @@ import ast
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -215,7 +216,7 @@ def test_the_extras_are_found_again_by_what_they_brought() -> None:
         ({"url": "file:///conda/feedstock/work", "dir_info": {}}, "x==1"),
     ],
 )
-def test_where_a_package_came_from(direct: dict[str, object], line: str) -> None:
+def test_where_a_package_came_from(direct: dict[str, Any], line: str) -> None:
     assert package("x", **direct).line(JOB) == line
     assert name_in(line) == "x"
 
@@ -258,7 +259,7 @@ def test_requirements(line: str) -> None:
 def test_the_lists_are_written_and_no_more_where_the_signal_came_too_early_to_be_heard(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     (tmp_path / "end").touch()
-    places = ["--job", tmp_path, "--state", tmp_path, "--log", tmp_path / "logs" / "qarnot.log"]
-    line = [sys.executable, PROGRAM, "keep", *places]
+    places: list[str | Path] = ["--job", tmp_path, "--state", tmp_path, "--log", tmp_path / "logs" / "qarnot.log"]
+    line: list[str | Path] = [sys.executable, PROGRAM, "keep", *map(str, places)]
     assert subprocess.run(line, check=False, timeout=20).returncode == 0
     assert (tmp_path / "requirements.txt").exists()

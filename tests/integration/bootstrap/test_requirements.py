@@ -91,12 +91,12 @@ class Life:
     def _program(self, python: Path, what: str, state: Path, *, end: bool = False) -> None:
         if end:
             (state / "end").touch()
-        line = [python, PROGRAM, what, "--job", self.job, "--state", state, "--log", self.job / "log"]
+        line: list[str | Path] = [python, PROGRAM, what, "--job", self.job, "--state", state, "--log", self.job / "log"]
         done = subprocess.run(line, env=self._environment(), cwd=self.job, capture_output=True, text=True, check=True)
         self.output = done.stdout if what == "restore" else self.output
 
     def _pip(self, python: Path, *arguments: str) -> None:
-        line = [python, "-m", "pip", "--disable-pip-version-check", *arguments]
+        line: list[str | Path] = [python, "-m", "pip", "--disable-pip-version-check", *arguments]
         done = subprocess.run(line, env=self._environment(), cwd=self.job, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
 

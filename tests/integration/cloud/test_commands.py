@@ -7,8 +7,9 @@ import re
 import signal
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.command import CommandLine, clean_environment
@@ -50,7 +51,7 @@ def session(cli: CommandLine) -> str:
     return "moving"
 
 
-def test_add_replaces_only_when_asked(cli, session, direct):
+def test_add_replaces_only_when_asked(cli: CommandLine, session: str, direct: Any) -> None:
     (cli.folder / "data.csv").write_text("new")
     refused = cli("add", session, "data.csv", expect=1)
     assert "There is already another file “data.csv”" in refused.err
@@ -61,14 +62,16 @@ def test_add_replaces_only_when_asked(cli, session, direct):
     cli("add", session, "data.csv")  # the same once more is no replacing
 
 
-def test_a_file_that_would_be_a_folder_of_the_session_is_refused(cli, session):
+def test_a_file_that_would_be_a_folder_of_the_session_is_refused(cli: CommandLine, session: str) -> None:
     (cli.folder / "folder/data.csv").mkdir(parents=True)
     (cli.folder / "folder/data.csv/inside").touch()
     refused = cli("add", session, "folder", "--replace", expect=1)
     assert "“data.csv” cannot be both a file and the folder of “data.csv/inside”." in refused.err
 
 
-def test_an_add_that_is_interrupted_by_ctrl_c_ends_at_once_and_goes_on_later(cli, session, proxied, direct, make_file):
+def test_an_add_that_is_interrupted_by_ctrl_c_ends_at_once_and_goes_on_later(
+    cli: CommandLine, session: str, proxied: HostileProxy, direct: Any, make_file: Callable[..., Path]
+) -> None:
     path = make_file(7 * PART, "large.bin")
     proxied.trouble("PUT", "partNumber", how=How(hang=True), times=99, skip=3)
     adding = cli.start("add", session, path)
@@ -84,8 +87,13 @@ def test_an_add_that_is_interrupted_by_ctrl_c_ends_at_once_and_goes_on_later(cli
 
 @pytest.mark.parametrize("how", [("--output", "out"), ("--zip", "out.zip")], ids=lambda how: how[0])
 def test_results_that_are_interrupted_by_ctrl_c_end_at_once_and_leave_no_name(
-    cli, session, proxied, direct, how, make_file
-):
+    cli: CommandLine,
+    session: str,
+    proxied: HostileProxy,
+    direct: Any,
+    how: tuple[str, str],
+    make_file: Callable[..., Path],
+) -> None:
     direct.upload_file(str(make_file(3 * PART)), "moving-out", "large.bin")
     proxied.trouble("GET", "large.bin", how=How(hang=True), times=99)
     fetching = cli.start("results", session, *how, "large.bin")
@@ -105,7 +113,15 @@ def test_results_that_are_interrupted_by_ctrl_c_end_at_once_and_leave_no_name(
 
 
 @pytest.mark.parametrize("how", ["--output", "--zip"])
-def test_results_tell_now_and_then_how_far_they_are(cli, session, direct, how, make_file, monkeypatch, capsys):
+def test_results_tell_now_and_then_how_far_they_are(
+    cli: CommandLine,
+    session: str,
+    direct: Any,
+    how: str,
+    make_file: Callable[..., Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     direct.upload_file(str(make_file(3 * PART + 330_000)), "moving-out", "told/large.bin")  # nearly 25.5 MB
     for number in range(20):  # of so small files, a zip has more names than content
         direct.put_object(Bucket="moving-out", Key=f"told/{number}-{'x' * 900}", Body=b"x")
@@ -122,7 +138,9 @@ def test_results_tell_now_and_then_how_far_they_are(cli, session, direct, how, m
     assert (len(set(moved)) > 3, moved[-1]) == (True, 25)
 
 
-def test_a_zip_does_not_overwrite_what_appeared_while_it_was_read(cli, session, proxied, direct):
+def test_a_zip_does_not_overwrite_what_appeared_while_it_was_read(
+    cli: CommandLine, session: str, proxied: HostileProxy, direct: Any
+) -> None:
     direct.put_object(Bucket="moving-out", Key="small.txt", Body=b"theirs")
     target = cli.folder / "mine.zip"
     proxied.trouble("GET", "small.txt", how=How(before=lambda: target.write_text("mine")), times=1)
@@ -131,7 +149,9 @@ def test_a_zip_does_not_overwrite_what_appeared_while_it_was_read(cli, session, 
     assert not list(cli.folder.glob(".partial-*"))
 
 
-def test_results_that_broke_off_go_on(cli, session, proxied, direct, make_file):
+def test_results_that_broke_off_go_on(
+    cli: CommandLine, session: str, proxied: HostileProxy, direct: Any, make_file: Callable[..., Path]
+) -> None:
     path = make_file(5 * PART, seed=3)
     direct.upload_file(str(path), "moving-out", "broken.bin")
     proxied.trouble("GET", "broken.bin", how=answer(403, "AccessDenied"), times=99, skip=3)
@@ -146,7 +166,7 @@ def test_results_that_broke_off_go_on(cli, session, proxied, direct, make_file):
     assert (cli.folder / "parts/broken.bin").read_bytes() == path.read_bytes()
 
 
-def test_a_storage_that_accepts_and_says_nothing_is_no_hang(cli, session):
+def test_a_storage_that_accepts_and_says_nothing_is_no_hang(cli: CommandLine, session: str) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
+import boto3
 import pytest
-from support.hostile import How
-from support.storages import connect
+from support.hostile import HostileProxy, How
+from support.storages import Place, connect
 
 from qarnot_local import LocalCluster
 from run_qarnot.cloud.s3.client import Storage
@@ -32,8 +35,13 @@ def told(caplog: pytest.LogCaptureFixture) -> list[str]:
 
 
 def test_a_storage_without_conditions_takes_files_all_the_same(
-    without_conditions, storage, direct, bucket, make_file, caplog
-):
+    without_conditions: LocalCluster,
+    storage: Storage,
+    direct: Any,
+    bucket: str,
+    make_file: Callable[..., Path],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     uploads = [Upload(make_file(size, name), name) for name, size in {"a": 5, "b": 7, "c": PART + 1}.items()]
     with caplog.at_level(logging.WARNING):
         storage.upload(bucket, uploads)
@@ -44,8 +52,14 @@ def test_a_storage_without_conditions_takes_files_all_the_same(
 
 @pytest.mark.parametrize("size", [5, PART + 1])
 def test_a_file_that_came_meanwhile_is_still_not_replaced(
-    without_conditions, storage, proxy, direct, bucket, make_file, size
-):
+    without_conditions: LocalCluster,
+    storage: Storage,
+    proxy: HostileProxy,
+    direct: Any,
+    bucket: str,
+    make_file: Callable[..., Path],
+    size: int,
+) -> None:
     def theirs() -> None:
         direct.put_object(Bucket=bucket, Key="file", Body=b"theirs")
 
@@ -56,7 +70,14 @@ def test_a_file_that_came_meanwhile_is_still_not_replaced(
     assert direct.get_object(Bucket=bucket, Key="file")["Body"].read() == b"theirs"
 
 
-def test_the_same_file_that_came_meanwhile_is_fine(without_conditions, storage, proxy, direct, bucket, make_file):
+def test_the_same_file_that_came_meanwhile_is_fine(
+    without_conditions: LocalCluster,
+    storage: Storage,
+    proxy: HostileProxy,
+    direct: Any,
+    bucket: str,
+    make_file: Callable[..., Path],
+) -> None:
     path = make_file(5)
     proxy.trouble("HEAD", "file", how=How(before=lambda: direct.upload_file(str(path), bucket, "file")))
     counted: list[int] = []
@@ -65,8 +86,13 @@ def test_the_same_file_that_came_meanwhile_is_fine(without_conditions, storage, 
 
 
 def test_by_its_switch_no_condition_is_sent_to_a_storage_that_ignores_them(
-    cluster, place, boto, proxy, bucket, make_file
-):
+    cluster: LocalCluster,
+    place: Place,
+    boto: boto3.session.Session,
+    proxy: HostileProxy,
+    bucket: str,
+    make_file: Callable[..., Path],
+) -> None:
     cluster.control.ignore_header("If-None-Match")
     client = connect(proxy.url, place.email, place.secret, boto)
     storage = Storage(client, "http://cluster", (0.01,), conditional_puts=False)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 import requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.hostile import How, answer
+from support.hostile import HostileProxy, How, answer
 
-from run_qarnot.cloud.s3.browser_upload import ADDRESS_SECONDS
+from run_qarnot.cloud.s3.browser_upload import ADDRESS_SECONDS, DirectUpload
+from run_qarnot.cloud.s3.client import Storage
 from run_qarnot.cloud.s3.etag import parts_of
 from run_qarnot.core.errors import InputError, TransferError
 from run_qarnot.core.redaction import redact
@@ -26,14 +30,14 @@ SIZE = 2 * PART + 5
 PAGE = "http://localhost:8866"
 
 
-def digests(path):
+def digests(path: Path) -> list[str]:
     """What the browser says of a file."""
     content = path.read_bytes()
     pieces = [content[part.start : part.start + part.size] for part in parts_of(len(content))]
     return [hashlib.md5(piece, usedforsecurity=False).hexdigest() for piece in pieces]
 
 
-def send(upload, path, numbers=None):
+def send(upload: DirectUpload, path: Path, numbers: set[int] | None = None) -> None:
     """As the browser does it: no header but those that every client sends."""
     with path.open("rb") as file:
         for part in parts_of(path.stat().st_size):
@@ -43,15 +47,17 @@ def send(upload, path, numbers=None):
                 assert answer.status_code == 200, answer.text
 
 
-def held(direct, bucket, key):
+def held(direct: Any, bucket: str, key: str) -> Any:
     return direct.get_object(Bucket=bucket, Key=key)["Body"].read()
 
 
-def unfinished(direct, bucket):
+def unfinished(direct: Any, bucket: str) -> Any:
     return direct.list_multipart_uploads(Bucket=bucket).get("Uploads", [])
 
 
-def test_a_file_becomes_one_when_it_is_completed_with_the_etag_that_boto3_gives_it(storage, direct, bucket, make_file):
+def test_a_file_becomes_one_when_it_is_completed_with_the_etag_that_boto3_gives_it(
+    storage: Storage, direct: Any, bucket: str, make_file: Callable[..., Path]
+) -> None:
     path = make_file(SIZE)
     upload = storage.direct(bucket, "data/täst", SIZE)
     assert upload.stored == {}
@@ -66,7 +72,9 @@ def test_a_file_becomes_one_when_it_is_completed_with_the_etag_that_boto3_gives_
     assert unfinished(direct, bucket) == []
 
 
-def test_no_byte_of_it_passes_our_own_client(storage, proxy, bucket, make_file):
+def test_no_byte_of_it_passes_our_own_client(
+    storage: Storage, proxy: HostileProxy, bucket: str, make_file: Callable[..., Path]
+) -> None:
     path = make_file(SIZE)
     upload = storage.direct(bucket, "file", SIZE)
     asked = proxy.received("PUT")
@@ -76,7 +84,9 @@ def test_no_byte_of_it_passes_our_own_client(storage, proxy, bucket, make_file):
     assert proxy.received("PUT") == asked == 0
 
 
-def test_an_address_is_good_for_one_part_of_one_upload_and_for_minutes(storage, direct, bucket):
+def test_an_address_is_good_for_one_part_of_one_upload_and_for_minutes(
+    storage: Storage, direct: Any, bucket: str
+) -> None:
     upload = storage.direct(bucket, "file", SIZE)
     address = upload.address(2)
     query = {name: values[0] for name, values in parse_qs(urlsplit(address).query).items()}
@@ -97,7 +107,7 @@ def test_an_address_is_good_for_one_part_of_one_upload_and_for_minutes(storage, 
             upload.address(number)
 
 
-def test_an_address_says_nothing_when_it_is_logged(storage, bucket):
+def test_an_address_says_nothing_when_it_is_logged(storage: Storage, bucket: str) -> None:
     address = storage.direct(bucket, "file", SIZE).address(1)
     query = parse_qs(urlsplit(address).query)
     shown = redact(f"PUT {address} failed")
@@ -106,7 +116,9 @@ def test_an_address_says_nothing_when_it_is_logged(storage, bucket):
         assert f"{name}=[hidden]" in shown
 
 
-def test_what_arrived_is_known_again_after_everything_was_forgotten(storage, direct, bucket, make_file):
+def test_what_arrived_is_known_again_after_everything_was_forgotten(
+    storage: Storage, direct: Any, bucket: str, make_file: Callable[..., Path]
+) -> None:
     path = make_file(SIZE)
     send(storage.direct(bucket, "file", SIZE), path, {1, 3})
     assert storage.unfinished(bucket) == ["file"]
@@ -121,7 +133,9 @@ def test_what_arrived_is_known_again_after_everything_was_forgotten(storage, dir
     assert storage.unfinished(bucket) == []
 
 
-def test_parts_of_a_file_of_another_size_do_not_count(storage, bucket, make_file):
+def test_parts_of_a_file_of_another_size_do_not_count(
+    storage: Storage, bucket: str, make_file: Callable[..., Path]
+) -> None:
     send(storage.direct(bucket, "file", SIZE), make_file(SIZE))
     upload = storage.direct(bucket, "file", SIZE + 1)
     assert sorted(upload.stored) == [1, 2], "the last part has another size"
@@ -133,7 +147,9 @@ def test_parts_of_a_file_of_another_size_do_not_count(storage, bucket, make_file
     storage.complete(bucket, [upload])
 
 
-def test_what_the_storage_does_not_confirm_is_not_completed(storage, direct, bucket, make_file):
+def test_what_the_storage_does_not_confirm_is_not_completed(
+    storage: Storage, direct: Any, bucket: str, make_file: Callable[..., Path]
+) -> None:
     path = make_file(SIZE)
     upload = storage.direct(bucket, "file", SIZE)
     send(upload, path)
@@ -146,7 +162,9 @@ def test_what_the_storage_does_not_confirm_is_not_completed(storage, direct, buc
     assert direct.list_objects(Bucket=bucket).get("Contents", []) == []
 
 
-def test_a_file_of_that_name_is_replaced_only_when_asked(storage, direct, bucket, make_file):
+def test_a_file_of_that_name_is_replaced_only_when_asked(
+    storage: Storage, direct: Any, bucket: str, make_file: Callable[..., Path]
+) -> None:
     path = make_file(SIZE)
     direct.put_object(Bucket=bucket, Key="file", Body=b"older")
     first, second = storage.direct(bucket, "first", SIZE), storage.direct(bucket, "file", SIZE)
@@ -161,7 +179,9 @@ def test_a_file_of_that_name_is_replaced_only_when_asked(storage, direct, bucket
     assert held(direct, bucket, "file") == path.read_bytes()
 
 
-def test_a_file_that_came_after_the_look_is_not_replaced(storage, proxy, direct, bucket, make_file):
+def test_a_file_that_came_after_the_look_is_not_replaced(
+    storage: Storage, proxy: HostileProxy, direct: Any, bucket: str, make_file: Callable[..., Path]
+) -> None:
     path = make_file(SIZE)
     upload = storage.direct(bucket, "file", SIZE)
     send(upload, path)
@@ -173,7 +193,9 @@ def test_a_file_that_came_after_the_look_is_not_replaced(storage, proxy, direct,
     assert held(direct, bucket, "file") == b"theirs"
 
 
-def test_the_same_file_again_is_no_question_and_completing_twice_neither(storage, direct, bucket, make_file):
+def test_the_same_file_again_is_no_question_and_completing_twice_neither(
+    storage: Storage, direct: Any, bucket: str, make_file: Callable[..., Path]
+) -> None:
     path = make_file(SIZE)
     storage.upload(bucket, [Upload(path, "file")])
     upload = storage.direct(bucket, "file", SIZE)
@@ -184,7 +206,9 @@ def test_the_same_file_again_is_no_question_and_completing_twice_neither(storage
     assert held(direct, bucket, "file") == path.read_bytes()
 
 
-def test_one_that_is_given_up_leaves_nothing(storage, direct, bucket, make_file):
+def test_one_that_is_given_up_leaves_nothing(
+    storage: Storage, direct: Any, bucket: str, make_file: Callable[..., Path]
+) -> None:
     upload = storage.direct(bucket, "file", SIZE)
     send(upload, make_file(SIZE), {1})
     upload.abort()
@@ -194,7 +218,7 @@ def test_one_that_is_given_up_leaves_nothing(storage, direct, bucket, make_file)
     assert unfinished(direct, bucket) == []
 
 
-def test_a_page_is_allowed_to_send_and_other_rules_stay(storage, direct, bucket):
+def test_a_page_is_allowed_to_send_and_other_rules_stay(storage: Storage, direct: Any, bucket: str) -> None:
     theirs = {"AllowedOrigins": ["https://theirs.example"], "AllowedMethods": ["GET"], "AllowedHeaders": ["*"]}
     direct.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [theirs]})
     for _ in range(2):
@@ -204,7 +228,9 @@ def test_a_page_is_allowed_to_send_and_other_rules_stay(storage, direct, bucket)
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT"])
-def test_a_storage_without_such_rules_is_no_trouble_and_none_is_replaced_unseen(storage, proxy, direct, bucket, method):
+def test_a_storage_without_such_rules_is_no_trouble_and_none_is_replaced_unseen(
+    storage: Storage, proxy: HostileProxy, direct: Any, bucket: str, method: str
+) -> None:
     proxy.trouble(method, r"\?cors", how=answer(403, "AccessDenied"))
     storage.allow_origin(bucket, PAGE)
     assert proxy.count(method, r"\?cors") == 1
@@ -215,24 +241,26 @@ def test_a_storage_without_such_rules_is_no_trouble_and_none_is_replaced_unseen(
 PIECE = 4 << 20
 
 
-def pieces(path):
+def pieces(path: Path) -> list[tuple[int, bytes]]:
     """As they come from a browser: each with its offset."""
     content = path.read_bytes()
     return [(offset, content[offset : offset + PIECE]) for offset in range(0, len(content), PIECE)]
 
 
 @pytest.fixture
-def begun(storage, bucket, make_file):
+def begun(storage: Storage, bucket: str, make_file: Callable[..., Path]) -> tuple[DirectUpload, Path]:
     return storage.direct(bucket, "file", SIZE), make_file(SIZE)
 
 
-def relay_all(relay, path):
+def relay_all(relay: PartBuffer, path: Path) -> None:
     for offset, piece in pieces(path):
         for part in relay.take(offset, piece):
             relay.put(part)
 
 
-def test_a_file_that_is_relayed_is_that_which_came(storage, direct, bucket, make_file):
+def test_a_file_that_is_relayed_is_that_which_came(
+    storage: Storage, direct: Any, bucket: str, make_file: Callable[..., Path]
+) -> None:
     path = make_file(SIZE)
     relay = PartBuffer(storage.direct(bucket, "file", SIZE))
     relay_all(relay, path)
@@ -244,7 +272,9 @@ def test_a_file_that_is_relayed_is_that_which_came(storage, direct, bucket, make
 
 @given(order=st.lists(st.integers(0, 4), max_size=20))
 @settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_pieces_that_come_twice_or_too_early_change_nothing(begun, order):
+def test_pieces_that_come_twice_or_too_early_change_nothing(
+    begun: tuple[DirectUpload, Path], order: tuple[int, ...]
+) -> None:
     upload, path = begun
     relay = PartBuffer(upload)
     there = pieces(path)
@@ -256,7 +286,9 @@ def test_pieces_that_come_twice_or_too_early_change_nothing(begun, order):
 
 
 @pytest.mark.parametrize("numbers", [(), (1,), (2,), (1, 2), (1, 2, 3)])
-def test_a_relay_that_failed_goes_on_where_the_first_part_is_missing(begun, proxy, numbers):
+def test_a_relay_that_failed_goes_on_where_the_first_part_is_missing(
+    begun: tuple[DirectUpload, Path], proxy: HostileProxy, numbers: tuple[int, ...]
+) -> None:
     upload, path = begun
     relay = PartBuffer(upload)
     parts = [part for offset, piece in pieces(path) for part in relay.take(offset, piece)]
@@ -269,7 +301,9 @@ def test_a_relay_that_failed_goes_on_where_the_first_part_is_missing(begun, prox
     assert again.check()
 
 
-def test_what_an_earlier_page_had_sent_is_relayed_only_where_it_differs(storage, begun, proxy, bucket):
+def test_what_an_earlier_page_had_sent_is_relayed_only_where_it_differs(
+    storage: Storage, begun: tuple[DirectUpload, Path], proxy: HostileProxy, bucket: str
+) -> None:
     upload, path = begun
     send(upload, path, {1, 2})
     path.write_bytes(b"another" + path.read_bytes()[7:])

@@ -5,9 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 from support.command import clean_environment
+
+from qarnot_local import LocalCluster
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +46,9 @@ MOVES = {
 }
 
 
-def test_moving_160_mb_needs_little_memory(cluster, direct, bucket, make_file):
+def test_moving_160_mb_needs_little_memory(
+    cluster: LocalCluster, direct: Any, bucket: str, make_file: Callable[..., Path]
+) -> None:
     path = make_file(SIZE)
     environment = clean_environment(QARNOT_CLUSTER_URL=cluster.cluster_url, QARNOT_CLIENT_TOKEN=cluster.token)
     for name, move in MOVES.items():

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from run_qarnot.cloud.s3.etag import MOST_PARTS, PART_BYTES, Checksum, etag_of_parts, has_parts, part_size, parts_of
+from run_qarnot.cloud.s3.etag import PART_BYTES, Checksum, etag_of_parts, has_parts, part_size, parts_of
+from run_qarnot.model.files import MOST_PARTS
 
 pytestmark = pytest.mark.slow
 
@@ -19,7 +20,7 @@ sizes = st.one_of(
 
 
 @given(sizes)
-def test_parts_cover_a_file_without_gaps_and_are_not_too_many(size):
+def test_parts_cover_a_file_without_gaps_and_are_not_too_many(size: int) -> None:
     parts = parts_of(size)
     assert sum(part.size for part in parts) == size
     assert [part.number for part in parts] == list(range(1, len(parts) + 1))
@@ -29,7 +30,7 @@ def test_parts_cover_a_file_without_gaps_and_are_not_too_many(size):
 
 
 @given(sizes)
-def test_parts_are_those_of_boto3(size):
+def test_parts_are_those_of_boto3(size: int) -> None:
     from boto3.s3.transfer import TransferConfig
     from s3transfer.utils import ChunksizeAdjuster
 
@@ -47,7 +48,7 @@ def etag(content: bytes, step: int | None) -> str:
 
 @pytest.mark.parametrize("step", [None, 5 * MIB, 8 * MIB, 16 * MIB, 1 << 30])
 @pytest.mark.parametrize("size", [1, 5 * MIB + 1, 16 * MIB])
-def test_a_checksum_confirms_the_content_and_notices_one_wrong_byte(size, step):
+def test_a_checksum_confirms_the_content_and_notices_one_wrong_byte(size: int, step: int | None) -> None:
     content = bytes(range(251)) * (size // 251 + 1)
     content = content[:size]
     for pieces in (1 << 18, 3 * MIB + 1):
@@ -62,7 +63,7 @@ def test_a_checksum_confirms_the_content_and_notices_one_wrong_byte(size, step):
 
 
 @given(st.binary(max_size=40), st.integers(1, 12), st.lists(st.integers(1, 9)))
-def test_a_checksum_does_not_depend_on_how_the_content_comes(content, step, cuts):
+def test_a_checksum_does_not_depend_on_how_the_content_comes(content: bytes, step: int, cuts: list[int]) -> None:
     from run_qarnot.cloud.s3.etag import _InParts
 
     running, rest = _InParts(step), content
@@ -73,12 +74,12 @@ def test_a_checksum_does_not_depend_on_how_the_content_comes(content, step, cuts
 
 
 @pytest.mark.parametrize("tag", ["", "abc", "d41d8cd98f00b204e9800998ecf8427e-0", "x" * 32, "0" * 32 + "-7-7"])
-def test_an_etag_that_is_no_checksum_proves_nothing(tag):
+def test_an_etag_that_is_no_checksum_proves_nothing(tag: str) -> None:
     checksum = Checksum(tag, 10)
     checksum.update(b"0123456789")
     assert checksum.matches() is None
 
 
-def test_an_etag_in_parts_of_an_unusual_size_proves_nothing():
+def test_an_etag_in_parts_of_an_unusual_size_proves_nothing() -> None:
     checksum = Checksum("0" * 32 + "-1000", 1000 * 1_000_000)  # parts of 1 MB: no whole MiB
     assert checksum.matches() is None

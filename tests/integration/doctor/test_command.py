@@ -26,7 +26,7 @@ def without_rules(cluster: LocalCluster) -> None:
     cluster.control.fail_next("PUT", "s3:PutBucketCors", code="AccessDenied", times=None)
 
 
-def test_all_as_expected_is_0_and_two_files(cluster, cli) -> None:
+def test_all_as_expected_is_0_and_two_files(cluster: LocalCluster, cli: CommandLine) -> None:
     answer = cli("doctor", "--output", "report")
     assert answer.out == ""
     assert "as expected. The report, without secrets: report/run-qarnot-report.md" in answer.err
@@ -38,7 +38,7 @@ def test_all_as_expected_is_0_and_two_files(cluster, cli) -> None:
         assert cluster.email not in path.read_text()
 
 
-def test_a_difference_is_1_and_says_what_adapts(cluster, cli, without_rules) -> None:
+def test_a_difference_is_1_and_says_what_adapts(cluster: LocalCluster, cli: CommandLine, without_rules: None) -> None:
     answer = cli("doctor", expect=1)
     assert "S15 differs: Does the storage let in a browser" in answer.out
     assert "seen: rules: 403 AccessDenied" in answer.out
@@ -46,7 +46,7 @@ def test_a_difference_is_1_and_says_what_adapts(cluster, cli, without_rules) -> 
     assert "1 differs" in answer.err
 
 
-def test_json_is_one_value_and_the_same_as_in_the_file(cli, without_rules) -> None:
+def test_json_is_one_value_and_the_same_as_in_the_file(cli: CommandLine, without_rules: None) -> None:
     answer = cli("doctor", "--json", expect=1)
     assert answer.json == json.loads((cli.folder / "run-qarnot-report.json").read_text())
 
@@ -55,22 +55,22 @@ def test_json_is_one_value_and_the_same_as_in_the_file(cli, without_rules) -> No
     ("typed", "said"),
     [("--yes", "--yes is for --spend"), ("--spend", "nobody is at a terminal"), ("--spent", "no option --spent")],
 )
-def test_bad_usage_is_2(cli, typed, said) -> None:
+def test_bad_usage_is_2(cli: CommandLine, typed: str, said: str) -> None:
     assert said in cli("doctor", typed, expect=2).err
 
 
-def test_a_token_that_is_refused_is_said_as_everywhere(cli) -> None:
+def test_a_token_that_is_refused_is_said_as_everywhere(cli: CommandLine) -> None:
     answer = cli.with_environment(QARNOT_CLIENT_TOKEN="wrong-token-of-nobody")("doctor", expect=1)
     assert len(answer.err.splitlines()) == 2
     assert not list(cli.folder.glob("run-qarnot-report*"))
 
 
-def test_no_cluster_is_3(cli) -> None:
+def test_no_cluster_is_3(cli: CommandLine) -> None:
     answer = cli.with_environment(QARNOT_CLUSTER_URL="http://127.0.0.1:9")("doctor", expect=3)
     assert len(answer.err.splitlines()) == 2
 
 
-def test_ctrl_c_leaves_nothing_behind(cluster, cli) -> None:
+def test_ctrl_c_leaves_nothing_behind(cluster: LocalCluster, cli: CommandLine) -> None:
     cluster.control.delay("s3:PutObject", 0.5)
     process = cli.start("doctor")
     try:

@@ -14,7 +14,7 @@ from run_qarnot.doctor.question import Verdict
 pytestmark = pytest.mark.slow
 
 
-def test_the_local_cluster_is_as_expected_and_nothing_is_left(cluster) -> None:
+def test_the_local_cluster_is_as_expected_and_nothing_is_left(cluster: LocalCluster) -> None:
     report = examine(cluster)
     assert differing(report) == {}
     assert report.is_expected

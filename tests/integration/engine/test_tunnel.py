@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.ports import free_port
 
+from run_qarnot.core.messages import Message
 from run_qarnot.engine.host_keys import HostKeys
 from run_qarnot.engine.tunnel import Tunnel, TunnelError, answers, speaks_ssh
 from run_qarnot.model.connections import Forward
@@ -59,7 +60,7 @@ async def tunnel() -> AsyncIterator[Tunnel]:
         await made.close()
 
 
-def checked(keys: HostKeys, forward: Forward, attempt: int = 1) -> Callable[[asyncssh.SSHKey], str]:
+def checked(keys: HostKeys, forward: Forward, attempt: int = 1) -> Callable[[asyncssh.SSHKey], Message | None]:
     return lambda key: keys.problem(key, forward, attempt)
 
 

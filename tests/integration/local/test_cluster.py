@@ -8,17 +8,13 @@ from __future__ import annotations
 import ast
 import hashlib
 import os
-import re
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import psutil
@@ -27,11 +23,11 @@ import requests
 from botocore.exceptions import ClientError
 from qarnot.connection import Connection
 from qarnot.secrets import Secrets
+from support.tasks import command, connect, ended, keys, program, running
 from support.waiting import wait_until
 
 import qarnot_local
 from qarnot_local import ClusterError, LocalCluster
-from tests.integration.local.conftest import command, connect, ended, keys, running
 
 pytestmark = pytest.mark.slow
 
@@ -69,32 +65,6 @@ def test_nothing_is_left_behind() -> None:
     assert set(threading.enumerate()) <= threads
     assert own_folders() <= folders
     assert {process.pid for process in psutil.Process().children(recursive=True)} <= children
-
-
-@contextmanager
-def program(*arguments: str) -> Iterator[Any]:
-    """`python -m qarnot_local` as a process; what it printed as attributes."""
-    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "qarnot_local", *arguments],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
-    assert process.stdout
-    lines = [process.stdout.readline() for _ in range(3)]
-    found = dict(re.fullmatch(r"export (\w+)='(.+)'\n", line).groups() for line in lines)  # type: ignore[union-attr]
-    try:
-        yield SimpleNamespace(
-            process=process,
-            cluster_url=found["QARNOT_CLUSTER_URL"],
-            storage_url=found["QARNOT_STORAGE_URL"],
-            token=found["QARNOT_CLIENT_TOKEN"],
-        )
-    finally:
-        process.kill()
-        process.communicate()
 
 
 def test_the_program_prints_its_address_and_ends_cleanly() -> None:
@@ -299,7 +269,7 @@ def test_storage_wants_the_token_and_takes_any_region(
     from botocore.config import Config
 
     def client(secret: str, version: str = "s3v4") -> Any:
-        who = {"aws_access_key_id": cluster.email, "aws_secret_access_key": secret}
+        who: dict[str, Any] = {"aws_access_key_id": cluster.email, "aws_secret_access_key": secret}
         config = Config(signature_version=version)
         return boto3.client("s3", endpoint_url=cluster.storage_url, config=config, **who)
 
@@ -330,6 +300,7 @@ def test_storage_keeps_connections(cluster: LocalCluster, connection: Connection
         connections = set()
         for _ in range(3):
             answer = session.get(url, timeout=10, stream=True)
-            connections.add(answer.raw.connection.sock.getsockname())
+            connection_used: Any = answer.raw.connection
+            connections.add(connection_used.sock.getsockname())
             assert answer.text == "x"
         assert len(connections) == 1

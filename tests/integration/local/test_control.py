@@ -22,11 +22,11 @@ from qarnot.exceptions import (
     QarnotGenericException,
     UnauthorizedException,
 )
+from support.tasks import command, ended, forward, keys, running, ssh
 from support.waiting import wait_until
 
 from qarnot_local import ControlError, LocalCluster
 from qarnot_local.control.control import Control
-from tests.integration.local.conftest import command, ended, forward, keys, running, ssh
 
 pytestmark = pytest.mark.slow
 

@@ -21,11 +21,14 @@ def http(cluster: LocalCluster) -> Iterator[requests.Session]:
 
 
 WRONG: list[tuple[str, Any]] = [
-    *(("refuse", body) for body in ([], "x", {}, {"seconds": "abc"}, {"seconds": True}, {"seconds": -1})),
+    *(
+        ("refuse", body)
+        for body in (list[str](), "x", dict[str, str](), {"seconds": "abc"}, {"seconds": True}, {"seconds": -1})
+    ),
     *(("advance", {"seconds": seconds}) for seconds in (1e308, 1e12, -1, "abc", None, True)),
     *(("delay", {"route": "/info", "seconds": seconds}) for seconds in ("abc", None, 1e300)),
     ("delay", {"route": 5, "seconds": 1}),
-    *(("setQuota", {"kind": "tasks", "value": value}) for value in ("abc", None, [], -1, 1e300)),
+    *(("setQuota", {"kind": "tasks", "value": value}) for value in ("abc", None, list[str](), -1, 1e300)),
     *(("failNext", {"status": status}) for status in ("503", 99, 1000, 503.5, True, 0)),
     *(("failNext", {"status": 500, "skip": skip}) for skip in ("a", -1, 1.5)),
     *(("failNext", {"status": 500, "times": times}) for times in ("a", 0)),

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import pytest
 from qarnot.connection import Connection
 from qarnot.exceptions import MissingTaskException
+from support.tasks import command, ended, running
 from support.waiting import wait_until
 
 from qarnot_local import LocalCluster
 from qarnot_local.control.control import Control
-from tests.integration.local.conftest import command, ended, running
 
 pytestmark = pytest.mark.slow
 

@@ -11,10 +11,10 @@ import pytest
 import requests
 from qarnot.connection import Connection
 from qarnot.exceptions import QarnotGenericException
+from support.tasks import connect
 
 from qarnot_local import LocalCluster
 from qarnot_local.runtime import hardware
-from tests.integration.local.conftest import connect
 
 pytestmark = pytest.mark.slow
 

@@ -23,7 +23,11 @@ Post = Callable[..., requests.Response]
 @pytest.fixture(scope="module")
 def clients(cluster: LocalCluster) -> dict[str, Any]:
     """One for each version of the signature; boto3 takes the older one for a storage that is not Amazon's."""
-    who = {"aws_access_key_id": cluster.email, "aws_secret_access_key": cluster.token, "region_name": "us-east-1"}
+    who: dict[str, Any] = {
+        "aws_access_key_id": cluster.email,
+        "aws_secret_access_key": cluster.token,
+        "region_name": "us-east-1",
+    }
     made = {
         version: boto3.client("s3", endpoint_url=cluster.storage_url, config=Config(signature_version=version), **who)
         for version in ("s3v4", "s3")
@@ -115,7 +119,7 @@ def test_only_whoever_has_the_token_can_sign_a_policy(
     cluster.control.restore_token()
     url = f"{cluster.storage_url}/{BUCKET}"
     for body in ({"data": b"x"}, {"data": {"key": "x"}}, {"files": {"key": b"x" * 30_000, "file": b"x"}}):
-        assert error(requests.post(url, timeout=10, **body)) == (400, "MalformedPOSTRequest")  # type: ignore[arg-type]
+        assert error(requests.post(url, timeout=10, **body)) == (400, "MalformedPOSTRequest")
     assert "forged" not in {file.key for file in connection.retrieve_bucket(BUCKET).list_files()}
 
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 import requests
 from qarnot.connection import Connection
+from support.tasks import command, ended, keys, running
 from support.waiting import wait_until
 
 from qarnot_local import LocalCluster
 from qarnot_local.runtime.output import Output
-from tests.integration.local.conftest import command, ended, keys, running
 
 pytestmark = pytest.mark.slow
 

@@ -16,11 +16,10 @@ import psutil
 import pytest
 import requests
 from qarnot.connection import Connection
+from support.tasks import command, connect, ended, forward, keys, program, running, ssh
 from support.waiting import wait_until
 
 from qarnot_local import LocalCluster
-from tests.integration.local.conftest import command, connect, ended, forward, keys, running, ssh
-from tests.integration.local.test_cluster import program
 
 pytestmark = pytest.mark.slow
 
@@ -241,7 +240,11 @@ def test_a_sudden_end_loses_no_record_and_no_object(tmp_path: Path) -> None:
             task.results = bucket
             task.submit()
             running(task)
-        hold = {"json": {"stage": "PendingCancel"}, "headers": {"Authorization": cluster.token}, "timeout": 10}
+        hold: dict[str, Any] = {
+            "json": {"stage": "PendingCancel"},
+            "headers": {"Authorization": cluster.token},
+            "timeout": 10,
+        }
         assert requests.post(f"{cluster.cluster_url}/_control/hold", **hold).ok
         connection.retrieve_task(tasks.pop().uuid).delete()  # it is on its way out
         connection.create_bucket("last").add_string("x", "x")

@@ -20,9 +20,8 @@ from typing import Any
 
 import pytest
 from qarnot.connection import Connection
+from support.tasks import command, ended, forward, keys, running, ssh
 from support.waiting import wait_until
-
-from tests.integration.local.conftest import command, ended, forward, keys, running, ssh
 
 pytestmark = pytest.mark.slow
 

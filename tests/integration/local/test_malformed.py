@@ -76,7 +76,7 @@ JOBS: list[dict[str, Any]] = [
     {"maxWallTime": 5},
     {"completionTimeToLive": []},
 ]
-CASES = [("/tasks", TASK | wrong) for wrong in BOTH + TASKS]
+CASES: list[tuple[str, Any]] = [("/tasks", TASK | wrong) for wrong in BOTH + TASKS]
 # The first must not be started either.
 CASES += [("/tasks", [TASK, wrong]) for wrong in (5, TASK | {"tags": 5}, TASK | {"resultsBucket": 5})]
 CASES += [("/pools", POOL | wrong) for wrong in BOTH + POOLS]
@@ -151,7 +151,9 @@ def test_a_pool_is_not_changed_to_something_malformed(http: Http, change: Any) -
     http.lists()
 
 
-IMPOSSIBLE: list[dict[str, Any]] = [{"constants": [{"key": "A", "value": value}]} for value in ({}, ["a"])]
+IMPOSSIBLE: list[dict[str, Any]] = [
+    {"constants": [{"key": "A", "value": value}]} for value in (dict[str, str](), ["a"])
+]
 IMPOSSIBLE += [{"constants": [{"key": f"C{number}", "value": "x"} for number in range(152)]}]
 IMPOSSIBLE += [{"tags": tags} for tags in (["x"] * 20, ["x" * 600])]
 SIZES: list[dict[str, Any]] = [{"instanceCount": size} for size in (-5, 10**12)]
@@ -256,7 +258,7 @@ def test_nulls_and_unknown_fields_are_legal(http: Http) -> None:
     assert http.post("/tasks", nothing | TASK | more).status_code == 200
     assert http.post("/pools", nothing | POOL | more).status_code == 200
     assert http.post("/jobs", {"name": "x", "tags": None, "maxWallTime": None, "constants": 5}).status_code == 200
-    deep = {
+    deep: dict[str, Any] = {
         "secretsAccessRights": {"bySecret": None},
         "dependencies": {"dependsOn": None},
         "scaling": {"policies": None},

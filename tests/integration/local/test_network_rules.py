@@ -13,10 +13,10 @@ import requests
 from qarnot.connection import Connection
 from qarnot.forced_network_rule import ForcedNetworkRule
 from support.ports import free_port
+from support.tasks import ended, running
 from support.waiting import wait_until
 
 from qarnot_local import LocalCluster
-from tests.integration.local.conftest import ended, running
 
 pytestmark = pytest.mark.slow
 

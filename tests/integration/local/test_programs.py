@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,10 @@ import pytest
 import requests
 from botocore.config import Config
 from qarnot.connection import Connection
+from support.tasks import ended, forward, keys, ssh
 from support.waiting import wait_until
 
 from qarnot_local import LocalCluster
-from tests.integration.local.conftest import ended, forward, keys, ssh
 
 pytestmark = pytest.mark.slow
 
@@ -226,7 +227,7 @@ def test_the_original_notebooks_back_end(configured: Connection, keys_folder: Pa
     newer = notebook(configured, keys_folder, "jupyterlab")
     older = notebook(configured, keys_folder, "docker-network-ssh", "/bin/bash /opt/start_jupyterlab.sh")
     for task in (newer, older):
-        wait_until(lambda task=task: second_link(task.results, tmp_path / "log"), "the log has two links", 60)
+        wait_until(partial(second_link, task.results, tmp_path / "log"), "the log has two links", 60)
         again = configured.retrieve_task(task.uuid)
         instance = again.status.running_instances_info.per_running_instance_info[0]
         assert instance.active_forward[0].application_port == 22

@@ -9,10 +9,10 @@ import pytest
 import requests
 from qarnot.connection import Connection
 from qarnot.exceptions import MissingTaskException
+from support.tasks import command, ended, keys, running
 from support.waiting import wait_until
 
 from qarnot_local import LocalCluster
-from tests.integration.local.conftest import command, ended, keys, running
 
 pytestmark = pytest.mark.slow
 
@@ -77,7 +77,7 @@ def test_a_task_has_what_its_pool_has_and_its_own_comes_first(ask: Any, connecti
     for name in ("of-the-pool", "of-the-task"):
         connection.create_bucket(name).add_string(f"file {name}", "both.txt")
         connection.create_bucket(name).add_string(name, f"{name}.txt")
-    pool = {"name": "pool", "profile": "docker-batch", "resourceBuckets": ["of-the-pool"]}
+    pool: dict[str, Any] = {"name": "pool", "profile": "docker-batch", "resourceBuckets": ["of-the-pool"]}
     pool["constants"] = [{"key": key, "value": "pool"} for key in ("A", "B", "C")]
     uuid = ask("POST", "/pools", pool)["uuid"]
     task = {

@@ -15,11 +15,11 @@ import requests
 from qarnot.connection import Connection
 from qarnot.exceptions import SecretConflictException, SecretNotFoundException
 from qarnot.secrets import Secrets
+from support.shapes import differences
+from support.tasks import command, ended, forward
 from support.waiting import wait_until
 
 from qarnot_local import LocalCluster
-from tests.integration.local.conftest import command, ended, forward
-from tests.integration.local.shapes import differences
 
 pytestmark = pytest.mark.slow
 

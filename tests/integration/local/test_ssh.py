@@ -17,11 +17,10 @@ import pytest
 from qarnot.connection import Connection
 from support.ports import free_port
 from support.ssh import agent, make_key
+from support.tasks import connect, ended, forward, program, running, ssh
 from support.waiting import wait_until
 
 from qarnot_local import LocalCluster
-from tests.integration.local.conftest import connect, ended, forward, running, ssh
-from tests.integration.local.test_cluster import program
 
 pytestmark = pytest.mark.slow
 

@@ -23,6 +23,7 @@ from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from qarnot.connection import Connection
+from support.tasks import command, connect, ended
 
 from qarnot_local import LocalCluster
 from qarnot_local.access import Access
@@ -30,7 +31,6 @@ from qarnot_local.control.control import ControlError
 from qarnot_local.control.faults import Faults
 from qarnot_local.runtime.quotas import Quotas
 from qarnot_local.s3.storage import ObjectStorage
-from tests.integration.local.conftest import command, connect, ended
 
 pytestmark = pytest.mark.slow
 
@@ -230,7 +230,7 @@ def test_pages_have_each_folder_once_and_count_it(connection: Connection, bucket
     pages = connection.s3client.get_paginator(listing).paginate(
         Bucket=bucket, Delimiter="/", PaginationConfig={"PageSize": size}
     )
-    found = []
+    found: list[str] = []
     for page in pages:
         entries = [each["Key"] for each in page.get("Contents", [])]
         entries += [each["Prefix"] for each in page.get("CommonPrefixes", [])]
@@ -302,7 +302,11 @@ def test_a_bucket_says_how_much_is_in_it(connection: Connection, bucket: str) ->
 @pytest.mark.parametrize("version", ["s3", "s3v4"])
 @pytest.mark.parametrize("call", ["list_objects", "list_objects_v2", "head_bucket", "get_bucket_location"])
 def test_addresses_of_buckets_can_be_signed(cluster: LocalCluster, bucket: str, call: str, version: str) -> None:
-    who = {"aws_access_key_id": cluster.email, "aws_secret_access_key": cluster.token, "region_name": "us-east-1"}
+    who: dict[str, Any] = {
+        "aws_access_key_id": cluster.email,
+        "aws_secret_access_key": cluster.token,
+        "region_name": "us-east-1",
+    }
     config = Config(signature_version=version, s3={"addressing_style": "path"})
     client: Any = boto3.client("s3", endpoint_url=cluster.storage_url, config=config, **who)
     url = client.generate_presigned_url(call, Params={"Bucket": bucket})
@@ -313,7 +317,11 @@ def test_addresses_of_buckets_can_be_signed(cluster: LocalCluster, bucket: str, 
 
 @pytest.mark.parametrize("version", ["s3", "s3v4"])
 def test_a_bucket_may_be_in_the_name_of_the_host(cluster: LocalCluster, bucket: str, version: str) -> None:
-    who = {"aws_access_key_id": cluster.email, "aws_secret_access_key": cluster.token, "region_name": "us-east-1"}
+    who: dict[str, Any] = {
+        "aws_access_key_id": cluster.email,
+        "aws_secret_access_key": cluster.token,
+        "region_name": "us-east-1",
+    }
     config = Config(signature_version=version, s3={"addressing_style": "virtual"})
     url = cluster.storage_url.replace("127.0.0.1", "localhost")
     client: Any = boto3.client("s3", endpoint_url=url, config=config, **who)
@@ -328,7 +336,11 @@ def test_a_bucket_may_be_in_the_name_of_the_host(cluster: LocalCluster, bucket: 
 
 def test_headers_may_be_signed_by_the_older_version(cluster: LocalCluster, bucket: str) -> None:
     def client(secret: str) -> Any:
-        who = {"aws_access_key_id": cluster.email, "aws_secret_access_key": secret, "region_name": "us-east-1"}
+        who: dict[str, Any] = {
+            "aws_access_key_id": cluster.email,
+            "aws_secret_access_key": secret,
+            "region_name": "us-east-1",
+        }
         return boto3.client("s3", endpoint_url=cluster.storage_url, config=Config(signature_version="s3"), **who)
 
     own = client(cluster.token)

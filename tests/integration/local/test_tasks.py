@@ -17,10 +17,10 @@ from qarnot.exceptions import (
     UnauthorizedException,
 )
 from qarnot.secrets import Secrets
+from support.tasks import command, connect, ended, keys, running
 from support.waiting import wait_until
 
 from qarnot_local import LocalCluster
-from tests.integration.local.conftest import command, connect, ended, keys, running
 
 pytestmark = pytest.mark.slow
 
@@ -255,7 +255,11 @@ def test_refusals(cluster: LocalCluster, connection: Connection) -> None:
 def test_paths_and_keys_in_any_dress(cluster: LocalCluster) -> None:
     """Doubled slashes, /v1, trailing slash, any case of routes and keys; nulls of C# (reference §0)."""
     headers = {"Authorization": cluster.token}
-    body = {"Name": "dressed", "PROFILE": "docker-batch", "Constants": [{"Key": "DOCKER_CMD", "Value": "true"}]}
+    body: dict[str, Any] = {
+        "Name": "dressed",
+        "PROFILE": "docker-batch",
+        "Constants": [{"Key": "DOCKER_CMD", "Value": "true"}],
+    }
     body |= {"Uuid": "00000000-0000-0000-0000-000000000000", "State": None, "Tags": None, "PoolUuid": ""}
     body |= {"InstanceCount": 1}
     answer = requests.post(f"{cluster.cluster_url}//v1/Tasks/", json=body, headers=headers, timeout=10)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from page.support.site import Site
+from support.site import Site
 
 from qarnot_local import LocalCluster
 

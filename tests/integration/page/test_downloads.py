@@ -19,6 +19,7 @@ import tornado.web
 from support.pages import until
 
 from run_qarnot.core.errors import TransferError
+from run_qarnot.core.messages import Verbatim
 from run_qarnot.model.settings import Settings, packaged_file
 from run_qarnot.page import download_route, server
 from run_qarnot.page.downloads import Downloads, socket_path
@@ -153,7 +154,7 @@ def test_a_slow_browser_holds_the_kernel_back(tmp_path: Path) -> None:
 def test_an_error_in_the_middle_breaks_the_download_visibly(site: Site) -> None:
     def broken() -> Iterator[bytes]:
         yield PIECE * 16
-        raise TransferError("download", name="x", problem="the storage went away")
+        raise TransferError("download", name="x", problem=Verbatim("the storage went away"))
 
     with pytest.raises(http.client.IncompleteRead):
         fetch(site, broken)
@@ -161,7 +162,7 @@ def test_an_error_in_the_middle_breaks_the_download_visibly(site: Site) -> None:
 
 def test_an_error_before_the_first_byte_is_no_download(site: Site) -> None:
     def broken() -> Iterator[bytes]:
-        raise TransferError("download", name="x", problem="the storage went away")
+        raise TransferError("download", name="x", problem=Verbatim("the storage went away"))
         yield b""
 
     (status, headers, _), failures = fetch(site, broken)

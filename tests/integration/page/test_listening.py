@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from page.support.site import Site
 from support.ports import free_port
+from support.site import Site
 
 from run_qarnot.core.errors import InputError
 from run_qarnot.page.listening import listen, listening_on_unix_socket
@@ -24,7 +24,7 @@ def connects(ip: str, port: int | None) -> bool:
 
 
 @pytest.fixture
-def close() -> Callable[..., None]:
+def close() -> Iterator[Callable[..., None]]:
     made: list[socket.socket] = []
     yield made.extend
     for each in made:

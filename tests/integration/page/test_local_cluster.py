@@ -56,7 +56,8 @@ def test_it_is_started_once_for_who_asks_and_found_by_who_comes_later(folder: Pa
             assert local_cluster.is_offered(folder)
             assert await local_cluster.find(folder, OWN, start=False) is None, "nobody has asked for it"
             both = await asyncio.gather(*(local_cluster.find(folder, OWN, start=True) for _ in range(2)))
-            assert both[0] == both[1] is not None
+            assert both[0] is not None
+            assert both[0] == both[1]
             settings, token = both[0]
             assert settings.cluster_url.startswith("http://127.0.0.1:")
             assert settings.cluster_url != OWN.cluster_url

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from page.support.site import Site
 from support.ports import free_port
+from support.site import Site
 from support.waiting import wait_until
 
 from run_qarnot.core.errors import InputError
@@ -23,7 +23,7 @@ MAKE = Callable[..., Site]
 
 
 @pytest.fixture(scope="module")
-def chosen(tmp_path_factory: pytest.TempPathFactory) -> Site:
+def chosen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A server of a chosen login token, under a path."""
     site = Site(tmp_path_factory.mktemp("chosen"), "--base-url=p/q", **CHOSEN)
     yield site

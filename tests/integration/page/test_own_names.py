@@ -10,7 +10,6 @@ import pytest
 from support.command import CommandLine
 from support.pages import (
     FORM,
-    Page,
     begin,
     cards,
     play_with_account,
@@ -28,6 +27,7 @@ from run_qarnot.core.locale import Plural, en, fr
 from run_qarnot.core.state import State
 from run_qarnot.hooks.manager import Plugins, find_plugins
 from run_qarnot.model.settings import Settings
+from run_qarnot.page.build import Page
 
 SESSION = "none"
 FILES = ("Saving your files…", "the connection broke", "a table")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from page.support.site import Site
+from support.site import Site
 from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
 from run_qarnot.page.policy import Policy, is_loopback

@@ -13,6 +13,7 @@ from qarnot_local import LocalCluster
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.problem import make_problem, show_value
 from run_qarnot.core.errors import NotFoundError
+from run_qarnot.core.messages import Verbatim
 from run_qarnot.hooks.manager import find_plugins
 from run_qarnot.model.settings import Settings
 from run_qarnot.page.build import Page
@@ -20,8 +21,8 @@ from run_qarnot.page.problems import as_problem
 from run_qarnot.page.props import problem_rows
 
 TRACEBACK = "Traceback (most recent call last): a line of the source"
-FAILED = make_problem("plugin-failed", "ours.py", hook="rq_panel", problem="KeyError: x", details=TRACEBACK)
-LOADED = make_problem("plugin-load", "broken.py", problem="SyntaxError: x", details=TRACEBACK)
+FAILED = make_problem("plugin-failed", "ours.py", hook="rq_panel", problem=Verbatim("KeyError: x"), details=TRACEBACK)
+LOADED = make_problem("plugin-load", "broken.py", problem=Verbatim("SyntaxError: x"), details=TRACEBACK)
 BAD = make_problem(
     "key-unknown", "images.toml", entry="bad", key="titel", line=3, found=show_value("titel"), nearest="title"
 )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import urllib.request
+from functools import partial
 
 from support.pages import NAME, begin, cards, play_with_account, record, shows, start, tell, turn, until, upload
 
 from qarnot_local import LocalCluster
 from run_qarnot.core.state import State
 from run_qarnot.page.build import Page
+from run_qarnot.page.components.results import ResultsPanel
 
 
 def stored(page: Page, bucket: str) -> dict[str, bytes]:
@@ -16,6 +18,10 @@ def stored(page: Page, bucket: str) -> dict[str, bytes]:
     assert page.account.current is not None
     storage = page.account.current.cloud.storage
     return {file.key: b"".join(storage.read(bucket, file.key)) for file in storage.files(bucket)}
+
+
+def is_shown(results: ResultsPanel, key: str) -> bool:
+    return bool(results.shown) and results.shown["key"] == key
 
 
 def test_only_files_that_were_listed_are_shown_or_sent(cluster: LocalCluster) -> None:
@@ -60,7 +66,7 @@ def test_a_notebook_of_several_mib_is_shown_as_its_cells(cluster: LocalCluster) 
         await until(lambda: results.listing is not None, "the list")
         for name, kind in (("a.ipynb", "code"), ("a.txt", "output")):
             tell(results, "look", {"key": name})
-            await until(lambda name=name: results.shown and results.shown["key"] == name, name)
+            await until(partial(is_shown, results, name), name)
             assert [block["kind"] for block in results.shown["blocks"]] == [kind]
             assert results.shown["note"] == "cut"
 
@@ -131,7 +137,10 @@ def test_files_are_added_to_a_session_that_waits_for_its_machine(cluster: LocalC
         assert stored(page, f"{NAME}-in") == {"more.csv": b"abc\n"}
         cluster.control.release()
         await shows(card, State.READY)
-        printed = lambda: [line for name, data in calls if name == "append" for line in data[0]]  # noqa: E731
+
+        def printed() -> list[str]:
+            return [line for name, data in calls if name == "append" for line in data[0]]
+
         await until(lambda: "abc" in printed(), "the machine to have it")
 
     play_with_account(scene, cluster)

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import psutil
 import pytest
-from page.support.site import Site
 from support.servers import gone
+from support.site import Site
 from support.waiting import wait_until
 
 from qarnot_local import LocalCluster

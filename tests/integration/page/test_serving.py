@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from page.support.site import Site
+from support.site import Site
 
 from run_qarnot.core.errors import InputError
 from run_qarnot.page import serving

@@ -147,7 +147,7 @@ def test_a_ticket_opens_the_page_once_and_the_cookie_stays(server: ProxyServer, 
     assert answer.status_code == 200
     assert answer.url == f"{server.origin}{OUTER}show?x=1"
     assert answer.json()["uri"] == f"/{SESSION_ID}/show?x=1"
-    (cookie,) = visitor.cookies
+    (cookie,) = list(iter(visitor.cookies))
     assert (cookie.path, cookie.secure) == (OUTER, False)
     assert {"HttpOnly": None, "SameSite": "Strict"}.items() <= cookie._rest.items()  # type: ignore[attr-defined]
     assert visitor.ask("show").status_code == 200

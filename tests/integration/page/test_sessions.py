@@ -7,6 +7,7 @@ import contextlib
 import json
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from support.pages import (
 )
 
 from qarnot_local import LocalCluster
+from qarnot_local.control.control import Control
 from run_qarnot.core import language
 from run_qarnot.core.messages import Message
 from run_qarnot.core.state import State
@@ -39,6 +41,11 @@ def at_work(method: Callable[..., Any]) -> list[object]:
     """Whose `method`, a coroutine function, the loop is running now; once for each time."""
     frames = [getattr(task.get_coro(), "cr_frame", None) for task in asyncio.all_tasks()]
     return [frame.f_locals["self"] for frame in frames if frame and frame.f_code is method.__code__]
+
+
+def saves(control: Control, count: int) -> bool:
+    """Whether so many snapshots were asked for."""
+    return control.count("POST", "/tasks/*/snapshot") == count
 
 
 def test_they_are_found_again_and_the_living_are_followed(tmp_path: Path) -> None:
@@ -211,7 +218,7 @@ def test_a_save_that_is_never_done_keeps_no_machine(cluster: LocalCluster) -> No
         control.hold("snapshot")
         for number, (wish, data) in enumerate((("save", {}), ("save_and_stop", {"save": True})), start=1):
             tell(card, wish.rpartition("_")[2], data)
-            await until(lambda n=number: control.count("POST", "/tasks/*/snapshot") == n, "what will never be done")
+            await until(partial(saves, control, number), "what will never be done")
             assert card.busy == wish
         tell(card, "stop", {"save": False})
         await shows(card, State.ENDED)

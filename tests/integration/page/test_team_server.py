@@ -18,10 +18,10 @@ from pathlib import Path
 import psutil
 import pytest
 import requests
-from page.support.site import Site
 from support.machine import Machine, machine
 from support.proxied import serving
 from support.servers import gone
+from support.site import Site
 from support.waiting import wait_until
 from tornado.web import Application, RequestHandler
 from tornado.websocket import WebSocketHandler
@@ -169,7 +169,8 @@ def sessions(site: Site, people: list[Person], ssh: Machine, app: int) -> list[P
 
 def _private_folder(site: Site) -> Path:
     (socket,) = site.temporary.rglob("sessions.sock")
-    return socket.parent
+    folder: Path = socket.parent
+    return folder
 
 
 def _ticket(folder: Path, session: ProxiedSession, person: Person) -> str:

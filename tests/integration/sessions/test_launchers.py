@@ -17,13 +17,13 @@ import pytest
 from support.browser import FakeBrowser
 from support.desk import at_a_desk, page_on
 from support.ports import free_port
+from support.servers import get
 from support.waiting import wait_until
 
 from qarnot_local import LocalCluster
 from run_qarnot.engine.ports import is_free
 from run_qarnot.model.connections import TunnelSpec
 from run_qarnot.page.launchers import System, make_launcher
-from tests.integration.sessions.test_machines import get
 
 pytestmark = [pytest.mark.slow, pytest.mark.lifecycle]
 OTHER_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGZha2VmYWtlZmFrZWZha2VmYWtlZmFrZWZha2VmYWtl"

@@ -1,7 +1,6 @@
 """What can go wrong with a machine and the app on it: see `test_failures.py`, of which this is the other half."""
 
 import asyncio
-import re
 import time
 import urllib.error
 import urllib.parse
@@ -11,6 +10,7 @@ import asyncssh
 import pytest
 from support.command import CommandLine
 from support.desk import MACHINE, SECONDS, at_a_desk, page_on, until
+from support.servers import get
 from support.ssh import make_key
 from support.waiting import wait_until
 
@@ -29,13 +29,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.lifecycle]
 @pytest.fixture
 def cluster(calm):
     return calm
-
-
-def get(address: str, path: str = "") -> str:
-    address = re.sub(r"\?.*", "", address)
-    with urllib.request.urlopen(f"{address}{path}", timeout=10) as answer:
-        assert answer.status == 200
-        return answer.read().decode()
 
 
 async def on_machine(cluster, session, command):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from run_qarnot.catalog.problem import make_problem, show_value
+from run_qarnot.catalog.problem import ProblemFacts, make_problem, show_value
+from run_qarnot.core.messages import Message
+
+WANTED = Message("uploading")
 
 
 def test_it_is_shown_with_its_place() -> None:
-    facts = {"found": "“x”", "wanted": "y", "nearest": "z"}
+    facts: ProblemFacts = {"found": "“x”", "wanted": WANTED, "nearest": "z"}
     whole = make_problem("type", "images.toml", entry="lab", key="port", line=3, **facts)
     assert str(whole) == f"images.toml:3: [images.lab] port: {whole.message}"
     assert str(make_problem("type", "a plugin", **facts)) == f"a plugin: {whole.message}"
@@ -17,7 +20,7 @@ def test_it_is_shown_with_its_place() -> None:
 
 def test_programs_get_every_part() -> None:
     problem = make_problem(
-        "type", "images.toml", entry="lab", key="port", line=3, details="trace", warning=True, found="5", wanted="text"
+        "type", "images.toml", entry="lab", key="port", line=3, details="trace", warning=True, found="5", wanted=WANTED
     )
     assert problem.as_json() == {
         "source": "images.toml", "entry": "lab", "key": "port", "message": problem.message, "line": 3,

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from run_qarnot.cloud.internals import task_form
 
-ASKED = {
+ASKED: dict[str, Any] = {
     "resources": ["in"], "results": "out", "constants": {}, "labels": {}, "tags": [], "constraints": {},
     "scheduling": "",
 }  # fmt: skip

@@ -75,15 +75,17 @@ def test_constraints_and_scheduling_have_a_form() -> None:
 
 def test_botocore_has_them() -> None:
     calls, _ = storage_clients("http://127.0.0.1:1", "a@b.example", "token", timedelta())
-    inner = calls._endpoint.http_session._inner
+    endpoint: Any = calls._endpoint  # type: ignore[attr-defined]  # private: not in the stubs
+    inner = endpoint.http_session._inner
     assert isinstance(inner, botocore.httpsession.URLLib3Session)
-    pools = inner._manager.pool_classes_by_scheme
-    assert pools == inner._pool_classes_by_scheme
+    manager, pool_classes = inner._manager, inner._pool_classes_by_scheme  # type: ignore[attr-defined]
+    pools = manager.pool_classes_by_scheme
+    assert pools == pool_classes
     assert issubclass(pools["https"], botocore.awsrequest.AWSHTTPSConnectionPool)
     assert issubclass(pools["https"].ConnectionCls, botocore.awsrequest.AWSHTTPSConnection)
-    assert callable(botocore.auth.SigV4Auth._modify_request_before_signing)
+    assert callable(botocore.auth.SigV4Auth._modify_request_before_signing)  # type: ignore[attr-defined]
     assert {"config_file", "credentials_file", "profile", "region"} <= set(botocore.session.Session.SESSION_VARIABLES)
-    assert callable(urllib3.connection.HTTPConnection._tunnel)  # type: ignore[attr-defined]
+    assert callable(urllib3.connection.HTTPConnection._tunnel)
     assert callable(HTTPAdapter.init_poolmanager)
 
 

@@ -1,6 +1,7 @@
 """The wire's JSON, in whatever shape it comes, is read without an exception."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -10,28 +11,30 @@ from run_qarnot.cloud.models import read_task, read_time
 from run_qarnot.engine.wait_estimate import wait_estimates
 from run_qarnot.model.view import MachineUse
 
-JSON = st.none() | st.booleans() | st.floats() | st.integers() | st.text() | st.just([]) | st.just({})
+JSON: st.SearchStrategy[Any] = (
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text() | st.just([]) | st.just({})
+)
 FIELDS = ["uuid", "name", "state", "creationDate", "endDate", "constants", "labels", "status", "errors", "resultBucket"]
 
 
 @given(st.dictionaries(st.sampled_from(FIELDS), st.none()))
-def test_a_null_is_never_an_exception(body):
+def test_a_null_is_never_an_exception(body: dict[str, None]) -> None:
     assert read_task(body).state == ""
 
 
-def test_times_of_all_shapes():
+def test_times_of_all_shapes() -> None:
     assert read_time("2026-03-02T09:15:00Z") == datetime(2026, 3, 2, 9, 15, tzinfo=UTC)
-    assert read_time("2026-03-02T09:15:00.123456Z").microsecond == 123456
+    assert read_time("2026-03-02T09:15:00.123456Z") == datetime(2026, 3, 2, 9, 15, 0, 123456, tzinfo=UTC)
     assert read_time("0001-01-01T00:00:00Z") is None
     assert read_time(None) is None
     assert read_time("soon") is None
 
 
-def test_constants_that_arrive_as_numbers_are_text():
+def test_constants_that_arrive_as_numbers_are_text() -> None:
     assert read_task({"constants": [{"key": "N", "value": 26}]}).constants == {"N": "26"}
 
 
-def test_that_the_cluster_makes_no_saves_is_not_that_it_does_not_say():
+def test_that_the_cluster_makes_no_saves_is_not_that_it_does_not_say() -> None:
     assert read_task({"snapshotInterval": 0}).snapshot_seconds == 0
     assert read_task({"snapshotInterval": None}).snapshot_seconds is None
     assert read_task({}).snapshot_seconds is None
@@ -40,7 +43,15 @@ def test_that_the_cluster_makes_no_saves_is_not_that_it_does_not_say():
 CREATED, RUNS, OVER = "2026-03-02T09:15:00Z", "2026-03-02T09:16:40Z", "2026-03-02T10:17:00Z"
 
 
-def task(state="Success", *, attempt=1, ended=OVER, executed=3600, uploaded=15, instances=1):
+def task(
+    state: str = "Success",
+    *,
+    attempt: int = 1,
+    ended: str | None = OVER,
+    executed: int = 3600,
+    uploaded: int = 15,
+    instances: int = 1,
+) -> dict[str, Any]:
     running = state == "FullyExecuting"
     each = [{"executionAttemptCount": attempt}] * instances
     return {
@@ -59,7 +70,7 @@ def task(state="Success", *, attempt=1, ended=OVER, executed=3600, uploaded=15, 
 
 
 @pytest.mark.parametrize("state", ["Success", "Failure", "Cancelled"])
-def test_how_long_it_took_until_its_machine_ran(state):
+def test_how_long_it_took_until_its_machine_ran(state: str) -> None:
     assert read_task(task("FullyExecuting")).until_started == 100
     assert read_task(task(state)).until_started == 3720 - 3600 - 15
 
@@ -77,11 +88,11 @@ def test_how_long_it_took_until_its_machine_ran(state):
         {**task(), "status": None},
     ],
 )
-def test_where_that_cannot_be_told_nothing_is_said(body):
+def test_where_that_cannot_be_told_nothing_is_said(body: dict[str, Any]) -> None:
     assert read_task(body).until_started is None
 
 
-def test_usual_is_what_at_least_two_sessions_of_an_image_had():
+def test_usual_is_what_at_least_two_sessions_of_an_image_had() -> None:
     slow = {**task(executed=3000), "labels": {"rq-image": "slow"}}
     bodies = [task(), task(executed=3500), task(executed=3590), slow, {**task(), "labels": None}, task(attempt=2)]
     assert wait_estimates(map(read_task, bodies)) == {"base": 115}
@@ -89,14 +100,14 @@ def test_usual_is_what_at_least_two_sessions_of_an_image_had():
     assert wait_estimates(map(read_task, [*[task()] * 7, *old])) == {"base": 105}, "what was long ago is not usual"
 
 
-def test_what_a_machine_is_and_how_busy():
+def test_what_a_machine_is_and_how_busy() -> None:
     told = {"coreCount": 28, "cpuModel": "A CPU", "cpuUsage": 88.0, "maxMemoryMB": 131072, "currentMemoryMB": 27500}
     body = {"status": {"runningInstancesInfo": {"perRunningInstanceInfo": [told, {}]}}}
     assert read_task(body).machines == (MachineUse(28, "A CPU", 88.0, 131072, 27500), MachineUse())
 
 
 @given(st.dictionaries(st.sampled_from(["coreCount", "cpuModel", "cpuUsage", "maxMemoryMB"]), JSON))
-def test_what_is_said_of_a_machine_is_a_value_or_unknown(told):
+def test_what_is_said_of_a_machine_is_a_value_or_unknown(told: dict[str, Any]) -> None:
     [use] = read_task({"status": {"runningInstancesInfo": {"perRunningInstanceInfo": [told]}}}).machines
     assert use.cores is None or use.cores >= 1
     assert use.cpu_percent is None or 0 <= use.cpu_percent <= 100

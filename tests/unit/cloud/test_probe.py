@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
+
 from run_qarnot.cloud.probe import Answer, ApiProbe, StorageAnswer, StorageProbe, proxy_of
 from run_qarnot.model.settings import Settings
 
@@ -30,7 +32,7 @@ def test_answers_are_written_by_status_and_code() -> None:
     assert not Answer(302).is_ok
 
 
-def test_nothing_on_this_machine_is_asked_through_a_proxy(monkeypatch) -> None:
+def test_nothing_on_this_machine_is_asked_through_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     assert proxy_of("http://127.0.0.1:80") == ""
     assert proxy_of("https://api.qarnot.com") == "http://proxy.example:3128"

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.image import Image
 from run_qarnot.commands import catalog, entry
 
@@ -68,7 +69,7 @@ def test_check_names_problems_in_the_order_of_their_lines(file: Path, capsys: py
 def test_a_constant_that_its_profile_does_not_know_is_told() -> None:
     image = Image(id="a", repo="a/b", constants={"DOCKER_TAG": "1", "DOCKER_CMDD": "x", "MINE": "1"})
     known = ["DOCKER_REPO", "DOCKER_TAG", "DOCKER_CMD"]
-    found = {p.key: p for p in catalog._constant_problems(image, "docker-batch", known, catalog.Catalog())}
+    found = {p.key: p for p in catalog._constant_problems(image, "docker-batch", known, Catalog())}
     assert found.keys() == {"constants.DOCKER_CMDD", "constants.MINE"}
     assert not found["constants.DOCKER_CMDD"].warning, "nearly a name that is known"
     assert found["constants.MINE"].warning, "the container may read it"

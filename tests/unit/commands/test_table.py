@@ -34,7 +34,7 @@ def test_the_parser_hands_out_the_function(name: str) -> None:
 def test_no_argument_hides_the_function() -> None:
     arguments = {
         action.dest
-        for command in make_parser()._subparsers._group_actions[0].choices.values()  # type: ignore[union-attr,call-overload]
+        for command in make_parser()._subparsers._group_actions[0].choices.values()  # type: ignore[union-attr]
         for action in command._actions
     }
     assert "run" not in arguments

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
+import webbrowser
 from pathlib import Path
 
 import pytest
@@ -36,20 +38,20 @@ def test_nobody_else_reads_the_address_in_the_list_of_processes_or_in_the_file(t
 def test_it_is_removed_while_the_program_goes_on(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     opened: list[str] = []
     monkeypatch.setattr(browser, "_SECONDS", 0.05)
-    monkeypatch.setattr(browser.webbrowser, "open", opened.append)
-    monkeypatch.setattr(browser.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     browser.open_privately(ADDRESS)
     assert opened[0].startswith(tmp_path.as_uri())
     wait_until(lambda: not list(tmp_path.iterdir()), "the file to be removed")
 
 
 def test_without_a_place_for_the_file_there_is_no_browser_and_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(browser.tempfile, "tempdir", "/nowhere")
+    monkeypatch.setattr(tempfile, "tempdir", "/nowhere")
     assert browser.open_privately(ADDRESS) is False
 
 
 def test_a_browser_in_a_sandbox_gets_a_file_that_it_can_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(browser.sys, "platform", "linux")
+    monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(browser, "_SANDBOXES", (str(tmp_path / "snap"),))
     assert browser._parent() is None

@@ -1,6 +1,8 @@
 """Logging is configured in one place, and whoever writes a handler, it is behind the redaction."""
 
 import logging
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -31,7 +33,7 @@ args=({engine!r},)
 
 
 @pytest.fixture(autouse=True)
-def _as_before(monkeypatch):
+def _as_before(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     formatters = [handler.formatter for handler in handlers]
@@ -44,7 +46,7 @@ def _as_before(monkeypatch):
         handler.setFormatter(formatter)
 
 
-def test_a_file_of_the_users_own_configuration_holds_no_secret(tmp_path):
+def test_a_file_of_the_users_own_configuration_holds_no_secret(tmp_path: Path) -> None:
     root, engine = tmp_path / "root.log", tmp_path / "engine.log"
     (tmp_path / "logging.conf").write_text(CONFIG.format(root=str(root), engine=str(engine)))
     redaction.protect("very-secret-token")
@@ -56,7 +58,7 @@ def test_a_file_of_the_users_own_configuration_holds_no_secret(tmp_path):
         assert "very-secret-token" not in file.read_text()
 
 
-def test_files_that_are_not_there_or_cannot_be_written_are_said(tmp_path):
+def test_files_that_are_not_there_or_cannot_be_written_are_said(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="No such file"):
         logs.configure(config=tmp_path / "none.conf")
     with pytest.raises(InputError, match=r"cannot be written to .*none/x\.log"):
@@ -64,7 +66,7 @@ def test_files_that_are_not_there_or_cannot_be_written_are_said(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["", "no ini", "[handlers]\nkeys=x\n[handler_x]\nclass=no.such.Handler\nargs=()"])
-def test_a_configuration_that_cannot_be_used_is_said(tmp_path, text):
+def test_a_configuration_that_cannot_be_used_is_said(tmp_path: Path, text: str) -> None:
     (tmp_path / "logging.conf").write_text(text)
     with pytest.raises(InputError, match="RUN_QARNOT_LOG"):
         logs.configure(config=tmp_path / "logging.conf")

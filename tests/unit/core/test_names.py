@@ -16,7 +16,7 @@ from run_qarnot.model.plan import TaskPlan
 
 
 @given(st.text(max_size=90))
-def test_a_name_that_passes_makes_valid_buckets_and_any_other_is_refused_with_one_that_passes(name):
+def test_a_name_that_passes_makes_valid_buckets_and_any_other_is_refused_with_one_that_passes(name: str) -> None:
     try:
         good = names.check_name(name)
     except InputError as error:
@@ -28,18 +28,18 @@ def test_a_name_that_passes_makes_valid_buckets_and_any_other_is_refused_with_on
     ("name", "said"),
     [("Run 1", "a space"), ("été", "“é”"), ("", "is empty"), ("-a", "hyphen"), ("a" * 60, "60 characters")],
 )
-def test_what_is_wrong_with_a_name_is_said(name, said):
+def test_what_is_wrong_with_a_name_is_said(name: str, said: str) -> None:
     with pytest.raises(InputError, match=re.escape(said)):
         names.check_name(name)
 
 
-def test_made_names_are_valid_and_not_taken():
+def test_made_names_are_valid_and_not_taken() -> None:
     made = {names.make_name() for _ in range(200)}
     assert all(names.check_name(name) for name in made)
     assert names.make_name(taken=made) not in made
 
 
-def test_launch_ids_are_valid_short_names_and_unique():
+def test_launch_ids_are_valid_short_names_and_unique() -> None:
     made = {names.make_launch_id() for _ in range(200)}
     assert len(made) == 200
     assert all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9]", launch_id) for launch_id in made)
@@ -72,7 +72,7 @@ def test_launch_ids_are_valid_short_names_and_unique():
         "a\ud800",
     ],
 )
-def test_unsafe_names_of_files_are_refused(key):
+def test_unsafe_names_of_files_are_refused(key: str) -> None:
     with pytest.raises(InputError):
         names.check_key(key)
 
@@ -81,7 +81,7 @@ parts = st.text(st.sampled_from("ab./\\: ~-\t") | st.characters(), min_size=1, m
 
 
 @given(st.text(st.sampled_from("/.a\\: ")) | st.text() | st.lists(parts, max_size=5).map("/".join))
-def test_a_key_that_passes_is_one_file_below_its_folder_on_every_side(key):
+def test_a_key_that_passes_is_one_file_below_its_folder_on_every_side(key: str) -> None:
     try:
         names.check_key(key)
     except InputError:
@@ -94,7 +94,7 @@ def test_a_key_that_passes_is_one_file_below_its_folder_on_every_side(key):
 
 
 @given(st.lists(st.from_regex(r"[A-Za-zé0-9_-]{1,9}(\.[a-z0-9]{1,5})?", fullmatch=True), min_size=1, max_size=5))
-def test_usual_names_of_files_pass(parts):
+def test_usual_names_of_files_pass(parts: list[str]) -> None:
     assert names.check_key("/".join(parts)) == "/".join(parts)
 
 
@@ -105,7 +105,7 @@ session_names = st.from_regex(r"[a-z0-9]([a-z0-9-]{0,57}[a-z0-9])?", fullmatch=T
 
 
 @given(session_names, st.sampled_from(names.BUCKET_SUFFIXES))
-def test_buckets_have_names_that_every_storage_takes_and_tell_their_session(session, suffix):
+def test_buckets_have_names_that_every_storage_takes_and_tell_their_session(session: str, suffix: str) -> None:
     candidates = names.bucket_candidates(names.check_name(session), suffix)
     assert candidates[0] == session + suffix
     assert len(set(candidates)) == len(candidates)
@@ -116,7 +116,7 @@ def test_buckets_have_names_that_every_storage_takes_and_tell_their_session(sess
 
 
 @given(session_names, session_names)
-def test_no_two_sessions_share_a_bucket(one, other):
+def test_no_two_sessions_share_a_bucket(one: str, other: str) -> None:
     buckets = [
         {each for end in names.BUCKET_SUFFIXES for each in names.bucket_candidates(s, end)} for s in (one, other)
     ]
@@ -124,13 +124,13 @@ def test_no_two_sessions_share_a_bucket(one, other):
 
 
 @pytest.mark.parametrize("name", ["a_b", "My_Bucket", "a.b", "x" * 63, "a-.b"])
-def test_buckets_that_are_there_may_have_other_names(name):
+def test_buckets_that_are_there_may_have_other_names(name: str) -> None:
     assert names.is_bucket_name(name)
     assert not names.is_bucket_name(f"{name}/")
 
 
 @given(st.text())
-def test_what_xml_can_hold_is_what_a_parser_takes(text):
+def test_what_xml_can_hold_is_what_a_parser_takes(text: str) -> None:
     try:
         ET.fromstring(f"<a>{escape(text)}</a>")
     except (ET.ParseError, UnicodeEncodeError):
@@ -139,6 +139,6 @@ def test_what_xml_can_hold_is_what_a_parser_takes(text):
         assert names.fits_xml(text)
 
 
-def test_the_nearest_name_is_found():
+def test_the_nearest_name_is_found() -> None:
     assert names.nearest("pytroch", ["base", "pytorch"]) == "pytorch"
     assert names.nearest("zzzz", ["base"]) is None

@@ -16,16 +16,16 @@ secrets = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=8
 
 
 @pytest.fixture(autouse=True)
-def _own_secrets(monkeypatch):
+def _own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(redaction, "_secrets", set())
 
 
 @given(secret=secrets, before=st.text(), after=st.text())
-def test_a_protected_secret_is_nowhere_in_the_text(secret, before, after):
+def test_a_protected_secret_is_nowhere_in_the_text(secret: str, before: str, after: str) -> None:
     assert secret not in redaction.redact(f"{before}{secret}{after}", also=[secret]).replace(redaction.MASK, "")
 
 
-def test_it_is_found_in_its_quoted_form_too():
+def test_it_is_found_in_its_quoted_form_too() -> None:
     redaction.protect("a/secret+with=marks")
     assert "secret" not in redaction.redact("https://x/?t=a%2Fsecret%2Bwith%3Dmarks")
 
@@ -56,7 +56,7 @@ def test_it_is_found_in_its_quoted_form_too():
         ("PuTTY-User-Key-File-3: ssh-rsa\nPrivate-Lines: 1\nAAAA", "AAAA"),
     ],
 )
-def test_what_looks_like_a_secret_is_masked_even_if_nobody_made_it_known(text, secret):
+def test_what_looks_like_a_secret_is_masked_even_if_nobody_made_it_known(text: str, secret: str) -> None:
     assert secret not in redaction.redact(text)
 
 
@@ -72,11 +72,11 @@ def test_what_looks_like_a_secret_is_masked_even_if_nobody_made_it_known(text, s
         "token=True token='' bos_token=<s>",
     ],
 )
-def test_ordinary_text_is_left_alone(text):
+def test_ordinary_text_is_left_alone(text: str) -> None:
     assert redaction.redact(text) == text
 
 
-def test_a_log_record_is_redacted_with_its_arguments_and_its_traceback():
+def test_a_log_record_is_redacted_with_its_arguments_and_its_traceback() -> None:
     redaction.protect("very-secret-token")
     stream = io.StringIO()
     handler = logging.StreamHandler(stream)
@@ -92,7 +92,7 @@ def test_a_log_record_is_redacted_with_its_arguments_and_its_traceback():
 
 
 @given(secret=secrets, text=st.text(), cuts=st.lists(st.integers(0, 60), max_size=5))
-def test_a_stream_hides_a_secret_that_comes_in_pieces(secret, text, cuts):
+def test_a_stream_hides_a_secret_that_comes_in_pieces(secret: str, text: str, cuts: list[int]) -> None:
     redaction.protect(secret)
     written, whole = io.StringIO(), f"{text}{secret}\n"
     stream = redaction.RedactingStream(written)

@@ -20,30 +20,30 @@ from run_qarnot.core.state import (
 moments = st.builds(Moment, st.integers(0, 4), st.sampled_from(list(State)))
 
 
-def test_every_state_has_an_order_but_unknown():
+def test_every_state_has_an_order_but_unknown() -> None:
     assert set(ORDER) == set(State) - {State.UNKNOWN}
     assert set(ORDER) == ALIVE | FINAL
 
 
-def test_every_state_and_reason_has_its_sentence():
+def test_every_state_and_reason_has_its_sentence() -> None:
     assert set(en.STATES) == {state.value for state in State}
     assert set(en.END_REASONS) == {reason.value for reason in EndReason}
 
 
-def test_the_clusters_words_are_known_in_any_case():
+def test_the_clusters_words_are_known_in_any_case() -> None:
     assert observed_state("FullyExecuting") is State.STARTING
     assert observed_state("SUBMITTED") is State.WAITING
     assert observed_state("DownloadingResults") is State.SAVING
 
 
 @given(st.text())
-def test_a_word_that_is_not_known_is_never_an_end(word):
+def test_a_word_that_is_not_known_is_never_an_end(word: str) -> None:
     known = "cancelled deleted success failure".split()
     assert observed_state(word) not in FINAL or word.lower() in known
 
 
 @given(st.lists(moments, max_size=30))
-def test_no_order_of_observations_leads_back(seen):
+def test_no_order_of_observations_leads_back(seen: list[Moment]) -> None:
     """(attempt, state) never falls, whatever a slow or confused cluster shows."""
     now = Moment(0, State.PREPARING)
     for moment in seen:
@@ -55,14 +55,14 @@ def test_no_order_of_observations_leads_back(seen):
             now = moment
 
 
-def test_a_new_attempt_may_go_back_to_the_queue():
+def test_a_new_attempt_may_go_back_to_the_queue() -> None:
     assert Moment(2, State.WAITING).may_follow(Moment(1, State.READY))
     assert not Moment(1, State.WAITING).may_follow(Moment(1, State.READY))
     assert Moment(2, State.SAVING).may_follow(Moment(1, State.READY)), "steps are missed"
     assert not Moment(2, State.PREPARING).may_follow(Moment(1, State.READY)), "it is submitted once"
 
 
-def test_the_table_names_every_state_and_every_life_can_end():
+def test_the_table_names_every_state_and_every_life_can_end() -> None:
     assert set(NEXT) == set(ORDER)
     for state in ALIVE:
         assert reachable(state) & FINAL, f"{state} has no end"
@@ -71,7 +71,7 @@ def test_the_table_names_every_state_and_every_life_can_end():
     assert RESTARTS <= ALIVE
 
 
-def test_every_pair_of_states():
+def test_every_pair_of_states() -> None:
     for before in ORDER:
         for after in ORDER:
             believed = Moment(1, after).may_follow(Moment(1, before))

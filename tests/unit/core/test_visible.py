@@ -16,7 +16,7 @@ DIRECTION = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2
 
 
 @given(ANY_TEXT)
-def test_a_name_is_one_line_of_visible_characters(text):
+def test_a_name_is_one_line_of_visible_characters(text: str) -> None:
     shown = visible.one_line(text)
     assert not {unicodedata.category(mark) for mark in shown} & NEVER
     assert not set(shown) & (DIRECTION | set("\u200b\u200d\u2060\ufeff\u00ad\u3164"))
@@ -25,7 +25,7 @@ def test_a_name_is_one_line_of_visible_characters(text):
 
 
 @given(ANY_TEXT)
-def test_longer_texts_keep_their_lines_and_nothing_else(text):
+def test_longer_texts_keep_their_lines_and_nothing_else(text: str) -> None:
     shown = visible.lines(text)
     assert not {unicodedata.category(mark) for mark in shown if mark not in "\n\t"} & NEVER
     assert not set(shown) & DIRECTION
@@ -34,7 +34,7 @@ def test_longer_texts_keep_their_lines_and_nothing_else(text):
 
 
 @given(ANY_TEXT)
-def test_output_holds_nothing_for_the_terminal(text):
+def test_output_holds_nothing_for_the_terminal(text: str) -> None:
     assert not any(
         (mark < " " and mark not in "\n\t") or "\x7f" <= mark <= "\x9f" for mark in visible.without_sequences(text)
     )
@@ -43,7 +43,7 @@ def test_output_holds_nothing_for_the_terminal(text):
 @pytest.mark.parametrize(
     "text", ["calm-heron-42", "Données à l’œuvre", "результаты", "結果", "naïve – 5 €", "⚙ ok", "a\\nb"]
 )
-def test_what_is_visible_stays_as_it_is(text):
+def test_what_is_visible_stays_as_it_is(text: str) -> None:
     assert visible.one_line(text) == visible.lines(text) == visible.without_sequences(text) == text
 
 
@@ -59,5 +59,5 @@ def test_what_is_visible_stays_as_it_is(text):
         ("\U000e0041", r"\U000e0041"),
     ],
 )
-def test_the_rest_is_written_out(text, shown):
+def test_the_rest_is_written_out(text: str, shown: str) -> None:
     assert visible.one_line(text) == shown

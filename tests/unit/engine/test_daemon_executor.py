@@ -11,10 +11,10 @@ from support.waiting import wait_until
 from run_qarnot.engine.daemon_executor import DaemonExecutor
 
 
-def test_a_call_that_hangs_keeps_no_other_until_all_threads_hang():
+def test_a_call_that_hangs_keeps_no_other_until_all_threads_hang() -> None:
     executor, extend = DaemonExecutor("test", most=3), threading.Event()
     hanging = [executor.submit(extend.wait, 5) for _ in range(2)]
-    seen = []
+    seen: list[int] = []
     for number in range(3):
         executor.submit(seen.append, number).result(5)
     assert seen == [0, 1, 2]
@@ -26,7 +26,7 @@ def test_a_call_that_hangs_keeps_no_other_until_all_threads_hang():
     assert all(each.result(5) for each in hanging)
 
 
-def test_a_thread_that_waits_is_used_before_another_is_made():
+def test_a_thread_that_waits_is_used_before_another_is_made() -> None:
     executor = DaemonExecutor("once", most=3)
     for _ in range(20):
         used = {executor.submit(lambda: threading.current_thread().name).result(5)}
@@ -35,15 +35,20 @@ def test_a_thread_that_waits_is_used_before_another_is_made():
     assert executor._count == 1
 
 
-def test_errors_belong_to_who_asked():
+def test_errors_belong_to_who_asked() -> None:
     failed = DaemonExecutor("test", most=1).submit(lambda: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         failed.result(5)
 
 
-def test_what_waits_when_it_is_shut_down_is_not_done():
+def test_what_waits_when_it_is_shut_down_is_not_done() -> None:
     executor, extend, begun = DaemonExecutor("test", most=1), threading.Event(), threading.Event()
-    first = executor.submit(lambda: begun.set() or extend.wait(5))
+
+    def hold() -> bool:
+        begun.set()
+        return extend.wait(5)
+
+    first = executor.submit(hold)
     second = executor.submit(pytest.fail)
     assert begun.wait(5)
     executor.shutdown()
@@ -55,7 +60,7 @@ def test_what_waits_when_it_is_shut_down_is_not_done():
         executor.submit(print)
 
 
-def test_a_call_that_hangs_does_not_keep_the_program():
+def test_a_call_that_hangs_does_not_keep_the_program() -> None:
     script = (
         "import threading\n"
         "from run_qarnot.engine.daemon_executor import DaemonExecutor\n"

@@ -1,6 +1,8 @@
 """What a container printed."""
 
 import asyncio
+import re
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -9,21 +11,22 @@ from hypothesis import strategies as st
 from run_qarnot.catalog.apps import BUILTIN
 from run_qarnot.core import visible
 from run_qarnot.core.errors import NotFoundError, RefusedError
+from run_qarnot.core.messages import Message
 from run_qarnot.engine import output
 
-PATTERN = BUILTIN["jupyterlab"].ready_pattern
+PATTERN = BUILTIN["jupyterlab"].ready_pattern or ""
 
 
-def test_the_prefix_of_the_instance_is_taken_off():
+def test_the_prefix_of_the_instance_is_taken_off() -> None:
     assert output.plain("0> hello\n0> world\n") == "hello\nworld\n"
 
 
 @given(st.text(), st.text())
-def test_what_was_added_is_found(before, added):
+def test_what_was_added_is_found(before: str, added: str) -> None:
     assert output.new_text(before, before + added) == added
 
 
-def test_after_rotation_only_what_is_new_is_told():
+def test_after_rotation_only_what_is_new_is_told() -> None:
     lines = [f"line {number}\n" for number in range(100)]
     assert output.new_text("".join(lines[:60]), "".join(lines[30:70])) == "".join(lines[60:70])
 
@@ -46,14 +49,20 @@ PRINTED = st.text(st.characters(exclude_categories=["Cc", "Cs", "Nd"]))
         ("⚠️ 👩\u200d💻", "⚠️ 👩\u200d💻"),
     ],
 )
-def test_a_line_is_shown_as_a_terminal_leaves_it(line, shown):
+def test_a_line_is_shown_as_a_terminal_leaves_it(line: str, shown: str) -> None:
     assert output.as_shown(line) == shown
 
 
 @given(st.lists(PRINTED, max_size=8), PRINTED)
-def test_an_unfinished_line_waits_for_its_rest(lines, rest):
+def test_an_unfinished_line_waits_for_its_rest(lines: list[str], rest: str) -> None:
     text = "".join(f"{line}\n" for line in lines) + rest
     assert output.complete_lines(text) == (list(map(visible.lines, lines)), rest)
+
+
+def found(pattern: str, text: str) -> re.Match[str]:
+    match = output.find_link(pattern, text)
+    assert match is not None
+    return match
 
 
 @pytest.mark.parametrize(
@@ -64,11 +73,11 @@ def test_an_unfinished_line_waits_for_its_rest(lines, rest):
         ("http://127.0.0.1:8888/team/jupyter/lab?token=0123456789", "/team/jupyter"),
     ],
 )
-def test_the_link_says_under_which_path_the_app_answers(printed, base):
-    assert output.find_link(PATTERN, f"{printed}\n")["base"] == base
+def test_the_link_says_under_which_path_the_app_answers(printed: str, base: str) -> None:
+    assert found(PATTERN, f"{printed}\n")["base"] == base
 
 
-def test_a_link_of_a_stranger_leads_nowhere_else():
+def test_a_link_of_a_stranger_leads_nowhere_else() -> None:
     for path in ("/../x", "/.", "/a b", "//evil", "/%2e", "/a" * 9, '/"><b>', "/@evil"):
         assert output.find_link(PATTERN, f"http://localhost:8888{path}/lab?token=0123456789\n") is None
 
@@ -79,7 +88,7 @@ SAID = "Run Qarnot: SSH host key"
 
 @pytest.mark.parametrize("prefix", ["", "0> ", "0>"])
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
-def test_the_host_keys_of_the_last_attempt_are_found(prefix, end):
+def test_the_host_keys_of_the_last_attempt_are_found(prefix: str, end: str) -> None:
     lines = ["hello", f"{SAID} {ONE}", "Run Qarnot: more", f"{SAID} {TWO}", f"{SAID} {ONE}", "the app's own output"]
     text = "".join(f"{prefix}{line}{end}" for line in lines)
     assert output.find_host_keys(text) == {ONE, TWO}
@@ -102,35 +111,35 @@ def test_the_host_keys_of_the_last_attempt_are_found(prefix, end):
         "\n".join(f"{SAID} SHA256:{number:043}" for number in range(9)),
     ],
 )
-def test_what_only_looks_like_a_host_key_is_none(line):
+def test_what_only_looks_like_a_host_key_is_none(line: str) -> None:
     assert output.find_host_keys(f"{line}\n") == set()
 
 
 @given(st.text(), st.text())
-def test_whatever_is_printed_around_them_host_keys_are_found(before, after):
+def test_whatever_is_printed_around_them_host_keys_are_found(before: str, after: str) -> None:
     text = f"{before}\n{SAID} {ONE}\n{after}"
     assert output.find_host_keys(text) == {ONE}
     assert output.find_host_keys(before + after) == set()
 
 
-def test_half_a_line_is_no_host_key():
+def test_half_a_line_is_no_host_key() -> None:
     assert output.find_host_keys(f"{SAID} {ONE}\n{SAID} {TWO}") == {ONE}
 
 
-def test_the_newest_link_counts_and_half_a_link_is_none():
+def test_the_newest_link_counts_and_half_a_link_is_none() -> None:
     text = "http://localhost:8888/lab?token=old-12345\nagain\nhttp://127.0.0.1:8888/lab?token=new-12345\n"
-    assert output.find_link(PATTERN, text)["token"] == "new-12345"
+    assert found(PATTERN, text)["token"] == "new-12345"
     assert output.find_link(PATTERN, "http://127.0.0.1:8888/lab?token=...") is None, "Jupyter's masked line"
     for half in ("http://localhost:8888/lab?tok", "http://localhost:8888/lab?token=half-123"):
         assert output.find_link(PATTERN, half) is None
-        assert output.find_link(PATTERN, f"{text}{half}")["token"] == "new-12345"
+        assert found(PATTERN, f"{text}{half}")["token"] == "new-12345"
 
 
-def test_following_the_output_of_a_session_that_was_deleted_ends():
-    async def fetch():
+def test_following_the_output_of_a_session_that_was_deleted_ends() -> None:
+    async def fetch() -> tuple[str, str]:
         raise NotFoundError("session-unknown", text="gone")
 
-    async def listen():
+    async def listen() -> None:
         follower = output.Follower(fetch, lambda: False)
         follower.subscribe(lambda lines: None)
         await asyncio.wait_for(follower.finished(), 5)
@@ -138,35 +147,35 @@ def test_following_the_output_of_a_session_that_was_deleted_ends():
     asyncio.run(listen())
 
 
-def test_a_call_that_is_refused_for_a_while_does_not_end_the_output(monkeypatch):
+def test_a_call_that_is_refused_for_a_while_does_not_end_the_output(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(output, "_FETCH_SECONDS", 0)
     refusal = RefusedError("token-refused", cluster="here")
-    looks = iter([refusal, "a\n", refusal, "a\nb\n", refusal])
+    looks: Iterator[str | Exception] = iter([refusal, "a\n", refusal, "a\nb\n", refusal])
     over = iter([False] * 4 + [True])
 
-    async def fetch():
+    async def fetch() -> tuple[str, str]:
         if isinstance(look := next(looks), Exception):
             raise look
         return look, ""
 
-    async def listen():
-        follower, heard = output.Follower(fetch, lambda: next(over)), []
+    async def listen() -> list[str]:
+        follower, heard = output.Follower(fetch, lambda: next(over)), list[str]()
         follower.subscribe(heard.extend, troubles.append)
         with pytest.raises(RefusedError):  # it is over, and refused all the same
             await asyncio.wait_for(follower.finished(), 5)
         return heard
 
-    troubles = []
+    troubles: list[Message] = []
     assert asyncio.run(listen()) == ["a", "b"]
     assert list(map(str, troubles)) == [f"{refusal.what} Trying again; the session goes on."] * 2
 
 
-def test_who_listens_again_at_once_is_told_all_the_same():
-    async def fetch():
+def test_who_listens_again_at_once_is_told_all_the_same() -> None:
+    async def fetch() -> tuple[str, str]:
         return "hello\n", ""
 
-    async def listen():
-        follower, heard = output.Follower(fetch, lambda: True), []
+    async def listen() -> list[str]:
+        follower, heard = output.Follower(fetch, lambda: True), list[str]()
         follower.subscribe(lambda lines: None)()
         follower.subscribe(heard.extend)
         await asyncio.wait_for(follower.finished(), 5)
@@ -175,14 +184,14 @@ def test_who_listens_again_at_once_is_told_all_the_same():
     assert asyncio.run(listen()) == ["hello"]
 
 
-def test_both_streams_are_told_whole_though_one_grows_after_the_other():
+def test_both_streams_are_told_whole_though_one_grows_after_the_other() -> None:
     looks, over = iter([("a\n", "x\n"), ("a\nb\n", "x\ny\n")]), iter([False, True])
 
-    async def fetch():
+    async def fetch() -> tuple[str, str]:
         return next(looks)
 
-    async def listen():
-        follower, heard = output.Follower(fetch, lambda: next(over)), []
+    async def listen() -> list[str]:
+        follower, heard = output.Follower(fetch, lambda: next(over)), list[str]()
         follower.subscribe(heard.extend)
         await asyncio.wait_for(follower.finished(), 5)
         return heard

@@ -1,5 +1,7 @@
 """Which images a cluster can run, as its profiles say."""
 
+from typing import Any
+
 import pytest
 
 from run_qarnot.catalog.image import Image
@@ -27,11 +29,11 @@ def test_a_profile_that_does_not_say_runs_everything(image: Image) -> None:
         ({"repo": "team/lab", "command": "python3 lab.py", "start": "bundled"}, False),
     ],
 )
-def test_the_local_cluster_plays_some(changes: dict, expected: bool) -> None:
+def test_the_local_cluster_plays_some(changes: dict[str, Any], expected: bool) -> None:
     assert can_run(Image(id="x", **changes), LOCAL) is expected
     assert not can_run(Image(id="x", **changes), LOCAL | {PLAYED: ""})
 
 
 @pytest.mark.parametrize("changes", [{"command": "sleep 60"}, {"constants": {"DOCKER_CMD": "sleep 60"}}])
-def test_a_command_is_run_by_the_computer_itself(changes: dict) -> None:
+def test_a_command_is_run_by_the_computer_itself(changes: dict[str, Any]) -> None:
     assert can_run(Image(id="x", repo="team/lab", **changes), LOCAL)

@@ -12,7 +12,7 @@ AT_WORK = Message("working", app="it")
 VIEW = SessionView("id", "n", "base", "jupyterlab", "JupyterLab", State.READY, 1)
 
 
-def test_what_is_being_done_and_what_is_in_the_way_do_not_wipe_each_other_out():
+def test_what_is_being_done_and_what_is_in_the_way_do_not_wipe_each_other_out() -> None:
     news = ViewPublisher(VIEW, lambda *_: None)
     news.tell_trouble(TIMEOUT)
     with news.doing(SAVING) as tell:
@@ -27,7 +27,7 @@ def test_what_is_being_done_and_what_is_in_the_way_do_not_wipe_each_other_out():
     assert news.view.note is None
 
 
-def test_how_it_usually_is_comes_with_the_state_and_goes_with_it():
+def test_how_it_usually_is_comes_with_the_state_and_goes_with_it() -> None:
     heard = []
     news = ViewPublisher(replace(VIEW, state=State.STARTING), lambda *_: None)
     news.subscribe(lambda view: heard.append((view.state, view.note)))
@@ -38,15 +38,16 @@ def test_how_it_usually_is_comes_with_the_state_and_goes_with_it():
     assert heard == [at_work, (State.LOADING, None), at_work]
 
 
-def test_an_end_has_no_note():
+def test_an_end_has_no_note() -> None:
     news = ViewPublisher(VIEW, lambda *_: None)
     news.tell_trouble(TIMEOUT)
     news.change(state=State.ENDED, reason="stopped")
     assert news.view.note is None
 
 
-def test_nobody_is_told_twice_of_the_same_and_plugins_not_of_what_was_so_before():
-    heard, events = [], []
+def test_nobody_is_told_twice_of_the_same_and_plugins_not_of_what_was_so_before() -> None:
+    heard: list[SessionView] = []
+    events: list[SessionView] = []
     news = ViewPublisher(VIEW, lambda before, after: events.append(after))
     unsubscribe = news.subscribe(heard.append)
     news.change(cost=1.0)

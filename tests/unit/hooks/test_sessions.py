@@ -14,6 +14,7 @@ import pytest
 from run_qarnot.catalog.hooks import NoHooks, Panel
 from run_qarnot.catalog.image import Image
 from run_qarnot.core.errors import RefusedError
+from run_qarnot.core.messages import Message
 from run_qarnot.core.state import State
 from run_qarnot.hooks import isolation
 from run_qarnot.hooks.api import session_info
@@ -151,7 +152,7 @@ def names(*states: SessionView) -> list[str]:
 def test_a_life_as_its_watcher_hears_of_it() -> None:
     life = [
         VIEW,
-        replace(VIEW, note="Uploading"),
+        replace(VIEW, note=Message("uploading")),
         (waiting := replace(VIEW, state=State.WAITING)),
         (starting := replace(waiting, state=State.STARTING, attempt=1)),
         (ready := replace(starting, state=State.READY, ready=NOW)),
@@ -163,7 +164,7 @@ def test_a_life_as_its_watcher_hears_of_it() -> None:
 
 
 def test_an_event_says_the_state_by_the_clusters_clock_and_not_what_is_being_done() -> None:
-    later = replace(VIEW, state=State.WAITING, note="Asking the cluster for a machine…")
+    later = replace(VIEW, state=State.WAITING, note=Message("asking-for-machine"))
     (event,) = events_between(VIEW, later, NOW)
     assert (event.text, event.time) == ("Waiting: the cluster looks for a free machine", NOW)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from pydantic import ValidationError
 
@@ -43,7 +45,8 @@ def test_what_is_answered_as_it_was_sent_has_no_nulls() -> None:
 
 
 def test_constants_are_texts_and_lists_are_none() -> None:
-    values = [Constant.model_validate({"key": "A", "value": value}).value for value in ("x", 5, True, 1.5, ["x"], {})]
+    given: tuple[Any, ...] = ("x", 5, True, 1.5, ["x"], {})
+    values = [Constant.model_validate({"key": "A", "value": value}).value for value in given]
     assert values == ["x", "5", "true", "1.5", None, None]
 
 

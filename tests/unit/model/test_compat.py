@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from run_qarnot.core.errors import InputError
@@ -9,12 +11,12 @@ from run_qarnot.model.compat import Compat, read_compat, switches
 from run_qarnot.model.settings import Settings, read_settings
 
 
-def test_without_the_variable_everything_is_as_expected(tmp_path) -> None:
+def test_without_the_variable_everything_is_as_expected(tmp_path: Path) -> None:
     assert read_settings({}, tmp_path).compat == Settings().compat == Compat()
     assert Compat().changed == {}
 
 
-def test_one_line_turns_switches(tmp_path) -> None:
+def test_one_line_turns_switches(tmp_path: Path) -> None:
     line = {"RUN_QARNOT_COMPAT": "conditional-puts=no, upload-on-cancel=yes results-as-resource=no"}
     compat = read_settings(line, tmp_path).compat
     assert compat == Compat(conditional_puts=False, results_as_resource=False)

@@ -23,7 +23,7 @@ from run_qarnot.model import keys
 from run_qarnot.model.keys import KeyPolicy
 
 
-def test_the_session_key_is_the_contract_and_can_be_made_again():
+def test_the_session_key_is_the_contract_and_can_be_made_again() -> None:
     key = keys.derive_session_key("the-token", "rq-1")
     seed = HKDF(algorithm=hashes.SHA256(), length=32, salt=b"rq-1", info=b"").derive(b"the-token")
     public = (
@@ -35,14 +35,14 @@ def test_the_session_key_is_the_contract_and_can_be_made_again():
     assert asyncssh.import_private_key(key.private).export_public_key().split()[:2] == public.split()
 
 
-def test_no_secret_is_in_the_representation_or_in_the_app_token():
+def test_no_secret_is_in_the_representation_or_in_the_app_token() -> None:
     key = keys.derive_session_key("the-token", "rq-1")
     assert "PRIVATE" not in repr(key)
     assert "the-token" not in keys.derive_app_token("the-token", "rq-1")
     assert keys.derive_app_token("the-token", "rq-1") not in key.private
 
 
-def test_base_url_and_proxy_key_are_of_one_launch_and_tell_nothing_of_each_other():
+def test_base_url_and_proxy_key_are_of_one_launch_and_tell_nothing_of_each_other() -> None:
     made = {(keys.derive_base_url(token, run), keys.derive_proxy_key(token, run)) for token in "ab" for run in "12"}
     assert len({base for base, _ in made}) == len({key for _, key in made}) == 4
     for base, key in made:
@@ -51,7 +51,7 @@ def test_base_url_and_proxy_key_are_of_one_launch_and_tell_nothing_of_each_other
     assert keys.derive_base_url("a", "1") == keys.derive_base_url("a", "1")
 
 
-def test_the_base_url_is_known_before_the_machine_and_says_nothing():
+def test_the_base_url_is_known_before_the_machine_and_says_nothing() -> None:
     base = keys.derive_base_url("the-token", "rq-1")
     assert re.fullmatch(r"/rq-[0-9a-f]{12}/", base)
     assert base == keys.derive_base_url("the-token", "rq-1")
@@ -61,12 +61,12 @@ def test_the_base_url_is_known_before_the_machine_and_says_nothing():
 
 
 @pytest.mark.parametrize("algorithm", ["ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256"])
-def test_real_public_keys_are_accepted_and_cleaned(algorithm):
+def test_real_public_keys_are_accepted_and_cleaned(algorithm: str) -> None:
     public = asyncssh.generate_private_key(algorithm, comment="me@home").export_public_key().decode()
     assert keys.check_public_key(f"  {public}\n") == public.strip()
 
 
-def test_a_private_key_is_refused_and_not_repeated():
+def test_a_private_key_is_refused_and_not_repeated() -> None:
     private = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
     with pytest.raises(InputError, match="private key") as caught:
         keys.check_public_key(private)
@@ -78,7 +78,7 @@ def test_a_private_key_is_refused_and_not_repeated():
 @pytest.mark.parametrize(
     "text", ["", "hello", "ssh-ed25519", "ssh-ed25519 AAAA", "ssh-rsa a b\nssh-rsa c d", "sk-x AAAA"]
 )
-def test_what_is_no_public_key_is_refused(text):
+def test_what_is_no_public_key_is_refused(text: str) -> None:
     with pytest.raises(InputError) as caught:
         keys.check_public_key(text)
     assert caught.value.field == "ssh-key"
@@ -91,7 +91,8 @@ KINDS = [("ed25519", 256), ("rsa", 2048), ("rsa", 3072), ("ecdsa", 256), ("ecdsa
 
 def keygen(*arguments: object, **more: Any) -> str:
     command = ["ssh-keygen", *map(str, arguments)]
-    return subprocess.run(command, check=True, capture_output=True, text=True, **more).stdout
+    done: subprocess.CompletedProcess[str] = subprocess.run(command, check=True, capture_output=True, text=True, **more)
+    return done.stdout
 
 
 def is_taken_by_openssh(folder: Path, line: str) -> bool:
@@ -267,14 +268,14 @@ def test_what_is_accepted_is_taken_by_openssh(
         assert each.isprintable()
 
 
-def test_an_image_that_takes_one_line_gets_the_users():
+def test_an_image_that_takes_one_line_gets_the_users() -> None:
     assert keys.authorized_keys(KeyPolicy.ONE, "ours", None) == ("ours",)
     assert keys.authorized_keys(KeyPolicy.ONE, "ours", "theirs") == ("theirs",)
     assert keys.authorized_keys(KeyPolicy.MANY, "ours", "theirs") == ("theirs", "ours")
     assert keys.authorized_keys(KeyPolicy.MANY, "ours", "one\ntwo") == ("one", "two", "ours")
 
 
-def test_several_keys_go_where_the_image_takes_them():
+def test_several_keys_go_where_the_image_takes_them() -> None:
     one, two = (asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode().strip() for _ in range(2))
     text = f"\n {one}\r\n\n{two} \n"
     assert keys.check_public_keys(text, KeyPolicy.MANY) == f"{one}\n{two}"
@@ -287,7 +288,7 @@ def test_several_keys_go_where_the_image_takes_them():
         assert caught.value.field == "ssh-key"
 
 
-def test_what_is_derived_is_the_same_in_every_version():
+def test_what_is_derived_is_the_same_in_every_version() -> None:
     """A session that an older version has started is opened by these, and by nothing else."""
     token, launch = "a qarnot token", "rq-0123456789abcdef"
     assert keys.derive_session_key(token, launch).public == (
@@ -299,7 +300,7 @@ def test_what_is_derived_is_the_same_in_every_version():
     assert proxy_key == "6094f4112e9e37f10c9760f12b2c67794008e43e5f9efe920415dd4712422b15"
 
 
-def test_of_several_keys_an_image_that_takes_one_gets_the_first():
+def test_of_several_keys_an_image_that_takes_one_gets_the_first() -> None:
     assert keys.authorized_keys(KeyPolicy.ONE, "ours", "one\ntwo\nthree") == ("one",)
     assert keys.authorized_keys(KeyPolicy.MANY, "ours", "one\ntwo") == ("one", "two", "ours")
     assert keys.authorized_keys(KeyPolicy.ONE, "ours", None) == ("ours",)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncssh
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from run_qarnot.catalog.image import Image, Option
 from run_qarnot.core.errors import InputError
 from run_qarnot.model.keys import KeyPolicy, derive_base_url
-from run_qarnot.model.plan import Label, make_plan
+from run_qarnot.model.plan import Label, TaskPlan, make_plan
 from run_qarnot.model.spec import SessionSpec, option_constants, parse_settings
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -18,16 +19,22 @@ IMAGE = Image(id="base", title="JupyterLab", repo="qarnotlab/jupyterlab-base", t
 USER_KEY = asyncssh.generate_private_key("ssh-ed25519", comment="me").export_public_key().decode().strip()
 
 
-def plan_of(spec, **changes):
-    arguments = {"launch_id": "rq-1", "token": TOKEN, "profiles": ["jupyterlab"], "version": "1", "now": NOW}
+def plan_of(spec: SessionSpec, **changes: Any) -> TaskPlan:
+    arguments: dict[str, Any] = {
+        "launch_id": "rq-1",
+        "token": TOKEN,
+        "profiles": ["jupyterlab"],
+        "version": "1",
+        "now": NOW,
+    }
     return make_plan(spec, **(arguments | changes))
 
 
-def spec_of(image=IMAGE, **changes):
+def spec_of(image: Image = IMAGE, **changes: Any) -> SessionSpec:
     return replace(SessionSpec(image=image, name="calm-heron-42", hours=4), **changes)
 
 
-def test_the_contract():
+def test_the_contract() -> None:
     plan = plan_of(spec_of())
     assert plan.name == "calm-heron-42"
     assert plan.launch_id == "rq-1"
@@ -43,7 +50,7 @@ def test_the_contract():
     assert len(plan.constants["JUPYTER_TOKEN"]) == 48
 
 
-def test_an_app_that_takes_a_base_url_is_given_one_and_no_other_app():
+def test_an_app_that_takes_a_base_url_is_given_one_and_no_other_app() -> None:
     constants = plan_of(spec_of()).constants
     assert constants["RUN_QARNOT_BASE_URL"] == derive_base_url(TOKEN, "rq-1")
     assert constants["JUPYTER_CONFIG_PATH"] == "/job/.run-qarnot/jupyter"
@@ -56,13 +63,13 @@ def test_an_app_that_takes_a_base_url_is_given_one_and_no_other_app():
     assert plan_of(spec_of(web)).constants["RUN_QARNOT_BASE_URL"] == derive_base_url(TOKEN, "rq-1")
 
 
-def test_older_results_come_before_the_inputs_so_that_new_uploads_win():
+def test_older_results_come_before_the_inputs_so_that_new_uploads_win() -> None:
     plan = plan_of(spec_of(), resumed=("old-in", "old-out"))
     assert plan.resources == ("old-in", "old-out", "calm-heron-42-in")
     assert plan.inputs == "calm-heron-42-in"
 
 
-def test_the_machine_that_the_user_asks_for_counts_more_than_that_of_the_image():
+def test_the_machine_that_the_user_asks_for_counts_more_than_that_of_the_image() -> None:
     image = IMAGE.model_copy(update={"hardware": {"minimum_cores": 8, "ssd": True}, "scheduling": "flex"})
     plan = plan_of(spec_of(image, hardware={"minimum_cores": 2}, scheduling="on-demand"))
     assert (plan.hardware, plan.scheduling) == ({"minimum_cores": 2, "ssd": True}, "on-demand")
@@ -70,7 +77,7 @@ def test_the_machine_that_the_user_asks_for_counts_more_than_that_of_the_image()
     assert (plan.hardware, plan.scheduling) == ({"minimum_cores": 8, "ssd": True}, "flex")
 
 
-def test_keys_by_the_policy_of_the_image():
+def test_keys_by_the_policy_of_the_image() -> None:
     assert plan_of(spec_of()).labels[Label.KEYS] == "session"
     one = plan_of(spec_of(user_key=USER_KEY))
     assert one.constants["DOCKER_SSH"] == USER_KEY
@@ -81,25 +88,25 @@ def test_keys_by_the_policy_of_the_image():
     assert many.labels[Label.KEYS] == "user+session"
 
 
-def test_the_qarnot_token_is_in_no_part_of_the_plan():
+def test_the_qarnot_token_is_in_no_part_of_the_plan() -> None:
     plan = plan_of(spec_of(user_key=USER_KEY))
     assert TOKEN not in "".join(map(str, (plan.constants, plan.labels, plan.tags, plan.resources, repr(plan))))
     assert plan.constants["JUPYTER_TOKEN"] not in repr(plan)
 
 
 @pytest.mark.parametrize(("hours", "seconds"), [(1.1, 3960), (0.3, 1080), (1.9965, 7188), (0.001, 4), (24, 86400)])
-def test_a_limit_is_in_whole_seconds_and_none_less_than_was_asked_for(hours, seconds):
+def test_a_limit_is_in_whole_seconds_and_none_less_than_was_asked_for(hours: float, seconds: int) -> None:
     """A session that was to stop at 19:24 stopped at 19:23:59."""
     assert plan_of(spec_of(hours=hours)).time_limit == timedelta(seconds=seconds)
 
 
 @pytest.mark.parametrize("hours", [0, -1, 25, float("nan"), float("inf")])
-def test_hours_that_the_image_does_not_allow(hours):
+def test_hours_that_the_image_does_not_allow(hours: float) -> None:
     with pytest.raises(InputError, match="not possible"):
         spec_of(hours=hours).checked()
 
 
-def test_all_reasons_are_told_not_only_the_first():
+def test_all_reasons_are_told_not_only_the_first() -> None:
     bad = spec_of(name="No Good", hours=99, user_key="nonsense", options={"colour": "red"})
     assert [blocker.code for blocker in bad.blockers()] == ["name", "hours", "key-format", "option-unknown"]
 
@@ -115,7 +122,7 @@ OPTIONS = {
 WITH_OPTIONS = IMAGE.model_copy(update={"options": OPTIONS})
 
 
-def test_options_become_constants_with_their_defaults():
+def test_options_become_constants_with_their_defaults() -> None:
     assert option_constants(WITH_OPTIONS, {}) == {"TIME": "10", "KIND": "a", "FAST": "false"}
     given = {"seconds": "5", "column": "abc", "folds": ["x", "y"], "fast": "yes"}
     constants = option_constants(WITH_OPTIONS, given)
@@ -139,25 +146,25 @@ def test_options_become_constants_with_their_defaults():
         ("secondz", "1", "Did you mean “seconds”?"),
     ],
 )
-def test_a_value_that_will_not_do_is_said(name, value, said):
+def test_a_value_that_will_not_do_is_said(name: str, value: str, said: str) -> None:
     with pytest.raises(InputError) as caught:
         option_constants(WITH_OPTIONS, {name: value})
     assert said in str(caught.value)
 
 
-def test_a_secret_is_not_repeated_in_the_error():
+def test_a_secret_is_not_repeated_in_the_error() -> None:
     with pytest.raises(InputError) as caught:
         option_constants(WITH_OPTIONS, {"password": "hunter2"})
     assert "hunter2" not in str(caught.value)
 
 
-def test_set_is_name_and_value():
+def test_set_is_name_and_value() -> None:
     assert parse_settings(["a=b=c", "d="]) == {"a": "b=c", "d": ""}
     with pytest.raises(InputError, match="NAME=VALUE"):
         parse_settings(["novalue"])
 
 
-def test_what_names_the_docker_image_wins_over_what_was_entered():
+def test_what_names_the_docker_image_wins_over_what_was_entered() -> None:
     image = Image(
         id="x", app="web", port=80, open_path="/p", repo="quay.io/me/x", tag="v2", command="run it",
         constants={"DOCKER_TAG": "other", "YES": True, "NO": False, "HALF": 0.5, "WORD": "True", "PROFILE": "p"},
@@ -173,7 +180,7 @@ def test_what_names_the_docker_image_wins_over_what_was_entered():
     assert plan_of(spec_of(bare)).constants["DOCKER_TAG"] == "theirs", "what is not said takes nothing away"
 
 
-def test_an_image_that_brings_no_start_of_its_own_gets_ours_and_its_command_is_kept():
+def test_an_image_that_brings_no_start_of_its_own_gets_ours_and_its_command_is_kept() -> None:
     image = Image(
         id="x", app="web", port=80, open_path="/p", repo="me/x", start="bundled", command="run it", constants={"A": 1}
     )
@@ -191,18 +198,18 @@ def test_an_image_that_brings_no_start_of_its_own_gets_ours_and_its_command_is_k
     assert (own["DOCKER_CMD"], "RUN_QARNOT_START" in own) == ("run it", False)
 
 
-def test_the_first_profile_that_the_account_has_is_taken():
+def test_the_first_profile_that_the_account_has_is_taken() -> None:
     assert plan_of(spec_of(), profiles=["one", "two"]).profile == "one"
     assert plan_of(spec_of()).constants.get("JUPYTER_CONFIG_PATH") == "/job/.run-qarnot/jupyter"
 
 
-def test_the_end_is_counted_anew_from_the_submission():
+def test_the_end_is_counted_anew_from_the_submission() -> None:
     plan = plan_of(spec_of())
     later = plan.starting(NOW + timedelta(hours=1))
     assert (plan.ends, later.ends) == (NOW + timedelta(hours=4), NOW + timedelta(hours=5))
     assert {**later.labels, Label.ENDS: plan.labels[Label.ENDS]} == plan.labels
 
 
-def test_buckets_that_are_attached_stand_before_the_own_and_none_twice():
+def test_buckets_that_are_attached_stand_before_the_own_and_none_twice() -> None:
     plan = plan_of(spec_of(buckets=("data", "old-in", "mine-in")), resumed=("old-in",), buckets=("mine-in", "mine-out"))
     assert (plan.resources, plan.results) == (("old-in", "data", "mine-in"), "mine-out")

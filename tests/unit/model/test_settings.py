@@ -1,5 +1,7 @@
 """What the environment says."""
 
+from pathlib import Path
+
 import pytest
 
 from run_qarnot.core.errors import InputError
@@ -7,7 +9,7 @@ from run_qarnot.core.redaction import redact
 from run_qarnot.model.settings import CLOUD_URL, check_token, read_settings
 
 
-def test_nothing_set_means_the_cloud_and_the_packaged_catalog(tmp_path):
+def test_nothing_set_means_the_cloud_and_the_packaged_catalog(tmp_path: Path) -> None:
     settings = read_settings({}, tmp_path)
     assert settings.cluster_url == CLOUD_URL
     assert settings.token is None
@@ -15,7 +17,7 @@ def test_nothing_set_means_the_cloud_and_the_packaged_catalog(tmp_path):
     assert settings.plugins is None
 
 
-def test_the_folders_own_catalog_wins_and_a_variable_wins_over_it(tmp_path):
+def test_the_folders_own_catalog_wins_and_a_variable_wins_over_it(tmp_path: Path) -> None:
     (tmp_path / "images.toml").write_text("schema = 1")
     (tmp_path / "plugins").mkdir()
     settings = read_settings({}, tmp_path)
@@ -26,14 +28,14 @@ def test_the_folders_own_catalog_wins_and_a_variable_wins_over_it(tmp_path):
     assert str(named.plugins) == "/x/p"
 
 
-def test_the_token_is_trimmed_and_not_shown(tmp_path):
+def test_the_token_is_trimmed_and_not_shown(tmp_path: Path) -> None:
     settings = read_settings({"QARNOT_CLIENT_TOKEN": "  a-secret-token\n"}, tmp_path)
     assert settings.token == "a-secret-token"
     assert "a-secret-token" not in repr(settings)
 
 
 @pytest.mark.parametrize("value", ["localhost:8080", "ftp://x", "http://", "http://[::1", "http://x:99999"])
-def test_what_is_no_address_is_said_with_the_variables_name(value, tmp_path):
+def test_what_is_no_address_is_said_with_the_variables_name(value: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="QARNOT_CLUSTER_URL"):
         read_settings({"QARNOT_CLUSTER_URL": value}, tmp_path)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from run_qarnot.page.child import Child
+from run_qarnot.page.child import ChildServer
 
 LINES = "import sys; print('first'); print('second'); sys.exit(%d)"
 COMPLAINS = "import sys; print(%r, file=sys.stderr); sys.exit(%d)"
@@ -17,16 +17,18 @@ WAITS = "import signal; print('here', flush=True); signal.pause()"
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Callable[[str], Awaitable[Child]]:
-    async def start(code: str) -> Child:
+def start(tmp_path: Path) -> Callable[[str], Awaitable[ChildServer]]:
+    async def start(code: str) -> ChildServer:
         (tmp_path / "program_of_the_test.py").write_text(code)
         path = os.pathsep.join([str(tmp_path), str(Path(__file__).parents[3])])
-        return await Child.start("program_of_the_test", environment={"PATH": os.environ["PATH"], "PYTHONPATH": path})
+        return await ChildServer.start(
+            "program_of_the_test", environment={"PATH": os.environ["PATH"], "PYTHONPATH": path}
+        )
 
     return start
 
 
-def test_its_lines_are_read_until_it_ends(start: Callable[[str], Awaitable[Child]]) -> None:
+def test_its_lines_are_read_until_it_ends(start: Callable[[str], Awaitable[ChildServer]]) -> None:
     async def scenario() -> list[str]:
         child = await start(LINES % 0)
         return [await child.read_line() for _ in range(3)] + [await child.wait()]
@@ -44,7 +46,7 @@ def test_its_lines_are_read_until_it_ends(start: Callable[[str], Awaitable[Child
     ],
 )
 def test_what_a_user_can_mend_is_passed_on_and_a_crash_is_not(
-    start: Callable[[str], Awaitable[Child]], printed: str, code: int, said: str
+    start: Callable[[str], Awaitable[ChildServer]], printed: str, code: int, said: str
 ) -> None:
     async def scenario() -> str:
         return await (await start(COMPLAINS % (printed, code))).wait()
@@ -52,7 +54,7 @@ def test_what_a_user_can_mend_is_passed_on_and_a_crash_is_not(
     assert asyncio.run(scenario()) == said
 
 
-def test_it_ends_when_asked_to(start: Callable[[str], Awaitable[Child]]) -> None:
+def test_it_ends_when_asked_to(start: Callable[[str], Awaitable[ChildServer]]) -> None:
     async def scenario() -> None:
         child = await start(WAITS)
         assert await child.read_line() == "here\n"

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tree_sitter
@@ -101,7 +102,8 @@ def test_what_has_another_form_than_it_must_have_is_in_no_launcher(field: str, h
     for value in (hostile, f"{getattr(SPEC, field)}{hostile}"):
         if value == getattr(SPEC, field) or (not value and field in {"private_key", "host_key"}):
             continue  # as it is, or none
-        spec = replace(SPEC, **{field: (value,) if field == "fingerprints" else value})
+        changes: dict[str, Any] = {field: (value,) if field == "fingerprints" else value}
+        spec = replace(SPEC, **changes)
         assert not can_launch(spec)
         assert [make_launcher(system, spec) for system in System] == [None] * len(System)
 
@@ -115,7 +117,8 @@ def test_it_opens_nothing_but_its_own_tunnel(url: str) -> None:
 @given(st.text(), st.sampled_from(["name", "user", "host", "url", "private_key", "host_key"]))
 def test_free_text_is_in_no_launcher(text: str, field: str) -> None:
     """Whatever is not left out holds no character with a meaning to a shell."""
-    spec = replace(SPEC, **{field: text})
+    changes: dict[str, Any] = {field: text}
+    spec = replace(SPEC, **changes)
     if can_launch(spec) and text and field != "url":
         assert re.fullmatch(r"[\w.:@+/= -]+", text, re.ASCII)
 

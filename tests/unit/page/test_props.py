@@ -18,9 +18,10 @@ from run_qarnot.page.props import option_row, problem_rows, result_rows, safe_ur
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 READY = SessionView("id", "calm-heron-42", "base", "jupyterlab", "JupyterLab", State.READY, attempt=1, created=NOW)
-TUNNEL = Connection(ConnectionKind.TUNNEL, "http://127.0.0.1:8888/lab?token=x", "run-qarnot open x", "")
-VSCODE = Connection(ConnectionKind.VSCODE, "vscode://vscode-remote/ssh-remote+root@h:22/job", None, "")
-SSH = Connection(ConnectionKind.SSH, "http://127.0.0.1:8888/lab", "ssh -N h", "")
+NO_NOTE = Message("no-reason")
+TUNNEL = Connection(ConnectionKind.TUNNEL, "http://127.0.0.1:8888/lab?token=x", "run-qarnot open x", NO_NOTE)
+VSCODE = Connection(ConnectionKind.VSCODE, "vscode://vscode-remote/ssh-remote+root@h:22/job", None, NO_NOTE)
+SSH = Connection(ConnectionKind.SSH, "http://127.0.0.1:8888/lab", "ssh -N h", NO_NOTE)
 
 
 @pytest.mark.parametrize(("hours", "shared"), [(7.6134, 7.6), (0.25, 0.25), (23.9999, 23.9), (0.001, 0.001), (4, 4)])
@@ -67,7 +68,7 @@ def test_an_address_that_needs_a_typed_command_first_is_not_the_one_to_open() ->
 
 
 def test_hostile_connections_are_no_links() -> None:
-    bad = Connection(ConnectionKind.TUNNEL, "javascript:alert(1)", None, "")
+    bad = Connection(ConnectionKind.TUNNEL, "javascript:alert(1)", None, NO_NOTE)
     row = session_row(replace(READY, connections=(bad,)), "", NOW)
     assert row["open"] is None
 

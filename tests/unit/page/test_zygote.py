@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 from ipykernel import kernelapp
 from ipykernel.kernelspec import make_ipkernel_cmd
@@ -24,7 +25,9 @@ def test_the_command_of_a_kernel_is_the_one_that_a_copy_takes_the_place_of() -> 
 
 def test_a_kernel_is_launched_by_a_function_that_takes_its_arguments() -> None:
     assert callable(kernelapp.launch_new_instance)
-    assert kernelapp.IPKernelApp.launch_instance.__func__ is kernelapp.launch_new_instance.__func__
+    launch: Any = kernelapp.IPKernelApp.launch_instance
+    copied: Any = kernelapp.launch_new_instance
+    assert launch.__func__ is copied.__func__
 
 
 def test_ipywidgets_lists_the_widgets_that_were_made_before_the_fork() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from botocore.stub import Stubber
 
@@ -18,11 +20,13 @@ PARTS = {"Parts": [{"PartNumber": 1, "ETag": f'"{MD5}"', "Size": 5}]}
 
 @pytest.fixture
 def upload(storage: Stubber, work: Transfer) -> Multipart:
-    return Multipart(storage.client, "b", "k", "u", work)
+    client: Any = storage.client
+    return Multipart(client, "b", "k", "u", work)
 
 
 def begin(storage: Stubber, work: Transfer, *begun: str) -> tuple[Multipart, dict[int, StoredPart]]:
-    return Multipart.begin(storage.client, "b", "k", 1, begun, work)
+    client: Any = storage.client
+    return Multipart.begin(client, "b", "k", 1, begun, work)
 
 
 def test_an_upload_that_was_begun_is_continued(storage: Stubber, work: Transfer) -> None:

@@ -20,14 +20,16 @@ ETAG = f'"{hashlib.md5(DATA).hexdigest()}"'
 
 def answer(data: bytes, size: int | None = None, status: int = 200, etag: str = ETAG) -> dict[str, Any]:
     length = len(data) if size is None else size
+    no_length: Any = None
     return {
-        "Body": StreamingBody(io.BytesIO(data), None), "ContentLength": length, "ETag": etag,
+        "Body": StreamingBody(io.BytesIO(data), no_length), "ContentLength": length, "ETag": etag,
         "ResponseMetadata": {"HTTPStatusCode": status},
     }  # fmt: skip
 
 
 def read(storage: Stubber, work: Transfer, piece: Piece) -> bytes:
-    piece.fetch(storage.client, work, "http://cluster")
+    client: Any = storage.client
+    piece.fetch(client, work, "http://cluster")
     return b"".join(piece.chunks(work))
 
 
@@ -83,7 +85,8 @@ class Answers:
 def test_pieces_come_in_order_though_several_are_read_at_once(work: Transfer) -> None:
     keys = [f"{number}" for number in range(30)]
     taken = []
-    with ReadAhead(Answers(), (Piece("b", key) for key in keys), work, "http://cluster") as ahead:
+    client: Any = Answers()
+    with ReadAhead(client, (Piece("b", key) for key in keys), work, "http://cluster") as ahead:
         for _ in keys:
             with ahead.next() as piece:
                 taken.append((piece.key, b"".join(piece.chunks(ahead.work))))

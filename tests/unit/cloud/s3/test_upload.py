@@ -12,7 +12,7 @@ import pytest
 from botocore.stub import ANY, Stubber
 
 from run_qarnot.cloud.s3.etag import Part
-from run_qarnot.cloud.s3.multipart import Unfinished
+from run_qarnot.cloud.s3.multipart import Conditions, Unfinished
 from run_qarnot.cloud.s3.transfer import Transfer
 from run_qarnot.cloud.s3.upload import Section, Sending
 from run_qarnot.core.errors import InputError, RunQarnotError, TransferError
@@ -30,8 +30,8 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def send(storage: Stubber, work: Transfer, file: Path, *, replace: bool = True) -> None:
-    sending = Sending(storage.client, "b", Upload(file, "k"), Unfinished({}), work, replace=replace)
+def send(storage: Any, work: Transfer, file: Path, *, replace: bool = True) -> None:
+    sending = Sending(storage.client, "b", Upload(file, "k"), Unfinished({}), work, Conditions(), replace=replace)
     assert list(sending.begin()) == []
 
 

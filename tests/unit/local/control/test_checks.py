@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -26,7 +27,8 @@ def test_headers_that_http_cannot_send_are_refused(value: Any) -> None:
 def test_whole_numbers_and_texts() -> None:
     checks.whole("n", 3)
     checks.text("t", "")
-    for check in (lambda: checks.whole("n", 1.5), lambda: checks.text("t", 5)):
+    wrong: tuple[Callable[[], object], ...] = (lambda: checks.whole("n", 1.5), lambda: checks.text("t", 5))
+    for check in wrong:
         with pytest.raises(ControlError):
             check()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from qarnot_local.runtime.change_signal import ChangeSignal
 from qarnot_local.runtime.clock import Clock
@@ -13,7 +14,7 @@ def test_alarms_go_off_in_their_order_and_those_that_are_not_due_stay() -> None:
     async def scene() -> list[int]:
         clock, rung, over = Clock(), list[int](), asyncio.Event()
         for hours in (2, 1, 5):
-            clock.at(clock.now() + timedelta(hours=hours), lambda hours=hours: rung.append(hours))
+            clock.at(clock.now() + timedelta(hours=hours), partial(rung.append, hours))
         clock.at(clock.now() + timedelta(hours=1.5), lambda: rung.append(0)).cancel()
         clock.advance(3 * 3600)
         clock.at(clock.now(), over.set)

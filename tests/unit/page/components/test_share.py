@@ -5,6 +5,7 @@ from __future__ import annotations
 from support.pages import tell
 
 from run_qarnot.core.errors import InputError
+from run_qarnot.core.messages import Verbatim
 from run_qarnot.page.actions import Shared
 from run_qarnot.page.background import Background
 from run_qarnot.page.components.share import Share
@@ -23,7 +24,7 @@ def test_a_link_is_made_from_the_address_that_the_browser_sees_and_put_away(task
 def test_a_link_that_cannot_be_made_is_a_problem_and_replaces_the_one_before(tasks: Background) -> None:
     def make(address: str) -> Shared:
         if "bad" in address:
-            raise InputError("image-unknown", image="a", hint="")
+            raise InputError("image-unknown", image="a", hint=Verbatim(""))
         return Shared(address, "badge")
 
     share = Share(tasks, make, session="calm-heron-42")

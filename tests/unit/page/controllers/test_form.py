@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from support.pages import FORM, begin, play, reasons, record, synced, tell, until
 
@@ -80,7 +82,10 @@ def test_of_many_files_the_browser_is_told_what_has_changed_and_everything_when_
         begin(files, 1, "a", 3)
         begin(files, 2, "b", 3)
         calls = record(files)
-        told = lambda: [arguments for name, arguments in calls if name == "rows"]  # noqa: E731
+
+        def told() -> list[Any]:
+            return [arguments for name, arguments in calls if name == "rows"]
+
         await until(lambda: told(), "the list")
         calls.clear()
         tell(files, "part", {"id": 2, "offset": 0}, b"abc")

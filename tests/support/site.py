@@ -15,6 +15,7 @@ from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 import psutil
+
 from support.repository import ROOT
 from support.servers import gone, kernels_below
 from support.waiting import wait_until
