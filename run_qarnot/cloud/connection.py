@@ -82,7 +82,7 @@ class Api:
 
 
 def storage_clients(address: str, email: str, token: str, clock_offset: timedelta) -> tuple[S3Client, S3Client]:
-    """Make clients for a storage, with the credentials that the SDK uses (§1.2): for calls, for transfers.
+    """Make two clients for a storage, for calls and for transfers, with the credentials that the SDK uses (§1.2).
 
     Arguments:
         address: of the storage.
@@ -92,7 +92,7 @@ def storage_clients(address: str, email: str, token: str, clock_offset: timedelt
         InputError: the environment names a proxy or certificates that cannot be used.
     """
     certificates = ca_bundle()
-    proxies = proxies_for(address, socks=False)  # botocore has none of that kind
+    proxies = proxies_for(address, socks=False)  # botocore supports no SOCKS proxies
     session = _storage_session()
 
     def make(timeout: tuple[float, float]) -> S3Client:

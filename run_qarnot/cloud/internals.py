@@ -120,7 +120,7 @@ class _LimitedStorageSession:
 
 
 def limit_answers(client: BaseClient, seconds: float, *, from_sending: bool = False) -> None:
-    """Have the answers to a client of botocore end in time, and fit into memory.
+    """Limit the time and the size of the answers to a client of botocore.
 
     Arguments:
         seconds: for an answer, or for each piece of a file.

@@ -17,14 +17,14 @@ if TYPE_CHECKING:
     from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
 
-class Condition(TypedDict, total=False):
+class IfNew(TypedDict, total=False):
     """Of a request that makes an object, by the storage's own name."""
 
     IfNoneMatch: str
 
 
 # The storage itself refuses to replace an object, unless it ignores the condition.
-IF_NEW: Condition = {"IfNoneMatch": "*"}
+IF_NEW: IfNew = {"IfNoneMatch": "*"}
 _TAKEN = "PreconditionFailed"  # the answer to `IF_NEW` when there is an object
 _GONE = {"NoSuchUpload", "NoSuchKey"}  # completed or aborted; Ceph says the second where the parts are asked for
 _GONE_OR_BUSY = "InternalError"  # Ceph's answer to completing an upload that is gone, or is being completed
@@ -119,7 +119,7 @@ class Multipart:
 
     @property
     def names(self) -> UploadNames:
-        """What every request about it says."""
+        """The parameters of every request about it."""
         return {"Bucket": self.bucket, "Key": self.key, "UploadId": self.id}
 
     def parts(self) -> dict[int, StoredPart]:
@@ -165,8 +165,8 @@ class Multipart:
         if expected and "-" in etag and etag != expected:
             raise TransferError("upload", name=self.key, problem=WRONG_CHECKSUM)
 
-    def _completed(self, listed: list[CompletedPartTypeDef], condition: Condition) -> str:
-        """Complete it; return the object's ETag, empty where the storage does not say it, as Ceph does."""
+    def _completed(self, listed: list[CompletedPartTypeDef], condition: IfNew) -> str:
+        """Complete it; return the object's ETag, empty if the storage does not state it, as Ceph does."""
         try:
             answer = self._client.complete_multipart_upload(
                 **self.names, **condition, MultipartUpload={"Parts": listed}
@@ -194,7 +194,7 @@ class Multipart:
 
 
 def stored_etag(client: S3Client, bucket: str, key: str) -> str:
-    """Ask for the ETag of an object; empty if there is none."""
+    """Return the ETag of an object; empty if there is none."""
     try:
         return str(client.head_object(Bucket=bucket, Key=key)["ETag"]).strip('"')
     except client.exceptions.ClientError as error:

@@ -63,7 +63,7 @@ class Piece:
     # — the reader's side —
 
     def fetch(self, client: S3Client, work: Transfer, cluster: str) -> None:
-        """Read it all; whatever happens is known to who takes the chunks."""
+        """Read it to its end. An error is raised where the chunks are taken."""
         try:
             self._fetch(client, work, cluster)
         except BaseException as error:  # raised where the chunks are taken  # noqa: BLE001

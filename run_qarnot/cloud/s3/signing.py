@@ -33,14 +33,14 @@ class _Header(_ByClusterTime, S3SigV4Auth):
 
 
 class _Address(_ByClusterTime, S3SigV4QueryAuth):
-    """Signs an address that somebody else will ask."""
+    """Signs an address that a browser will request."""
 
 
 AUTH_TYPE_MAPS.update({_NAME: _Header, f"{_NAME}-query": _Address})
 
 
 def sign_by(client: S3Client, clock_offset: timedelta) -> None:
-    """Have all requests of a boto3 client for S3 signed by another clock.
+    """Sign all requests of an S3 client of boto3 by another clock.
 
     Arguments:
         clock_offset: how far that clock is ahead of this machine's.

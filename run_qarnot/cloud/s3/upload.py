@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from run_qarnot.cloud.s3.etag import BLOCK_BYTES, Part, has_parts, is_encrypted, md5, parts_of
 from run_qarnot.cloud.s3.multipart import (
     IF_NEW,
-    Condition,
     Conditions,
+    IfNew,
     Multipart,
     StoredPart,
     Unfinished,
@@ -78,7 +78,7 @@ class Section:
 
 
 def count_what_is_sent(client: S3Client) -> None:
-    """Have bodies of this client know when they are sent, and no longer merely read to be signed."""
+    """Tell the bodies of requests when they are sent, instead of only read to be signed."""
 
     def before_send(request: Any, **_: Any) -> None:
         if isinstance(request.body, Section):
@@ -139,7 +139,7 @@ class Sending:
         return [self._job(partial(self._send, multipart, part)) for part in self._parts]
 
     def _put(self, part: Part) -> None:
-        condition: Condition = {}
+        condition: IfNew = {}
         sent, is_ours = b"", False  # whether what stands there is ours: perhaps changed on the way, so sent again
 
         def put(body: Any, digest: bytes) -> str:
