@@ -17,6 +17,7 @@ _CLOCK = re.compile(r"\s*([01][0-9]|2[0-3])\s*:\s*([0-5][0-9])\s*")  # 18:30, 08
 _MAYBE_CLOCK = re.compile(r"(0?[6-9]|1[0-9]|2[0-3])[.,]([0-4]0|[14]5)")
 _MAYBE_HOURS = re.compile(r"(0?[6-9]|1[0-9]|2[0-3])\s*h\s*([0-5][0-9])|([0-9])\s*:\s*([0-5][0-9])", re.IGNORECASE)
 _NUMBER = r"[0-9]+(?:[.,][0-9]*)?"
+_PLAIN_NUMBER = re.compile(rf"[+-]?(?:{_NUMBER}|[.,][0-9]+)")
 _DURATION = re.compile(
     rf"(?:({_NUMBER})\s*(?:days?|d|jours?|j)\b)?\s*(?:({_NUMBER})\s*(?:hours?|heures?|hrs?|h)(?![a-z]))?"
     rf"\s*(?:({_NUMBER})\s*(?:minutes?|mins?|mn|m)\b)?",
@@ -58,6 +59,11 @@ def hours_until(text: str, now: datetime) -> float | None:
     return (end.astimezone() - now.astimezone()) / timedelta(hours=1)  # a night may have an hour more, or less
 
 
+def _number(text: str) -> float:
+    """Read a number as people write it; NaN for another one that only Python knows, such as `2_0`, which is 20."""
+    return float(text.replace(",", ".")) if _PLAIN_NUMBER.fullmatch(text) else math.nan
+
+
 def read_hours(text: str) -> float:
     """Read a number of hours, or a duration: `1.5`, `1,5`, `4h`, `1h30`, `90m`, `1 h 30 min`; NaN for what is none.
 
@@ -72,10 +78,7 @@ def read_hours(text: str) -> float:
     if typed and found:
         days, hours, minutes = (float((part or "0").replace(",", ".")) for part in found.groups())
         return days * 24 + hours + minutes / 60
-    try:
-        return float(typed.replace(",", "."))
-    except ValueError:
-        return math.nan
+    return _number(typed)
 
 
 def read_minutes(text: str) -> float:
@@ -84,10 +87,8 @@ def read_minutes(text: str) -> float:
     Raises:
         InputError: it could be a time of the day as well, such as `18h30`.
     """
-    try:
-        return float(text.strip().replace(",", "."))
-    except ValueError:
-        return read_hours(text) * 60
+    minutes = _number(text.strip())
+    return read_hours(text) * 60 if math.isnan(minutes) else minutes
 
 
 def check_is_no_clock(text: str) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import re
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -136,11 +137,20 @@ def shared_address(address: str, environment: Mapping[str, str]) -> str:
 
 def is_local(address: str) -> bool:
     """Whether an address leads everybody to their own computer."""
-    host = urlsplit(address).hostname or ""
+    host = (urlsplit(address).hostname or "").removesuffix(".")
     with contextlib.suppress(ValueError):
-        found = ipaddress.ip_address(host)
+        found = ipaddress.ip_address(_as_browsers_read(host))
+        found = getattr(found, "ipv4_mapped", None) or found
         return found.is_loopback or found.is_unspecified
     return host == "localhost" or host.endswith(".localhost")
+
+
+def _as_browsers_read(host: str) -> str:
+    """Return the usual form of an IPv4 address such as `127.1` or `2130706433`, and anything else as it is."""
+    try:
+        return socket.inet_ntoa(socket.inet_aton(host)) if re.fullmatch(r"[0-9.]+|0x[0-9a-f.x]+", host) else host
+    except OSError:
+        return host
 
 
 def is_mybinder(environment: Mapping[str, str]) -> bool:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from run_qarnot.catalog.image import Image
 from run_qarnot.core import times
 from run_qarnot.core.errors import InputError
-from run_qarnot.model.spec import LEAST_HOURS, parse_hours
+from run_qarnot.model.spec import LEAST_HOURS, parse_hours, parse_idle
 
 LEAST, MOST = (datetime(year, 1, 1) for year in (1971, 2200))  # noqa: DTZ001  hypothesis adds the zone
 ZONES = st.timezones() | st.just(UTC) | st.just(timezone(timedelta(hours=5, minutes=30)))
@@ -50,6 +50,15 @@ def test_a_time_of_the_day_is_the_next_one(hour: int, minute: int, now: datetime
 )
 def test_what_is_no_time_of_the_day(text: str) -> None:
     assert times.hours_until(text, datetime(2026, 3, 2)) is None  # noqa: DTZ001  of this machine's zone
+
+
+@pytest.mark.parametrize("text", ["2_0", "1e1", "1_0.5", "４", "inf", "nan", "0x10", "1e999"])
+def test_a_number_that_only_python_knows_is_none(text: str) -> None:
+    answer = read(text)
+    assert isinstance(answer, InputError)
+    assert answer.code == "hours"
+    with pytest.raises(InputError):
+        parse_idle(text)
 
 
 @given(st.integers(6, 23), st.sampled_from([0, 10, 15, 20, 30, 40, 45]), st.sampled_from(".,"))

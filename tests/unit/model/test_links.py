@@ -317,7 +317,11 @@ def test_no_address_makes_sharing_fail(address: str) -> None:
     assert isinstance(shared_address(address, {}), str)
 
 
-@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.1.2.3", "[::1]", "page.localhost"])
+@pytest.mark.parametrize(
+    "host",
+    ["localhost", "127.0.0.1", "127.1.2.3", "[::1]", "page.localhost", "localhost.", "127.1", "2130706433", "0x7f.1",
+     "[::ffff:127.0.0.1]"],
+)  # fmt: skip
 def test_an_address_of_this_computer_is_told(host: str) -> None:
     assert is_local(f"http://{host}:8866/?opt-image=torch")
     assert not is_local("https://page.example.org/")
