@@ -10,8 +10,8 @@ from __future__ import annotations
 import functools
 import json
 import os
-import threading
 import time
+from collections import deque
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -42,7 +42,7 @@ _REGION = "us-east-1"  # the storage takes any; without one botocore looks for i
 
 
 class Api:
-    """The REST API. It can be used by several threads; each has a session of its own.
+    """The REST API, which several threads may ask: a session, and its connection, serves one at a time.
 
     Arguments:
         settings: where the cluster is.
@@ -53,7 +53,7 @@ class Api:
         self._address = settings.cluster_url
         self._unsafe = settings.cluster_unsafe
         self._token = token
-        self._of_thread = threading.local()
+        self._idle: deque[HttpSession] = deque()
         self._first_ends: float | None = time.monotonic() + FIRST_SECONDS
 
     def connected(self) -> None:
@@ -66,19 +66,17 @@ class Api:
         Raises:
             Exception: any error of `requests`, and `AnswerLimitError`; `translate` handles them.
         """
-        session = self._session()
+        try:
+            session = self._idle.pop()
+        except IndexError:
+            session = HttpSession(unsafe=self._unsafe, token=self._token, user_agent=_USER_AGENT)
         session.ends = self._first_ends
         timeout = TIMEOUT if self._first_ends is None else FIRST_TIMEOUT
         content = {} if body is None else {"data": json.dumps(body), "headers": {"Content-Type": "application/json"}}
-        return session.request(method, self._address + path, timeout=timeout, **content)  # type: ignore[arg-type]
-
-    def _session(self) -> HttpSession:
-        """Return the session of this thread; sessions are not thread-safe."""
-        if not hasattr(self._of_thread, "session"):
-            session = HttpSession(unsafe=self._unsafe, token=self._token, user_agent=_USER_AGENT)
-            self._of_thread.session = session
-        found: HttpSession = self._of_thread.session
-        return found
+        try:
+            return session.request(method, self._address + path, timeout=timeout, **content)  # type: ignore[arg-type]
+        finally:
+            self._idle.append(session)
 
 
 def storage_clients(address: str, email: str, token: str, clock_offset: timedelta) -> tuple[S3Client, S3Client]:

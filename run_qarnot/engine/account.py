@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import TypeVar
 from urllib.parse import urlsplit
 
 from run_qarnot import __version__, bootstrap
 from run_qarnot.catalog import Catalog
-from run_qarnot.cloud.api import Cloud, first_profile
+from run_qarnot.catalog.image import Image
+from run_qarnot.cloud.api import first_profile
 from run_qarnot.cloud.models import Machine, TaskSnapshot
 from run_qarnot.core.errors import InputError, NotFoundError, RefusedError, SessionError
 from run_qarnot.core.messages import Message, quoted
@@ -24,10 +22,10 @@ from run_qarnot.core.names import (
     suggest_name,
     which,
 )
-from run_qarnot.engine.daemon_executor import DaemonExecutor, in_thread, run_in
+from run_qarnot.engine.client import Client
+from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.engine.leftovers import LeftOver, delete_left_over, find_left_over
 from run_qarnot.engine.played_images import not_runnable
-from run_qarnot.engine.poller import BatchedPoller
 from run_qarnot.engine.restart_spec import next_name, restart_spec
 from run_qarnot.engine.session import Session
 from run_qarnot.engine.wait_estimate import wait_estimates
@@ -35,11 +33,8 @@ from run_qarnot.model.files import Upload
 from run_qarnot.model.plan import make_plan
 from run_qarnot.model.settings import Settings, check_token
 from run_qarnot.model.spec import SessionSpec
-from run_qarnot.model.view import SessionView
 
 log = logging.getLogger(__name__)
-T = TypeVar("T")
-_MOST_THREADS = 8  # each holds one connection; one is enough while the cluster answers
 
 
 @dataclass(frozen=True)
@@ -56,16 +51,12 @@ class AccountSummary:
 class Account:
     """One account on one cluster. Make it with `open`; close it at the end."""
 
-    def __init__(self, settings: Settings, token: str, catalog: Catalog, cloud: Cloud, executor: Executor):
+    def __init__(self, settings: Settings, token: str, catalog: Catalog, client: Client) -> None:
         self.settings = settings
         self.catalog = catalog
-        self.cloud = cloud
-        self.email = cloud.email
-        self.is_refused = False  # the cluster accepted the token, and does not any more
+        self.client = client
+        self.email = client.email
         self._token = token
-        self._executor = executor
-        self.preparing: set[Session] = set()  # not submitted yet, so the cluster does not know that they need buckets
-        self.watch = BatchedPoller(lambda task, name: self.call(cloud.task, task, name), lambda: self.call(cloud.tasks))
 
     @classmethod
     async def open(cls, settings: Settings, token: str, catalog: Catalog) -> Account:
@@ -77,60 +68,42 @@ class Account:
             UnreachableError: no cluster there; within five seconds.
         """
         token = check_token(token)
-        executor = DaemonExecutor("cloud", _MOST_THREADS)
-        try:
-            cloud = await run_in(executor, Cloud, settings, token)
-        except BaseException:  # raised again, Ctrl-C too, once the threads are given up
-            executor.shutdown()
-            raise
-        return cls(settings, token, catalog, cloud, executor)
+        return cls(settings, token, catalog, await Client.connect(settings, token))
 
     async def close(self, drain_seconds: float = 5.0) -> None:
-        """Give up the connection, once plugins were told what happened, or `drain_seconds` are over. Sessions go on."""
-        try:
-            await in_thread(self.catalog.hooks.drain, drain_seconds)
-        finally:
-            self._executor.shutdown()
+        """Wait until plugins were told what happened, or `drain_seconds` are over. Sessions go on."""
+        await in_thread(self.catalog.hooks.drain, drain_seconds)
 
-    async def call(self, function: Callable[..., T], *arguments: object) -> T:
-        """Run a blocking method of `cloud` in a thread, so that one that hangs does not keep the others."""
-        try:
-            answer = await run_in(self._executor, function, *arguments)
-        except RefusedError as error:
-            self.is_refused = error.code == "token-refused"
-            raise
-        self.is_refused = False
-        return answer
-
-    def now(self) -> datetime:
-        """The time by the cluster's clock: this machine's may be wrong, and the cluster keeps the limits."""
-        return datetime.now(UTC) + self.cloud.clock_offset
-
-    def changed(self, before: SessionView, after: SessionView) -> None:
-        """Tell the plugins what happened to a session between two views. Returns at once."""
-        self.catalog.hooks.changed(before, after, self.now())
+    @property
+    def is_refused(self) -> bool:
+        """Whether the cluster accepted the token, and does not any more."""
+        return self.client.is_refused
 
     async def summary(self) -> AccountSummary:
         """Ask who we are, what runs and what is left."""
-        facts = await self.call(self.cloud.account)
+        facts = await self.client.account()
         host = urlsplit(self.settings.cluster_url).hostname or self.settings.cluster_url
         return AccountSummary(facts.email, facts.running, facts.max_running, facts.credits, host)
 
     async def profiles(self) -> list[str]:
         """Return the names of the profiles that the account has."""
-        return await self.call(self.cloud.profiles)
+        return await self.client.profiles()
 
     async def profile_constants(self, profile: str) -> dict[str, str]:
         """Return the constants that a profile of the account knows, with their default values."""
-        return await self.call(self.cloud.profile_constants, profile)
+        return await self.client.profile_constants(profile)
+
+    async def not_runnable(self, images: Iterable[Image]) -> list[str]:
+        """Return the ids of the images that the cluster cannot run, see `played_images`."""
+        return await not_runnable(self.client, images)
 
     async def machines(self) -> list[Machine]:
         """Return the machines that the account may ask for."""
-        return await self.call(self.cloud.machines)
+        return await self.client.machines()
 
     async def sessions(self) -> list[Session]:
         """Return all sessions that this product started on the account, the newest first."""
-        return [self._found(facts) for facts in await self.call(self.cloud.tasks)]
+        return [self._found(facts) for facts in await self.client.tasks()]
 
     def wait_estimates(self, found: Iterable[Session]) -> dict[str, float]:
         """Return by the id of an image how many seconds it usually takes until a machine runs it.
@@ -151,7 +124,7 @@ class Account:
         Raises:
             NotFoundError: there is none, or there are several.
         """
-        tasks = await self.call(self.cloud.tasks)
+        tasks = await self.client.tasks()
         for exact in tasks:
             if text == exact.name or text.lower() == exact.id:
                 return self._found(exact)
@@ -176,11 +149,11 @@ class Account:
             RunQarnotError: something is not right; nothing was made, uploaded or started.
         """
         spec = spec.checked()
-        profiles = first_profile(spec.image.profile, await self.call(self.cloud.profiles))
+        profiles = first_profile(spec.image.profile, await self.client.profiles())
         if not profiles:
             wanted = ", ".join(spec.image.profile)
             raise RefusedError("profile-missing", image=spec.image.name, profiles=wanted)
-        if await not_runnable(self, [spec.image]):
+        if await self.not_runnable([spec.image]):
             raise RefusedError("image-not-played", field="image", image=spec.image.name)
         buckets = await self._own_buckets(spec.name, {upload.key for upload in uploads})
         await self._check_buckets(spec.buckets)
@@ -193,10 +166,10 @@ class Account:
             buckets=buckets,
             resumed=await self._files_of(spec.resume) if spec.resume else (),
             version=__version__,
-            now=self.now(),
+            now=self.client.now(),
         )
         plan = await in_thread(self.catalog.hooks.prepare, plan, spec)
-        return Session.new(self, self._token, plan, bootstrap.attach(uploads, plan.constants))
+        return Session.new(self.client, self.catalog, self._token, plan, bootstrap.attach(uploads, plan.constants))
 
     async def continue_with(self, session: Session, hours: float) -> Session:
         """Give a session more hours, in the only way that there is: save it, stop it, go on in a new one.
@@ -228,23 +201,23 @@ class Account:
 
     async def _names(self) -> set[str]:
         """The names that are in use, also those of sessions of which only buckets are left."""
-        buckets = await in_thread(self.cloud.storage.buckets)
+        buckets = await self.client.storage.buckets()
         owners = {owner for bucket in buckets if (owner := session_of_bucket(bucket))}
-        return owners | {task.name for task in await self.call(self.cloud.tasks)}
+        return owners | {task.name for task in await self.client.tasks()}
 
     async def left_over(self) -> list[LeftOver]:
         """Return the buckets of sessions that are gone: forgotten, or never submitted. See `leftovers`."""
-        return await find_left_over(self)
+        return await find_left_over(self.client)
 
     async def delete_left_over(self, wanted: Sequence[LeftOver]) -> list[LeftOver]:
         """Delete buckets that `left_over` returned, as far as they still are as they were then; return those.
 
         Ask the user first: there is no way back.
         """
-        return await delete_left_over(self, wanted)
+        return await delete_left_over(self.client, wanted)
 
     def _found(self, facts: TaskSnapshot) -> Session:
-        return Session.found(self, self._token, facts)
+        return Session.found(self.client, self.catalog, self._token, facts)
 
     async def _files_of(self, session: str) -> tuple[str, ...]:
         """The buckets whose files together are what the user saw in that session: the last wins.
@@ -255,14 +228,14 @@ class Account:
         if facts is None:
             return ()
         wanted = (*facts.resources, *([facts.results] if facts.results else []))
-        known = await in_thread(self.cloud.storage.buckets)
+        known = await self.client.storage.buckets()
         if gone := [bucket for bucket in wanted if bucket not in known]:
             log.warning("Deleted since, so not brought along with the files of %s: %s", facts.name, ", ".join(gone))
         return tuple(bucket for bucket in wanted if bucket in known)
 
     async def _check_buckets(self, wanted: Sequence[str]) -> None:
         """Raise InputError for the first that is not there: Qarnot says so only once the files have travelled."""
-        known = await in_thread(self.cloud.storage.buckets) if wanted else {}
+        known = await self.client.storage.buckets() if wanted else {}
         for bucket in wanted:
             if bucket not in known:
                 raise InputError("bucket-unknown", field="buckets", bucket=bucket, hint=which(bucket, known))
@@ -280,20 +253,20 @@ class Account:
 
         A start that broke off while its files travelled may be repeated: of what is there, nothing is overwritten.
         """
-        if any(task.name == name for task in await self.call(self.cloud.tasks)):
+        if any(task.name == name for task in await self.client.tasks()):
             raise InputError("name-taken", field="name", name=name)
-        inputs, results = [await in_thread(self._own_bucket, name, suffix) for suffix in BUCKET_SUFFIXES]
+        inputs, results = [await self._own_bucket(name, suffix) for suffix in BUCKET_SUFFIXES]
         for bucket, ours in ((inputs, uploads), (results, set())):
-            found = await in_thread(self.cloud.storage.files, bucket)
+            found = await self.client.storage.files(bucket)
             if {file.key for file in found} - ours - bootstrap.KEYS:
                 raise InputError("bucket-taken", field="name", bucket=bucket)
         return inputs, results
 
-    def _own_bucket(self, name: str, suffix: str) -> str:
-        """Return the first name for a bucket of a session that does not belong to another account. Blocks."""
-        storage, candidates = self.cloud.storage, bucket_candidates(name, suffix)
-        known = storage.buckets()
+    async def _own_bucket(self, name: str, suffix: str) -> str:
+        """Return the first name for a bucket of a session that does not belong to another account."""
+        storage, candidates = self.client.storage, bucket_candidates(name, suffix)
+        known = await storage.buckets()
         for bucket in candidates:
-            if bucket in known or not storage.is_foreign(bucket):
+            if bucket in known or not await storage.is_foreign(bucket):
                 return bucket
         raise InputError("bucket-foreign", field="name", bucket=candidates[0])

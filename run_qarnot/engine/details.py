@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from run_qarnot.catalog.apps import App
 from run_qarnot.cloud.models import TaskSnapshot
@@ -15,28 +15,26 @@ from run_qarnot.core.errors import RunQarnotError
 from run_qarnot.core.messages import Verbatim
 from run_qarnot.core.state import EndReason, State
 from run_qarnot.engine import output
+from run_qarnot.engine.client import Client
 from run_qarnot.engine.results import Results
 from run_qarnot.model.view import SessionView
-
-if TYPE_CHECKING:
-    from run_qarnot.engine.account import Account
 
 _WHOLE_OUTPUT = 16_000  # characters; of a longer output, the beginning may be gone
 _LEAST_HOURS = 1 / 60  # of less, the cost of an hour would be a guess
 
 
-async def details(account: Account, task: TaskSnapshot, view: SessionView, results: Results) -> dict[str, Any]:
+async def details(client: Client, task: TaskSnapshot, view: SessionView, results: Results) -> dict[str, Any]:
     """Ask for them; return the fields of a `SessionView`, None where nobody says."""
-    found = await _cost(account, task)
+    found = await _cost(client, task)
     with contextlib.suppress(RunQarnotError):  # the rest is worth showing
-        found |= await last_save(account, view, results)
+        found |= await last_save(client, view, results)
     if view.state is State.FAILED:
-        said = (await output.with_reason(account, task)).error
+        said = (await output.with_reason(client, task)).error
         found["error"] = Verbatim(said) if said else view.error
     return found
 
 
-async def never_ready(account: Account, app: App, view: SessionView, results: Results) -> bool:
+async def never_ready(client: Client, app: App, view: SessionView, results: Results) -> bool:
     """Whether an app that is not meant to end by itself ended normally before it answered.
 
     For sessions that nobody followed. It can be known only of apps that print a link once they answer, and only while
@@ -45,23 +43,23 @@ async def never_ready(account: Account, app: App, view: SessionView, results: Re
     if view.state is not State.ENDED or view.reason != EndReason.FINISHED or app.ready_pattern is None:
         return False
     try:
-        texts = [*await output.printed(account, view.id), *await output.log_file(results)]
+        texts = [*await output.printed(client, view.id), *await output.log_file(results)]
     except RunQarnotError:
         return False
     is_whole = all(len(text) < _WHOLE_OUTPUT for text in texts)
     return is_whole and not any(output.find_link(app.ready_pattern, text) for text in texts)
 
 
-async def _cost(account: Account, task: TaskSnapshot) -> dict[str, Any]:
+async def _cost(client: Client, task: TaskSnapshot) -> dict[str, Any]:
     """Euros and grams of CO2e, as far as the platform tells them."""
-    cost = await account.call(account.cloud.cost, task.id)
-    carbon = await account.call(account.cloud.carbon, task.id)
+    cost = await client.cost(task.id)
+    carbon = await client.carbon(task.id)
     hours = task.executed / 3600
     per_hour = cost / hours if cost is not None and hours >= _LEAST_HOURS else None
-    return {"cost": cost, "cost_per_hour": per_hour, "carbon": carbon, "asked": account.now()}
+    return {"cost": cost, "cost_per_hour": per_hour, "carbon": carbon, "asked": client.now()}
 
 
-async def last_save(account: Account, view: SessionView, results: Results) -> dict[str, Any]:
+async def last_save(client: Client, view: SessionView, results: Results) -> dict[str, Any]:
     """Ask the storage when it was saved last, and say when it was asked: `saved` is None if it never was.
 
     A save that we have seen ourselves may be younger than all files: what has not changed is not sent again.
@@ -74,4 +72,4 @@ async def last_save(account: Account, view: SessionView, results: Results) -> di
     else:
         times = [file.modified for file in await results.files()]
         saved = max((*times, *filter(None, [view.saved])), default=None)
-    return {"saved": saved, "saved_asked": account.now()}
+    return {"saved": saved, "saved_asked": client.now()}

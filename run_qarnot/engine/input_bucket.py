@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from run_qarnot.cloud.s3.browser_upload import DirectUpload
-from run_qarnot.cloud.s3.client import Storage
-from run_qarnot.engine.daemon_executor import in_thread
+from run_qarnot.engine.client import AsyncStorage
 from run_qarnot.engine.preparation import upload
 from run_qarnot.engine.session_state import Tell
 from run_qarnot.model.files import Upload
@@ -19,7 +18,7 @@ __all__ = ["DirectUpload", "InputBucket"]
 class InputBucket:
     """The input bucket of a session. All methods raise `RunQarnotError` when the storage does not do it."""
 
-    storage: Storage
+    storage: AsyncStorage
     bucket: str
     is_own: bool  # made for this session; another one's rules are none of our business
 
@@ -34,7 +33,7 @@ class InputBucket:
         """Upload files of this computer, and complete those that a browser has sent; return the names of all."""
         await upload(self.storage, self.bucket, uploads, tell, replace=replace)
         if direct:
-            await in_thread(self.storage.complete, self.bucket, direct, replace=replace)
+            await self.storage.complete(self.bucket, direct, replace=replace)
         return {each.key for each in uploads} | {each.key for each in direct}
 
     async def begin(self, key: str, size: int, origin: str) -> DirectUpload:
@@ -45,13 +44,13 @@ class InputBucket:
             origin: of the page that will send it; a bucket of ours is told to take it from there.
         """
         if self.is_own:
-            await in_thread(self.storage.allow_origin, self.bucket, origin)
-        return await in_thread(self.storage.direct, self.bucket, key, size)
+            await self.storage.allow_origin(self.bucket, origin)
+        return await self.storage.direct(self.bucket, key, size)
 
     async def unfinished(self) -> list[str]:
         """Return the names of files that were begun, by whomever, and are not complete."""
-        return await in_thread(self.storage.unfinished, self.bucket)
+        return await self.storage.unfinished(self.bucket)
 
     async def forget(self, key: str) -> None:
         """Free what has arrived of an unfinished file."""
-        await in_thread(self.storage.forget_unfinished, self.bucket, key)
+        await self.storage.forget_unfinished(self.bucket, key)

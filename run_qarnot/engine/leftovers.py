@@ -8,20 +8,17 @@ that are on their way to a session which is not submitted yet: of that, the clus
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from run_qarnot.cloud.s3.client import Storage
 from run_qarnot.core.errors import RefusedError, SessionError
 from run_qarnot.core.names import is_bucket_of, session_of_bucket
 from run_qarnot.core.state import FINAL, observed_state
+from run_qarnot.engine.client import Client
 from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.model.view import SessionView
-
-if TYPE_CHECKING:
-    from run_qarnot.engine.account import Account
 
 _QUIET = timedelta(days=1)
 _MOST_NAMES = 10  # in one sentence
@@ -46,7 +43,7 @@ class LeftOver:
     changed: datetime
 
 
-async def deletable_buckets(account: Account, view: SessionView) -> list[str]:
+async def deletable_buckets(client: Client, view: SessionView) -> list[str]:
     """Return the buckets that are an ended session's own.
 
     A session that was continued from this one has only what it changed in buckets of its own. So as long as anything
@@ -57,40 +54,39 @@ async def deletable_buckets(account: Account, view: SessionView) -> list[str]:
         SessionError: another task or pool, or a session that is being prepared, needs them.
     """
     own = {bucket for bucket in (view.inputs, view.results) if is_bucket_of(view.name, bucket)}
-    users = [user for user in await account.call(account.cloud.bucket_users) if user.id != view.id]
+    users = [user for user in await client.bucket_users() if user.id != view.id]
     twins = [user for user in users if user.name == view.name and not view.id and observed_state(user.state) in FINAL]
     needing = [user.name for user in users if own & user.buckets and user not in twins]
-    needing += [each.view.name for each in account.preparing if own & set(each.reads)]
+    needing += [plan.name for plan in client.preparing.values() if own & set(plan.resources)]
     if needing:
         raise SessionError("in-use", name=view.name, reference=view.reference, others=_listed(needing))
     return [] if twins else sorted(filter(None, own))
 
 
-async def find_left_over(account: Account) -> list[LeftOver]:
+async def find_left_over(client: Client) -> list[LeftOver]:
     """Find the buckets that sessions left behind, in the order of their names.
 
     Raises:
         RunQarnotError: the cluster or the storage does not answer, or refuses: then nothing can be said of any.
     """
-    storage = account.cloud.storage
-    made = await in_thread(storage.buckets)  # before the tasks: what is begun in between is too young
-    in_use = set().union(*(user.buckets for user in await account.call(account.cloud.bucket_users)))
-    in_use.update(*(session.reads for session in account.preparing))
-    names = {task.name for task in await account.call(account.cloud.tasks)}
+    made = await client.storage.buckets()  # before the tasks: what is begun in between is too young
+    in_use = set().union(*(user.buckets for user in await client.bucket_users()))
+    in_use.update(*(plan.resources for plan in client.preparing.values()))
+    names = {task.name for task in await client.tasks()}
     candidates = {
         bucket: created
         for bucket, created in sorted(made.items())
         if bucket not in in_use and session_of_bucket(bucket) not in {None, *names}
     }
-    found = await in_thread(lambda: [_look_into(storage, *each) for each in candidates.items()])
-    return [each for each in found if each is not None and each.changed < account.now() - _QUIET]
+    found = await in_thread(_look_into_all, client.storage.blocking, candidates)
+    return [each for each in found if each is not None and each.changed < client.now() - _QUIET]
 
 
-async def delete_left_over(account: Account, wanted: Sequence[LeftOver]) -> list[LeftOver]:
+async def delete_left_over(client: Client, wanted: Sequence[LeftOver]) -> list[LeftOver]:
     """Delete those of `wanted` that still are as they were found; return them."""
-    still = [each for each in await find_left_over(account) if each in wanted]
+    still = [each for each in await find_left_over(client) if each in wanted]
     for each in still:
-        await in_thread(account.cloud.storage.delete_bucket, each.bucket)
+        await client.storage.delete_bucket(each.bucket)
     return still
 
 
@@ -98,6 +94,10 @@ def _listed(names: Sequence[str]) -> str:
     """The names in one line. Anybody on the account may have chosen them."""
     shown = [name if name.isprintable() else ascii(name) for name in dict.fromkeys(names)]
     return ", ".join([*shown[:_MOST_NAMES], *(["…"] if len(shown) > _MOST_NAMES else [])])
+
+
+def _look_into_all(storage: Storage, buckets: Mapping[str, datetime]) -> list[LeftOver | None]:
+    return [_look_into(storage, *each) for each in buckets.items()]
 
 
 def _look_into(storage: Storage, bucket: str, created: datetime) -> LeftOver | None:

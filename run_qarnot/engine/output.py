@@ -7,7 +7,6 @@ import contextlib
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from run_qarnot import bootstrap
 from run_qarnot.cloud.models import TaskSnapshot
@@ -15,11 +14,9 @@ from run_qarnot.core import visible
 from run_qarnot.core.errors import NotFoundError, RunQarnotError
 from run_qarnot.core.messages import Message
 from run_qarnot.core.state import State, observed_state
+from run_qarnot.engine.client import Client
 from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.engine.results import Results
-
-if TYPE_CHECKING:
-    from run_qarnot.engine.account import Account
 
 Listener = Callable[[list[str]], None]
 Trouble = Callable[[Message], None]
@@ -91,18 +88,18 @@ def find_host_keys(text: str) -> set[str]:
     return set(block) if len(block) <= _MOST_HOST_KEYS else set()
 
 
-async def printed(account: Account, task_id: str) -> tuple[str, ...]:
+async def printed(client: Client, task_id: str) -> tuple[str, ...]:
     """Return what a container printed so far; nothing where the cluster does not say."""
     with contextlib.suppress(RunQarnotError):
-        return await account.call(account.cloud.streams, task_id)
+        return await client.streams(task_id)
     return ()
 
 
-async def streams(account: Account, task_id: str) -> tuple[str, str]:
+async def streams(client: Client, task_id: str) -> tuple[str, str]:
     """Return standard output and errors so far; of what is not on the cluster yet, nothing."""
     if not task_id:
         return "", ""
-    printed, errors = await account.call(account.cloud.streams, task_id)
+    printed, errors = await client.streams(task_id)
     return plain(printed), plain(errors)
 
 
@@ -113,11 +110,11 @@ async def log_file(results: Results) -> tuple[str, ...]:
     return ()
 
 
-async def with_reason(account: Account, facts: TaskSnapshot) -> TaskSnapshot:
+async def with_reason(client: Client, facts: TaskSnapshot) -> TaskSnapshot:
     """Our start script says why it cannot go on; the cluster only knows an exit code."""
     if observed_state(facts.state) is State.FAILED:
         with contextlib.suppress(RunQarnotError):
-            said = bootstrap.reason(await account.call(account.cloud.output, facts.id))
+            said = bootstrap.reason(await client.output(facts.id))
             return replace(facts, error=visible.one_line(said) if said else facts.error)
     return facts
 

@@ -7,28 +7,25 @@ whoever follows it asks again.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
 from run_qarnot.cloud.models import TaskSnapshot
 from run_qarnot.core.errors import RunQarnotError
 from run_qarnot.core.messages import Message
+from run_qarnot.engine.client import Client
 from run_qarnot.engine.retry import backoff
-
-if TYPE_CHECKING:
-    from run_qarnot.engine.account import Account
 
 
 class PeriodicSnapshots:
     """The regular saves of one session.
 
     Arguments:
-        account: where.
+        client: of the account.
         seconds: between two of them; 0 for none.
     """
 
-    def __init__(self, account: Account, seconds: int) -> None:
+    def __init__(self, client: Client, seconds: int) -> None:
         self.problem: Message | None = None  # why there are none though there should be
-        self._account = account
+        self._client = client
         self._seconds = seconds
         self._is_arranged = False  # asked for again and again, their time would begin anew and never be over
         self._pauses = backoff()
@@ -45,7 +42,7 @@ class PeriodicSnapshots:
 
     async def _ask(self, facts: TaskSnapshot) -> None:
         try:
-            await self._account.call(self._account.cloud.snapshot_every, facts, self._seconds)
+            await self._client.snapshot_every(facts, self._seconds)
         except RunQarnotError as error:
             self.problem = error.sentence
         else:

@@ -9,14 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
 
 from run_qarnot.catalog.image import Image
 from run_qarnot.cloud.api import first_profile
 from run_qarnot.core.errors import RunQarnotError
-
-if TYPE_CHECKING:
-    from run_qarnot.engine.account import Account
+from run_qarnot.engine.client import Client
 
 PLAYED = "LOCAL_CLUSTER_IMAGES"
 
@@ -38,7 +35,7 @@ def can_run(image: Image, constants: Mapping[str, str]) -> bool:
     return any(fnmatchcase(repo, pattern) for pattern in constants[PLAYED].split())
 
 
-async def not_runnable(account: Account, images: Iterable[Image]) -> list[str]:
+async def not_runnable(client: Client, images: Iterable[Image]) -> list[str]:
     """Return the ids of the images that the account's cluster cannot run. What it does not say counts as runnable.
 
     A profile that the account does not have is another matter: `Account.start` refuses it with its own sentence.
@@ -46,11 +43,11 @@ async def not_runnable(account: Account, images: Iterable[Image]) -> list[str]:
     known: dict[str, Mapping[str, str]] = {}
     found = []
     try:
-        available = await account.profiles()
+        available = await client.profiles()
         for image in images:
             for profile in first_profile(image.profile, available)[:1]:
                 if profile not in known:
-                    known[profile] = await account.profile_constants(profile)
+                    known[profile] = await client.profile_constants(profile)
                 if not can_run(image, known[profile]):
                     found.append(image.id)
     except RunQarnotError:

@@ -12,23 +12,17 @@ import logging
 import threading
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
-from functools import partial
-from typing import TYPE_CHECKING
 
 from run_qarnot import bootstrap
 from run_qarnot.cloud.models import TaskSnapshot
-from run_qarnot.cloud.s3.client import Storage
 from run_qarnot.core.errors import InputError, RunQarnotError, SessionError, TransferError, UnreachableError
 from run_qarnot.core.messages import Message
 from run_qarnot.core.names import is_bucket_of
-from run_qarnot.engine.daemon_executor import in_thread
+from run_qarnot.engine.client import AsyncStorage, Client
 from run_qarnot.engine.retry import retrying
 from run_qarnot.engine.session_state import Tell
 from run_qarnot.model.files import Upload
 from run_qarnot.model.plan import TaskPlan
-
-if TYPE_CHECKING:
-    from run_qarnot.engine.account import Account
 
 _TELL_SECONDS = 1.0
 
@@ -39,15 +33,14 @@ class Preparation:
     """What has to be done before a session is on the cluster.
 
     Arguments:
-        account: where.
+        client: of the account.
         plan: what.
         uploads: the user's files.
         tell: told what is being done.
     """
 
-    def __init__(self, account: Account, plan: TaskPlan, uploads: Sequence[Upload], tell: Tell) -> None:
-        self._account = account
-        self._cloud = account.cloud
+    def __init__(self, client: Client, plan: TaskPlan, uploads: Sequence[Upload], tell: Tell) -> None:
+        self._client = client
         self.plan = plan
         self._uploads = uploads
         self._tell = tell
@@ -69,12 +62,11 @@ class Preparation:
         """
         self._tell(self._making())
         for bucket in (self.plan.inputs, self.plan.results):
-            make = partial(in_thread, self._cloud.storage.create, bucket, self.plan.name)
-            await retrying(make, self._tell)
+            await retrying(self._tell, self._client.storage.create, bucket, self.plan.name)
         scripts, files = (
             [each for each in self._uploads if (each.key in bootstrap.KEYS) is ours] for ours in (True, False)
         )
-        storage, inputs = self._cloud.storage, self.plan.inputs
+        storage, inputs = self._client.storage, self.plan.inputs
         # Of a start that broke off, the script of an older version of ours may be there.
         await upload(storage, inputs, scripts, self._tell, self._given_up, replace=True)
         try:
@@ -101,21 +93,21 @@ class Preparation:
             RunQarnotError: it cannot be done; nothing runs.
         """
         self._tell(Message("asking-for-machine"))
-        call, plan = self._account.call, self.plan.starting(self._account.now())
-        job = await retrying(lambda: call(self._cloud.make_job, plan), self._tell)
+        client, plan = self._client, self.plan.starting(self._client.now())
+        job = await retrying(self._tell, client.make_job, plan)
         try:
             if await self._others():
                 raise self._overtaken()
             await self._check_files()
-            facts = await retrying(lambda: call(self._cloud.make_task, plan, job), self._tell)
+            facts = await retrying(self._tell, client.make_task, plan, job)
             if not await self._is_first(facts):
-                await retrying(lambda: call(self._cloud.abort, facts), self._tell)
-                await retrying(lambda: call(self._cloud.delete, facts), self._tell)
+                await retrying(self._tell, client.abort, facts)
+                await retrying(self._tell, client.delete, facts)
                 raise self._overtaken()
         except UnreachableError:
             raise  # perhaps it runs: its job must stay, because it limits its time
         except RunQarnotError:
-            await call(self._cloud.drop_job, job)
+            await client.drop_job(job)
             raise
         await self._save_regularly(facts)
         return facts
@@ -124,7 +116,7 @@ class Preparation:
 
     async def _others(self) -> list[TaskSnapshot]:
         """Return what others have submitted by this name."""
-        tasks = await retrying(lambda: self._account.call(self._cloud.tasks), self._tell)
+        tasks = await retrying(self._tell, self._client.tasks)
         return [task for task in tasks if task.name == self.plan.name and task.launch_id != self.plan.launch_id]
 
     async def _is_first(self, facts: TaskSnapshot) -> bool:
@@ -145,8 +137,7 @@ class Preparation:
         inputs, ours = self.plan.inputs, {each.key for each in self._uploads}
         if not is_bucket_of(self.plan.name, inputs):
             return  # a plugin wants it so, and knows what else is there
-        find = partial(in_thread, self._cloud.storage.files, inputs)
-        found = {file.key for file in await retrying(find, self._tell)}
+        found = {file.key for file in await retrying(self._tell, self._client.storage.files, inputs)}
         if others := sorted(found - ours - bootstrap.KEYS):
             raise InputError("bucket-shared", field="name", name=others[0], bucket=inputs)
         if gone := sorted(ours - found):
@@ -160,7 +151,7 @@ class Preparation:
         seconds = self.plan.snapshot_seconds
         try:
             if seconds:
-                await retrying(lambda: self._account.call(self._cloud.snapshot_every, facts, seconds), self._tell)
+                await retrying(self._tell, self._client.snapshot_every, facts, seconds)
         except RunQarnotError as error:  # a short batch may be over already; else `Saves` asks again, and says so
             log.info("%s is not saved every %d s: %s", self.plan.name, seconds, error)
 
@@ -177,7 +168,7 @@ def is_first(task: TaskSnapshot, others: Iterable[TaskSnapshot]) -> bool:
 
 
 async def upload(
-    storage: Storage,
+    storage: AsyncStorage,
     bucket: str,
     uploads: Sequence[Upload],
     tell: Tell,
@@ -213,7 +204,7 @@ async def upload(
 
     add(0)
     try:
-        await in_thread(storage.upload, bucket, uploads, progress, cancelled=cancelled, replace=replace)
+        await storage.upload(bucket, uploads, progress, cancelled=cancelled, replace=replace)
     finally:
         gone.set()
 

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
 
 from run_qarnot.cloud.models import TaskSnapshot
+from run_qarnot.engine.client import Client
 from run_qarnot.model.plan import Label
 from run_qarnot.model.price import LEAST_SECONDS, usual_price
-
-if TYPE_CHECKING:
-    from run_qarnot.engine.account import Account
 
 __all__ = ["TaskSnapshot", "price_per_hour", "similar_runs"]
 
@@ -39,11 +36,11 @@ def similar_runs(
     return found[:_LATEST]
 
 
-async def price_per_hour(account: Account, runs: Iterable[TaskSnapshot]) -> float | None:
+async def price_per_hour(client: Client, runs: Iterable[TaskSnapshot]) -> float | None:
     """Ask what runs have cost; return what an hour of one machine usually costs in euros, None if nobody says.
 
     Raises:
         RunQarnotError: the cluster does not answer.
     """
-    costs = [(await account.call(account.cloud.cost, run.id), run.executed) for run in runs]
+    costs = [(await client.cost(run.id), run.executed) for run in runs]
     return usual_price((cost, seconds) for cost, seconds in costs if cost is not None)

@@ -6,9 +6,8 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from run_qarnot.cloud.s3.client import Storage
 from run_qarnot.core.errors import InputError
-from run_qarnot.engine.daemon_executor import in_thread
+from run_qarnot.engine.client import AsyncStorage
 from run_qarnot.model.files import StoredFile
 
 _ADDRESS_SECONDS = 300
@@ -19,21 +18,21 @@ _HEAD_BYTES = 1 << 20
 class Results:
     """Blocking methods say so: run them in a thread."""
 
-    storage: Storage
+    storage: AsyncStorage
     bucket: str | None  # None: a session that was made without one, by another program
 
     async def files(self) -> list[StoredFile]:
         """Return the files that were saved so far."""
-        return await in_thread(self._files)
+        return await self.storage.files(self.bucket) if self.bucket else []
 
     async def address(self, key: str, seconds: int = _ADDRESS_SECONDS) -> str:
         """Return an address at which a browser gets one file straight from the storage, good for so many seconds."""
-        return await in_thread(self.storage.presign, self.bucket or "", key, seconds)
+        return await self.storage.presign(self.bucket or "", key, seconds)
 
     def head(self, key: str, limit: int = _HEAD_BYTES) -> bytes:
         """Return the first bytes of a file, at most `limit`. Blocks."""
         head = bytearray()
-        for chunk in self.storage.read(self.bucket, key) if self.bucket and limit else ():
+        for chunk in self.storage.blocking.read(self.bucket, key) if self.bucket and limit else ():
             head += chunk
             if len(head) >= limit:
                 break
@@ -54,17 +53,19 @@ class Results:
         """
         if self.bucket is None:
             return
-        etags = {file.key: file.etag for file in self.storage.files(inputs) if file.key in added}
+        etags = {file.key: file.etag for file in self.storage.blocking.files(inputs) if file.key in added}
         changed = [file.key for file in self._files() if file.key in etags and file.etag != etags[file.key]]
         if changed and not replace:
             raise InputError("input-changed", field="upload", name=changed[0])
-        self.storage.delete(self.bucket, changed)
+        self.storage.blocking.delete(self.bucket, changed)
 
     def zip(
         self, files: Sequence[StoredFile] | None = None, *, cancelled: Callable[[], bool] = lambda: False
     ) -> Iterator[bytes]:
         """Yield files as one zip; all of them if none are named. Blocks."""
-        return self.storage.zip(self.bucket or "", self._files() if files is None else files, cancelled=cancelled)
+        return self.storage.blocking.zip(
+            self.bucket or "", self._files() if files is None else files, cancelled=cancelled
+        )
 
     def download(
         self,
@@ -75,7 +76,7 @@ class Results:
         cancelled: Callable[[], bool] = lambda: False,
     ) -> list[str]:
         """Write files below a folder, and return those whose checksum could not be confirmed. Blocks."""
-        return self.storage.download(self.bucket or "", files, folder, progress, cancelled=cancelled)
+        return self.storage.blocking.download(self.bucket or "", files, folder, progress, cancelled=cancelled)
 
     def _files(self) -> list[StoredFile]:
-        return self.storage.files(self.bucket) if self.bucket else []
+        return self.storage.blocking.files(self.bucket) if self.bucket else []

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
-from typing import TypeVar
+from typing import ParamSpec, TypeVar
 
 from run_qarnot.core.errors import UnreachableError
 from run_qarnot.core.messages import Message
 
+P = ParamSpec("P")
 T = TypeVar("T")
+Tell = Callable[[Message], None]
 
 TRIES = 6
 _FIRST_PAUSE = 0.25
@@ -24,24 +26,21 @@ def backoff() -> Iterator[float]:
         pause = min(pause * 2, _LONGEST_PAUSE)
 
 
-async def retrying(
-    act: Callable[[], Awaitable[T]], tell: Callable[[Message], None] = lambda _: None, tries: int = TRIES
-) -> T:
-    """Do something that may be repeated without harm, until the cluster answers.
+async def retrying(tell: Tell, act: Callable[P, Awaitable[T]], /, *arguments: P.args, **named: P.kwargs) -> T:
+    """Do something that may be repeated without harm, at most `TRIES` times, until the cluster answers.
 
     Arguments:
-        act: the action.
         tell: told that it is tried again.
-        tries: how often at most.
+        act: the action, with its arguments.
 
     Raises:
         UnreachableError: it did not answer the last time either.
     """
     for attempt, pause in enumerate(backoff(), start=1):
         try:
-            return await act()
+            return await act(*arguments, **named)
         except UnreachableError as error:
-            if attempt >= tries:
+            if attempt >= TRIES:
                 raise
             tell(Message("retrying", what=error.sentence))
             await asyncio.sleep(pause)

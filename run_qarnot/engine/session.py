@@ -7,11 +7,11 @@ import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
 
 from run_qarnot import bootstrap
+from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.apps import BUILTIN, App
-from run_qarnot.catalog.hooks import Panel
+from run_qarnot.catalog.hooks import Hooks, Panel
 from run_qarnot.cloud.models import TaskSnapshot
 from run_qarnot.cloud.s3.browser_upload import DirectUpload
 from run_qarnot.core import times
@@ -21,6 +21,7 @@ from run_qarnot.core.names import is_bucket_of
 from run_qarnot.core.state import FINAL, EndReason, State, observed_state
 from run_qarnot.engine import idleness, output
 from run_qarnot.engine.access import AppAccess
+from run_qarnot.engine.client import Client
 from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.engine.decide import NEVER_READY, Steps, decide, end_reason, first_view, observe, planned_view
 from run_qarnot.engine.details import details, last_save, never_ready
@@ -40,9 +41,6 @@ from run_qarnot.model.files import StoredFile, Upload
 from run_qarnot.model.plan import SESSION_KEY, USER_KEY, Label, TaskPlan
 from run_qarnot.model.view import SessionView
 
-if TYPE_CHECKING:
-    from run_qarnot.engine.account import Account
-
 __all__ = ["Session", "StoredFile", "Upload"]
 
 _PROBE_SECONDS = 0.3
@@ -57,11 +55,13 @@ _LONG_SECONDS = 180.0  # to start an app; JupyterLab needs some, with packages t
 class Session:
     """A session of an account. Make it with `new` or `found`."""
 
-    def __init__(self, account: Account, token: str, view: SessionView, launch_id: str, user: str, app: App) -> None:
+    def __init__(
+        self, client: Client, hooks: Hooks, token: str, view: SessionView, launch_id: str, user: str, app: App
+    ) -> None:
         self.facts: TaskSnapshot | None = None
-        self._state = ViewPublisher(view, account.changed)
-        self._account = account
-        self._cloud = account.cloud
+        self._state = ViewPublisher(view, self._changed)
+        self._client = client
+        self._hooks = hooks
         self._app = app
         self._preparation: Preparation | None = None
         self._wake = asyncio.Event()
@@ -77,37 +77,36 @@ class Session:
         )
         self._started = self._moved = asyncio.get_running_loop().time()
         self._planned_keys = ""
-        self._saves = PeriodicSnapshots(account, 0)
+        self._saves = PeriodicSnapshots(client, 0)
         self.is_asked_to_stop = False  # the cluster was: who goes away now leaves nothing that runs on
         self._stopping = False
         self._owes_files = False
         self._next_look = 0.0  # for its use
         self._seen_unready = False
         self._was_ready = False
-        self._log = output.Follower(lambda: output.streams(account, self.view.id), is_over=lambda: self.view.is_over)
+        self._log = output.Follower(self._streams, is_over=lambda: self.view.is_over)
 
     @classmethod
-    def new(cls, account: Account, token: str, plan: TaskPlan, uploads: Sequence[Upload]) -> Session:
+    def new(cls, client: Client, catalog: Catalog, token: str, plan: TaskPlan, uploads: Sequence[Upload]) -> Session:
         """Make a session that `follow` will prepare and submit."""
-        image = account.catalog.get(plan.labels[Label.IMAGE])
+        image = catalog.get(plan.labels[Label.IMAGE])
         app = image.effective_app
         view = planned_view(plan, app.title)
-        session = cls(account, token, view, plan.launch_id, image.ssh_user, app)
+        session = cls(client, catalog.hooks, token, view, plan.launch_id, image.ssh_user, app)
         session._planned_keys = plan.labels[Label.KEYS]
-        session._saves = PeriodicSnapshots(account, plan.snapshot_seconds)
-        session._preparation = Preparation(account, plan, uploads, session._state.tell_doing)
+        session._saves = PeriodicSnapshots(client, plan.snapshot_seconds)
+        session._preparation = Preparation(client, plan, uploads, session._state.tell_doing)
         session._seen_unready = True
         return session
 
     @classmethod
-    def found(cls, account: Account, token: str, facts: TaskSnapshot) -> Session:
+    def found(cls, client: Client, catalog: Catalog, token: str, facts: TaskSnapshot) -> Session:
         """Make a session from what the cluster knows of it: nothing else is needed."""
-        image = account.catalog.images.get(facts.label(Label.IMAGE))
-        app = image.effective_app if image else account.catalog.apps.get(facts.label(Label.APP), BUILTIN["ssh"])
-        session = cls(
-            account, token, first_view(facts, app.title), facts.launch_id, image.ssh_user if image else "root", app
-        )
-        session._saves = PeriodicSnapshots(account, facts.wanted_snapshot_seconds)
+        image = catalog.images.get(facts.label(Label.IMAGE))
+        app = image.effective_app if image else catalog.apps.get(facts.label(Label.APP), BUILTIN["ssh"])
+        user, view = image.ssh_user if image else "root", first_view(facts, app.title)
+        session = cls(client, catalog.hooks, token, view, facts.launch_id, user, app)
+        session._saves = PeriodicSnapshots(client, facts.wanted_snapshot_seconds)
         session._observe(facts)
         return session
 
@@ -267,11 +266,11 @@ class Session:
     async def detail(self) -> SessionView:
         """Add what is asked seldom: cost, carbon, the time of the last save."""
         if self.facts is not None:
-            self._state.learn(**await details(self._account, self.facts, self.view, self.results))
+            self._state.learn(**await details(self._client, self.facts, self.view, self.results))
             if self.view.reason == EndReason.FINISHED:  # it was found after its end
                 self.facts = await idleness.with_idle_end(self.facts, self.results)
                 self._state.learn(reason=end_reason(self.facts).value)
-            if not self._was_ready and await never_ready(self._account, self._app, self.view, self.results):
+            if not self._was_ready and await never_ready(self._client, self._app, self.view, self.results):
                 self._state.learn(state=State.FAILED, reason=EndReason.FAILED.value, error=NEVER_READY)
         return self.view
 
@@ -281,7 +280,7 @@ class Session:
         Raises:
             RunQarnotError: the storage does not say.
         """
-        self._state.learn(**await last_save(self._account, self.view, self.results))
+        self._state.learn(**await last_save(self._client, self.view, self.results))
         return self.view
 
     # — acting —
@@ -340,7 +339,7 @@ class Session:
         bucket = self.view.inputs
         if self.facts is None or bucket is None or self.view.state in _TOO_LATE:
             return None
-        return InputBucket(self._cloud.storage, bucket, is_own=is_bucket_of(self.view.name, bucket))
+        return InputBucket(self._client.storage, bucket, is_own=is_bucket_of(self.view.name, bucket))
 
     @property
     def owes_files(self) -> bool:
@@ -353,7 +352,7 @@ class Session:
         """Add files to the inputs, and have them sent to the machine if it runs.
 
         It is saved before: the machine gets every resource that has changed, and its own results are among them, for
-        the case of a preemption (`cloud.sdk`). What was saved a moment ago does no harm there; older work would.
+        the case of a preemption (`cloud.api`). What was saved a moment ago does no harm there; older work would.
 
         Arguments:
             uploads: files of this computer.
@@ -377,7 +376,7 @@ class Session:
         if self.view.state in _RUNNING:
             await self.save()
             await in_thread(self.results.give_way, inputs.bucket, added, replace=replace)
-            await self._account.call(self._cloud.refresh_resources, self.facts)
+            await self._client.refresh_resources(self.facts)
         else:  # a machine that is being loaded may have looked into the bucket already
             self._owes_files = True
 
@@ -389,7 +388,7 @@ class Session:
         """
         if not self.view.is_over:
             raise SessionError("still-running", name=self.view.name, reference=self.view.reference)
-        return await deletable_buckets(self._account, self.view)
+        return await deletable_buckets(self._client, self.view)
 
     async def delete(self, *, files: bool = False) -> None:
         """Forget an ended session; with its own two buckets, if asked.
@@ -403,30 +402,30 @@ class Session:
             raise SessionError("still-running", name=self.view.name, reference=self.view.reference)
         # The buckets first, so that what fails here can be tried again: only the task knows them.
         for bucket in await self.deletable_buckets() if files else ():
-            await in_thread(self._cloud.storage.delete_bucket, bucket)
+            await self._client.storage.delete_bucket(bucket)
         if self.facts is not None:
-            await self._account.call(self._cloud.delete, self.facts)
+            await self._client.delete(self.facts)
 
     # — results —
 
     async def logs(self) -> str:
         """Return what the container printed so far."""
-        text = output.plain(await self._account.call(self._cloud.output, self.view.id))
+        text = output.plain(await self._client.output(self.view.id))
         return "\n".join(map(output.as_shown, text.split("\n")))
 
     @property
     def results(self) -> Results:
         """The files that were saved so far."""
-        return Results(self._cloud.storage, self.view.results)
+        return Results(self._client.storage, self.view.results)
 
     async def panels(self) -> list[Panel]:
         """Ask the plugins for what they want to show of this session."""
-        return await in_thread(self._account.catalog.hooks.panels, self.view, self.results.head)
+        return await in_thread(self._hooks.panels, self.view, self.results.head)
 
     # — inner: preparing —
 
     async def _prepare(self, preparation: Preparation) -> None:
-        self._account.preparing.add(self)
+        self._client.preparing[preparation.plan.launch_id] = preparation.plan
         try:
             with self._state.doing(Message("preparing")):
                 await preparation.prepare()
@@ -438,7 +437,7 @@ class Session:
             self._state.change(state=State.FAILED, reason=EndReason.FAILED.value, error=error.advice)
             raise
         finally:
-            self._account.preparing.discard(self)
+            self._client.preparing.pop(preparation.plan.launch_id, None)
         if preparation.given_up and not self._stopping:
             await self._stop(save=False)
 
@@ -457,21 +456,21 @@ class Session:
 
     async def _poll(self) -> Steps:
         try:
-            facts = await self._account.watch.poll(self.view.id, self.view.name)
+            facts = await self._client.poll(self.view.id, self.view.name)
         except NotFoundError:
             self._deleted()
             return Steps()
         self._state.tell_trouble(None)
         facts = await idleness.with_idle_end(facts, self.results)
-        self._observe(await output.with_reason(self._account, facts))
+        self._observe(await output.with_reason(self._client, facts))
         age = asyncio.get_running_loop().time() - self._started
         return decide(self.view, facts, can_tunnel=self._access.can_tunnel(facts), age=age)
 
     async def _look(self) -> None:
         """Poll for what is to be done next, whoever follows."""
-        call, task = self._account.call, self._cloud.task
         try:
-            self._observe(await retrying(lambda: call(task, self.view.id, self.view.name), self._state.tell_trouble))
+            task = await retrying(self._state.tell_trouble, self._client.task, self.view.id, self.view.name)
+            self._observe(task)
         except NotFoundError:
             self._deleted()
 
@@ -479,7 +478,7 @@ class Session:
         self.facts = facts
         self._access.learn(facts)
         unready = self._seen_unready and not (self._was_ready or self._app.ends_by_itself)
-        before, view = self.view, observe(self.view, facts, self._account.now(), ended_unready=unready)
+        before, view = self.view, observe(self.view, facts, self._client.now(), ended_unready=unready)
         ends = times.from_text(facts.label(Label.ENDS)) or view.ends
         view = replace(view, ends=ends, machines=() if view.is_over else facts.machines)
         is_same_use = view.state is State.READY and view.attempt == before.attempt
@@ -543,7 +542,7 @@ class Session:
             return
         try:
             with self._state.doing(Message("sending-added")):
-                await self._account.call(self._cloud.refresh_resources, self.facts)
+                await self._client.refresh_resources(self.facts)
                 self._owes_files = False
         except RunQarnotError as error:
             what = Message("added-unsent", problem=error.sentence)
@@ -567,7 +566,7 @@ class Session:
             or not host_keys.is_asked(attempt)
         ):
             return
-        texts = await output.printed(self._account, self.facts.id)
+        texts = await output.printed(self._client, self.facts.id)
         found = set().union(*map(output.find_host_keys, texts))
         host_keys.pin(frozenset(found), attempt)
 
@@ -579,7 +578,7 @@ class Session:
         if steps.probe and self._access.is_open:
             ready = await self._access.answers()
         elif steps.read_output:
-            places = partial(output.printed, self._account, facts.id), partial(output.log_file, self.results)
+            places = partial(output.printed, self._client, facts.id), partial(output.log_file, self.results)
             ready = await self._access.seems_ready(facts, places)
         else:
             return
@@ -592,7 +591,7 @@ class Session:
         """It answers. Since when is known only to who has seen it not answer; else it is a little after its start."""
         assert self.facts is not None
         self._was_ready = True
-        since = self.view.ready or (self._account.now() if self._seen_unready else self.facts.started)
+        since = self.view.ready or (self._client.now() if self._seen_unready else self.facts.started)
         usual = self._token_note
         if self._app.ends_by_itself:
             usual = Message("working", app=self._app.title)
@@ -625,11 +624,11 @@ class Session:
             await self._poll()
             return not self.view.is_over and self.view.attempt <= max(facts.attempt, 1)
 
-        await take_snapshot(self._account, facts, self._state.tell_trouble, is_still_there)
-        self._state.change(saved=self._account.now())
+        await take_snapshot(self._client, facts, self._state.tell_trouble, is_still_there)
+        self._state.change(saved=self._client.now())
 
     async def _stop(self, *, save: bool) -> None:
-        call, tell = self._account.call, self._state.tell_trouble
+        tell = self._state.tell_trouble
         await self._look()
         if save and self.view.state in {*_RUNNING, State.UNKNOWN}:
             await self.save()
@@ -640,17 +639,24 @@ class Session:
                 saves_itself = save and self.view.state is State.SAVING  # it has finished, and its results are wanted
                 if facts is not None and not saves_itself and loop.time() > asked + _ABORT_AGAIN_SECONDS:
                     asked, self.is_asked_to_stop = loop.time(), True
-                    await retrying(lambda: call(self._cloud.abort, facts), tell)  # noqa: B023  called at once
-                await retrying(self._poll, tell)
+                    await retrying(tell, self._client.abort, facts)
+                await retrying(tell, self._poll)
                 await asyncio.sleep(0 if self.view.is_over else 0.3)
 
     async def _close_job(self) -> None:
         facts = self.facts  # only if the cluster itself said that it ended: terminating a job ends what is in it
         if facts is not None and facts.job is not None and observed_state(facts.state) in FINAL:
             with contextlib.suppress(RunQarnotError):  # only a count in the account's quota
-                await self._account.call(self._cloud.close_job, facts)
+                await self._client.close_job(facts)
 
     # — inner: telling —
+
+    def _changed(self, before: SessionView, after: SessionView) -> None:
+        """Tell the plugins what happened. Returns at once."""
+        self._hooks.changed(before, after, self._client.now())
+
+    async def _streams(self) -> tuple[str, str]:
+        return await output.streams(self._client, self.view.id)
 
     def _tell_connections(self) -> None:
         if self.facts is not None and not self.view.is_over:

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING
 
 from run_qarnot.cloud.models import TaskSnapshot
 from run_qarnot.core.errors import SessionError
 from run_qarnot.core.messages import Message
+from run_qarnot.engine.client import Client
 from run_qarnot.engine.retry import retrying
-
-if TYPE_CHECKING:
-    from run_qarnot.engine.account import Account
 
 _POLL_SECONDS = 3.0
 _LONGEST_WAIT = 3.0
 
 
 async def take_snapshot(
-    account: Account,
+    client: Client,
     facts: TaskSnapshot,
     tell: Callable[[Message], None],
     is_still_there: Callable[[], Awaitable[bool]],
@@ -27,7 +24,7 @@ async def take_snapshot(
     """Take a snapshot of a task's results.
 
     Arguments:
-        account: where.
+        client: of the account.
         facts: of the task.
         tell: told when the cluster does not answer.
         is_still_there: asked now and then: a machine that is gone finishes no snapshot.
@@ -36,10 +33,10 @@ async def take_snapshot(
         SessionError: the snapshot failed.
         RunQarnotError: the cluster does not answer, or refuses.
     """
-    call, cloud, loop = account.call, account.cloud, asyncio.get_running_loop()
-    snapshot = await retrying(lambda: call(cloud.snapshot, facts), tell)
+    loop = asyncio.get_running_loop()
+    snapshot = await retrying(tell, client.snapshot, facts)
     polled, wait = loop.time(), 0.2
-    while (status := await retrying(lambda: call(cloud.snapshot_status, facts, snapshot), tell)) != "success":
+    while (status := await retrying(tell, client.snapshot_status, facts, snapshot)) != "success":
         if status == "failure":
             raise SessionError("save-failed", name=facts.name, message=Message("snapshot-failed"))
         if loop.time() > polled + _POLL_SECONDS:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from run_qarnot.catalog import Catalog
 from run_qarnot.core.errors import RunQarnotError
 from run_qarnot.core.names import session_of_bucket
-from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.page.actions import PageActions
 from run_qarnot.page.components.start import StartCard
 from run_qarnot.page.props import resume_rows
@@ -51,7 +50,7 @@ class AccountChoices:
     async def _buckets(self, account: Account) -> None:
         """Show the buckets that do not belong to a session."""
         with contextlib.suppress(RunQarnotError):
-            names = await in_thread(account.cloud.storage.buckets)
+            names = await account.client.storage.buckets()
             if account is self._account:
                 self._card.own_buckets = sorted(name for name in names if session_of_bucket(name) is None)
 
@@ -65,7 +64,7 @@ class AccountChoices:
         sizes = self._sizes
         with contextlib.suppress(RunQarnotError):
             for bucket in self._unmeasured()[:_MOST_SIZES]:
-                files = await in_thread(account.cloud.storage.files, bucket)
+                files = await account.client.storage.files(bucket)
                 sizes[bucket] = sum(file.size for file in files)
         if account is self._account:
             self.show_sessions()

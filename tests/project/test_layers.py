@@ -119,6 +119,15 @@ def test_what_blocks_runs_in_threads_that_nobody_waits_for(path: Path) -> None:
         assert not forbidden, f"{path}:{getattr(node, 'lineno', 0)}: use engine.daemon_executor"
 
 
+@each()
+def test_the_engine_asks_the_cluster_through_its_client_alone(path: Path) -> None:
+    if module_name(path) == "run_qarnot.engine.client":
+        return
+    for node in ast.walk(ast.parse(path.read_text())):
+        is_cloud = isinstance(node, ast.Attribute) and node.attr.strip("_") == "cloud"
+        assert not is_cloud, f"{path}:{getattr(node, 'lineno', 0)}: use engine.client"
+
+
 @pytest.mark.parametrize("path", sorted((ROOT / "plugins").glob("*.py")), ids=lambda path: path.name)
 def test_plugins_use_public_names_alone(path: Path) -> None:
     used = {name.rsplit(".", 1)[0] for name in imports(path) if name.startswith("run_qarnot")}

@@ -235,8 +235,6 @@ class AccountController:
             await self._page.form.offer_choices()
             walled = self._card.on_binder and not self._card.trying  # `reference/binder.md` §6
             await self._page.entry.look_around(account, found, SshOut.BLOCKED if walled else None)
-        from run_qarnot.engine.played_images import not_runnable
-
-        not_here = await not_runnable(account, self._catalog)
+        not_here = await account.not_runnable(self._catalog)
         if account is self.current:
             self._page.form.show_not_here(not_here)

@@ -16,7 +16,7 @@ from run_qarnot.page.components.results import ResultsPanel
 def stored(page: Page, bucket: str) -> dict[str, bytes]:
     """What is in a bucket."""
     assert page.account.current is not None
-    storage = page.account.current.cloud.storage
+    storage = page.account.current.client.storage.blocking
     return {file.key: b"".join(storage.read(bucket, file.key)) for file in storage.files(bucket)}
 
 

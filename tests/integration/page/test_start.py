@@ -52,7 +52,7 @@ def test_it_starts_what_the_form_says_and_proposes_another_name(cluster: LocalCl
         assert session.facts is not None
         assert session.facts.constants["RUN_COMMAND"] == "cat x; sleep 60"
         assert session.view.inputs is not None
-        storage = account_of(page).cloud.storage
+        storage = account_of(page).client.storage.blocking
         assert [file.key for file in storage.files(session.view.inputs)] == ["x"]
         assert b"".join(storage.read(session.view.inputs, "x")) == b"abc"
 
@@ -104,7 +104,7 @@ def test_what_comes_while_a_start_is_checked_stays(cluster: LocalCluster) -> Non
         assert [row["name"] for row in page.start_card.files.rows] == ["late"]
         assert page.form.current.name == "typed-meanwhile"
         await on_cluster(cards(page)[NAME])
-        storage = account_of(page).cloud.storage
+        storage = account_of(page).client.storage.blocking
         assert [file.key for file in storage.files(f"{NAME}-in")] == ["x"]
 
     play_with_account(scene, cluster)
@@ -152,7 +152,7 @@ def test_the_same_again_takes_neither_the_form_nor_its_files(cluster: LocalClust
         (again,) = (each for name, each in cards(page).items() if name != NAME)
         await shows(again, State.ENDED)
         assert again.session.view.image == "base"
-        storage = account_of(page).cloud.storage
+        storage = account_of(page).client.storage.blocking
         assert [file.key for file in storage.files(again.session.view.inputs or "")] == ["x"]
         assert page.form.current.image == "torch"
         assert [row["name"] for row in page.start_card.files.rows] == ["other"]

@@ -78,7 +78,7 @@ def test_an_image_can_decline_and_is_opened_where_it_is(cluster):
             assert (session.view.base_path, session.view.mount) == ("/", Mount.NONE)
             assert path_of(session) == "/lab"
             assert await asyncio.to_thread(Jupyter(session.app_address()).answers)
-            found = await asyncio.to_thread(desk.account.cloud.storage.files, session.view.inputs)
+            found = await asyncio.to_thread(desk.account.client.storage.blocking.files, session.view.inputs)
             assert list(found) == []
 
     at_a_desk(cluster, scenario)
@@ -145,7 +145,7 @@ def test_a_base_url_that_is_not_ours_is_not_used(cluster):
 def test_what_travels_is_the_base_url_and_the_idle_stop_and_the_user_sees_none_of_it(cluster):
     async def scenario(desk):
         async with desk.ready(LAB) as session:
-            storage = desk.account.cloud.storage
+            storage = desk.account.client.storage.blocking
             keys_there = {file.key for file in await asyncio.to_thread(storage.files, session.view.inputs)}
             assert keys_there == {
                 ".run-qarnot/idle.py",

@@ -287,7 +287,7 @@ def test_the_task_is_deleted_by_somebody_else(cluster):
     async def scenario(desk):
         async with desk.ready() as session:
             other = await desk.account.find(session.view.name)
-            await desk.account.call(desk.account.cloud.delete, other.facts)
+            await desk.account.client.delete(other.facts)
             session._wake.set()
             return await until(session, lambda view: view.is_over, "the end")
 
@@ -399,8 +399,8 @@ def test_a_session_that_is_found_again_without_regular_saves_gets_them(cluster, 
         assert found.facts.snapshot_seconds == 0
         async with desk.following(found):
             await asyncio.to_thread(wait_until, lambda: control.count("POST", PERIODIC) == 2, "them to be asked for")
-            task = desk.account.cloud.task
-            await asyncio.to_thread(wait_until, lambda: task(found.view.id).snapshot_seconds == 120, "the own interval")
+            task = await desk.account.client.task(found.view.id)
+            assert task.snapshot_seconds == 120  # its own interval
             await found.stop(save=False)
 
     at_a_desk(cluster, scenario)
@@ -536,7 +536,7 @@ def test_a_clock_that_is_wrong_by_an_hour_changes_no_limit_and_loses_no_file(clu
         async with desk.following(session):
             await until(session, lambda view: view.state is State.READY, "the session to be ready")
             (found,) = [each for each in await desk.account.sessions() if each.view.name == session.view.name]
-            storage = desk.account.cloud.storage
+            storage = desk.account.client.storage.blocking
             (stored,) = [file for file in storage.files(session.view.inputs) if file.key == "data.txt"]
             address = storage.presign(session.view.inputs, "data.txt", 60)
             with urllib.request.urlopen(address) as answer:

@@ -115,7 +115,7 @@ def test_files_stay_while_a_session_that_was_continued_from_them_is_there(cluste
         async def refused(older, by):
             with pytest.raises(SessionError, match=f"in use by {by}: .* nothing was deleted"):
                 await older.delete(files=True)
-            assert {older.view.inputs, older.view.results} <= set(desk.account.cloud.storage.buckets())
+            assert {older.view.inputs, older.view.results} <= set(desk.account.client.storage.blocking.buckets())
 
         async with desk.ready() as first:
             await first.stop(save=False)
@@ -136,7 +136,7 @@ def test_files_stay_while_a_session_that_was_continued_from_them_is_there(cluste
         await refused(second, third.view.name)
         for session in (third, second, first):
             await session.delete(files=True)
-        kept = desk.account.cloud.storage.buckets()
+        kept = desk.account.client.storage.blocking.buckets()
         assert all(session.view.inputs not in kept for session in (first, second, third)), "the newest first, all went"
 
     at_a_desk(cluster, scenario)
@@ -264,7 +264,7 @@ def test_a_session_that_was_refused_can_be_forgotten_with_what_it_has_left(clust
         with pytest.raises(RefusedError):
             await session.follow()
         await session.delete(files=files)
-        return {bucket for bucket in desk.account.cloud.storage.buckets() if bucket.startswith("never-ran-")}
+        return {bucket for bucket in desk.account.client.storage.blocking.buckets() if bucket.startswith("never-ran-")}
 
     assert at_a_desk(cluster, scenario) == (set() if files else {"never-ran-in", "never-ran-out"})
     assert cluster.control.count("DELETE", "/tasks/*") == 0
@@ -283,8 +283,8 @@ def test_one_that_was_refused_and_started_again_leaves_the_files_to_the_other(cl
                 await refused.delete(files=True)
             await again.stop(save=False)
         await refused.delete(files=True)
-        assert {"twice-in", "twice-out"} <= set(desk.account.cloud.storage.buckets())
+        assert {"twice-in", "twice-out"} <= set(desk.account.client.storage.blocking.buckets())
         await again.delete(files=True)
-        assert not {"twice-in", "twice-out"} & set(desk.account.cloud.storage.buckets())
+        assert not {"twice-in", "twice-out"} & set(desk.account.client.storage.blocking.buckets())
 
     at_a_desk(cluster, scenario)

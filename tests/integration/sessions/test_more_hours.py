@@ -50,7 +50,7 @@ def test_files_options_and_keys_go_on_in_a_new_session_with_its_own_limit(cluste
             assert lines[1:] != older.facts.constants["DOCKER_SSH"].splitlines()[1:], "each launch has a key of ours"
             last = await account.continue_with(newer, 1)
             assert last.view.name == "hours-3"
-        assert [task.name for task in await account.call(account.cloud.tasks) if "hours-3" in task.name] == []
+        assert [task.name for task in await account.client.tasks() if "hours-3" in task.name] == []
 
     at_a_desk(cluster, scenario)
 

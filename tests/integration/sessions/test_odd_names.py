@@ -46,7 +46,7 @@ def test_results_of_any_name_come_as_they_are_and_are_deleted_with_the_rest(cli,
 
 def cluster_buckets(cluster):
     async def ask(desk):
-        return list(desk.account.cloud.storage.buckets())
+        return list(desk.account.client.storage.blocking.buckets())
 
     return at_a_desk(cluster, ask)
 
@@ -66,9 +66,9 @@ def test_another_bucket_is_taken_where_the_name_is_another_accounts_and_that_is_
         assert "“lab-in” belongs to another account, so “lab-in-3” is used" in desk.notes
         found = await desk.account.find("lab")
         assert (found.view.inputs, found.view.results) == ("lab-in-3", "lab-out-2"), "from the token alone"
-        assert [file.key for file in desk.account.cloud.storage.files("lab-in-3")] == ["file.txt"]
+        assert [file.key for file in desk.account.client.storage.blocking.files("lab-in-3")] == ["file.txt"]
         await found.delete(files=True)
-        assert list(desk.account.cloud.storage.buckets()) == []
+        assert list(desk.account.client.storage.blocking.buckets()) == []
 
     at_a_desk(cluster, scenario)
 
@@ -81,14 +81,14 @@ def test_a_name_of_which_all_buckets_are_others_is_refused(cluster, control):
         with pytest.raises(InputError) as caught:
             await desk.start(name=name)
         assert caught.value.code == "bucket-foreign"
-        assert list(desk.account.cloud.storage.buckets()) == []
+        assert list(desk.account.client.storage.blocking.buckets()) == []
 
     at_a_desk(cluster, scenario)
 
 
 def test_a_bucket_whose_name_could_not_be_made_today_comes_along(cli, cluster):
     async def scenario(desk):
-        storage = desk.account.cloud.storage
+        storage = desk.account.client.storage.blocking
         storage.create("My_Data", "")
         storage._calls.put_object(Bucket="My_Data", Key="data.csv", Body=b"1")
 
@@ -100,7 +100,7 @@ def test_a_bucket_whose_name_could_not_be_made_today_comes_along(cli, cluster):
 def test_a_start_at_the_limit_of_buckets_goes_on_with_those_that_are_there(cluster, control):
     async def scenario(desk):
         for bucket in ("again-in", "again-out"):
-            desk.account.cloud.storage.create(bucket, "again")
+            desk.account.client.storage.blocking.create(bucket, "again")
         control.full_quota("buckets")
         session = await desk.start(name="again")
         async with desk.following(session):

@@ -41,12 +41,12 @@ def upload(tmp_path):
     return make
 
 
-def tasks_of(desk, name):
-    return [task for task in desk.account.cloud.tasks() if task.name == name]
+async def tasks_of(desk, name):
+    return [task for task in await desk.account.client.tasks() if task.name == name]
 
 
 def held(desk, bucket):
-    storage = desk.account.cloud.storage
+    storage = desk.account.client.storage.blocking
     return {file.key: b"".join(storage.read(bucket, file.key)) for file in storage.files(bucket)}
 
 
@@ -75,7 +75,7 @@ def test_what_the_second_sends_replaces_nothing_of_the_first_which_was_submitted
                     await asyncio.wait_for(following, 20)
                 there = held(desk, f"{name}-in")
                 await first.stop(save=False)
-        assert len(tasks_of(desk, name)) == 1
+        assert len(await tasks_of(desk, name)) == 1
         return second.view, caught.value, there
 
     view, error, there = at_a_desk(cluster, scenario)
@@ -100,7 +100,7 @@ def test_of_two_starts_that_send_other_files_at_once_neither_gets_what_is_the_ot
                 await through_proxy.start(uploads=[upload(key, key, b"x")], name="both") for key in ("mine", "yours")
             ]
             errors = await asyncio.gather(*(start.follow() for start in starts), return_exceptions=True)
-        return errors, tasks_of(desk, "both"), held(desk, "both-in")
+        return errors, await tasks_of(desk, "both"), held(desk, "both-in")
 
     errors, tasks, there = at_a_desk(cluster, scenario)
     assert [error.code for error in errors] == ["bucket-shared", "bucket-shared"]
@@ -114,12 +114,12 @@ def test_a_file_that_somebody_deletes_before_the_submission_is_missed(cluster, u
 
         def delete(view):
             if "Asking the cluster" in str(view.note):
-                desk.account.cloud.storage.delete_bucket("deleted-in")
+                desk.account.client.storage.blocking.delete_bucket("deleted-in")
 
         session.subscribe(delete)
         with pytest.raises(TransferError, match="“data” could not be uploaded: somebody deleted it"):
             await asyncio.wait_for(session.follow(), 20)
-        return tasks_of(desk, "deleted")
+        return await tasks_of(desk, "deleted")
 
     assert at_a_desk(cluster, scenario) == []
 
@@ -146,7 +146,7 @@ def test_of_two_that_have_looked_and_are_submitted_then_the_earlier_stays(cluste
 
 def test_the_same_start_once_more_after_it_broke_off_says_which_file_has_changed(cluster, upload):
     async def scenario(desk):
-        storage = desk.account.cloud.storage
+        storage = desk.account.client.storage.blocking
         storage.create("again-in", "again")
         storage.upload("again-in", [upload("before", "data", b"old")])
         session = await desk.start(uploads=[upload("now", "data", b"new")], name="again")

@@ -120,6 +120,7 @@ def test_those_with_one_rhythm_are_in_step_after_one_wait(starts: list[float]) -
 
 def test_trying_again_ends_after_some_tries_and_only_for_what_may_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("run_qarnot.engine.retry._FIRST_PAUSE", 0.001)
+    monkeypatch.setattr("run_qarnot.engine.retry.TRIES", 4)
     tries: list[Exception] = []
     told: list[Message] = []
 
@@ -129,11 +130,11 @@ def test_trying_again_ends_after_some_tries_and_only_for_what_may_pass(monkeypat
 
     with pytest.raises(UnreachableError):
         asyncio.run(
-            retrying(lambda: act(UnreachableError("storage-unreachable", problem=Verbatim("p"))), told.append, tries=4)
+            retrying(told.append, act, UnreachableError("storage-unreachable", problem=Verbatim("p")))
         )
     assert (len(tries), len(told)) == (4, 3)
     assert str(told[0]).endswith("Trying again.")
     tries.clear()
     with pytest.raises(RefusedError):
-        asyncio.run(retrying(lambda: act(RefusedError("forbidden", message=Verbatim("m"))), told.append))
+        asyncio.run(retrying(told.append, act, RefusedError("forbidden", message=Verbatim("m"))))
     assert len(tries) == 1

@@ -1,0 +1,38 @@
+"""No file imports another that imports it, over however many others: each can be read and tested without the rest."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterator
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+from support.repository import PACKAGE, module_name
+
+
+def graph() -> dict[str, set[str]]:
+    """The modules of the package, and which others each imports: at its top, late, and for types alone.
+
+    `run_qarnot` itself is left out: what it offers by name is for other programs, and its own modules read its version.
+    """
+    files = {module_name(path): path for path in PACKAGE.rglob("*.py")}
+    del files["run_qarnot"]
+    return {name: set(_imported(path, files)) - {name} for name, path in files.items()}
+
+
+def _imported(path: Path, modules: Collection[str]) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in modules)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                name = f"{node.module}.{alias.name}"
+                yield from (each for each in (name, node.module)[name not in modules :][:1] if each in modules)
+
+
+def test_the_import_graph_has_no_circle() -> None:
+    try:
+        TopologicalSorter(graph()).prepare()
+    except CycleError as error:
+        pytest.fail(f"a circle of imports: {' → '.join(reversed(error.args[1]))}")
