@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import json
 import re
+import secrets
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -42,6 +43,9 @@ _JUDGE: Mapping[str, Path] = {
 
 # All that we put among the inputs.
 KEYS = frozenset({*FILES, *_JUDGE, *(f"{_CONFIG_FOLDER}/{name}" for name in _CONFIGS)})
+
+# What was removed in a session's runs, kept by `packages.py` among the results: it does not come back in the next run.
+REMOVED = ".run-qarnot/removed.json"
 
 _REASON = re.compile(r"^(?:\d+> ?)?Run Qarnot cannot go on: (.+)$", re.MULTILINE)
 
@@ -102,6 +106,22 @@ def _config(app: str, base_url: str) -> Path:
 def _folder() -> tempfile.TemporaryDirectory[str]:
     """Where this process keeps files that are made for sessions; gone when it ends."""
     return tempfile.TemporaryDirectory(prefix="run-qarnot-")
+
+
+def read_removed(text: bytes) -> set[str]:
+    """Return the paths that a record names; none of one that is damaged. Anybody in the session may have written it."""
+    try:
+        names = json.loads(text)["removed"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return set()
+    return {name for name in names if isinstance(name, str)} if isinstance(names, list) else set()
+
+
+def write_removed(names: Iterable[str]) -> Upload:
+    """Write a record, to be uploaded."""
+    file = Path(_folder().name, f"removed-{secrets.token_hex(8)}.json")
+    file.write_text(json.dumps({"removed": sorted(names)}) + "\n")
+    return Upload(file, REMOVED)
 
 
 def reason(output: str) -> str | None:

@@ -68,6 +68,11 @@ class TaskSnapshot:
         return self.labels.get(label.value, "")
 
     @property
+    def session_id(self) -> str:
+        """The session of which this is a run. One that version 0.1 started has no label, and is one of its own."""
+        return self.label(Label.SESSION) or self.launch_id or self.id
+
+    @property
     def reference(self) -> str:
         """What stands for the task in commands."""
         return names.reference(self.name, self.id)
@@ -81,6 +86,8 @@ class AccountSnapshot:
     running: int | None = None
     max_running: int | None = None
     credits: float | None = None  # euros
+    stored: float | None = None  # bytes in all buckets
+    max_stored: float | None = None  # bytes
 
 
 @dataclass(frozen=True)
@@ -171,7 +178,9 @@ def read_account(info: object, fallback_email: str, credits_left: float | None) 
     info = _mapping(info)
     counts = {name: info.get(name) for name in ("runningTaskCount", "maxRunningTask")}
     running, most = (None if value is None else _integer(value) for value in counts.values())
-    return AccountSnapshot(_line(info.get("email")) or fallback_email, running, most, credits_left)
+    stored, most_stored = map(_at_least_nothing, map(info.get, ("usedQuotaBytesBucket", "quotaBytesBucket")))
+    email = _line(info.get("email")) or fallback_email
+    return AccountSnapshot(email, running, most, credits_left, stored, most_stored)
 
 
 def read_buckets(body: object) -> set[str]:

@@ -45,8 +45,13 @@ EXAMPLES: Mapping[str, str] = {
   run-qarnot launch base --open
   run-qarnot launch scikit-learn --input data/ --input main.ipynb --hours 2
   run-qarnot launch command --set command="python main.py" --input .
-  run-qarnot launch base --resume calm-heron-42 --hours 18:30
+  run-qarnot launch base --from calm-heron-42 --name for-ada --hours 18:30
   run-qarnot launch machine --ssh-key ~/.ssh/id_ed25519.pub --detach""",
+    "start": """
+  run-qarnot start calm-heron-42
+  run-qarnot start calm-heron-42 --hours 18:30 --image scikit-learn""",
+    "extend": """
+  run-qarnot extend calm-heron-42 4""",
     "sessions": """
   run-qarnot sessions
   run-qarnot sessions --json""",
@@ -66,7 +71,6 @@ EXAMPLES: Mapping[str, str] = {
   run-qarnot save calm-heron-42""",
     "stop": """
   run-qarnot stop calm-heron-42
-  run-qarnot stop calm-heron-42 --continue 4
   run-qarnot stop calm-heron-42 --no-save""",
     "results": """
   run-qarnot results calm-heron-42

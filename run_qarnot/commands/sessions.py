@@ -14,9 +14,10 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import replace
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 from run_qarnot.commands import show
-from run_qarnot.core import times, visible
+from run_qarnot.core import readable, times, visible
 from run_qarnot.core.browser import open_privately
 from run_qarnot.core.errors import InputError, NotFoundError, RunQarnotError, SessionError, TransferError, reason_of
 from run_qarnot.core.messages import Message, Sentence, Verbatim
@@ -58,7 +59,8 @@ async def launch(account: Account, arguments: Namespace) -> int:
     )
     if arguments.open and image.effective_app.ends_by_itself:
         raise _nothing_to_open(spec.name, Message("leave-open-away"))
-    await _warn_of_unsaved(account, arguments.resume)
+    if arguments.resume:
+        await _say_what_is_copied(account, arguments.resume)
     session = await account.start(spec, uploads)
     session.use_identity(_identity(arguments.ssh_key))
     show.err(f"{session.view.name}: {image.name}, stops by itself after {show.hours(session.view)}")
@@ -66,13 +68,57 @@ async def launch(account: Account, arguments: Namespace) -> int:
         if arguments.open:
             _use_own_key(session, arguments.ssh_key)
         if arguments.detach:
-            await session.until(lambda view: bool(view.id) or view.is_over)
+            await session.submitted()
         else:
             await _until_ready(session, as_json=arguments.json)
         _print_session(session.view if arguments.open else _without_tunnel(session.view), arguments)
         if arguments.open:
             await _stay(session, browser=True, as_json=arguments.json)
     return 0
+
+
+async def start(account: Account, arguments: Namespace) -> int:
+    """Start an ended session again; show phases; print the connections when it is ready."""
+    session = await account.find(arguments.session)
+    changes: dict[str, Any] = {"hours": arguments.hours} if arguments.hours is not None else {}
+    if arguments.idle is not None:
+        changes["idle"] = arguments.idle
+    if arguments.image is not None:
+        changes["image"] = account.catalog.get(arguments.image)
+    if arguments.set:
+        changes["options"] = parse_settings(arguments.set)
+    await account.start_again(session, **changes)
+    return await _see_next_run(session, arguments)
+
+
+async def extend(account: Account, arguments: Namespace) -> int:
+    """Save, stop, and start the next run at once."""
+    session = await account.find(arguments.session)
+    session.subscribe(show.Phases(actions_only=True))
+    with _saying_what_runs(session):
+        await account.extend(session, arguments.hours)
+    return await _see_next_run(session, arguments)
+
+
+async def _see_next_run(session: Session, arguments: Namespace) -> int:
+    view = session.view
+    show.err(f"{view.name} goes on with its files: run {view.run}, {view.image}, for {show.hours(view)}.")
+    async with _following(session):
+        if arguments.detach:
+            await session.submitted()
+        else:
+            await _until_ready(session, as_json=arguments.json)
+    _print_session(_without_tunnel(session.view), arguments)
+    return 0
+
+
+async def _say_what_is_copied(account: Account, source: str) -> None:
+    copies = await account.copies(source)
+    room = "" if copies.free is None else f"; {readable.size(max(copies.free, 0))} are free"
+    what = f"{show.count(len(copies.files), 'file')}, {readable.size(copies.size)}"
+    show.err(f"Begins with a copy of {copies.name}: {what}{room}.")
+    if not (await account.find(source)).view.is_over:
+        show.err(f"{copies.name} is running: only what it has saved so far is copied.")
 
 
 async def sessions(account: Account, arguments: Namespace) -> int:
@@ -150,7 +196,8 @@ async def add(account: Account, arguments: Namespace) -> int:
     await session.add(uploads, replace=arguments.replace)
     if session.owes_files:
         await _until_sent(session)
-    show.err(f"{show.count(len(uploads), 'file')} added to {session.view.name}.")
+    when = "; its next run begins with them" if session.view.is_over else ""
+    show.err(f"{show.count(len(uploads), 'file')} added to {session.view.name}{when}.")
     return 0
 
 
@@ -165,11 +212,9 @@ async def save(account: Account, arguments: Namespace) -> int:
 
 
 async def stop(account: Account, arguments: Namespace) -> int:
-    """Save, wait, stop; with `--continue`, go on in a new session."""
+    """Save, wait, stop."""
     session = await account.find(arguments.session)
     session.subscribe(show.Phases(actions_only=True))
-    if arguments.hours is not None:
-        return await _continue(account, session, arguments.hours)
     if arguments.no_save and not arguments.yes and not await _may_lose(session):
         show.err(f"{session.view.name} goes on.")
         return 0
@@ -194,17 +239,6 @@ async def _may_lose(session: Session) -> bool:
     saved = show.last_save(session.view) or "the storage does not say"
     name = session.view.name
     return show.confirm(f"Last save of {name}: {saved}.\nStop it without saving what was done since?")
-
-
-async def _continue(account: Account, session: Session, hours: float) -> int:
-    with _saying_what_runs(session):
-        new = await account.continue_with(session, hours)
-    show.err(f"{session.view.name} has ended. {new.view.name} goes on with its files, for {show.hours(new.view)}.")
-    async with _following(new):
-        await _until_ready(new)
-    show.out(new.view.name)
-    show.connections(_without_tunnel(new.view))
-    return 0
 
 
 async def results(account: Account, arguments: Namespace) -> int:
@@ -305,7 +339,7 @@ async def _following(session: Session, *, quiet: bool = False) -> AsyncIterator[
         if failure:
             work.uncancel()
             raise failure[0] from None
-        await _end(following, submits=not session.view.id)
+        await _end(following, submits=not session.is_submitted)
         if failure:
             raise failure[0] from None
         _say_that_it_goes_on(session)
@@ -333,11 +367,6 @@ def _saying_what_runs(session: Session) -> Iterator[None]:
         raise
 
 
-async def _warn_of_unsaved(account: Account, resume: str | None) -> None:
-    if resume and not (older := await account.find(resume)).view.is_over:
-        show.err(f"{older.view.name} is still running: only what it has saved so far comes along.")
-
-
 async def _until_ready(session: Session, *, as_json: bool = False) -> None:
     """Wait until the app answers; of a batch, until it has ended. Of a failure, programs get the session too."""
     batch = session.ends_by_itself
@@ -347,7 +376,7 @@ async def _until_ready(session: Session, *, as_json: bool = False) -> None:
     if as_json:
         show.out_json(view.as_json())
     if view.state is State.FAILED:
-        tail = (await session.logs()).splitlines()[-_LOG_LINES_ON_FAILURE:] if view.id else []
+        tail = (await session.logs()).splitlines()[-_LOG_LINES_ON_FAILURE:] if session.is_submitted else []
         raise SessionError(
             "session-failed",
             details="\n".join(tail),
@@ -427,7 +456,7 @@ def _say_that_it_goes_on(session: Session) -> None:
         return
     if session.is_asked_to_stop:
         show.err(f"\n{name} was asked to stop, and ends. `run-qarnot show {reference}` tells when it has.")
-    elif view.id:
+    elif session.is_submitted:
         back = f"`run-qarnot open {reference}` returns to it, `run-qarnot stop {reference}` ends it."
         show.err(f"\n{name} goes on. {back}")
     else:

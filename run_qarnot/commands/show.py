@@ -84,10 +84,10 @@ def count(number: int, thing: str) -> str:
 
 
 def hours(view: SessionView) -> str:
-    """Return how long a session may run, from its plan: a plugin may have changed the hours."""
+    """Return how long a run may last. Its plan says so: a plugin may have changed what was asked for."""
     assert view.ends is not None
-    assert view.created is not None
-    hours = (view.ends - view.created).total_seconds() / 3600
+    assert view.started is not None
+    hours = (view.ends - view.started).total_seconds() / 3600
     return f"{hours:.4g} hour{'' if hours == 1 else 's'}"
 
 
@@ -202,6 +202,7 @@ def session(view: SessionView) -> None:
         "attempt": str(view.attempt) if view.attempt > 1 else "",
         "error": str(view.error or ""),
         "created": when(view.created),
+        "runs": f"{len(view.runs)}, the last since {when(view.started)}" if view.run > 1 else "",
         "ready": when(view.ready) if view.ready else "",
         "ends": "" if view.is_over else when(view.ends, far=True),
         "idle": _idle(view),

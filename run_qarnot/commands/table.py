@@ -138,7 +138,8 @@ def _launch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="of the session and its buckets; default: a friendly one")
     parser.add_argument("--input", action="append", type=path, default=[], metavar="PATH", help="file, or folder "
                         "whose content is uploaded; may be repeated")  # fmt: skip
-    parser.add_argument("--resume", metavar="SESSION", help="continue with the files of an earlier session")
+    parser.add_argument("--from", dest="resume", metavar="SESSION", help="begin with a copy of its files and packages; "
+                        "the two are independent of each other")  # fmt: skip
     parser.add_argument("--bucket", action="append", default=[], metavar="NAME", help="whose files come along "
                         "too; may be repeated")  # fmt: skip
     parser.add_argument("--cores", default="", metavar="N", help="a machine with at least so many")
@@ -149,13 +150,34 @@ def _launch(parser: argparse.ArgumentParser) -> None:
                         "found; default: as the image has it")  # fmt: skip
     parser.add_argument("--ssh-key", type=path, metavar="FILE", help="your public key, for ssh and VS Code")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="an option of the image")
-    parser.add_argument("--hours", type=_hours_or_clock, metavar="H", help="stop by itself after so many, such as "
-                        "4, 1h30 or 90m, or at a time of the day such as 18:30")  # fmt: skip
-    parser.add_argument("--idle", type=_idle, metavar="MIN", help="stop by itself once nobody has used it for so many "
-                        "minutes; 0: never; default: as the image has it, mostly 60")  # fmt: skip
+    _limit(parser)
     parser.add_argument("--detach", action="store_true", help="do not wait until it is ready")
     parser.add_argument("--open", action="store_true", help="open it in the browser, and stay until Ctrl-C")
     _json(parser)
+
+
+def _start(parser: argparse.ArgumentParser) -> None:
+    _session(parser)
+    _limit(parser)
+    parser.add_argument("--image", metavar="ID", help="another image from now on; its options begin at their defaults")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="another value of an option")
+    parser.add_argument("--detach", action="store_true", help="do not wait until it is ready")
+    _json(parser)
+
+
+def _extend(parser: argparse.ArgumentParser) -> None:
+    _session(parser)
+    parser.add_argument("hours", type=_hours_or_clock, metavar="HOURS", help="the next run stops after so many, or at "
+                        "a time of the day; the limit of the one that runs cannot be changed")  # fmt: skip
+    parser.add_argument("--detach", action="store_true", help="do not wait until it is ready")
+    _json(parser)
+
+
+def _limit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--hours", type=_hours_or_clock, metavar="H", help="stop by itself after so many, such as "
+                        "4, 1h30 or 90m, or at a time of the day such as 18:30")  # fmt: skip
+    parser.add_argument("--idle", type=_idle, metavar="MIN", help="stop by itself once nobody has used it for so many "
+                        "minutes; 0: never; default: as before, at first as the image has it, mostly 60")  # fmt: skip
 
 
 def _show(parser: argparse.ArgumentParser) -> None:
@@ -182,10 +204,7 @@ def _add(parser: argparse.ArgumentParser) -> None:
 
 def _stop(parser: argparse.ArgumentParser) -> None:
     _session(parser)
-    ending = parser.add_mutually_exclusive_group()
-    ending.add_argument("--no-save", action="store_true", help="do not save first")
-    ending.add_argument("--continue", dest="hours", type=_hours_or_clock, metavar="H", help="go on with its files "
-                        "in a new session of so many hours; the limit of one that runs cannot be changed")  # fmt: skip
+    parser.add_argument("--no-save", action="store_true", help="do not save first")
     parser.add_argument("--yes", action="store_true", help="with --no-save: do not ask; for programs")
 
 
@@ -254,6 +273,14 @@ COMMANDS: dict[str, Command] = {
         "starts a session; prints the ways into it when it is ready",
         "sessions:launch", _launch,
     ),
+    "start": Command(
+        "starts an ended session again: same name, link, files and packages",
+        "sessions:start", _start,
+    ),
+    "extend": Command(
+        "saves, stops, and starts the session again at once, for so many hours",
+        "sessions:extend", _extend,
+    ),
     "sessions": Command("the sessions of this account", "sessions:sessions", _json),
     "show": Command("one session, with the ways into it", "sessions:show_session", _show),
     "open": Command(
@@ -261,11 +288,11 @@ COMMANDS: dict[str, Command] = {
         "sessions:open_session", _open,
     ),
     "logs": Command("what the session's container printed", "sessions:logs", _logs),
-    "add": Command("adds files to a running session", "sessions:add", _add),
+    "add": Command("adds files to a session; one that ended begins its next run with them", "sessions:add", _add),
     "save": Command("saves the results now, and waits until that is done", "sessions:save", _session),
     "stop": Command("saves, waits, stops", "sessions:stop", _stop),
     "results": Command("fetches the results", "sessions:results", _results),
-    "delete": Command("forgets an ended session", "sessions:delete", _delete),
+    "delete": Command("forgets an ended session, with all its runs", "sessions:delete", _delete),
     "link": Command(
         "prints a link that fills the dashboard's form, and its README badge",
         "link:link", _link,

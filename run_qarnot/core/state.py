@@ -1,4 +1,4 @@
-"""The states of a session and the reasons of its end, as tables. No I/O, only the standard library.
+"""The states of a session, the order of its runs and the reasons of their ends, as tables. No I/O.
 
 `observed_state` translates the cluster's words (`reference/qarnot-platform.md` §2.4bis); `Moment` orders what was seen,
 because polls may be answered late or out of order; `EndReason` says why a session ended.
@@ -66,7 +66,7 @@ _OBSERVED = {
 
 
 class EndReason(StrEnum):
-    """Why a session ended; `messages.END_REASONS` has a sentence for each."""
+    """Why a run ended; `messages.END_REASONS` has a sentence for each."""
 
     STOPPED = "stopped"  # somebody asked for it
     TIME_LIMIT = "time-limit"
@@ -84,8 +84,12 @@ def observed_state(word: str) -> State:
 
 @dataclass(frozen=True, order=False)
 class Moment:
-    """When in its life a session is: (attempt, state). A preempted session starts again with a higher attempt."""
+    """When in its life a session is: (run, attempt, state).
 
+    Each start is a new run; a run that was preempted begins again with a higher attempt.
+    """
+
+    run: int
     attempt: int
     state: State
 
@@ -93,8 +97,11 @@ class Moment:
         """Whether an observer that has seen `earlier` should believe `self`.
 
         Time runs forward within an attempt; a new attempt begins in one of `RESTARTS`, of which a poller may see any
-        later state first; an end is final; what we do not understand changes nothing.
+        later state first; the end of a run is final for it, and only another run may follow; what we do not understand
+        changes nothing.
         """
+        if self.run != earlier.run:
+            return self.run > earlier.run and self.state is not State.UNKNOWN
         if self.state is State.UNKNOWN or earlier.state in FINAL:
             return False
         if earlier.state is State.UNKNOWN or self.state in FINAL:

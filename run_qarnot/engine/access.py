@@ -30,6 +30,7 @@ from run_qarnot.model.connections import (
     Reach,
     TunnelSpec,
     connections,
+    tunnel_port,
     tunnel_spec,
 )
 from run_qarnot.model.idle import Idle
@@ -48,10 +49,13 @@ class AppAccess:
         app: what runs there.
         user: who logs in by SSH.
         private_key: the session's own, in OpenSSH's format.
+        session_id: the same for all runs, which have the same port on this computer.
         lost: called when an open tunnel breaks.
     """
 
-    def __init__(self, name: str, app: App, user: str, private_key: str, lost: Callable[[], None]) -> None:
+    def __init__(
+        self, name: str, app: App, user: str, private_key: str, session_id: str, lost: Callable[[], None]
+    ) -> None:
         self.identity: str | None = None  # file of the user's private key, for the printed command
         self.public_key = ""  # of the session, as derived from our token
         self.through_page = False  # see `Place`
@@ -62,7 +66,9 @@ class AppAccess:
         self._user = user
         self._lost = lost
         self._private_key = private_key
-        self._tunnel = Tunnel(user, [private_key])
+        self._session_id = session_id
+        self._port = tunnel_port(session_id)
+        self._tunnel = Tunnel(user, [private_key], self._port)
         self._own_keys = False
         self._denied_by: Forward | None = None
         self._app_token: str | None = None
@@ -234,7 +240,7 @@ class AppAccess:
 
     def _reach(self, facts: TaskSnapshot, attempt: int) -> Reach:
         return Reach(
-            id=facts.id,
+            id=self._session_id,
             name=self._name,
             app_title=self._app.title,
             app_port=self._app.port,
@@ -254,7 +260,7 @@ class AppAccess:
         """Where this process runs; found out once for as long as the tunnel stays, so that commands do not change."""
         if self._place is None:
             port = self._tunnel.port if self._tunnel.is_open else None
-            self._place = Place(port, next(iter(free_ports())), self.identity, os.devnull, self.through_page)
+            self._place = Place(port, next(iter(free_ports(self._port))), self.identity, os.devnull, self.through_page)
         return replace(self._place, ssh_fails=self.problem is not None)
 
 

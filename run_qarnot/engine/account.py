@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
-from run_qarnot import __version__, bootstrap
+from run_qarnot import bootstrap
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.image import Image
-from run_qarnot.cloud.api import first_profile
 from run_qarnot.cloud.models import Machine, TaskSnapshot
-from run_qarnot.core.errors import InputError, NotFoundError, RefusedError, SessionError
+from run_qarnot.core.errors import NotFoundError, SessionError
 from run_qarnot.core.messages import Message, quoted
-from run_qarnot.core.names import (
-    BUCKET_SUFFIXES,
-    bucket_candidates,
-    make_launch_id,
-    session_of_bucket,
-    suggest_name,
-    which,
-)
 from run_qarnot.engine.client import Client
+from run_qarnot.engine.copying import Copies, find_copies
 from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.engine.leftovers import LeftOver, delete_left_over, find_left_over
+from run_qarnot.engine.planning import Planner
 from run_qarnot.engine.played_images import not_runnable
-from run_qarnot.engine.restart_spec import next_name, restart_spec
-from run_qarnot.engine.session import Session
+from run_qarnot.engine.restart_spec import restart_spec
+from run_qarnot.engine.session import Session, sessions_in
 from run_qarnot.engine.wait_estimate import wait_estimates
 from run_qarnot.model.files import Upload
-from run_qarnot.model.plan import make_plan
+from run_qarnot.model.plan import Label, TaskPlan
 from run_qarnot.model.settings import Settings, check_token
 from run_qarnot.model.spec import SessionSpec
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -57,6 +48,7 @@ class Account:
         self.client = client
         self.email = client.email
         self._token = token
+        self._planner = Planner(client, catalog, token)
 
     @classmethod
     async def open(cls, settings: Settings, token: str, catalog: Catalog) -> Account:
@@ -102,8 +94,8 @@ class Account:
         return await self.client.machines()
 
     async def sessions(self) -> list[Session]:
-        """Return all sessions that this product started on the account, the newest first."""
-        return [self._found(facts) for facts in await self.client.tasks()]
+        """Return all sessions that this product started on the account, that with the newest run first."""
+        return [self._found(runs) for runs in sessions_in(await self.client.tasks())]
 
     def wait_estimates(self, found: Iterable[Session]) -> dict[str, float]:
         """Return by the id of an image how many seconds it usually takes until a machine runs it.
@@ -111,7 +103,8 @@ class Account:
         Arguments:
             found: what `sessions` returned.
         """
-        return wait_estimates(session.facts for session in found if session.facts is not None)
+        tasks = [task for session in found for task in session.tasks]
+        return wait_estimates(sorted(tasks, key=lambda task: str(task.created), reverse=True))
 
     async def find(self, text: str, *, whole: bool = False) -> Session:
         """Find a session by name, id, or a unique beginning of either. Of one name, the newest is meant.
@@ -124,16 +117,14 @@ class Account:
         Raises:
             NotFoundError: there is none, or there are several.
         """
-        tasks = await self.client.tasks()
-        for exact in tasks:
-            if text == exact.name or text.lower() == exact.id:
-                return self._found(exact)
-        by_name = [task for task in tasks if text and task.name.startswith(text)]
-        near = [
-            *by_name,
-            *(task for task in tasks if text and task.id.startswith(text.lower()) and task not in by_name),
-        ]
-        names = sorted({task.name for task in near})
+        found = sessions_in(await self.client.tasks())
+        for runs in found:
+            if text == runs[-1].name or text.lower() in _ids(runs):
+                return self._found(runs)
+        by_name = [runs for runs in found if text and runs[-1].name.startswith(text)]
+        by_id = [runs for runs in found if text and any(each.startswith(text.lower()) for each in _ids(runs))]
+        near = [*by_name, *(runs for runs in by_id if runs not in by_name)]
+        names = sorted({runs[-1].name for runs in near})
         if whole and by_name:
             raise NotFoundError("session-whole", text=text, hint=Message("did-you-mean", names=quoted(*names)))
         if len(names) > 1:
@@ -143,67 +134,82 @@ class Account:
         return self._found(near[0])
 
     async def start(self, spec: SessionSpec, uploads: Sequence[Upload]) -> Session:
-        """Check everything, and return a session that `follow` will prepare and submit.
+        """Check everything, and return a new session, whose first run `follow` will prepare and submit.
+
+        Arguments:
+            spec: what is asked for. With `resume`, it begins with copies of another session's files, made by the
+                storage; the two are independent of each other.
+            uploads: files of this computer; of those with one name as a copy, these win.
 
         Raises:
             RunQarnotError: something is not right; nothing was made, uploaded or started.
         """
-        spec = spec.checked()
-        profiles = first_profile(spec.image.profile, await self.client.profiles())
-        if not profiles:
-            wanted = ", ".join(spec.image.profile)
-            raise RefusedError("profile-missing", image=spec.image.name, profiles=wanted)
-        if await self.not_runnable([spec.image]):
-            raise RefusedError("image-not-played", field="image", image=spec.image.name)
-        buckets = await self._own_buckets(spec.name, {upload.key for upload in uploads})
-        await self._check_buckets(spec.buckets)
-        spec = replace(spec, hardware={**spec.hardware, **await self._constraint(spec.machine)})
-        plan = make_plan(
-            spec,
-            launch_id=make_launch_id(),
-            token=self._token,
-            profiles=profiles,
-            buckets=buckets,
-            resumed=await self._files_of(spec.resume) if spec.resume else (),
-            version=__version__,
-            now=self.client.now(),
-        )
-        plan = await in_thread(self.catalog.hooks.prepare, plan, spec)
-        return Session.new(self.client, self.catalog, self._token, plan, bootstrap.attach(uploads, plan.constants))
+        copies = await self.copies(spec.resume) if spec.resume else None
+        if copies is not None:
+            copies.check()
+        found = copies.files if copies is not None else ()
+        keys = {upload.key for upload in uploads} | {copy.file.key for copy in found}
+        plan = await self._planner.first(spec, keys, copies.brought if copies is not None else ())
+        sent = bootstrap.attach(uploads, plan.constants)
+        return Session.new(self.client, self.catalog, self._token, plan, sent, found)
 
-    async def continue_with(self, session: Session, hours: float) -> Session:
-        """Give a session more hours, in the only way that there is: save it, stop it, go on in a new one.
+    async def copies(self, session: str) -> Copies:
+        """Say what a copy of a session would begin with, how large that is, and how much room there is.
 
-        What is only in memory there, such as variables and cells that run, is lost: ask the user first. Files,
-        packages, options and keys go on, on another machine.
+        Arguments:
+            session: as for `find`.
+        """
+        facts = (await self.find(session)).facts
+        assert facts is not None  # what is found is submitted
+        return await find_copies(self.client, facts)
+
+    async def start_again(self, session: Session, **changes: Any) -> None:
+        """Check everything, and begin the next run of a session that ended; `follow` will prepare and submit it.
+
+        Name, address, files, packages, options and keys are those of the run before.
+
+        Arguments:
+            session: that ended.
+            changes: fields of `SessionSpec` in place of those of the run before: `image`, `hours`, `options` (added to
+                those of before), `user_key`, `machine`, `scheduling`, `hardware` …
+
+        Raises:
+            SessionError: it runs; the session is that run now, whoever started it. Or what was entered for an option is
+                not known any more.
+            RunQarnotError: something else is not right; nothing was made or started.
+        """
+        if session.facts is not None and await session.join():
+            raise SessionError("runs-already", name=session.view.name, reference=session.view.reference)
+        plan = await self._next_plan(session, changes)
+        session.begin(plan, bootstrap.attach([], plan.constants))
+
+    async def extend(self, session: Session, hours: float) -> None:
+        """Give a session more hours, in the only way that there is: save it, stop it, begin its next run.
+
+        What is only in memory there, such as variables and cells that run, is lost: ask the user first.
 
         Arguments:
             session: runs, or has ended; somebody may be following it.
-            hours: the new session stops after so many.
-
-        Returns:
-            The new session, which `follow` will prepare and submit.
+            hours: the next run stops after so many.
 
         Raises:
             InputError: the image does not allow so many hours, or is not in the catalog any more.
-            SessionError: it cannot go on in another one, or could not be saved. Then it still runs.
-            RunQarnotError: the account may not start the new one, or the cluster does not answer.
+            SessionError: it cannot go on in another run, or could not be saved. Then it still runs.
+            RunQarnotError: the account may not start another run, or the cluster does not answer.
         """
-        if session.facts is None:
-            hint = Message("limit-nothing-runs")
-            raise SessionError("limit-fixed", name=session.view.name, hint=hint)
-        name = next_name(suggest_name(session.view.name), await self._names())
-        spec = restart_spec(session.facts, self.catalog.get(session.view.image), name, hours)
-        new = await self.start(spec, [])  # checks everything; nothing is made before it is followed
+        if session.ends_by_itself:
+            raise SessionError("limit-fixed", name=session.view.name, hint=Message("limit-command"))
+        plan = await self._next_plan(session, {"hours": hours})  # checks everything, before anything is stopped
         if not session.view.is_over:
             await session.stop()
-        return new
+        session.begin(plan, bootstrap.attach([], plan.constants))
 
-    async def _names(self) -> set[str]:
-        """The names that are in use, also those of sessions of which only buckets are left."""
-        buckets = await self.client.storage.buckets()
-        owners = {owner for bucket in buckets if (owner := session_of_bucket(bucket))}
-        return owners | {task.name for task in await self.client.tasks()}
+    async def _next_plan(self, session: Session, changes: Mapping[str, Any]) -> TaskPlan:
+        if session.facts is None:
+            raise SessionError("limit-fixed", name=session.view.name, hint=Message("limit-nothing-runs"))
+        image = changes.get("image") or self.catalog.get(session.facts.label(Label.IMAGE))
+        spec = restart_spec(session.facts, image, changes)
+        return await self._planner.next(session.facts, spec)
 
     async def left_over(self) -> list[LeftOver]:
         """Return the buckets of sessions that are gone: forgotten, or never submitted. See `leftovers`."""
@@ -216,57 +222,10 @@ class Account:
         """
         return await delete_left_over(self.client, wanted)
 
-    def _found(self, facts: TaskSnapshot) -> Session:
-        return Session.found(self.client, self.catalog, self._token, facts)
+    def _found(self, tasks: Sequence[TaskSnapshot]) -> Session:
+        return Session.found(self.client, self.catalog, self._token, tasks)
 
-    async def _files_of(self, session: str) -> tuple[str, ...]:
-        """The buckets whose files together are what the user saw in that session: the last wins.
 
-        Those that were deleted since, with a session from which this one was continued, are left out.
-        """
-        facts = (await self.find(session)).facts
-        if facts is None:
-            return ()
-        wanted = (*facts.resources, *([facts.results] if facts.results else []))
-        known = await self.client.storage.buckets()
-        if gone := [bucket for bucket in wanted if bucket not in known]:
-            log.warning("Deleted since, so not brought along with the files of %s: %s", facts.name, ", ".join(gone))
-        return tuple(bucket for bucket in wanted if bucket in known)
-
-    async def _check_buckets(self, wanted: Sequence[str]) -> None:
-        """Raise InputError for the first that is not there: Qarnot says so only once the files have travelled."""
-        known = await self.client.storage.buckets() if wanted else {}
-        for bucket in wanted:
-            if bucket not in known:
-                raise InputError("bucket-unknown", field="buckets", bucket=bucket, hint=which(bucket, known))
-
-    async def _constraint(self, machine: str) -> dict[str, str | bool]:
-        known = {each.name: each for each in await self.machines()} if machine else {}
-        if machine and machine not in known:
-            raise InputError("machine-unknown", field="machine", machine=machine, hint=which(machine, known))
-        return {known[machine].constraint: known[machine].value} if machine else {}
-
-    async def _own_buckets(self, name: str, uploads: set[str]) -> tuple[str, str]:
-        """Return the buckets for the inputs and the results of a session that is about to start.
-
-        Shared bucket names once let two sessions destroy each other's files (`design.md` §11).
-
-        A start that broke off while its files travelled may be repeated: of what is there, nothing is overwritten.
-        """
-        if any(task.name == name for task in await self.client.tasks()):
-            raise InputError("name-taken", field="name", name=name)
-        inputs, results = [await self._own_bucket(name, suffix) for suffix in BUCKET_SUFFIXES]
-        for bucket, ours in ((inputs, uploads), (results, set())):
-            found = await self.client.storage.files(bucket)
-            if {file.key for file in found} - ours - bootstrap.KEYS:
-                raise InputError("bucket-taken", field="name", bucket=bucket)
-        return inputs, results
-
-    async def _own_bucket(self, name: str, suffix: str) -> str:
-        """Return the first name for a bucket of a session that does not belong to another account."""
-        storage, candidates = self.client.storage, bucket_candidates(name, suffix)
-        known = await storage.buckets()
-        for bucket in candidates:
-            if bucket in known or not await storage.is_foreign(bucket):
-                return bucket
-        raise InputError("bucket-foreign", field="name", bucket=candidates[0])
+def _ids(runs: Sequence[TaskSnapshot]) -> set[str]:
+    """What a session may be called by, beside its name: its own id, and those of its runs."""
+    return {runs[-1].session_id, *(task.id for task in runs)}

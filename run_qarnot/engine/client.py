@@ -60,6 +60,7 @@ class AsyncStorage:
     is_foreign = _stored(Storage.is_foreign)
     delete_bucket = _stored(Storage.delete_bucket)
     upload = _stored(Storage.upload)
+    copy = _stored(Storage.copy)
     download = _stored(Storage.download)
     presign = _stored(Storage.presign)
     allow_origin = _stored(Storage.allow_origin)

@@ -5,6 +5,7 @@ TaskSnapshot ─► observe ─► SessionView ─► decide ─► Steps
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -14,7 +15,7 @@ from run_qarnot.core.messages import Message, Sentence, Title, Verbatim
 from run_qarnot.core.state import EndReason, Moment, State, observed_state
 from run_qarnot.model.connections import SSH_PORT, Forward
 from run_qarnot.model.plan import Label, TaskPlan
-from run_qarnot.model.view import SessionView
+from run_qarnot.model.view import RunView, SessionView
 
 NEVER_READY = Message("ended-before-ready")
 _END_TOLERANCE = timedelta(seconds=20)  # between the limit and the platform acting on it
@@ -39,7 +40,8 @@ class Steps:
 
 
 def planned_view(plan: TaskPlan, app_title: Title) -> SessionView:
-    """Return the view of a session that is about to be prepared."""
+    """Return the view of a session whose first run is about to be prepared."""
+    started = plan.ends - plan.time_limit
     return SessionView(
         id="",
         name=plan.name,
@@ -48,24 +50,40 @@ def planned_view(plan: TaskPlan, app_title: Title) -> SessionView:
         app_title=app_title,
         state=State.PREPARING,
         attempt=0,
-        created=plan.ends - plan.time_limit,
+        created=started,
+        started=started,
         ends=plan.ends,
         inputs=plan.inputs,
         results=plan.results,
     )
 
 
-def first_view(facts: TaskSnapshot, app_title: Title) -> SessionView:
-    """Return the view of a session of which only the task is known, before `observe` looks at how it is."""
+def next_view(view: SessionView, plan: TaskPlan, app_title: Title) -> SessionView:
+    """Return the view of a session of which another run is about to be prepared."""
+    planned = planned_view(plan, app_title)
+    lasting = ("id", "created", "saved", "saved_asked", "runs", "cost", "carbon", "asked")
+    return replace(planned, run=view.run + 1, **{name: getattr(view, name) for name in lasting})
+
+
+def first_view(tasks: Sequence[TaskSnapshot], app_title: Title) -> SessionView:
+    """Return the view of a session of which only the tasks are known, before `observe` looks at how the last one is.
+
+    Arguments:
+        tasks: of its runs, the oldest first; at least one.
+    """
+    first, facts = tasks[0], tasks[-1]
     return SessionView(
-        id=facts.id,
+        id=first.id,
         name=facts.name,
         image=facts.label(Label.IMAGE),
         app=facts.label(Label.APP),
         app_title=app_title,
         state=State.UNKNOWN,
         attempt=0,
-        created=facts.created,
+        run=len(tasks),
+        runs=tuple(RunView(task.id, task.created, task.ended, end_reason(task).value) for task in tasks[:-1]),
+        created=first.created,
+        started=facts.created,
         ends=times.from_text(facts.label(Label.ENDS)),
         inputs=facts.resources[-1] if facts.resources else None,
         results=facts.results,
@@ -81,26 +99,40 @@ def observe(view: SessionView, facts: TaskSnapshot, now: datetime, *, ended_unre
         now: the time by the cluster's clock.
         ended_unready: the app is not meant to end by itself and never answered, so that a normal end is a failure.
     """
+    seen = _observed(view, facts, now, ended_unready=ended_unready)
+    started = facts.created or view.started
+    created = started if view.run == 1 else view.created
+    return replace(seen, id=view.id or facts.id, created=created, started=started, runs=_with_run(seen, facts))
+
+
+def _observed(view: SessionView, facts: TaskSnapshot, now: datetime, *, ended_unready: bool) -> SessionView:
     is_failure = ended_unready and end_reason(facts) is EndReason.FINISHED
     if is_failure:
         facts = replace(facts, state="Failure")
     attempt = max(facts.attempt, view.attempt)
     state = observed_state(facts.state)
     if state is State.UNKNOWN and view.state is State.UNKNOWN:
-        return replace(view, id=facts.id)
+        return view
     if state is State.UNKNOWN and not facts.forwards and view.state is State.READY and facts.attempt > view.attempt:
         state = State.STARTING  # it is on another machine, whatever the word means
-    seen, before = Moment(attempt, state), Moment(view.attempt, view.state)
-    if state is State.STARTING and before == Moment(attempt, State.READY):
+    seen, before = Moment(view.run, attempt, state), Moment(view.run, view.attempt, view.state)
+    if state is State.STARTING and before == Moment(view.run, attempt, State.READY):
         seen = before  # the cluster has no word for ready; only we know it
     if not seen.may_follow(before):
-        return replace(view, id=facts.id)
-    changed = replace(view, id=facts.id, attempt=attempt, state=seen.state)
+        return view
+    changed = replace(view, attempt=attempt, state=seen.state)
     if seen != before:
         changed = replace(changed, ready=changed.ready if attempt == view.attempt else None)
     if changed.is_over:
         changed = _ended(changed, facts, now, NEVER_READY if is_failure else None)
     return changed
+
+
+def _with_run(view: SessionView, facts: TaskSnapshot) -> tuple[RunView, ...]:
+    """The runs, with what is known now of the latest one."""
+    before = view.runs[-1] if view.runs and view.runs[-1].id == facts.id else None
+    run = replace(before or RunView(facts.id), started=facts.created, ended=view.ended, reason=view.reason)
+    return (*(view.runs[:-1] if before else view.runs), run)
 
 
 def decide(view: SessionView, facts: TaskSnapshot, *, can_tunnel: bool, age: float) -> Steps:

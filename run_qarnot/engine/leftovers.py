@@ -8,7 +8,7 @@ that are on their way to a session which is not submitted yet: of that, the clus
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -43,18 +43,21 @@ class LeftOver:
     changed: datetime
 
 
-async def deletable_buckets(client: Client, view: SessionView) -> list[str]:
+async def deletable_buckets(client: Client, view: SessionView, runs: Container[str]) -> list[str]:
     """Return the buckets that are an ended session's own.
 
-    A session that was continued from this one has only what it changed in buckets of its own. So as long as anything
-    else names these buckets, running or ended, they stay. One start by the same name is an exception: if `view` was
-    never submitted, the buckets belong to the start that was.
+    Version 0.1 continued a session in a new one, which has only what it changed in buckets of its own. So as long as
+    anything else names these buckets, running or ended, they stay. One start by the same name is an exception: if
+    `view` was never submitted, the buckets belong to the start that was.
+
+    Arguments:
+        runs: the ids of the session's own tasks.
 
     Raises:
         SessionError: another task or pool, or a session that is being prepared, needs them.
     """
     own = {bucket for bucket in (view.inputs, view.results) if is_bucket_of(view.name, bucket)}
-    users = [user for user in await client.bucket_users() if user.id != view.id]
+    users = [user for user in await client.bucket_users() if user.id not in runs]
     twins = [user for user in users if user.name == view.name and not view.id and observed_state(user.state) in FINAL]
     needing = [user.name for user in users if own & user.buckets and user not in twins]
     needing += [plan.name for plan in client.preparing.values() if own & set(plan.resources)]

@@ -150,6 +150,13 @@ class Follower:
 
         return unsubscribe
 
+    def again(self) -> None:
+        """Begin anew for those who listen: another container prints now."""
+        if self._work is not None:
+            self._work.cancel()
+        self._failure = None
+        self._work = asyncio.get_running_loop().create_task(self._follow()) if self._listeners else None
+
     async def finished(self) -> None:
         """Wait until there is no more to tell.
 

@@ -9,10 +9,8 @@ from itertools import count
 
 from run_qarnot.model.connections import LOOPBACK
 
-PREFERRED_PORT = 8888
 
-
-def free_ports(first: int = PREFERRED_PORT) -> Iterable[int]:
+def free_ports(first: int) -> Iterable[int]:
     """Yield ports of this computer that nobody uses, from `first` on."""
     return (port for port in count(first) if port < 65536 and is_free(port))
 

@@ -10,18 +10,23 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Iterable, Sequence
-from decimal import Decimal
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from datetime import datetime
+from functools import partial
 
 from run_qarnot import bootstrap
 from run_qarnot.cloud.models import TaskSnapshot
 from run_qarnot.core.errors import InputError, RunQarnotError, SessionError, TransferError, UnreachableError
 from run_qarnot.core.messages import Message
 from run_qarnot.core.names import is_bucket_of
+from run_qarnot.core.state import FINAL, observed_state
 from run_qarnot.engine.client import AsyncStorage, Client
+from run_qarnot.engine.daemon_executor import in_thread
+from run_qarnot.engine.results import Results
 from run_qarnot.engine.retry import retrying
 from run_qarnot.engine.session_state import Tell
-from run_qarnot.model.files import Upload
+from run_qarnot.engine.sizes import size
+from run_qarnot.model.files import StoredCopy, Upload
 from run_qarnot.model.plan import TaskPlan
 
 _TELL_SECONDS = 1.0
@@ -37,12 +42,25 @@ class Preparation:
         plan: what.
         uploads: the user's files.
         tell: told what is being done.
+        copies: files of another session, which this one begins with; of those with one name the user's win.
+        ended: when the run before ended, if there was one.
     """
 
-    def __init__(self, client: Client, plan: TaskPlan, uploads: Sequence[Upload], tell: Tell) -> None:
+    def __init__(
+        self,
+        client: Client,
+        plan: TaskPlan,
+        uploads: Sequence[Upload],
+        tell: Tell,
+        copies: Sequence[StoredCopy] = (),
+        ended: datetime | None = None,
+    ) -> None:
         self._client = client
         self.plan = plan
         self._uploads = uploads
+        uploaded = {upload.key for upload in uploads}
+        self._copies = [copy for copy in copies if copy.file.key not in uploaded]
+        self._ended = ended
         self._tell = tell
         self._given_up = threading.Event()
 
@@ -67,6 +85,7 @@ class Preparation:
             [each for each in self._uploads if (each.key in bootstrap.KEYS) is ours] for ours in (True, False)
         )
         storage, inputs = self._client.storage, self.plan.inputs
+        await copy(storage, inputs, self._copies, self._tell, self._given_up)
         # Of a start that broke off, the script of an older version of ours may be there.
         await upload(storage, inputs, scripts, self._tell, self._given_up, replace=True)
         try:
@@ -75,6 +94,9 @@ class Preparation:
             if error.code != "input-exists":
                 raise
             raise InputError("bucket-differs", field="name", name=error.facts["name"], bucket=inputs) from error
+        if not self.plan.is_first:
+            results = Results(storage, self.plan.results)
+            await in_thread(results.prefer_uploads, inputs, self._ended)
         if self.given_up:
             raise SessionError("given-up", name=self.plan.name)
 
@@ -115,9 +137,12 @@ class Preparation:
     # — of several starts by one name, to the same buckets: while the files travel, the cluster knows of none —
 
     async def _others(self) -> list[TaskSnapshot]:
-        """Return what others have submitted by this name."""
+        """Return what others have submitted by this name; of the same session only what is not over."""
         tasks = await retrying(self._tell, self._client.tasks)
-        return [task for task in tasks if task.name == self.plan.name and task.launch_id != self.plan.launch_id]
+        named = [task for task in tasks if task.name == self.plan.name and task.launch_id != self.plan.launch_id]
+        if self.plan.is_first:
+            return named
+        return [task for task in named if is_running(task) and task.session_id == self.plan.session_id]
 
     async def _is_first(self, facts: TaskSnapshot) -> bool:
         """Whether nobody submitted before, in the moment between our look and our submission."""
@@ -134,16 +159,19 @@ class Preparation:
             InputError: others have sent files there too.
             TransferError: one of ours is gone.
         """
-        inputs, ours = self.plan.inputs, {each.key for each in self._uploads}
-        if not is_bucket_of(self.plan.name, inputs):
-            return  # a plugin wants it so, and knows what else is there
+        inputs = self.plan.inputs
+        ours = {each.key for each in self._uploads} | {each.file.key for each in self._copies}
+        if not self.plan.is_first or not is_bucket_of(self.plan.name, inputs):
+            return  # it holds what was added since; or a plugin wants it so, and knows what else is there
         found = {file.key for file in await retrying(self._tell, self._client.storage.files, inputs)}
         if others := sorted(found - ours - bootstrap.KEYS):
             raise InputError("bucket-shared", field="name", name=others[0], bucket=inputs)
         if gone := sorted(ours - found):
             raise TransferError("upload", name=gone[0], problem=Message("deleted-meanwhile"))
 
-    def _overtaken(self) -> InputError:
+    def _overtaken(self) -> RunQarnotError:
+        if not self.plan.is_first:
+            return SessionError("runs-already", name=self.plan.name, reference=self.plan.name)
         return InputError("name-overtaken", field="name", name=self.plan.name, bucket=self.plan.inputs)
 
     async def _save_regularly(self, facts: TaskSnapshot) -> None:
@@ -154,6 +182,11 @@ class Preparation:
                 await retrying(self._tell, self._client.snapshot_every, facts, seconds)
         except RunQarnotError as error:  # a short batch may be over already; else `Saves` asks again, and says so
             log.info("%s is not saved every %d s: %s", self.plan.name, seconds, error)
+
+
+def is_running(task: TaskSnapshot) -> bool:
+    """Whether a task is not over; one whose state is not known is taken for one that runs."""
+    return observed_state(task.state) not in FINAL
 
 
 def is_first(task: TaskSnapshot, others: Iterable[TaskSnapshot]) -> bool:
@@ -184,27 +217,52 @@ async def upload(
     """
     if not uploads:
         return
-    loop, moved, told, total = asyncio.get_running_loop(), 0, float("-inf"), _bytes_of(uploads)
-    gone = threading.Event()
+    work = partial(storage.upload, bucket, uploads, replace=replace)
+    say = partial(Message, "uploading-files", count=len(uploads))
+    await _told(say, _bytes_of(uploads), work, tell, given_up)
+
+
+async def copy(
+    storage: AsyncStorage, bucket: str, copies: Sequence[StoredCopy], tell: Tell, given_up: threading.Event
+) -> None:
+    """Have the storage copy files into a bucket, telling how many bytes have arrived.
+
+    Raises:
+        TransferError: a file could not be copied, or it was given up.
+    """
+    if copies:
+        work = partial(storage.copy, bucket, copies)
+        say = partial(Message, "copying-files", count=len(copies))
+        await _told(say, sum(each.file.size for each in copies), work, tell, given_up)
+
+
+async def _told(
+    say: Callable[..., Message],
+    total: int,
+    work: Callable[..., Awaitable[None]],
+    tell: Tell,
+    given_up: threading.Event | None,
+) -> None:
+    """Do what is given `progress` and `cancelled`; tell how many bytes have arrived, at most once a second."""
+    loop, moved, told, gone = asyncio.get_running_loop(), 0, float("-inf"), threading.Event()
 
     def cancelled() -> bool:
         return gone.is_set() or (given_up is not None and given_up.is_set())
 
-    def progress(count: int) -> None:  # called in the storage's threads
+    def progress(bytes_: int) -> None:  # called in the storage's threads
         if not cancelled():
-            loop.call_soon_threadsafe(add, count)
+            loop.call_soon_threadsafe(add, bytes_)
 
-    def add(count: int) -> None:
+    def add(bytes_: int) -> None:
         nonlocal moved, told
-        moved += count
+        moved += bytes_
         if not gone.is_set() and (loop.time() >= told + _TELL_SECONDS or moved == total):
             told = loop.time()
-            what = Message("uploading-files", count=len(uploads), moved=size(moved), total=size(total))
-            tell(what, moved / total if total else 1.0)
+            tell(say(moved=size(moved), total=size(total)), moved / total if total else 1.0)
 
     add(0)
     try:
-        await storage.upload(bucket, uploads, progress, cancelled=cancelled, replace=replace)
+        await work(progress=progress, cancelled=cancelled)
     finally:
         gone.set()
 
@@ -216,13 +274,3 @@ def _bytes_of(uploads: Sequence[Upload]) -> int:
         with contextlib.suppress(OSError):
             total += each.path.stat().st_size
     return total
-
-
-def size(count: float) -> Message:
-    """Return a number of bytes for people, in units of 1000."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if count < 1000:
-            places = 0 if unit == "bytes" or count >= 100 else 1
-            return Message(f"size.{unit}", number=Decimal(f"{count:.{places}f}"))
-        count /= 1000
-    return Message("size.TB", number=Decimal(f"{count:.1f}"))

@@ -1,22 +1,22 @@
-"""More hours for a session: a new one that goes on where it stops.
+"""What to ask for so that a session goes on in another run.
 
 Qarnot takes a limit (`maxWallTime`) when a job is made and has no call that changes it: the OpenAPI document has no PUT
 or PATCH of jobs, a task's PUT takes constants and tags only and cannot move it to another job (`TaskUpdateInput`), and
-the SDK refuses ("can't set attribute on a submitted job"). So a limit is never extended in place, and nothing here
-pretends so.
+the SDK refuses ("can't set attribute on a submitted job"). So a limit is never extended in place: more hours are
+another run.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Container
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
 
 from run_qarnot.catalog.image import Image
 from run_qarnot.catalog.options import Option
 from run_qarnot.cloud.models import TaskSnapshot
+from run_qarnot.core import times
 from run_qarnot.core.errors import SessionError
-from run_qarnot.core.messages import Message
-from run_qarnot.core.names import LONGEST_NAME
 from run_qarnot.core.redaction import protect
 from run_qarnot.engine.idleness import limit_of
 from run_qarnot.model.plan import SESSION_KEY, USER_KEY, Label
@@ -25,48 +25,42 @@ from run_qarnot.model.spec import SessionSpec
 _HIDDEN = "[SECRET]"  # in place of the values of `QARNOT_SECRET__*` (`reference/qarnot-platform.md` §2.2)
 
 
-def restart_spec(facts: TaskSnapshot, image: Image, name: str, hours: float) -> SessionSpec:
-    """Return what is to be asked for, so that a session goes on: its files, options, keys and machine, with new hours.
+def restart_spec(facts: TaskSnapshot, image: Image, changes: Mapping[str, Any]) -> SessionSpec:
+    """Return what is to be asked for, so that a session goes on: its options, keys and machine, but for some changes.
 
     Arguments:
-        facts: of the session.
-        image: that it was started from, as the catalog has it now.
-        name: of the new session.
-        hours: the new session stops after so many.
+        facts: of its latest run.
+        image: for the next run. With another one than before, the options are that one's defaults.
+        changes: fields of a `SessionSpec`, such as `hours`; `options` are added to those of before.
 
     Raises:
-        SessionError: the session runs a command, which would begin again; or what was entered is not known any more.
+        SessionError: what was entered is not known any more, and not among the changes.
     """
-    if image.effective_app.ends_by_itself:
-        hint = Message("limit-command")
-        raise SessionError("limit-fixed", name=facts.name, hint=hint)
-    options = entered_options(facts, image)
-    if unknown := unknown_options(facts, image):
-        raise SessionError(
-            "options-unknown", name=facts.name, options=", ".join(unknown), image=image.id, reference=facts.reference
-        )
-    return SessionSpec(
+    given = dict(changes.get("options", {}))
+    options: dict[str, Any] = {}
+    if image.id == facts.label(Label.IMAGE):
+        options = entered_options(facts, image)
+        if unknown := [name for name in unknown_options(facts, image) if name not in given]:
+            names = ", ".join(unknown)
+            raise SessionError("options-unknown", name=facts.name, options=names, reference=facts.reference)
+    spec = SessionSpec(
         image,
-        name,
-        hours,
+        facts.name,
+        min(hours_of(facts) or image.hours, image.max_hours),
         user_key=user_key(facts),
-        resume=facts.id,
-        options=options,
         scheduling=facts.scheduling,
         hardware=facts.hardware,
         idle=limit_of(facts) or 0,
     )
+    return replace(spec, **{**changes, "image": image, "options": {**options, **given}})
 
 
-def next_name(name: str, taken: Container[str]) -> str:
-    """Return the name with the next number behind it that is free: `lab`, `lab-2`; `calm-heron-42`, `calm-heron-43`."""
-    found = re.fullmatch(r"(.+)-([1-9]\d{0,3})", name)
-    stem, number = (found[1], int(found[2])) if found else (name, 1)
-    while True:
-        number += 1
-        candidate = f"{stem[: LONGEST_NAME - len(f'-{number}')].rstrip('-')}-{number}"
-        if candidate not in taken:
-            return candidate
+def hours_of(facts: TaskSnapshot) -> float | None:
+    """Return the time limit that a run had, in hours, to a hundredth; None if it cannot be told."""
+    ends = times.from_text(facts.label(Label.ENDS))
+    if ends is None or facts.created is None:
+        return None
+    return round((ends - facts.created).total_seconds() / 3600, 2) or None
 
 
 def entered_options(facts: TaskSnapshot, image: Image) -> dict[str, str | bool | float | list[str]]:

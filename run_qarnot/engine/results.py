@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
+from run_qarnot import bootstrap
 from run_qarnot.core.errors import InputError
 from run_qarnot.engine.client import AsyncStorage
+from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.model.files import StoredFile
 
 _ADDRESS_SECONDS = 300
@@ -28,6 +31,10 @@ class Results:
     async def address(self, key: str, seconds: int = _ADDRESS_SECONDS) -> str:
         """Return an address at which a browser gets one file straight from the storage, good for so many seconds."""
         return await self.storage.presign(self.bucket or "", key, seconds)
+
+    async def read_head(self, key: str, limit: int = _HEAD_BYTES) -> bytes:
+        """Return the first bytes of a file, at most `limit`."""
+        return await in_thread(self.head, key, limit)
 
     def head(self, key: str, limit: int = _HEAD_BYTES) -> bytes:
         """Return the first bytes of a file, at most `limit`. Blocks."""
@@ -59,6 +66,29 @@ class Results:
             raise InputError("input-changed", field="upload", name=changed[0])
         self.storage.blocking.delete(self.bucket, changed)
 
+    def prefer_uploads(self, inputs: str, ended: datetime | None) -> None:
+        """Before another run: what was uploaded after the last one wins over what that left. Blocks.
+
+        The results come after the inputs, so of a file that both have, the version of the results goes. And what was
+        uploaded anew is off the record of what was removed (`bootstrap.REMOVED`).
+
+        Arguments:
+            inputs: the bucket with what was uploaded.
+            ended: when the last run ended, by the cluster's clock; the storage tells times in whole seconds.
+        """
+        if self.bucket is None or ended is None:
+            return
+        since, storage = ended.replace(microsecond=0), self.storage.blocking
+        added = {file.key: file for file in storage.files(inputs) if file.modified >= since}
+        saved = {file.key: file for file in self._files()} if added else {}
+        older = [key for key, file in added.items() if key in saved and _is_newer(file, saved[key])]
+        storage.delete(self.bucket, older)
+        if bootstrap.REMOVED in saved:
+            removed = bootstrap.read_removed(self.head(bootstrap.REMOVED))
+            if again := removed & added.keys():
+                upload = bootstrap.write_removed(removed - again)
+                storage.upload(self.bucket, [upload], replace=True)
+
     def zip(
         self, files: Sequence[StoredFile] | None = None, *, cancelled: Callable[[], bool] = lambda: False
     ) -> Iterator[bytes]:
@@ -80,3 +110,7 @@ class Results:
 
     def _files(self) -> list[StoredFile]:
         return self.storage.blocking.files(self.bucket) if self.bucket else []
+
+
+def _is_newer(added: StoredFile, saved: StoredFile) -> bool:
+    return added.etag != saved.etag and added.modified > saved.modified

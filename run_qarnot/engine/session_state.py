@@ -41,6 +41,7 @@ class ViewPublisher:
         self.view = view
         self._changed = changed
         self._doing: Message | None = None
+        self._after_end = False
         self._trouble: Message | None = None
         self._usual: Message | None = None
         self._listeners: list[Listener] = []
@@ -67,14 +68,19 @@ class ViewPublisher:
             unsubscribe()
 
     @contextlib.contextmanager
-    def doing(self, what: Message) -> Iterator[Tell]:
-        """Say what is being done, for the block; what the block is given says it anew."""
-        before = self._doing
+    def doing(self, what: Message, *, after_end: bool = False) -> Iterator[Tell]:
+        """Say what is being done, for the block; what the block is given says it anew.
+
+        Arguments:
+            after_end: it is done to a session whose run is over; else its end is said instead.
+        """
+        before, self._after_end = (self._doing, self._after_end), after_end
         self.tell_doing(what)
         try:
             yield self.tell_doing
         finally:
-            self.tell_doing(before)
+            doing, self._after_end = before
+            self.tell_doing(doing)
 
     def tell_doing(self, what: Message | None, progress: float | None = None) -> None:
         """Say what is being done; of what is being sent, also how much is there, 0 to 1."""
@@ -107,12 +113,15 @@ class ViewPublisher:
     def set(self, view: SessionView, *, is_event: bool = True) -> None:
         """Set the view, with the note of the moment; nobody is told of what has not changed."""
         usual = self._usual if view.state in _USUAL else None  # after a preemption it is loaded again
-        view = replace(view, note=None if view.state in FINAL else self._doing or self._trouble or usual)
+        if view.state in FINAL:
+            view = replace(view, note=self._doing if self._after_end else None)
+        else:
+            view = replace(view, note=self._doing or self._trouble or usual)
         if view == self.view:
             return
         before, self.view = self.view, view
-        if (before.attempt, before.state) != (view.attempt, view.state):
-            log.info("%s: %s, attempt %d", view.name, view.state, view.attempt)
+        if (before.run, before.attempt, before.state) != (view.run, view.attempt, view.state):
+            log.info("%s: %s, run %d, attempt %d", view.name, view.state, view.run, view.attempt)
         if is_event:
             self._changed(before, view)
         for listener in list(self._listeners):

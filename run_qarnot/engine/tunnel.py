@@ -58,12 +58,14 @@ class Tunnel:
     what is open in the user's browser would lead to another session.
     """
 
-    def __init__(self, user: str, keys: Iterable[str] | None) -> None:
+    def __init__(self, user: str, keys: Iterable[str] | None, first_port: int) -> None:
         """Arguments:
         user: who logs in on the machine.
         keys: see `use_keys`.
+        first_port: of this computer, if it is free; else the next that is.
         """
         self._user = user
+        self._first_port = first_port
         self.use_keys(keys)
         self._connection: asyncssh.SSHClientConnection | None = None
         self._forward: Forward | None = None
@@ -211,7 +213,7 @@ class Tunnel:
         if self._server is not None:
             return
         problem = OSError("none was tried")
-        for port in chain([self.port] if self.port else [], islice(free_ports(), 50)):
+        for port in chain([self.port] if self.port else [], islice(free_ports(self._first_port), 50)):
             try:
                 self._server = await asyncio.start_server(self._welcome, LOOPBACK, port)
             except OSError as error:

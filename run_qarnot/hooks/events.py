@@ -23,9 +23,9 @@ def events_between(before: SessionView, after: SessionView, now: datetime) -> li
     if before.state is State.UNKNOWN or after.state is State.UNKNOWN:
         return []
     events = []
-    if after.attempt > max(before.attempt, 1):
+    if after.run == before.run and after.attempt > max(before.attempt, 1):
         events.append(SessionEvent("restarted", english(Message("event-restarted")), now))
-    moved = (before.attempt, before.state) != (after.attempt, after.state)
+    moved = (before.run, before.attempt, before.state) != (after.run, after.attempt, after.state)
     if moved and not (after.state is State.READY and after.ready is None):
         time = {State.READY: after.ready, State.ENDED: after.ended, State.FAILED: after.ended}.get(after.state)
         state_alone = replace(after, note=None)  # what is being done at this moment is no event

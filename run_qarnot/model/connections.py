@@ -25,7 +25,9 @@ FOLDER = "/job"  # of a machine: where inputs come to, and what is saved
 HTTPS_PORT = 443
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|(?=.*:)[0-9A-Fa-f:.]{2,45}")
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
-_LAUNCHER_PORTS = range(20000, 30000)  # below those that systems give away by themselves
+# Below those that systems give away by themselves.
+_TUNNEL_PORTS = range(10000, 20000)
+_LAUNCHER_PORTS = range(20000, 30000)
 
 
 def is_host(text: str) -> bool:
@@ -86,7 +88,7 @@ class Forward:
 class Reach:
     """What is known of a session that matters for reaching it."""
 
-    id: str
+    id: str  # of the session
     name: str
     app_title: Title
     app_port: int | None  # inside the container; none for a plain machine
@@ -138,6 +140,15 @@ class TunnelSpec:
     fingerprints: tuple[str, ...]
 
 
+def tunnel_port(session_id: str) -> int:
+    """Return the port of this computer that a session's tunnel takes if it is free: an open tab finds its next run."""
+    return _port_of(session_id, _TUNNEL_PORTS)
+
+
+def _port_of(session_id: str, ports: range) -> int:
+    return ports[zlib.crc32(session_id.encode()) % len(ports)]
+
+
 def tunnel_spec(reach: Reach, private_key: str) -> TunnelSpec | None:
     """Return what a launcher needs; None where there is nothing to open, no way, or no key that is accepted.
 
@@ -150,7 +161,7 @@ def tunnel_spec(reach: Reach, private_key: str) -> TunnelSpec | None:
     forward, has_key = reach.ssh, reach.session_key_accepted or reach.user_key_accepted
     if forward is None or reach.app_port is None or not has_key:
         return None
-    local_port = _LAUNCHER_PORTS[zlib.crc32(reach.id.encode()) % len(_LAUNCHER_PORTS)]
+    local_port = _port_of(reach.id, _LAUNCHER_PORTS)
     return TunnelSpec(
         name=reach.name,
         user=reach.ssh_user,

@@ -40,6 +40,14 @@ class StoredFile:
         return self.key.endswith("/") and self.size == 0
 
 
+@dataclass(frozen=True)
+class StoredCopy:
+    """A file of a bucket that is to be copied, under its own name, into another bucket of the same storage."""
+
+    bucket: str
+    file: StoredFile
+
+
 LeaveOut = Callable[[str, Sentence], None]
 
 

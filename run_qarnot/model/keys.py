@@ -66,22 +66,22 @@ def derive_session_key(token: str, launch_id: str) -> SessionKey:
     return SessionKey(public=f"{public.decode()} run-qarnot", private=private.decode())
 
 
-def derive_app_token(token: str, launch_id: str) -> str:
+def derive_app_token(token: str, session_id: str) -> str:
     """Derive the token that a session's app (JupyterLab, say) asks for; nothing of the Qarnot token shows in it."""
-    return _derive(token, launch_id, b"app token").hex()[:48]
+    return _derive(token, session_id, b"app token").hex()[:48]
 
 
-def derive_base_url(token: str, launch_id: str) -> str:
-    """Derive the base URL `/rq-<12 hex>/` of a session's app: known before the machine is, the same on every machine.
+def derive_base_url(token: str, session_id: str) -> str:
+    """Derive the base URL `/rq-<12 hex>/` of a session's app: known before the machine is, the same in every run.
 
     It is no secret. It is unique, so that a proxy can put its own prefix in front of it (`reference/anywhere.md` §1).
     """
-    return f"/rq-{_derive(token, launch_id, b'base url').hex()[:12]}/"
+    return f"/rq-{_derive(token, session_id, b'base url').hex()[:12]}/"
 
 
-def derive_proxy_key(token: str, launch_id: str) -> str:
+def derive_proxy_key(token: str, session_id: str) -> str:
     """Derive the key of whoever may open a session through the page's server; visitors' cookies are signed with it."""
-    return _derive(token, launch_id, b"proxy key").hex()
+    return _derive(token, session_id, b"proxy key").hex()
 
 
 def is_private_key(text: str) -> bool:

@@ -24,6 +24,7 @@ SAVES_TAG = "run-qarnot-saves-"
 class Label(StrEnum):
     """Labels of a task: the store from which every session is found again."""
 
+    SESSION = "rq-session"  # the same for all runs of a session: the launch id of its first
     LAUNCH = "rq-launch"
     IMAGE = "rq-image"
     APP = "rq-app"
@@ -54,6 +55,15 @@ class TaskPlan:
     instances: int = 1
 
     @property
+    def session_id(self) -> str:
+        return self.labels[Label.SESSION]
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this is the first run of its session."""
+        return self.session_id == self.launch_id
+
+    @property
     def inputs(self) -> str:
         """The bucket to which this session's own files are uploaded."""
         return self.resources[-1]
@@ -77,6 +87,7 @@ def make_plan(
     spec: SessionSpec,
     *,
     launch_id: str,
+    session_id: str | None = None,
     token: str,
     profiles: Sequence[str],
     buckets: tuple[str, str] | None = None,
@@ -89,15 +100,16 @@ def make_plan(
     Arguments:
         spec: checked.
         launch_id: unique; becomes the task's `shortname`.
-        token: the Qarnot token, from which the session's key, the app's token and its base URL are derived.
+        session_id: of the session of which this is another run; None for a new session.
+        token: the Qarnot token. The key to the machine is derived from it and the launch id; the app's token and its
+            base URL from it and the id of the session, so that they are the same in every run.
         profiles: those of the image that the account has, the preferred first.
         buckets: for inputs and results; those that are called after the session when left out.
-        resumed: buckets of the session that is continued, the oldest first; attached before the inputs, so that what
-            is uploaded now wins.
+        resumed: what the run before read beside its own two buckets, in that order; files in the inputs win.
         version: of this package.
         now: with time zone.
     """
-    image = spec.image
+    image, session_id = spec.image, session_id or launch_id
     session_key = keys.derive_session_key(token, launch_id)
     lines = keys.authorized_keys(image.ssh_keys, session_key.public, spec.user_key)
     kinds = [USER_KEY] * (spec.user_key is not None) + [SESSION_KEY] * (session_key.public in lines)
@@ -108,11 +120,12 @@ def make_plan(
         launch_id=launch_id,
         profile=profiles[0],
         constants=_constants(
-            spec, lines, keys.derive_app_token(token, launch_id), keys.derive_base_url(token, launch_id)
+            spec, lines, keys.derive_app_token(token, session_id), keys.derive_base_url(token, session_id)
         ),
         resources=(*dict.fromkeys(each for each in (*resumed, *spec.buckets) if each != inputs), inputs),
         results=results,
         labels={
+            Label.SESSION: session_id,
             Label.LAUNCH: launch_id,
             Label.IMAGE: image.id,
             Label.APP: image.effective_app.kind,

@@ -24,17 +24,34 @@ class MachineUse:
 
 
 @dataclass(frozen=True)
-class SessionView:
-    """Everything that may be known of a session. Times carry a time zone; what is unknown is None."""
+class RunView:
+    """One run of a session, once it is submitted; None for what is unknown, or not over."""
 
-    id: str
+    id: str  # of its task
+    started: datetime | None = None  # when it was submitted
+    ended: datetime | None = None
+    reason: str | None = None  # of the end: a value of EndReason
+    cost: float | None = None  # euros so far
+    carbon: float | None = None  # grams CO2e so far
+
+
+@dataclass(frozen=True)
+class SessionView:
+    """Everything that may be known of a session. Times carry a time zone; what is unknown is None.
+
+    What has no other words is of the latest run.
+    """
+
+    id: str  # of the first run's task; empty until that is submitted
     name: str
     image: str
     app: str
     app_title: Title
     state: State
     attempt: int
-    created: datetime | None = None
+    run: int = 1  # its number, from 1
+    created: datetime | None = None  # when the first run was started
+    started: datetime | None = None
     ready: datetime | None = None  # seen to answer since; who came later knows only when its machine began to run
     ends: datetime | None = None
     ended: datetime | None = None
@@ -47,9 +64,10 @@ class SessionView:
     results: str | None = None  # bucket
     reason: str | None = None  # of the end: a value of EndReason
     error: Sentence | None = None
-    cost: float | None = None  # euros so far
+    runs: tuple[RunView, ...] = ()  # all that were submitted, the oldest first
+    cost: float | None = None  # euros so far, of all runs
     cost_per_hour: float | None = None  # euros, as measured so far
-    carbon: float | None = None  # grams CO2e so far
+    carbon: float | None = None  # grams CO2e so far, of all runs
     asked: datetime | None = None  # when the cluster was asked for cost and carbon
     machines: tuple[MachineUse, ...] = ()
     idle_minutes: float | None = None  # it stops once nobody has used it for so long; None where nobody can tell
@@ -60,6 +78,8 @@ class SessionView:
     @property
     def phase(self) -> Message:
         """What it is doing."""
+        if self.state in FINAL and self.note:
+            return self.note
         if self.state is State.FAILED:
             return messages.end(self.state, None)
         if self.state in FINAL and self.reason:
@@ -80,8 +100,8 @@ class SessionView:
 
     @property
     def has_run(self) -> bool:
-        """Whether a machine was ever at work on it: else there is nothing to save."""
-        return self.attempt > 0
+        """Whether a machine was ever at work on it: else there is nothing that was saved."""
+        return self.attempt > 0 or self.run > 1
 
     @property
     def is_over(self) -> bool:
@@ -118,13 +138,17 @@ class SessionView:
             "cost": self.cost,
             "carbon": self.carbon,
             "machines": [asdict(machine) for machine in self.machines],
-            "runs": self._runs(),
+            "runs": [
+                {
+                    "id": run.id,
+                    "started": _text(run.started),
+                    "ended": _text(run.ended),
+                    "reason": run.reason,
+                    "cost": run.cost,
+                }
+                for run in self.runs
+            ],
         }
-
-    def _runs(self) -> list[dict[str, Any]]:
-        """A session has one run today."""
-        times = {"started": _text(self.created), "ended": _text(self.ended)}
-        return [{"id": self.id, **times, "reason": self.reason, "cost": self.cost}] if self.id else []
 
 
 def _text(time: datetime | None) -> str | None:

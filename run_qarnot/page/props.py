@@ -212,9 +212,10 @@ def price_row(price: Price, hours: float) -> Row:
 
 def planned_hours(view: SessionView) -> float | None:
     """How long a session was meant to run, to the tenth of an hour: the cluster keeps only when it ends."""
-    if view.ends is None or view.created is None:
+    started = view.started or view.created
+    if view.ends is None or started is None:
         return None
-    return round((view.ends - view.created).total_seconds() / 3600, 1) or None
+    return round((view.ends - started).total_seconds() / 3600, 1) or None
 
 
 def shared_hours(hours: float) -> float:

@@ -121,7 +121,7 @@ def test_what_blocks_runs_in_threads_that_nobody_waits_for(path: Path) -> None:
 
 @each()
 def test_the_engine_asks_the_cluster_through_its_client_alone(path: Path) -> None:
-    if module_name(path) == "run_qarnot.engine.client":
+    if module_name(path) == "run_qarnot.engine.client" or part_of(path) == "doctor":  # which tries the calls themselves
         return
     for node in ast.walk(ast.parse(path.read_text())):
         is_cloud = isinstance(node, ast.Attribute) and node.attr.strip("_") == "cloud"

@@ -18,6 +18,8 @@ from zipstream import ZIP_STORED, ZipStream
 from run_qarnot.cloud.errors import translated
 from run_qarnot.cloud.lenient_xml import accept_any_key
 from run_qarnot.cloud.s3.browser_upload import DirectUpload, allow_origin
+from run_qarnot.cloud.s3.copy import THREADS as COPY_THREADS
+from run_qarnot.cloud.s3.copy import Copying
 from run_qarnot.cloud.s3.download import Saving
 from run_qarnot.cloud.s3.etag import checksum_of, has_parts
 from run_qarnot.cloud.s3.multipart import Conditions, Multipart, Unfinished
@@ -36,7 +38,7 @@ from run_qarnot.cloud.s3.upload import THREADS, Sending, count_what_is_sent
 from run_qarnot.core.errors import InputError, RefusedError, RunQarnotError, TransferError, UnreachableError
 from run_qarnot.core.messages import Message, Verbatim
 from run_qarnot.core.names import fits_xml
-from run_qarnot.model.files import StoredFile, Upload, check_folders
+from run_qarnot.model.files import StoredCopy, StoredFile, Upload, check_folders
 from run_qarnot.model.paths import local_paths, zip_paths
 
 if TYPE_CHECKING:
@@ -204,6 +206,32 @@ class Storage:
             for upload in missing
         ]
         work.run(begin, THREADS)
+
+    def copy(
+        self,
+        bucket: str,
+        copies: Sequence[StoredCopy],
+        progress: Progress = lambda _: None,
+        *,
+        cancelled: Cancelled = lambda: False,
+    ) -> None:
+        """Copy files of other buckets into a bucket. The arguments are those of `upload`.
+
+        What stands there under the same name with the same ETag was copied by an earlier attempt; what has another one
+        is replaced.
+
+        Raises:
+            TransferError: names the first file that could not be copied; what was copied stays.
+        """
+        work = Transfer(self._cluster, progress, cancelled, self._waits)
+        there = {file.key: file.etag for file in self._list(bucket, "")}
+        begin = []
+        for each in copies:
+            if there.get(each.file.key) == each.file.etag:
+                work.moved(each.file.size)
+            else:
+                begin.append(Copying(self._client, bucket, each, work).begin)
+        work.run(begin, COPY_THREADS)
 
     def direct(self, bucket: str, key: str, size: int) -> DirectUpload:
         """Begin an upload whose parts a browser sends itself, or go on with one that was broken off.

@@ -113,8 +113,9 @@ class SessionCard(Component):
 
     async def find_unfinished(self) -> None:
         """Find files that an earlier page began to add. That there may be some is not worth an error message."""
-        with contextlib.suppress(RunQarnotError):
-            self.unfinished = await self.files.find_unfinished()
+        if not self.session.view.is_over:
+            with contextlib.suppress(RunQarnotError):
+                self.unfinished = await self.files.find_unfinished()
 
     def rest(self) -> None:
         """Stop watching; the session goes on."""

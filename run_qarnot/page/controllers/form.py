@@ -246,7 +246,7 @@ class FormController:
         from run_qarnot.engine.price_estimate import price_per_hour
 
         with contextlib.suppress(RunQarnotError):
-            price = await price_per_hour(account, runs)
+            price = await price_per_hour(account.client, runs)
             if account is self._page.account.current:
                 self._prices[key] = price
                 self.show_blockers()

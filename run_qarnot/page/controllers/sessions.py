@@ -121,7 +121,7 @@ class SessionsController:
         return sorted(known, key=lambda facts: facts.created.timestamp() if facts.created else 0.0, reverse=True)
 
     async def extend(self, session: Session, hours: str) -> None:
-        """Give a session more hours, in the only way that there is: it is stopped, and goes on in a new one.
+        """Give a session more hours, in the only way that there is: it is stopped, and runs again.
 
         Raises:
             RunQarnotError: it cannot; then it still runs.
@@ -129,7 +129,10 @@ class SessionsController:
         account = self._page.account.current
         if account is not None:
             wanted = parse_hours(hours, self._catalog.get(session.view.image))
-            self.add(await account.continue_with(session, wanted))
+            await account.extend(session, wanted)
+            for card in self._cards:
+                if card.session is session:
+                    card.follow()
 
     def deleted(self, session: Session) -> None:
         """The session is gone."""

@@ -1,6 +1,5 @@
 """Buckets that sessions left behind: found, offered, and nothing else is ever touched."""
 
-import asyncio
 import os
 import pty
 import subprocess
@@ -106,40 +105,6 @@ def test_a_large_file_on_its_way_counts_though_only_parts_of_it_are_there(cluste
 
     wait_until(comes_another_part, "the part to count")
     clean_up(cluster)
-
-
-def test_files_stay_while_a_session_that_was_continued_from_them_is_there(cluster):
-    """It is refused while the newer one is prepared, runs, and when it has ended: its own buckets hold only changes."""
-
-    async def scenario(desk):
-        async def refused(older, by):
-            with pytest.raises(SessionError, match=f"in use by {by}: .* nothing was deleted"):
-                await older.delete(files=True)
-            assert {older.view.inputs, older.view.results} <= set(desk.account.client.storage.blocking.buckets())
-
-        async with desk.ready() as first:
-            await first.stop(save=False)
-        second = await desk.account.continue_with(first, 1)
-        second.subscribe(lambda view: str(view.note).startswith("Making the buckets") and began.set())
-        began = asyncio.Event()
-        async with desk.following(second):
-            await began.wait()
-            await refused(first, second.view.name)
-            await until(second, lambda view: view.state is State.READY, "the one that goes on")
-            await refused(first, second.view.name)
-            await second.stop(save=False)
-        third = await desk.account.continue_with(second, 1)
-        async with desk.following(third):
-            await until(third, lambda view: view.state is State.READY, "the last one")
-            await third.stop(save=False)
-        await refused(first, f"{third.view.name}, {second.view.name}")
-        await refused(second, third.view.name)
-        for session in (third, second, first):
-            await session.delete(files=True)
-        kept = desk.account.client.storage.blocking.buckets()
-        assert all(session.view.inputs not in kept for session in (first, second, third)), "the newest first, all went"
-
-    at_a_desk(cluster, scenario)
 
 
 def test_files_stay_while_another_programs_task_names_them(cluster, sdk):

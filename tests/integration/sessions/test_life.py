@@ -93,23 +93,23 @@ def test_a_key_is_not_needed_and_a_package_is_back_in_the_session_that_continues
     cli("results", "first", "--output", "first")
     assert "\nmoo-of-the-test==1.0\n" in (cli.folder / "first/requirements.txt").read_text()
 
-    cli("launch", "base", "--name", "second", "--resume", "first", "--json")
-    with opened(cli, "second") as jupyter:
+    started = cli("start", "first", "--json").json
+    assert (started["id"], len(started["runs"])) == (launched["id"], 2)
+    with opened(cli, "first") as jupyter:
         assert "kept.ipynb" in jupyter.names()
         assert jupyter.run("import moo_of_the_test; print(moo_of_the_test.moo())") == "moo\n"
-    cli("stop", "second", "--no-save")
-    listed = {session["name"]: session for session in cli("sessions", "--json").json}
-    assert listed["second"]["state"] == listed["first"]["state"] == "ended"
+    cli("stop", "first", "--no-save")
+    assert [session["state"] for session in cli("sessions", "--json").json] == ["ended"]
 
 
-def test_what_is_uploaded_now_wins_over_what_is_continued(cli):
+def test_what_is_uploaded_now_wins_over_what_is_copied(cli):
     (cli.folder / "new").mkdir()
     cli("launch", "base", "--name", "older", "--json")
     with opened(cli, "older") as jupyter:
         jupyter.run("open('shared.txt', 'w').write('old'); open('only-old.txt', 'w').write('old')")
     cli("stop", "older")
     (cli.folder / "new/shared.txt").write_text("new")
-    cli("launch", "base", "--name", "newer", "--resume", "older", "--input", "new", "--json")
+    cli("launch", "base", "--name", "newer", "--from", "older", "--input", "new", "--json")
     (cli.folder / "late.txt").write_text("late")
     with opened(cli, "newer") as jupyter:
         assert jupyter.read("shared.txt") == "new"

@@ -67,19 +67,20 @@ def submit(cluster: LocalCluster, **changes: Any) -> str:
     return str(answer.json()["uuid"])
 
 
-def test_a_session_is_continued_from_buckets_whose_names_we_would_not_make(
+def test_a_session_is_copied_from_buckets_whose_names_we_would_not_make(
     cluster: LocalCluster, cli: CommandLine
 ) -> None:
-    """Another program made them, with a capital and an underscore: they are attached as they are."""
+    """Another program made them, with a capital and an underscore: one that is no session's is attached as it is."""
     connection = Connection(cluster_url=cluster.cluster_url, client_token=cluster.token)
     for name in ("Their_Data", "Their_Results"):
         connection.create_bucket(name).add_string(name, f"{name}.txt")
     submit(cluster, name="theirs", resourceBuckets=["Their_Data"], resultBucket="Their_Results")
-    cli("launch", "base", "--name", "ours", "--resume", "theirs", "--detach")
+    cli("launch", "base", "--name", "ours", "--from", "theirs", "--detach")
     task = next(task for task in listed(cluster) if task["name"] == "ours")
     named = [each["bucketName"] for each in task["advancedResourceBuckets"]]
-    assert named[:2] == ["Their_Data", "Their_Results"]
-    assert {*named[2:], task["resultBucket"]} == {"ours-in", "ours-out"}
+    assert named[0] == "Their_Data"
+    assert {*named[1:], task["resultBucket"]} == {"ours-in", "ours-out"}
+    assert "Their_Results.txt" in [file.key for file in connection.retrieve_bucket("ours-in").list_files()]
     assert {bucket.uuid for bucket in connection.buckets()} == {"Their_Data", "Their_Results", "ours-in", "ours-out"}
     for name in ("ours", "theirs"):
         cli("stop", name, "--no-save")
@@ -145,7 +146,7 @@ def mutated(body: Any, data: st.DataObject) -> Any:
 def use(facts: TaskSnapshot) -> SessionView:
     """Do with a task what the engine, the page and the commands do."""
     now = datetime.now(UTC)
-    view = observe(first_view(facts, "JupyterLab"), facts, now)
+    view = observe(first_view([facts], "JupyterLab"), facts, now)
     for state in State:
         row = session_row(replace(view, state=state), "image", now)
         json.dumps([row, replace(view, state=state).as_json()], allow_nan=False, ensure_ascii=False).encode()
@@ -329,7 +330,7 @@ def test_a_name_becomes_no_command_of_a_launcher() -> None:
     from run_qarnot.page.launchers import System, make_launcher
 
     facts = read_task({"uuid": "7c2b-1", "name": EVIL})
-    view = first_view(facts, "app")
+    view = first_view([facts], "app")
     spec = TunnelSpec(
         name=view.reference,
         user="root",

@@ -41,7 +41,7 @@ def test_the_command_line_says_which_token_is_needed(cluster: LocalCluster, tmp_
     assert refused.err.splitlines() == [
         "“older” was started with another Qarnot token, from which its key is derived.",
         "Use that token to open it, or stop it and continue from it; what it has saved is kept. "
-        "`run-qarnot stop older`, then `run-qarnot launch IMAGE --resume older`.",
+        "`run-qarnot stop older`, then `run-qarnot start older`.",
     ]
     newer("stop", "older", "--no-save")
     again = newer("launch", "base", "--name", "newer", "--detach")

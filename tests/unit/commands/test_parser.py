@@ -29,7 +29,7 @@ WRONG = [
     ("delete", "Name either a session or --left-over.", "`run-qarnot delete --help`"),
     ("launch base --hours soon", "--hours: write a number of hours", "`run-qarnot launch --help`"),
     ("launch base --idle soon", "--idle: write a number of minutes", "`run-qarnot launch --help`"),
-    ("stop a --no-save --continue 2", "--continue: not allowed with argument --no-save.", "`run-qarnot stop --help`"),
+    ("extend a soon", "HOURS: write a number of hours", "`run-qarnot extend --help`"),
 ]
 
 

@@ -11,7 +11,8 @@ from run_qarnot.commands.parser import make_parser, parse
 from run_qarnot.commands.table import COMMANDS
 
 REQUIRED = {
-    "new-plugin": "ours", "launch": "base", "show": "a", "open": "a", "logs": "a", "add": "a b", "save": "a",
+    "new-plugin": "ours", "launch": "base", "start": "a", "extend": "a 2", "show": "a", "open": "a",
+    "logs": "a", "add": "a b", "save": "a",
     "stop": "a", "results": "a", "delete": "a", "link": "base", "completion": "bash",
 }  # fmt: skip
 

@@ -17,7 +17,7 @@ from run_qarnot.core.state import (
     reachable,
 )
 
-moments = st.builds(Moment, st.integers(0, 4), st.sampled_from(list(State)))
+moments = st.builds(Moment, st.integers(1, 3), st.integers(0, 4), st.sampled_from(list(State)))
 
 
 def test_every_state_has_an_order_but_unknown() -> None:
@@ -44,22 +44,30 @@ def test_a_word_that_is_not_known_is_never_an_end(word: str) -> None:
 
 @given(st.lists(moments, max_size=30))
 def test_no_order_of_observations_leads_back(seen: list[Moment]) -> None:
-    """(attempt, state) never falls, whatever a slow or confused cluster shows."""
-    now = Moment(0, State.PREPARING)
+    """(run, attempt, state) never falls, whatever a slow or confused cluster shows."""
+    now = Moment(1, 0, State.PREPARING)
     for moment in seen:
         if moment.may_follow(now):
-            assert now.state not in FINAL
             assert moment.state is not State.UNKNOWN
-            if moment.state not in FINAL:
+            assert moment.run > now.run or (moment.run == now.run and now.state not in FINAL)
+            if moment.run == now.run and moment.state not in FINAL:
                 assert (moment.attempt, ORDER[moment.state]) >= (now.attempt, ORDER[now.state])
             now = moment
 
 
 def test_a_new_attempt_may_go_back_to_the_queue() -> None:
-    assert Moment(2, State.WAITING).may_follow(Moment(1, State.READY))
-    assert not Moment(1, State.WAITING).may_follow(Moment(1, State.READY))
-    assert Moment(2, State.SAVING).may_follow(Moment(1, State.READY)), "steps are missed"
-    assert not Moment(2, State.PREPARING).may_follow(Moment(1, State.READY)), "it is submitted once"
+    assert Moment(1, 2, State.WAITING).may_follow(Moment(1, 1, State.READY))
+    assert not Moment(1, 1, State.WAITING).may_follow(Moment(1, 1, State.READY))
+    assert Moment(1, 2, State.SAVING).may_follow(Moment(1, 1, State.READY)), "steps are missed"
+    assert not Moment(1, 2, State.PREPARING).may_follow(Moment(1, 1, State.READY)), "it is submitted once"
+
+
+def test_only_another_run_may_follow_the_end_of_one() -> None:
+    for state in set(State) - {State.UNKNOWN}:
+        for end in FINAL:
+            assert Moment(2, 0, state).may_follow(Moment(1, 3, end))
+            assert not Moment(1, 4, state).may_follow(Moment(1, 3, end))
+        assert not Moment(1, 4, state).may_follow(Moment(2, 0, State.PREPARING)), "what is seen of an earlier run"
 
 
 def test_the_table_names_every_state_and_every_life_can_end() -> None:
@@ -74,6 +82,6 @@ def test_the_table_names_every_state_and_every_life_can_end() -> None:
 def test_every_pair_of_states() -> None:
     for before in ORDER:
         for after in ORDER:
-            believed = Moment(1, after).may_follow(Moment(1, before))
+            believed = Moment(1, 1, after).may_follow(Moment(1, 1, before))
             allowed = after is before or after in reachable(before) or after in FINAL
             assert believed == (before not in FINAL and allowed), (before, after)

@@ -176,18 +176,18 @@ def test_views_before_the_first_look() -> None:
     )
     assert planned_view(plan, "JupyterLab") == SessionView(
         "", "calm-heron-42", "base", "jupyterlab", "JupyterLab", State.PREPARING, 0,
-        created=NOW, ends=NOW + timedelta(hours=4), inputs="calm-heron-42-in", results="calm-heron-42-out",
+        created=NOW, started=NOW, ends=NOW + timedelta(hours=4), inputs="calm-heron-42-in", results="calm-heron-42-out",
     )  # fmt: skip
     labels = {"rq-image": "base", "rq-app": "web", "rq-ends": "2026-03-02T13:00:00Z"}
     found = facts(
         "FullyExecuting", labels=labels, creationDate="2026-03-02T09:00:00Z", resourceBuckets=["a", "n-in"],
         resultBucket="n-out",
     )  # fmt: skip
-    assert first_view(found, "The app") == SessionView(
+    assert first_view([found], "The app") == SessionView(
         "id", "n", "base", "web", "The app", State.UNKNOWN, 0,
-        created=NOW, ends=NOW + timedelta(hours=4), inputs="n-in", results="n-out",
+        created=NOW, started=NOW, ends=NOW + timedelta(hours=4), inputs="n-in", results="n-out",
     )  # fmt: skip
-    assert first_view(facts("Success"), "x").inputs is None
+    assert first_view([facts("Success")], "x").inputs is None
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from run_qarnot.cloud.models import read_task
-from run_qarnot.engine.preparation import is_first, size
+from run_qarnot.engine.preparation import is_first
+from run_qarnot.engine.sizes import size
 
 
 def task(task_id: str, created: str | None) -> Any:

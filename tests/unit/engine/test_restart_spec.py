@@ -5,14 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from run_qarnot.catalog.reader import read_entries
 from run_qarnot.cloud.models import read_task
-from run_qarnot.core.names import LONGEST_NAME, check_name
+from run_qarnot.core.errors import SessionError
 from run_qarnot.core.redaction import redact
-from run_qarnot.engine.restart_spec import entered_options, next_name, restart_spec, user_key
+from run_qarnot.engine.restart_spec import entered_options, restart_spec, user_key
 from run_qarnot.model.plan import Label
 
 OPTIONS: dict[str, Any] = {
@@ -55,7 +53,7 @@ def test_a_session_goes_on_on_such_a_machine_as_it_had_found_in_the_same_way() -
         {"discriminator": "OneOfTomorrow", "coreCount": 1},
     ]
     facts = read_task({"uuid": "1", "name": "x", "hardwareConstraints": constraints, "schedulingType": "OnDemand"})
-    spec = restart_spec(facts, image, "x-2", 1)
+    spec = restart_spec(facts, image, {})
     assert spec.hardware == {"minimum_cores": 8, "minimum_ram_mb": 16000, "specification": "big-one", "ssd": True}
     assert spec.scheduling == "on-demand"
     assert read_task({"schedulingType": "of-tomorrow"}).scheduling == ""
@@ -75,29 +73,30 @@ def test_the_users_keys_are_those_that_are_not_ours(lines: tuple[str, ...], kind
     assert user_key(task({"DOCKER_SSH": "\n".join(lines)}, kinds)) == theirs
 
 
-@pytest.mark.parametrize(
-    ("name", "taken", "expected"),
-    [
-        ("lab", (), "lab-2"),
-        ("lab-2", ("lab-3",), "lab-4"),
-        ("calm-heron-42", (), "calm-heron-43"),
-        ("a-07", (), "a-07-2"),
-        ("lab-9999", (), "lab-10000"),
-        ("x" * LONGEST_NAME, (), "x" * (LONGEST_NAME - 2) + "-2"),
-        ("x" * (LONGEST_NAME - 2) + "-9", (), "x" * (LONGEST_NAME - 3) + "-10"),
-        ("x" * (LONGEST_NAME - 3) + "-yz", (), "x" * (LONGEST_NAME - 3) + "-2"),
-    ],
-)
-def test_the_next_name(name: str, taken: tuple[str, ...], expected: str) -> None:
-    assert next_name(name, taken) == expected
-
-
-@given(st.from_regex(rf"[a-z0-9]([a-z0-9-]{{0,{LONGEST_NAME - 2}}}[a-z0-9])?", fullmatch=True))
-def test_the_next_name_is_a_valid_other_one(name: str) -> None:
-    assert check_name(next_name(name, {name})) != name
+def test_what_is_asked_for_anew_is_what_it_was_but_for_the_changes() -> None:
+    (image, other) = read_entries(
+        {"x": {"repo": "a/b", "hours": 3, "options": {"word": {"constant": "WORD"}}}, "y": {"repo": "a/c"}}, "t.toml"
+    ).images
+    labels = {Label.IMAGE: "x", Label.ENDS: "2026-03-02T11:00:00Z"}
+    body = {"uuid": "1", "name": "n", "creationDate": "2026-03-02T09:00:03Z", "labels": labels}
+    facts = read_task({**body, "constants": [{"key": "WORD", "value": "first"}]})
+    spec = restart_spec(facts, image, {})
+    assert (spec.name, spec.hours, spec.options, spec.resume) == ("n", 2.0, {"word": "first"}, None)
+    assert restart_spec(facts, image, {"hours": 1, "options": {"word": "second"}}).options == {"word": "second"}
+    assert restart_spec(facts, other, {"image": other}).options == {}, "another image has its own"
+    assert restart_spec(read_task({"uuid": "1", "name": "n"}), image, {}).hours == 3, "as the catalog has it"
 
 
 def test_it_stops_after_as_many_minutes_without_use_as_before_and_never_stays_never() -> None:
     (image,) = read_entries({"x": {"repo": "a/b"}}, "t.toml").images
-    assert restart_spec(task({"RUN_QARNOT_IDLE_MINUTES": "90"}), image, "x-2", 1).idle_minutes == 90
-    assert restart_spec(task({}), image, "x-2", 1).idle_minutes == 0
+    assert restart_spec(task({"RUN_QARNOT_IDLE_MINUTES": "90"}), image, {}).idle_minutes == 90
+    assert restart_spec(task({}), image, {}).idle_minutes == 0
+
+
+def test_what_was_entered_and_is_not_known_any_more_is_asked_for() -> None:
+    (image,) = read_entries({"x": {"repo": "a/b", "options": OPTIONS}}, "t.toml").images
+    facts = read_task({"uuid": "1", "name": "n", "labels": {Label.IMAGE: "x"}, "constants": [
+        {"key": "QARNOT_SECRET__HIDDEN", "value": "[SECRET]"}]})  # fmt: skip
+    with pytest.raises(SessionError, match="what was entered for hidden is not known"):
+        restart_spec(facts, image, {})
+    assert restart_spec(facts, image, {"options": {"hidden": "anew"}}).options["hidden"] == "anew"

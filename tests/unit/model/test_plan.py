@@ -43,11 +43,19 @@ def test_the_contract() -> None:
     assert plan.results == "calm-heron-42-out"
     assert plan.time_limit == timedelta(hours=4)
     assert plan.snapshot_seconds == 300
-    assert set(plan.labels) == {"rq-launch", "rq-image", "rq-app", "rq-version", "rq-ends", "rq-keys"}
+    assert set(plan.labels) == {"rq-session", "rq-launch", "rq-image", "rq-app", "rq-version", "rq-ends", "rq-keys"}
+    assert (plan.labels[Label.SESSION], plan.is_first) == ("rq-1", True)
     assert plan.labels[Label.ENDS] == "2026-03-02T13:00:00Z"
     assert plan.constants["DOCKER_REPO"] == "qarnotlab/jupyterlab-base"
     assert plan.constants["SLOTS"] == "26"
     assert len(plan.constants["JUPYTER_TOKEN"]) == 48
+
+
+def test_another_run_has_all_of_the_session_but_its_own_key() -> None:
+    first, second = plan_of(spec_of()), plan_of(spec_of(), launch_id="rq-2", session_id="rq-1")
+    assert (second.session_id, second.launch_id, second.is_first) == ("rq-1", "rq-2", False)
+    different = {name for name, value in first.constants.items() if second.constants[name] != value}
+    assert different == {"DOCKER_SSH"}
 
 
 def test_an_app_that_takes_a_base_url_is_given_one_and_no_other_app() -> None:

@@ -1,0 +1,529 @@
+"""One run of a session: a task, prepared, followed, saved, stopped. What it finds out goes into the session's view."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+from run_qarnot import bootstrap
+from run_qarnot.catalog.apps import App
+from run_qarnot.cloud.models import TaskSnapshot
+from run_qarnot.core import times
+from run_qarnot.core.errors import NotFoundError, RunQarnotError, SessionError, UnreachableError
+from run_qarnot.core.messages import Message
+from run_qarnot.core.state import FINAL, EndReason, State, observed_state
+from run_qarnot.engine import idleness, output
+from run_qarnot.engine.access import AppAccess
+from run_qarnot.engine.client import Client
+from run_qarnot.engine.daemon_executor import in_thread
+from run_qarnot.engine.decide import Steps, decide, end_reason, observe
+from run_qarnot.engine.periodic_snapshots import PeriodicSnapshots
+from run_qarnot.engine.poller import until_tick
+from run_qarnot.engine.preparation import Preparation
+from run_qarnot.engine.proxied import ProxiedSession
+from run_qarnot.engine.results import Results
+from run_qarnot.engine.retry import backoff, retrying
+from run_qarnot.engine.session_state import ViewPublisher
+from run_qarnot.engine.snapshots import take_snapshot
+from run_qarnot.model import keys
+from run_qarnot.model.connections import SSH_PORT, ConnectionKind
+from run_qarnot.model.plan import SESSION_KEY, USER_KEY, Label, TaskPlan
+from run_qarnot.model.view import SessionView
+
+_PROBE_SECONDS = 0.3
+_ABORT_AGAIN_SECONDS = 10.0  # a task that was still queued may have refused the first time
+RUNNING = frozenset({State.STARTING, State.READY})
+OTHER_TOKEN = Message("needs-other-token")
+_BLIND_SECONDS = 15.0  # for an SSH server to come up, before it is taken for out of reach
+_LONG_SECONDS = 180.0  # to start an app; JupyterLab needs some, with packages to restore a minute
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who a run is.
+
+    Arguments:
+        token: the Qarnot token, from which keys are derived.
+        session_id: from which, with the token, what is the same in all runs is derived: the base URL, the app's token.
+        launch_id: from which, with the token, the key to the machine is derived.
+        user: who logs in on the machine.
+        app: what runs there.
+    """
+
+    token: str
+    session_id: str
+    launch_id: str
+    user: str
+    app: App
+
+
+class Run:
+    """A run of a session. Make it with `planned` or `found`."""
+
+    def __init__(self, client: Client, state: ViewPublisher, identity: Identity, snapshot_seconds: int) -> None:
+        self.facts: TaskSnapshot | None = None
+        self.number = state.view.run
+        self.identity = identity
+        self.app = identity.app
+        self.is_asked_to_stop = False  # the cluster was: who goes away now leaves nothing that runs on
+        self.was_ready = False
+        self._client = client
+        self.state = state
+        self._preparation: Preparation | None = None
+        self._wake = asyncio.Event()
+        key = keys.derive_session_key(identity.token, identity.launch_id)
+        self.access = AppAccess(
+            state.view.reference, identity.app, identity.user, key.private, identity.session_id, self._wake.set
+        )
+        self.access.public_key = key.public
+        self._proxied = partial(
+            ProxiedSession,
+            id=keys.derive_base_url(identity.token, identity.session_id).strip("/"),
+            key=keys.derive_proxy_key(identity.token, identity.session_id),
+            user=identity.user,
+            private_key=key.private,
+        )
+        self._started = self._moved = asyncio.get_running_loop().time()
+        self._planned_keys = ""
+        self._saves = PeriodicSnapshots(client, snapshot_seconds)
+        self._stopping = False
+        self._owes_files = False
+        self._next_look = 0.0  # for its use
+        self._seen_unready = False
+
+    @classmethod
+    def planned(cls, client: Client, state: ViewPublisher, identity: Identity, preparation: Preparation) -> Run:
+        """Make a run that `follow` will prepare and submit."""
+        run = cls(client, state, identity, preparation.plan.snapshot_seconds)
+        run._planned_keys = preparation.plan.labels[Label.KEYS]
+        run._preparation = preparation
+        run._seen_unready = True
+        return run
+
+    @classmethod
+    def found(cls, client: Client, state: ViewPublisher, identity: Identity, facts: TaskSnapshot) -> Run:
+        """Make a run from what the cluster knows of it: nothing else is needed."""
+        run = cls(client, state, identity, facts.wanted_snapshot_seconds)
+        run.observe(facts)
+        return run
+
+    @property
+    def view(self) -> SessionView:
+        """Of the session; of this run, as long as no other one follows it."""
+        return self.state.view
+
+    @property
+    def is_over(self) -> bool:
+        return self.view.run != self.number or self.view.is_over
+
+    @property
+    def task_id(self) -> str:
+        """Of its task; empty until it is submitted."""
+        return self.facts.id if self.facts is not None else ""
+
+    @property
+    def _results(self) -> Results:
+        return Results(self._client.storage, self.view.results)
+
+    @property
+    def plan(self) -> TaskPlan | None:
+        """What was asked for, if it was planned here."""
+        return self._preparation.plan if self._preparation is not None else None
+
+    # — the way in —
+
+    @property
+    def knows_session_key(self) -> bool:
+        """Whether the machine lets us in with the key that we derive, so that the user needs none."""
+        keys_label = self.facts.label(Label.KEYS) if self.facts else self._planned_keys
+        return SESSION_KEY in keys_label.split("+") and not self.needs_other_token
+
+    @property
+    def takes_user_key(self) -> bool:
+        """Whether the machine lets the user in with a key of their own."""
+        return self.facts is not None and USER_KEY in self.facts.label(Label.KEYS).split("+")
+
+    @property
+    def needs_other_token(self) -> bool:
+        """Whether it was started with another Qarnot token, from which the key to its machine is derived."""
+        return self.facts is not None and self.access.needs_other_token(self.facts)
+
+    def proxied(self) -> ProxiedSession | None:
+        """Return what the page's server needs to lead visitors to the app; None while there is no such way."""
+        if self.facts is None or all(each.kind is not ConnectionKind.PAGE for each in self.view.connections):
+            return None
+        ssh = next(forward for forward in self.facts.forwards if forward.app_port == SSH_PORT)
+        assert self.app.port is not None
+        return self._proxied(
+            ssh=ssh,
+            app_port=self.app.port,
+            app_token=self.access.app_token(self.facts),
+            base_path=self.access.base_path,
+            mount=self.access.mount,
+            host_keys=self.access.host_keys.fingerprints(self.view.attempt),
+        )
+
+    # — following —
+
+    async def follow(self) -> None:
+        """Prepare and submit if new; then observe, decide, act and tell, until the end.
+
+        Raises:
+            RunQarnotError: preparing failed. Whatever happens later becomes part of the view.
+        """
+        try:
+            if self._preparation is not None and self.facts is None:
+                await self._prepare(self._preparation)
+            pause = backoff()
+            while not self.is_over:
+                try:
+                    steps = await self.look()
+                except RunQarnotError as error:
+                    self.state.tell_trouble(Message("retrying-session", what=error.sentence))
+                    await self._sleep(next(pause))
+                else:
+                    pause = backoff()
+                    await self._keep_saves()
+                    await self._send_added()
+                    await self._act(steps)
+            await self.close_job()
+        finally:
+            await self.access.close()
+
+    async def poll(self) -> None:
+        """Poll once, for a list or `show`: is it over, and does the app answer?"""
+        steps = await self.look()
+        try:
+            if steps.tunnel_to is not None:
+                await self._pin_host_keys()
+                await self.access.keep(steps.tunnel_to, self.view.attempt)
+            await self._probe(steps)
+            await self._look_for_use()
+        finally:
+            await self.access.close()
+            self.tell_connections()
+
+    async def look(self) -> Steps:
+        """Ask the cluster, together with others that ask now; return what is to be done."""
+        try:
+            facts = await self._client.poll(self.task_id, self.view.name)
+        except NotFoundError:
+            self.deleted()
+            return Steps()
+        self.state.tell_trouble(None)
+        facts = await idleness.with_idle_end(facts, self._results)
+        self.observe(await output.with_reason(self._client, facts))
+        age = asyncio.get_running_loop().time() - self._started
+        return decide(self.view, facts, can_tunnel=self.access.can_tunnel(facts), age=age)
+
+    async def look_again(self) -> None:
+        """Ask the cluster for what is to be done next, whoever follows."""
+        try:
+            self.observe(await retrying(self.state.tell_trouble, self._client.task, self.task_id, self.view.name))
+        except NotFoundError:
+            self.deleted()
+
+    def observe(self, facts: TaskSnapshot) -> None:
+        """Take over what the cluster says."""
+        self.facts = facts
+        self.access.learn(facts)
+        if self.view.run != self.number:
+            return
+        unready = self._seen_unready and not (self.was_ready or self.app.ends_by_itself)
+        before, view = self.view, observe(self.view, facts, self._client.now(), ended_unready=unready)
+        ends = times.from_text(facts.label(Label.ENDS)) or view.ends
+        view = replace(view, ends=ends, machines=() if view.is_over else facts.machines)
+        is_same_use = view.state is State.READY and view.attempt == before.attempt
+        view = replace(
+            view, idle_minutes=idleness.limit_of(facts), idle_since=before.idle_since if is_same_use else None
+        )
+        if (before.attempt, before.state) == (view.attempt, view.state):
+            self.state.set(view)
+        else:
+            self._moved = asyncio.get_running_loop().time()
+            self.state.move(view)
+        if self._token_note is not None and self.view.state in RUNNING:
+            self.state.tell_usual(self._token_note)
+        self.tell_connections()
+
+    def deleted(self) -> None:
+        """Its task is gone."""
+        if self.view.run == self.number:
+            self.state.change(state=State.ENDED, reason=EndReason.DELETED.value, connections=())
+
+    # — acting —
+
+    async def keep_on(self) -> None:
+        """Have it taken for used now; errors are those of `Session.keep_on`."""
+        await self.access.keep_on()
+        self._plan_look(2)  # it has to look first
+        self.state.learn(idle_since=None)
+
+    async def find_idle_end(self) -> None:
+        """Find out whether it ended because nobody used it."""
+        assert self.facts is not None
+        self.facts = await idleness.with_idle_end(self.facts, self._results)
+        reason = end_reason(self.facts).value
+        runs = self.view.runs
+        self.state.learn(reason=reason, runs=(*runs[:-1], replace(runs[-1], reason=reason)))
+
+    async def save(self) -> None:
+        """Take a snapshot of the results and wait until it is complete; errors are those of `Session.save`."""
+        if self.facts is None or self.is_over:
+            raise SessionError("too-late", name=self.view.name, reference=self.view.reference)
+        with self.state.doing(Message("saving-files")):
+            try:
+                await self._snapshot(self.facts)
+            except RunQarnotError as error:
+                if isinstance(error, SessionError):
+                    raise
+                raise SessionError("save-failed", name=self.view.name, message=error.sentence) from error
+
+    async def stop(self, *, save: bool = True) -> None:
+        """Save, wait for it, stop, and wait for the end; errors are those of `Session.stop`."""
+        self._stopping = True
+        if self._preparation is not None:
+            self._preparation.give_up()
+        try:
+            if self.facts is None:  # it is being prepared: that ends by itself, or gets as far as to be stopped
+                await self.state.until(lambda _: self.facts is not None or self.is_over)
+            if self.facts is not None:
+                await self._stop(save=save)
+        except NotFoundError:
+            self.deleted()
+        finally:
+            self._stopping = False
+            self._wake.set()
+        await self.close_job()
+
+    @property
+    def owes_files(self) -> bool:
+        """Whether files were added that a machine which is being loaded may not have: `follow` will send them."""
+        return self._owes_files and self.view.state is not State.WAITING
+
+    async def send(self, give_way: Callable[[], object]) -> None:
+        """Send what was added to the inputs to the machine; if that is still being loaded, later.
+
+        It is saved before: the machine gets every resource that has changed, and its own results are among them, for
+        the case of a preemption (`cloud.api`). What was saved a moment ago does no harm there; older work would.
+
+        Arguments:
+            give_way: called once it is saved, in a thread: see `Results.give_way`.
+        """
+        if self.view.state not in RUNNING:  # a machine that is being loaded may have looked into the bucket already
+            self._owes_files = True
+            return
+        await self.save()
+        await in_thread(give_way)
+        assert self.facts is not None
+        await self._client.refresh_resources(self.facts)
+
+    async def close_job(self) -> None:
+        """Have the job that held it count no more."""
+        facts = self.facts  # only if the cluster itself said that it ended: terminating a job ends what is in it
+        if facts is not None and facts.job is not None and observed_state(facts.state) in FINAL:
+            with contextlib.suppress(RunQarnotError):  # only a count in the account's quota
+                await self._client.close_job(facts)
+
+    # — inner: preparing —
+
+    async def _prepare(self, preparation: Preparation) -> None:
+        self._client.preparing[preparation.plan.launch_id] = preparation.plan
+        try:
+            with self.state.doing(Message("preparing")):
+                await preparation.prepare()
+                await self._submit(preparation)
+        except RunQarnotError as error:
+            if error.code == "runs-already":  # the session goes on with that run
+                raise
+            if preparation.given_up and not isinstance(error, UnreachableError):
+                self.state.change(state=State.ENDED, reason=EndReason.GIVEN_UP.value)
+                return
+            self.state.change(state=State.FAILED, reason=EndReason.FAILED.value, error=error.advice)
+            raise
+        finally:
+            self._client.preparing.pop(preparation.plan.launch_id, None)
+        if preparation.given_up and not self._stopping:
+            await self._stop(save=False)
+
+    async def _submit(self, preparation: Preparation) -> None:
+        """Submit, and see it through: whoever goes meanwhile must know whether something runs."""
+        submitting = asyncio.create_task(preparation.submit())
+        try:
+            self.observe(await asyncio.shield(submitting))
+        except asyncio.CancelledError:
+            self.observe(await submitting)
+            if preparation.given_up:
+                await self._stop(save=False)
+            raise
+
+    # — inner: carrying out —
+
+    async def _act(self, steps: Steps) -> None:
+        if self.is_over:
+            return
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + until_tick(loop.time(), steps.wait)
+        if steps.tunnel_to is not None:
+            await self._keep_way(steps)
+        elif self.access.is_open:
+            await self.access.let_go()
+            self.tell_connections()
+        await self._probe(steps)
+        await self._look_for_use()
+        while steps.probe and self.access.is_open and self.view.state is State.STARTING and loop.time() < deadline:
+            await self._sleep(_PROBE_SECONDS)
+            await self._probe(steps)
+        await self._sleep(deadline - loop.time())
+
+    async def _look_for_use(self) -> None:
+        """Ask the machine, now and then, since when nobody uses it."""
+        is_time = self.view.idle_minutes and asyncio.get_running_loop().time() >= self._next_look
+        if is_time and self.view.state is State.READY and self.facts is not None:
+            self._plan_look()
+            found = (await self.access.idle()).within(self.facts.created)
+            self.state.learn(idle_since=found.since)
+
+    def _plan_look(self, looks: int = 1) -> None:
+        seconds = min(idleness.LOOK_SECONDS, (self.view.idle_minutes or 0) * 10)
+        self._next_look = asyncio.get_running_loop().time() + seconds * looks
+
+    async def _keep_saves(self) -> None:
+        if self.facts is None or self.view.state not in RUNNING or self._stopping:
+            return
+        await self._saves.keep(self.facts)
+        if (problem := self._saves.problem) is not None:
+            what = Message("not-saved", problem=problem)
+            self.state.tell_trouble(Message("retrying-session", what=what))
+
+    async def _send_added(self) -> None:
+        """Send what was added while the machine was loading."""
+        if self.facts is None or not self._owes_files or self.view.state not in RUNNING:
+            return
+        try:
+            with self.state.doing(Message("sending-added")):
+                await self._client.refresh_resources(self.facts)
+                self._owes_files = False
+        except RunQarnotError as error:
+            what = Message("added-unsent", problem=error.sentence)
+            self.state.tell_trouble(Message("retrying-session", what=what))
+
+    async def _keep_way(self, steps: Steps) -> None:
+        assert steps.tunnel_to is not None
+        await self._pin_host_keys()
+        await self.access.keep(steps.tunnel_to, self.view.attempt)
+        if (problem := self.access.problem) is not None:
+            what = Message("way-elsewhere" if self.can_be_entered else "way-closed", problem=problem)
+            self.state.tell_trouble(Message("retrying-session", what=what))
+        self.tell_connections()
+
+    async def _pin_host_keys(self) -> None:
+        """Hold this attempt's machine to the host keys that its start script printed, read over the platform's API."""
+        host_keys, attempt = self.access.host_keys, self.view.attempt
+        if (
+            self.facts is None
+            or not bootstrap.prints_host_keys(self.facts.constants)
+            or not host_keys.is_asked(attempt)
+        ):
+            return
+        texts = await output.printed(self._client, self.facts.id)
+        found = set().union(*map(output.find_host_keys, texts))
+        host_keys.pin(frozenset(found), attempt)
+
+    async def _probe(self, steps: Steps) -> None:
+        """Does the app answer? Through the tunnel; else by the link that it prints, or by its SSH greeting."""
+        facts = self.facts
+        if facts is None or self.view.state is not State.STARTING:
+            return
+        if steps.probe and self.access.is_open:
+            ready = await self.access.answers()
+        elif steps.read_output:
+            places = partial(output.printed, self._client, facts.id), partial(output.log_file, self._results)
+            ready = await self.access.seems_ready(facts, places)
+        else:
+            return
+        if ready:
+            self._ready()
+        else:
+            self._not_ready()
+
+    def _ready(self) -> None:
+        """It answers. Since when is known only to who has seen it not answer; else it is a little after its start."""
+        assert self.facts is not None
+        self.was_ready = True
+        since = self.view.ready or (self._client.now() if self._seen_unready else self.facts.started)
+        usual = self._token_note
+        if self.app.ends_by_itself:
+            usual = Message("working", app=self.app.title)
+        elif self.view.attempt > 1:
+            usual = Message("ready-again", app=self.app.title)
+        elif self.access.ignores_base:
+            usual = Message("ready-elsewhere", app=self.app.title)
+        where = {"base_path": self.access.base_path, "mount": self.access.mount}
+        ways = self.access.connections(self.facts, self.view.attempt)  # in the same view: ready means that it opens
+        self.state.tell_usual(usual, state=State.READY, ready=since, connections=ways, **where)
+
+    @property
+    def _token_note(self) -> Message | None:
+        """What to do about a session that was started with another token; None where its app opens all the same."""
+        if (
+            self.app.ends_by_itself
+            or not self.needs_other_token
+            or any(connection.kind == "https" for connection in self.view.connections)
+        ):
+            return None
+        return OTHER_TOKEN
+
+    def _not_ready(self) -> None:
+        self._seen_unready = True
+        if asyncio.get_running_loop().time() > self._moved + _LONG_SECONDS:
+            self.state.tell_usual(Message("silent-for-long", app=self.app.title))
+
+    async def _snapshot(self, facts: TaskSnapshot) -> None:
+        async def is_still_there() -> bool:
+            await self.look()
+            return not self.is_over and self.view.attempt <= max(facts.attempt, 1)
+
+        await take_snapshot(self._client, facts, self.state.tell_trouble, is_still_there)
+        self.state.change(saved=self._client.now())
+
+    async def _stop(self, *, save: bool) -> None:
+        tell = self.state.tell_trouble
+        await self.look_again()
+        if save and self.view.state in {*RUNNING, State.UNKNOWN}:
+            await self.save()
+        loop, asked = asyncio.get_running_loop(), float("-inf")
+        with self.state.doing(Message("stopping")):
+            while not self.is_over:
+                facts = self.facts
+                saves_itself = save and self.view.state is State.SAVING  # it has finished, and its results are wanted
+                if facts is not None and not saves_itself and loop.time() > asked + _ABORT_AGAIN_SECONDS:
+                    asked, self.is_asked_to_stop = loop.time(), True
+                    await retrying(tell, self._client.abort, facts)
+                await retrying(tell, self.look)
+                await asyncio.sleep(0 if self.is_over else 0.3)
+
+    # — inner: telling —
+
+    def tell_connections(self) -> None:
+        """Work out the ways in anew."""
+        if self.facts is not None and not self.is_over:
+            ways = self.access.connections(self.facts, self.view.attempt) if self.can_be_entered else ()
+            self.state.change(connections=ways)
+
+    @property
+    def can_be_entered(self) -> bool:
+        """Whether there are ways in: the app answers, or it may, and only somebody elsewhere can see that."""
+        if self.view.state is not State.STARTING:
+            return self.view.state is State.READY
+        waited = asyncio.get_running_loop().time() - self._moved
+        return self.access.sees_nothing and waited > _BLIND_SECONDS
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait, but act at once when somebody wants something or the tunnel is lost."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), max(seconds, 0))
+        self._wake.clear()
