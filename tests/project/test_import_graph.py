@@ -10,10 +10,6 @@ from pathlib import Path
 import pytest
 from support.repository import PACKAGE, module_name
 
-KNOWN = [
-    ("run_qarnot.page.actions", "run_qarnot.page.components.session")
-]  # for types; it goes with the page's next form
-
 
 def graph() -> dict[str, set[str]]:
     """The modules of the package, and which others each imports: at its top, late, and for types alone.
@@ -22,10 +18,7 @@ def graph() -> dict[str, set[str]]:
     """
     files = {module_name(path): path for path in PACKAGE.rglob("*.py")}
     del files["run_qarnot"]
-    found = {name: set(_imported(path, files)) - {name} for name, path in files.items()}
-    for name, other in KNOWN:
-        found[name].remove(other)  # no longer there: take it off the list
-    return found
+    return {name: set(_imported(path, files)) - {name} for name, path in files.items()}
 
 
 def _imported(path: Path, modules: Collection[str]) -> Iterator[str]:

@@ -19,6 +19,8 @@ from run_qarnot.catalog.image import Image
 from run_qarnot.catalog.options import Option
 from run_qarnot.core.errors import InputError, SessionError
 from run_qarnot.core.state import State
+from run_qarnot.engine.copying import Copies
+from run_qarnot.engine.planning import Planner
 from run_qarnot.engine.session import Session
 from run_qarnot.model.files import Upload
 from run_qarnot.model.plan import Label
@@ -230,6 +232,7 @@ def test_a_copy_is_independent_of_what_it_was_copied_from(
         older = await desk.start(WORK, uploads=[Upload(tmp_path / "given.txt", "given.txt")], name="older")
         await ran(desk, older)
         copies = await account.copies("older")
+        assert isinstance(copies, Copies)
         names = sorted(copy.file.key for copy in copies.files)
         assert {"given.txt", "made.txt"} <= set(names)
         assert copies.size > 0
@@ -302,6 +305,9 @@ def test_sessions_of_version_0_1_are_shown_run_again_and_are_deleted_only_in_the
         assert second.facts is not None
         assert second.facts.resources == ("first-in", "first-out", "second-in")
         assert second.facts.label(Label.SESSION) == "rq-second"
+        spec = SessionSpec(WORK, "second", 1)
+        plan = await Planner(desk.account.client, desk.account.catalog, cluster.token).next(second.facts, spec)
+        assert (plan.resources, plan.results) == (second.facts.resources, "second-out")
         (found, _) = await desk.account.sessions()
         assert len(found.view.runs) == 2
         with pytest.raises(SessionError, match="in use by second"):
