@@ -50,7 +50,7 @@ def restart_spec(facts: TaskSnapshot, image: Image, changes: Mapping[str, Any]) 
         user_key=user_key(facts),
         scheduling=facts.scheduling,
         hardware=facts.hardware,
-        idle=limit_of(facts) or 0,
+        idle=(limit_of(facts) or 0) if image.judges_idle else None,
     )
     return replace(spec, **{**changes, "image": image, "options": {**options, **given}})
 

@@ -51,7 +51,7 @@ class ResultsPanel(Component):
     async def load(self) -> None:
         """Ask the storage what there is."""
         self._files = {file.key: file for file in await self._session.results.files()}
-        self.listing = result_rows(self._files.values(), self._session.view.created)
+        self.listing = result_rows(self._files.values(), self._session.view.started)
 
     @event
     async def vue_load(self, _fields: Fields) -> None:

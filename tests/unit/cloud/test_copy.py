@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from run_qarnot.cloud.s3.copy import LARGE_BYTES, PART_BYTES, _parts_of
@@ -17,5 +19,5 @@ def test_the_parts_of_a_large_file_are_the_whole_of_it(size: int) -> None:
     parts = _parts_of(size)
     assert [part.number for part in parts] == list(range(1, len(parts) + 1))
     assert sum(part.size for part in parts) == size
-    assert all(part.start == before.start + before.size for before, part in zip(parts, parts[1:], strict=False))
+    assert all(part.start == before.start + before.size for before, part in pairwise(parts))
     assert max(part.size for part in parts) <= 5 << 30
