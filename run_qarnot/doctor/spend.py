@@ -27,7 +27,7 @@ from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.engine.played_images import PLAYED, can_run
 from run_qarnot.engine.tunnel import Tunnel, TunnelError, answers, speaks_ssh
 from run_qarnot.model import keys
-from run_qarnot.model.connections import Forward
+from run_qarnot.model.connections import Forward, tunnel_port
 
 Answers = Iterator[tuple[str, Seen]]
 Tell = Callable[[str], None]
@@ -393,7 +393,7 @@ async def _try_app(
     task: TrialTask, forward: Forward, port: int, private_key: str, told: tuple[str, str]
 ) -> tuple[bool, bool]:
     """Wait for JupyterLab through a tunnel; return whether it took the token, and the base URL."""
-    tunnel, (base, token) = Tunnel("root", [private_key]), told
+    tunnel, (base, token) = Tunnel("root", [private_key], tunnel_port(base)), told
     end = asyncio.get_running_loop().time() + _APP_SECONDS
     try:
         while asyncio.get_running_loop().time() < end:
