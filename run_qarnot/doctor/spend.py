@@ -393,7 +393,8 @@ async def _try_app(
     task: TrialTask, forward: Forward, port: int, private_key: str, told: tuple[str, str]
 ) -> tuple[bool, bool]:
     """Wait for JupyterLab through a tunnel; return whether it took the token, and the base URL."""
-    tunnel, (base, token) = Tunnel("root", [private_key], tunnel_port(base)), told
+    base, token = told
+    tunnel = Tunnel("root", [private_key], tunnel_port(base))
     end = asyncio.get_running_loop().time() + _APP_SECONDS
     try:
         while asyncio.get_running_loop().time() < end:

@@ -53,7 +53,7 @@ async def machine(*host_keys: Any, port: int = 0, **options: Any) -> AsyncIterat
 
 @contextlib.asynccontextmanager
 async def tunnel() -> AsyncIterator[Tunnel]:
-    made = Tunnel("root", [OURS.export_private_key().decode()])
+    made = Tunnel("root", [OURS.export_private_key().decode()], 8888)
     try:
         yield made
     finally:

@@ -129,9 +129,7 @@ def test_trying_again_ends_after_some_tries_and_only_for_what_may_pass(monkeypat
         raise error
 
     with pytest.raises(UnreachableError):
-        asyncio.run(
-            retrying(told.append, act, UnreachableError("storage-unreachable", problem=Verbatim("p")))
-        )
+        asyncio.run(retrying(told.append, act, UnreachableError("storage-unreachable", problem=Verbatim("p"))))
     assert (len(tries), len(told)) == (4, 3)
     assert str(told[0]).endswith("Trying again.")
     tries.clear()
