@@ -42,7 +42,7 @@ _LONG_SECONDS = 180.0  # to start an app; JupyterLab needs some, with packages t
 
 
 @dataclass(frozen=True)
-class Identity:
+class RunIdentity:
     """Who a run is.
 
     Arguments:
@@ -60,10 +60,10 @@ class Identity:
     app: App
 
 
-class Run:
+class SessionRun:
     """A run of a session. Make it with `planned` or `found`."""
 
-    def __init__(self, client: Client, state: ViewPublisher, identity: Identity, snapshot_seconds: int) -> None:
+    def __init__(self, client: Client, state: ViewPublisher, identity: RunIdentity, snapshot_seconds: int) -> None:
         self.facts: TaskSnapshot | None = None
         self.number = state.view.run
         self.identity = identity
@@ -95,7 +95,9 @@ class Run:
         self._seen_unready = False
 
     @classmethod
-    def planned(cls, client: Client, state: ViewPublisher, identity: Identity, preparation: Preparation) -> Run:
+    def planned(
+        cls, client: Client, state: ViewPublisher, identity: RunIdentity, preparation: Preparation
+    ) -> SessionRun:
         """Make a run that `follow` will prepare and submit."""
         run = cls(client, state, identity, preparation.plan.snapshot_seconds)
         run._planned_keys = preparation.plan.labels[Label.KEYS]
@@ -104,7 +106,7 @@ class Run:
         return run
 
     @classmethod
-    def found(cls, client: Client, state: ViewPublisher, identity: Identity, facts: TaskSnapshot) -> Run:
+    def found(cls, client: Client, state: ViewPublisher, identity: RunIdentity, facts: TaskSnapshot) -> SessionRun:
         """Make a run from what the cluster knows of it: nothing else is needed."""
         run = cls(client, state, identity, facts.wanted_snapshot_seconds)
         run.observe(facts)

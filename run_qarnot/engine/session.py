@@ -27,7 +27,7 @@ from run_qarnot.engine.leftovers import deletable_buckets
 from run_qarnot.engine.preparation import Preparation, is_running
 from run_qarnot.engine.proxied import ProxiedSession
 from run_qarnot.engine.results import Results
-from run_qarnot.engine.run import OTHER_TOKEN, Identity, Run
+from run_qarnot.engine.run import OTHER_TOKEN, RunIdentity, SessionRun
 from run_qarnot.engine.session_state import ViewPublisher
 from run_qarnot.model.connections import TunnelSpec
 from run_qarnot.model.files import StoredCopy, StoredFile, Upload
@@ -48,7 +48,7 @@ class Session:
         self._token = token
         self._state = ViewPublisher(view, self._changed)
         self._past: list[TaskSnapshot] = []  # of the runs before, the oldest first
-        self._run: Run
+        self._run: SessionRun
         self._log = output.Follower(self._streams, is_over=lambda: self.view.is_over)
 
     @classmethod
@@ -80,7 +80,7 @@ class Session:
         session = cls(client, catalog, token, first_view(tasks, app.title))
         session._past = list(tasks[:-1])
         identity = session._identity(facts.session_id, facts.launch_id, image.ssh_user if image else "root", app)
-        session._run = Run.found(client, session._state, identity, facts)
+        session._run = SessionRun.found(client, session._state, identity, facts)
         return session
 
     def begin(self, plan: TaskPlan, uploads: Sequence[Upload]) -> None:
@@ -101,7 +101,7 @@ class Session:
         found._run.state = self._state
         self._replace(found._run, found._past)
 
-    def _replace(self, run: Run, past: list[TaskSnapshot]) -> None:
+    def _replace(self, run: SessionRun, past: list[TaskSnapshot]) -> None:
         before, self._run, self._past = self._run, run, past
         run.access.identity, run.access.through_page = before.access.identity, before.access.through_page
         self._log.again()
@@ -113,13 +113,13 @@ class Session:
         uploads: Sequence[Upload],
         copies: Sequence[StoredCopy] = (),
         ended: datetime | None = None,
-    ) -> Run:
+    ) -> SessionRun:
         identity = self._identity(plan.session_id, plan.launch_id, image.ssh_user, image.effective_app)
         preparation = Preparation(self._client, plan, uploads, self._state.tell_doing, copies, ended)
-        return Run.planned(self._client, self._state, identity, preparation)
+        return SessionRun.planned(self._client, self._state, identity, preparation)
 
-    def _identity(self, session_id: str, launch_id: str, user: str, app: App) -> Identity:
-        return Identity(self._token, session_id, launch_id, user, app)
+    def _identity(self, session_id: str, launch_id: str, user: str, app: App) -> RunIdentity:
+        return RunIdentity(self._token, session_id, launch_id, user, app)
 
     @property
     def session_id(self) -> str:
@@ -248,7 +248,7 @@ class Session:
         Raises:
             RunQarnotError: preparing failed. Whatever happens later becomes part of the view.
         """
-        run: Run | None = None
+        run: SessionRun | None = None
         while run is not self._run:  # another one may have begun meanwhile
             run = self._run
             try:
