@@ -24,6 +24,7 @@ def backend() -> Any:
         backend.put_object("bucket", key, b"x" * 10)
     yield backend
     s3_backends.pop(ACCOUNT)
+    s3_backends.bucket_accounts.pop("bucket", None)  # where the storage, which keeps no such record, is not loaded
 
 
 def ask(**query: str) -> operations.Asked:
