@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 _NAME = re.compile(r"\$\{([A-Za-z0-9_.-]+)\}")
-_JOB = re.compile(r"(?<![\w/.-])/job(?=/|$|[^\w.-])")
 
 
 def expand(text: str, values: Mapping[str, str]) -> str:
@@ -21,18 +20,18 @@ def expand(text: str, values: Mapping[str, str]) -> str:
     return text
 
 
-def in_place(text: str, job: Path) -> str:
-    """Replace the path `/job` by the folder that stands for it on this machine."""
-    return _JOB.sub(lambda _: str(job), text)
+def in_place(text: str, path: str, folder: Path) -> str:
+    """Replace a path of the container, such as `/job`, by the folder that stands for it on this machine."""
+    return re.sub(rf"(?<![\w/.-]){path}(?=/|$|[^\w.-])", lambda _: str(folder), text)
 
 
-def arguments(command: str, values: Mapping[str, str], job: Path) -> list[str]:
+def arguments(command: str, values: Mapping[str, str], local: Callable[[str], str]) -> list[str]:
     """The program and its arguments in DOCKER_CMD.
 
     No shell is implied, but a command line that is one quoted word (`'python3 x.py && y'`, for images with a shell as
-    entry point) goes to one. Raises ValueError when a quotation is not closed.
+    entry point) goes to one. Raises ValueError when a quotation is not closed. `local` replaces the paths in a word.
     """
-    words = [in_place(word, job) for word in shlex.split(expand(command, values))]
+    words = [local(word) for word in shlex.split(expand(command, values))]
     if len(words) == 1 and any(character.isspace() for character in words[0]):
         return ["/bin/sh", "-c", words[0]]
     return words

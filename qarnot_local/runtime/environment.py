@@ -49,7 +49,7 @@ def _can_be_set(name: str, value: str) -> bool:
 
 def _value(name: str, value: str, job: Path) -> str:
     """Return the value of a constant. `/job` in variables of paths is replaced by its folder on this machine."""
-    return in_place(value, job) if name.endswith(("_PATH", "_DIR")) else value
+    return in_place(value, "/job", job) if name.endswith(("_PATH", "_DIR")) else value
 
 
 def _may_see(name: str, value: str) -> bool:

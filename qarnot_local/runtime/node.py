@@ -10,8 +10,9 @@ from pathlib import Path
 from qarnot_local.runtime.commands import expand
 from qarnot_local.runtime.environment import task_environment
 from qarnot_local.runtime.forwards import Forwards
-from qarnot_local.runtime.images import Start, start_for
+from qarnot_local.runtime.images import Place, Start, start_for
 from qarnot_local.runtime.network_rules import inbound
+from qarnot_local.runtime.peers import Peers
 from qarnot_local.runtime.processes import Process
 from qarnot_local.runtime.profiles import PROFILES
 from qarnot_local.runtime.stage_gates import StageGates
@@ -36,8 +37,29 @@ class Site:
 class Node:
     """Runs one instance. All methods belong to the cluster's event loop; disk and storage access runs in threads."""
 
-    def __init__(self, task: Task, instance: Instance, folder: Path, site: Site) -> None:
+    def __init__(
+        self,
+        task: Task,
+        instance: Instance,
+        folder: Path,
+        site: Site,
+        peers: Peers | None = None,
+        *,
+        leads: bool = True,
+    ) -> None:
+        """Make the node.
+
+        Arguments:
+            task: that it runs an instance of.
+            instance: the record.
+            folder: for this machine alone.
+            site: what all machines share.
+            peers: the machines of the run, on a cluster profile.
+            leads: it is the first instance, to which the forward of a cluster leads.
+        """
         self.instance = instance
+        self._peers = peers
+        self._leads = leads
         self.preempted = False  # this attempt's machine was taken away
         self._task = task
         task.stdout.is_shared = task.stderr.is_shared = len(task.instances) > 1
@@ -83,7 +105,10 @@ class Node:
         """Return how to start the task; None if it cannot be started, with the reason in the instance's error."""
         self.instance.phase = "environment"
         try:
-            return start_for(self._task, self.instance.number, self._space.job)
+            place = Place(self._space.job)
+            if self._peers:
+                place = Place(self._space.job, self._peers.share, self._peers.join(self.instance.number))
+            return start_for(self._task, self.instance.number, place)
         except ValueError as error:
             self.instance.error = self._task.fail("LOCAL-START", str(error))
             return None
@@ -130,7 +155,8 @@ class Node:
 
     async def _open(self, start: Start, environment: dict[str, str]) -> None:
         """Open the forwards. Ports and host key are new at each attempt (§8)."""
-        has_ssh, rules = PROFILES[self._task.profile].forwards, inbound(self._task.definition.forced_network_rules)
+        has_ssh = PROFILES[self._task.profile].forwards and (self._leads or not self._peers)
+        rules = inbound(self._task.definition.forced_network_rules)
         if not has_ssh and not rules:
             return
         await self._held("forward")
@@ -154,6 +180,8 @@ class Node:
 
     async def _close(self) -> None:
         self.instance.forwards = []
+        if self._peers:
+            self._peers.leave(self.instance.number)
         if self._opening:
             self._site.holds.pulse.beat()
             self._opening.cancel()

@@ -15,6 +15,7 @@ _DOCKER = {
     "DOCKER_WORKDIR": ("", "Working directory in the container"),
 }
 _PLAYED = "qarnotlab/jupyterlab-* library/*"  # JupyterLab of this machine, and commands that are run by it
+BUNDLED = "jupyter/*-notebook"  # images without an SSH server, to which Run Qarnot brings its own start script
 _SSH = {"DOCKER_SSH": ("", "Public SSH key that may connect")}
 _JUPYTERLAB = {"DOCKER_REPO": ("qarnotlab/jupyterlab-base", "Docker image repository"), "DOCKER_TAG": ("v1", "Tag")}
 
@@ -26,7 +27,8 @@ class Profile:
     Arguments:
         name: as clients give it.
         constants: default value and description by name; tasks see them as variables.
-        forwards: port 22 of its tasks can be reached from outside.
+        forwards: port 22 of its tasks can be reached from outside; on a cluster that of instance 0.
+        is_cluster: its instances know each other's addresses and share a folder.
         stays: its tasks wait for visitors even if there is nothing to run.
         plays: patterns of the docker repositories that this machine's own programs can stand in for.
     """
@@ -34,12 +36,15 @@ class Profile:
     name: str
     constants: dict[str, tuple[str, str]]
     forwards: bool = False
+    is_cluster: bool = False
     stays: bool = False
     plays: str = ""
 
     def answer(self) -> dict[str, Any]:
-        """The profile as a GET answers it. `LOCAL_CLUSTER_IMAGES` is ours alone: it lets a client warn its user."""
+        """The profile as a GET answers it. `LOCAL_CLUSTER_…` are ours alone: they let a client warn its user."""
         told = {**self.constants, "LOCAL_CLUSTER_IMAGES": (self.plays, "Docker repositories played without containers")}
+        bundled = BUNDLED if self.plays else ""
+        told["LOCAL_CLUSTER_BUNDLED_IMAGES"] = (bundled, "The same, of those with the start script of Run Qarnot")
         constants = [{"name": name, "value": value, "description": text} for name, (value, text) in told.items()]
         return {"name": self.name, "constants": constants, "licenses": []}
 
@@ -60,7 +65,9 @@ ls-dyna-qarnot-vnc-wan openfoam-foundation-ssh openfoam-ssh paraview-web python-
 
 def _docker(name: str, constants: dict[str, tuple[str, str]]) -> Profile:
     is_visited = name.endswith("-ssh")
-    return Profile(name, constants | _SSH if is_visited else constants, forwards=is_visited, plays=_PLAYED)
+    constants = constants | _SSH if is_visited else constants
+    is_cluster = name.startswith("docker-cluster")
+    return Profile(name, constants, forwards=is_visited, is_cluster=is_cluster, plays=_PLAYED)
 
 
 PROFILES = {

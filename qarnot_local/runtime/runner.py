@@ -11,6 +11,8 @@ from pathlib import Path
 from qarnot_local.runtime import tasks
 from qarnot_local.runtime.instance_limit import InstanceLimit
 from qarnot_local.runtime.node import Node, Site
+from qarnot_local.runtime.peers import Peers
+from qarnot_local.runtime.profiles import PROFILES
 from qarnot_local.runtime.snapshots import Snapshots
 from qarnot_local.runtime.tasks import Instance, Task
 from qarnot_local.runtime.workspace import Filters
@@ -29,7 +31,13 @@ class Run:
     ) -> None:
         self.task = task
         self.deleted = False  # to be forgotten once it ended
-        self.nodes = [Node(task, instance, folder / str(instance.number), site) for instance in task.instances]
+        self._share = folder / "share" if PROFILES[task.profile].is_cluster else None
+        peers = Peers(self._share) if self._share else None
+        first = min((instance.number for instance in task.instances), default=0)
+        self.nodes = [
+            Node(task, each, folder / str(each.number), site, peers, leads=each.number == first)
+            for each in task.instances
+        ]
         self.snapshots = Snapshots(task, self.nodes, site.holds, save)
         self._folder = folder
         self._site = site
@@ -46,6 +54,8 @@ class Run:
         try:
             await self._let_go.wait()
             await self._site.holds.stay("Submitted", self.task.uuid, lambda: self._cancelled)
+            if self._share:
+                await asyncio.to_thread(self._share.mkdir, 0o700, parents=True)
             if self.task.admitted and not self._cancelled:
                 await asyncio.gather(*(self._live_through(node) for node in self.nodes))
             await self._settle()

@@ -60,7 +60,7 @@ class Shells:
     def _command(self, session: _Process) -> list[str]:
         shell = self._environment.get("SHELL", "/bin/sh")
         if session.command:
-            return [shell, "-c", in_place(session.command, self.folder)]
+            return [shell, "-c", in_place(session.command, "/job", self.folder)]
         return [shell, "-i" if session.term_type else "-s"]
 
     async def _with_terminal(self, session: _Process) -> int:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from qarnot_local.runtime.commands import in_place
 from qarnot_local.runtime.tasks import Task
 
 
@@ -23,16 +24,36 @@ class Start:
     notice: str = ""
 
 
-Adapter = Callable[[Task, int, Path], Start | None]
+@dataclass(frozen=True)
+class Place:
+    """Where an instance runs.
+
+    Arguments:
+        job: the folder that stands for `/job`.
+        share: the folder that stands for `/share`, on a cluster profile.
+        address: of this machine among those of the run, on a cluster profile.
+    """
+
+    job: Path
+    share: Path | None = None
+    address: str = ""
+
+    def local(self, text: str) -> str:
+        """Replace the paths `/job` and `/share` by their folders on this machine."""
+        text = in_place(text, "/job", self.job)
+        return in_place(text, "/share", self.share) if self.share else text
 
 
-def start_for(task: Task, instance: int, job: Path) -> Start:
+Adapter = Callable[[Task, int, Place], Start | None]
+
+
+def start_for(task: Task, instance: int, place: Place) -> Start:
     """The first adapter's answer. Raises ValueError, with a sentence for the user, when the task cannot be started."""
     from qarnot_local.runtime.images import jupyterlab, shell
 
     adapters: list[Adapter] = [jupyterlab.adapter, shell.sshd_adapter, shell.adapter]
     for adapter in adapters:
-        start = adapter(task, instance, job)
+        start = adapter(task, instance, place)
         if start is not None:
             return start
     raise ValueError("No adapter knows how to start this task.")

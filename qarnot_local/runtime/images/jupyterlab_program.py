@@ -7,7 +7,8 @@ Run by path, inside a task's process tree, never imported: it uses nothing but t
 3. Starts JupyterLab; its link goes to `/job/logs/qarnot.log` and stdout once it answers.
 4. Has `requirements.txt` and `requirements-full.txt` kept up to date, until the end.
 
-2 to 4 are the work of the program that also does it in containers: what is tried here is what runs there.
+Of several machines with Dask, the first one starts the scheduler before 3, and the others work for it in place of 3 and
+4. 2, 4 and Dask are the work of the programs that also do it in containers: what is tried here is what runs there.
 """
 
 from __future__ import annotations
@@ -17,22 +18,24 @@ import contextlib
 import importlib.util
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
+import time
 import venv
 from pathlib import Path
 
 
 class LaunchLog:
-    """`logs/qarnot.log` and stdout, line by line."""
+    """A file and stdout, line by line: `logs/qarnot.log`, or `logs/machine-N.log` of another machine than the first."""
 
-    def __init__(self, job: Path) -> None:
+    def __init__(self, job: Path, number: int) -> None:
         (job / "logs").mkdir(exist_ok=True)
-        self._path = job / "logs" / "qarnot.log"
+        self.path = job / "logs" / (f"machine-{number}.log" if number else "qarnot.log")
 
     def __call__(self, line: str) -> None:
-        with contextlib.suppress(OSError), self._path.open("a", encoding="utf-8") as file:
+        with contextlib.suppress(OSError), self.path.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
         print(line, flush=True)  # noqa: T201 - the output of the task
 
@@ -113,14 +116,15 @@ class Packages:
     Arguments:
         program: its file. It is run by path, and by the Python whose packages it is about.
         job: the task's folder.
+        log: the file for what it says.
         environment: the task's.
     """
 
-    def __init__(self, program: Path, job: Path, environment: Environment) -> None:
+    def __init__(self, program: Path, job: Path, log: Path, environment: Environment) -> None:
         self._state = environment.folder / "packages"
         self._state.mkdir()
         self._command = [str(environment.python), str(program)]
-        self._places = ["--job", str(job), "--state", str(self._state), "--log", str(job / "logs" / "qarnot.log")]
+        self._places = ["--job", str(job), "--state", str(self._state), "--log", str(log)]
         self._job = job
         self._variables = environment.variables()
 
@@ -144,6 +148,42 @@ class Packages:
         keeper.wait()
 
 
+class Machines:
+    """Connects the machines of a run as the image does: by the program that does so in a container.
+
+    Arguments:
+        options: of the command line.
+        log: of this machine.
+        environment: the task's.
+    """
+
+    def __init__(self, options: argparse.Namespace, log: LaunchLog, environment: Environment) -> None:
+        options.share.mkdir(parents=True, exist_ok=True)
+        self._file = environment.folder / "machines.env"
+        places = ["--share", str(options.share), "--address", options.address]
+        places += ["--log", str(log.path.with_name(f"machine-{options.number}.log"))]
+        numbers = ["--number", str(options.number), "--count", str(options.count), "--workers", "1"]
+        self._command = [str(environment.python), str(options.machines)]
+        self._options = [*places, *numbers, "--variables", str(self._file)]
+        self._variables = environment.variables()
+
+    def lead(self) -> subprocess.Popen[bytes]:
+        """Start the scheduler, and take over the variables of the notebooks once it answers."""
+        leader = subprocess.Popen([*self._command, "lead", *self._options], env=self._variables)
+        while not self._file.exists() and leader.poll() is None:
+            time.sleep(0.05)
+        for line in self._file.read_text().splitlines() if self._file.exists() else ():
+            name, _, value = shlex.split(line)[1].partition("=")
+            os.environ[name] = value
+        return leader
+
+    def work(self) -> int:
+        """Work until the first machine ends."""
+        worker = subprocess.Popen([*self._command, "work", *self._options], env=self._variables)
+        signal.signal(signal.SIGTERM, lambda *_: _end(worker))
+        return worker.wait()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser()
     parser.add_argument("--job", type=Path, required=True)
@@ -151,19 +191,32 @@ def main() -> int:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--shown-port", type=int, required=True)
     parser.add_argument("--site", action="append", default=[])
+    parser.add_argument("--machines", type=Path)
+    parser.add_argument("--share", type=Path)
+    parser.add_argument("--address", default="")
+    parser.add_argument("--number", type=int, default=0)
+    parser.add_argument("--count", type=int, default=1)
     options = parser.parse_args()
     os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost," + os.environ.get("NO_PROXY", "")
-    log = LaunchLog(options.job)
+    log = LaunchLog(options.job, options.number)
     log("Local cluster: no container is used here. JupyterLab of this machine plays the image.")
     environment = Environment(Path(os.environ["HOME"]) / "environment", options.site)
     environment.make()
-    packages = Packages(options.packages, options.job, environment)
+    packages = Packages(options.packages, options.job, log.path, environment)
     packages.restore()
+    machines = Machines(options, log, environment) if options.machines else None
+    if machines and options.number:
+        return machines.work()
+    leader = machines.lead() if machines else None
     lab = start_lab(options.job, options.port, environment, options.site)
     signal.signal(signal.SIGTERM, lambda *_: _end(lab))
     keeper = packages.keep(options.port, options.shown_port)
     code = lab.wait()
+    if leader:
+        _end(leader)
     packages.end(keeper)
+    if leader:
+        leader.wait()
     log(f"JupyterLab has ended with exit code {code}.")
     return code if code >= 0 else 128 - code
 

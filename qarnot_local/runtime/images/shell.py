@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 from qarnot_local.runtime.commands import arguments, expand
 from qarnot_local.runtime.environment import instance_variables
-from qarnot_local.runtime.images import Start
+from qarnot_local.runtime.images import Place, Start
 from qarnot_local.runtime.profiles import PROFILES
 from qarnot_local.runtime.tasks import Task
 
@@ -20,7 +19,7 @@ def _command(task: Task, instance: int) -> str:
     """What this instance runs: on `docker-cluster*` the first one is the master (§3.2)."""
     constants = task.constants
     role = "DOCKER_CMD_WORKER" if instance else "DOCKER_CMD_MASTER"
-    own = constants.get(role, "") if task.profile.startswith("docker-cluster") else ""
+    own = constants.get(role, "") if PROFILES[task.profile].is_cluster else ""
     return own or constants.get("DOCKER_CMD", "")
 
 
@@ -37,14 +36,14 @@ def _waits_for_visitors(task: Task, *, has_command: bool) -> bool:
     return bool(constants.get("DOCKER_SSH")) or not is_batch or constants.get("NO_EXIT", "").casefold() == "true"
 
 
-def adapter(task: Task, instance: int, job: Path) -> Start:
+def adapter(task: Task, instance: int, place: Place) -> Start:
     """DOCKER_CMD, run by this machine without a container (§3.2)."""
     constants = task.constants
     image = f"{constants.get('DOCKER_REPO') or 'library/ubuntu'}:{constants.get('DOCKER_TAG') or 'latest'}"
     notice = f"Local cluster: no container is used here. The command of {image} runs on this machine.\n"
     command = _command(task, instance)
     try:
-        words = arguments(command, {**constants, **instance_variables(task, instance)}, job)
+        words = arguments(command, {**constants, **instance_variables(task, instance)}, place.local)
     except ValueError as error:
         raise ValueError(f"DOCKER_CMD cannot be read: {error}.") from error
     if _waits_for_visitors(task, has_command=bool(words)):
@@ -54,7 +53,7 @@ def adapter(task: Task, instance: int, job: Path) -> Start:
     return Start(words or ["true"], notice=notice)
 
 
-def sshd_adapter(task: Task, instance: int, job: Path) -> Start | None:
+def sshd_adapter(task: Task, instance: int, place: Place) -> Start | None:
     """A command that installs DOCKER_SSH and starts `sshd`, as profiles with a forward ask for (§3.4).
 
     It must not run here: it would write this user's own `authorized_keys` and start a server for this machine. The

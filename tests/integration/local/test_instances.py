@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -215,6 +217,40 @@ def test_a_cluster_has_a_master_and_workers(connection: Connection) -> None:
     task.submit()
     assert ended(task) == "Success"
     assert lines(task.stdout()) == {"0> master", "1> worker"}
+
+
+def test_the_machines_of_a_cluster_share_a_folder_and_know_each_other(
+    cluster: LocalCluster, connection: Connection, keys_folder: Path
+) -> None:
+    task = connection.create_task("peers", "docker-cluster-network-ssh", 3)
+    task.constants["DOCKER_SSH"] = (keys_folder / "own.pub").read_text()
+    task.constants["DOCKER_CMD_MASTER"] = "sh -c 'until [ -e /share/done ]; do sleep 0.1; done; cat /share/qhost'"
+    task.constants["DOCKER_CMD_WORKER"] = "sh -c 'until [ -e /share/done ]; do sleep 0.1; done; echo $INSTANCE_ID'"
+    task.submit()
+    info = wait_until(lambda: listed(task, 3), "three machines")
+    forwards = wait_until(lambda: [each for each in listed(task, 3) if each.active_forward], "a forward")
+    assert [each.instance_id for each in forwards] == [0], info
+    cluster.control.preempt(task.uuid, instances=[1])
+    attempts = wait_until(lambda: attempts_of(task) == [1, 2, 1], "one of them on another machine")
+    assert attempts
+    share = next(Path(tempfile.gettempdir()).glob(f"local-cluster-*/{task.uuid}/share"))
+    hosts = (share / "qhost").read_text().split()
+    assert len(set(hosts)) == 3
+    assert all(host.startswith("127.0.") for host in hosts)
+    (share / "done").touch()
+    assert ended(task) == "Success"
+    assert lines(task.stdout()) >= {*(f"0> {host}" for host in hosts[:1]), "1> 1", "2> 2"}
+    assert not share.exists()
+
+
+def listed(task: Any, count: int) -> list[Any]:
+    task.update(True)
+    found = task.status.running_instances_info.per_running_instance_info if task.status else []
+    return list(found) if len(found) == count else []
+
+
+def attempts_of(task: Any) -> list[int]:
+    return [each.execution_attempt_count for each in listed(task, 3)]
 
 
 def test_credentials_are_exported_only_to_those_with_the_privilege(

@@ -9,10 +9,12 @@ import pytest
 from qarnot_local.runtime.commands import arguments, expand
 from qarnot_local.runtime.definition import TaskDefinition
 from qarnot_local.runtime.environment import task_environment
+from qarnot_local.runtime.images import Place
 from qarnot_local.runtime.images.shell import adapter
 from qarnot_local.runtime.tasks import Instance, Task
 
 JOB = Path("/runs/1/job")
+PLACE = Place(JOB)
 
 
 def task(profile: str = "docker-batch", **constants: str) -> Task:
@@ -36,7 +38,7 @@ def test_constants_are_expanded_inside_each_other_but_not_for_ever() -> None:
     ],
 )
 def test_a_command_line_is_split_and_has_its_job_folder(command: str, words: list[str]) -> None:
-    assert arguments(command, {}, JOB) == words
+    assert arguments(command, {}, PLACE.local) == words
 
 
 def test_an_instance_sees_what_it_is_told_and_no_secret_of_the_caller() -> None:
@@ -54,7 +56,7 @@ def test_an_instance_sees_what_it_is_told_and_no_secret_of_the_caller() -> None:
 
 def test_the_first_instance_of_a_cluster_is_the_master() -> None:
     cluster = task("docker-cluster", DOCKER_CMD_MASTER="lead", DOCKER_CMD_WORKER="work ${INSTANCE_ID}")
-    assert [adapter(cluster, number, JOB).command for number in (0, 1)] == [["lead"], ["work", "1"]]
-    assert "nothing to do" in adapter(task(), 0, JOB).notice
+    assert [adapter(cluster, number, PLACE).command for number in (0, 1)] == [["lead"], ["work", "1"]]
+    assert "nothing to do" in adapter(task(), 0, PLACE).notice
     with pytest.raises(ValueError, match="cannot be read"):
-        adapter(task(DOCKER_CMD="'"), 0, JOB)
+        adapter(task(DOCKER_CMD="'"), 0, PLACE)
