@@ -48,10 +48,11 @@ HARDWARE_TYPES: Mapping[type, str] = {int: "integer", str: "string", bool: "bool
 def schema() -> dict[str, Any]:
     """The JSON Schema of `images.toml`."""
     entry = Image.model_json_schema()
-    definitions = {"Option": entry["$defs"]["Option"], "Ready": entry["$defs"]["Ready"]}
+    definitions = {name: entry["$defs"][name] for name in ("Option", "Port", "Ready")}
     keys = {name: value for name, value in entry["properties"].items() if name not in INTERNAL}
-    names = {key: keys["profile"].pop(key) for key in ("type", "items", "minItems")}
-    keys["profile"]["anyOf"] = [{"type": "string"}, names]
+    for key in ("profile", "cluster_profile"):
+        names = {part: keys[key].pop(part) for part in ("type", "items", "minItems")}
+        keys[key]["anyOf"] = [{"type": "string"}, names]
     keys["ssh_keys"] = {**entry["$defs"]["KeyPolicy"], **keys["ssh_keys"]}
     keys["ssh_keys"].pop("$ref", None)
     keys["hardware"] |= {

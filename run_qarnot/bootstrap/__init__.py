@@ -1,9 +1,9 @@
 """What travels with a session and works in its container.
 
-`start.sh` and `packages.py` beside this file are for images that know nothing of Qarnot; they run in the container,
-never here (`docs/start.md`). `idle.py` ends a run that nobody uses. The configuration of Jupyter is for every image: it
-gives a Jupyter server that the image itself starts the base URL that a proxy needs (`reference/anywhere.md` §1), and
-starts `idle.py`. Images that have none do not read it.
+`start.sh`, `packages.py` and `machines.py` beside this file are for images that know nothing of Qarnot; they run in the
+container, never here (`docs/start.md`). `idle.py` ends a run that nobody uses. The configuration of Jupyter is for
+every image: it gives a Jupyter server that the image itself starts the base URL that a proxy needs
+(`reference/anywhere.md` §1), and starts `idle.py`. Images that have none do not read it.
 """
 
 from __future__ import annotations
@@ -23,11 +23,13 @@ COMMAND = "sh /job/.run-qarnot/start.sh"
 
 # Where they go in the inputs, and where they are.
 FILES: Mapping[str, Path] = {
-    f".run-qarnot/{name}": Path(__file__).with_name(name) for name in ("start.sh", "packages.py", "idle.py")
+    f".run-qarnot/{name}": Path(__file__).with_name(name)
+    for name in ("start.sh", "packages.py", "idle.py", "machines.py")
 }
 
 BASE_URL, CONFIG_PATH = "RUN_QARNOT_BASE_URL", "JUPYTER_CONFIG_PATH"  # constants
 IDLE_MINUTES = "RUN_QARNOT_IDLE_MINUTES"
+CLUSTER = "RUN_QARNOT_CLUSTER"  # what connects the machines of a run
 _CONFIG_FOLDER = ".run-qarnot/jupyter"
 # Jupyter Server's, and that of the classic Notebook 6. `JUPYTER_CONFIG_PATH` wins over all other configuration in the
 # image; only its command line wins over that, and then the app answers elsewhere.

@@ -8,7 +8,12 @@ set -u
 
 JOB=/job
 HERE=$JOB/.run-qarnot
+SHARE=/share
+NUMBER=${INSTANCE_ID:-0}
+COUNT=${INSTANCE_COUNT:-1}
 LOG=$JOB/logs/qarnot.log
+# All machines of a run upload what is in /job under the same names: only the first one may write these.
+[ "$NUMBER" = 0 ] || LOG=$JOB/logs/machine-$NUMBER.log
 KIND=${RUN_QARNOT_APP:-jupyterlab}
 PORT=${RUN_QARNOT_PORT:-}
 BASE=${RUN_QARNOT_BASE_URL:-/}
@@ -21,6 +26,7 @@ APP=''
 SSHD=''
 KEEPER=''
 JUDGE=''
+LEADER=''
 STOPPING=''
 
 say() {
@@ -36,7 +42,7 @@ cannot_go_on() {
 }
 
 clean_up() {
-    for process in $JUDGE $KEEPER $SSHD $APP; do
+    for process in $JUDGE $KEEPER $SSHD $APP $LEADER; do
         kill -TERM "$process" 2>/dev/null
     done
     [ -z "$STATE" ] || rm -rf "$STATE"
@@ -284,6 +290,48 @@ have_pip() {
     "$PYTHON" -m pip --version >/dev/null 2>&1
 }
 
+# -- several machines: the first one leads, the others work for it --
+
+machines() {
+    set -- "$HERE/machines.py" "$1" --share "$SHARE" --number "$NUMBER" --count "$COUNT" \
+        --log "$JOB/logs/machine-$NUMBER.log" --variables "$STATE/machines.env"
+    "$PYTHON" "$@" &
+}
+
+# The variables of the notebooks are known once the scheduler answers.
+lead() {
+    [ "${RUN_QARNOT_CLUSTER:-}" = dask ] || return 0
+    [ -n "$PYTHON" ] || cannot_go_on 'this image has no Python (3.8 or newer), which Dask needs.'
+    [ -d "$SHARE" ] || SHARE=$STATE
+    machines lead
+    LEADER=$!
+    while [ ! -s "$STATE/machines.env" ]; do
+        kill -0 "$LEADER" 2>/dev/null || cannot_go_on 'the Dask scheduler does not start; the log says why.'
+        end_if_asked
+        pause
+    done
+    # shellcheck disable=SC1091  # written by machines.py
+    . "$STATE/machines.env"
+}
+
+# It tells the other machines before it ends: the container goes when this script does.
+end_leader() {
+    [ -n "$LEADER" ] || return 0
+    kill -TERM "$LEADER" 2>/dev/null
+    wait_for "$LEADER"
+    LEADER=''
+}
+
+work() {
+    [ -n "$PYTHON" ] || cannot_go_on 'this image has no Python (3.8 or newer), which Dask needs.'
+    restore
+    machines work
+    APP=$!
+    wait_for_app
+    clean_up
+    exit "$code"
+}
+
 # -- the app --
 
 has_jupyterlab() {
@@ -396,14 +444,7 @@ end_keeper() {
     KEEPER=''
 }
 
-main() {
-    check_place
-    trap asked_to_end TERM INT HUP
-    TOKEN=''
-    app_token
-    start_ssh
-    find_python
-    check_app
+restore() {
     if [ -n "$PYTHON" ]; then
         if [ -s "$JOB/requirements.txt" ] && ! have_pip; then
             say 'The Python of this image has no pip: packages cannot be restored.'
@@ -412,16 +453,9 @@ main() {
     else
         say 'This image has no Python: there are no packages to keep a list of.'
     fi
-    end_if_asked
-    export RUN_QARNOT_IDLE_JUDGED=yes # by us: the configuration of Jupyter need not start another judge
-    start_app
-    start_judge
-    if [ -n "$PYTHON" ]; then
-        # The token goes by the environment, never by the command line.
-        RUN_QARNOT_APP_TOKEN=$TOKEN "$PYTHON" "$HERE/packages.py" keep --job "$JOB" --state "$STATE" \
-            --log "$LOG" --port "${PORT:-0}" --base "$BASE" --path "${RUN_QARNOT_OPEN_PATH:-/}" --probe "${RUN_QARNOT_PROBE_PATH:-/}" &
-        KEEPER=$!
-    fi
+}
+
+wait_for_app() {
     code=0
     while [ -z "$STOPPING" ]; do
         wait "$APP"
@@ -434,6 +468,34 @@ main() {
         end_keeper
     fi
     [ ! -e "$STATE/idle" ] || code=0 # as was meant: the run succeeds, and its results are saved
+}
+
+main() {
+    check_place
+    trap asked_to_end TERM INT HUP
+    TOKEN=''
+    if [ "$NUMBER" != 0 ] && [ "${RUN_QARNOT_CLUSTER:-}" = dask ]; then
+        find_python
+        work
+    fi
+    app_token
+    start_ssh
+    find_python
+    check_app
+    restore
+    end_if_asked
+    lead
+    export RUN_QARNOT_IDLE_JUDGED=yes # by us: the configuration of Jupyter need not start another judge
+    start_app
+    start_judge
+    if [ -n "$PYTHON" ]; then
+        # The token goes by the environment, never by the command line.
+        RUN_QARNOT_APP_TOKEN=$TOKEN "$PYTHON" "$HERE/packages.py" keep --job "$JOB" --state "$STATE" \
+            --log "$LOG" --port "${PORT:-0}" --base "$BASE" --path "${RUN_QARNOT_OPEN_PATH:-/}" --probe "${RUN_QARNOT_PROBE_PATH:-/}" &
+        KEEPER=$!
+    fi
+    wait_for_app
+    end_leader
     say "The app has ended with exit code $code."
     APP=''
     clean_up

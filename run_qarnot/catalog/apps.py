@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 
 from run_qarnot.core.messages import Message, Title, Verbatim
-from run_qarnot.model.connections import Mount
+from run_qarnot.model.connections import Mount, PortLink
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class App:
         ends_by_itself: whether the command is expected to end, as for a batch.
         proxy: how it can be put under a path of the page's address: "prefix" when it runs under the base URL in
             `RUN_QARNOT_BASE_URL`, "strip" when its links are relative, "none" when neither.
+        ports: further ports of its machine, which Jupyter's own proxy leads to.
     """
 
     kind: str
@@ -36,6 +37,7 @@ class App:
     ready_pattern: str | None = None
     ends_by_itself: bool = False
     proxy: str = Mount.STRIP.value
+    ports: tuple[PortLink, ...] = ()
 
     @property
     def mount(self) -> Mount:
@@ -71,6 +73,7 @@ _TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
     "str | None": ((str, type(None)), "type.text-or-none"),
     "int | None": ((int, type(None)), "type.integer-or-none"),
     "bool": ((bool,), "type.boolean"),
+    "tuple[PortLink, ...]": ((tuple,), "type.list"),
 }
 
 BUILTIN: Mapping[str, App] = {

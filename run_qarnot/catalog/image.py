@@ -17,7 +17,7 @@ from run_qarnot.catalog.options import CONSTANT, Entry, Option, OptionType, chec
 from run_qarnot.catalog.problem import show_value
 from run_qarnot.core.messages import Message, Verbatim
 from run_qarnot.core.names import nearest
-from run_qarnot.model.connections import Mount
+from run_qarnot.model.connections import Mount, PortLink
 from run_qarnot.model.keys import KeyPolicy
 
 __all__ = ["HARDWARE", "IMAGE_ID", "INTERNAL", "Image", "Option", "OptionType", "Ready", "icon_names"]
@@ -58,6 +58,14 @@ class Ready(Entry):
         return check_regex(value)
 
 
+class Port(Entry):
+    """A further port of an app, reached through Jupyter's own proxy."""
+
+    port: Whole = Field(ge=1, le=65535, description="Where it listens on the machine.")
+    title: str = Field("", description="Name of its link; the number when left out.")
+    path: str = Field("/", description="Path of its page.", pattern=r"^/")
+
+
 class Image(Entry):
     """A docker image and how to start it."""
 
@@ -88,8 +96,24 @@ class Image(Entry):
     tag: str = Field("", description="Docker tag.", pattern=r"^([A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?$")
     digest: str = Field("", description="Docker digest, instead of a tag.", pattern=r"^(sha256:[0-9a-f]{64})?$")
     command: str = Field("", description="Command, where the image does not have the right one.")
+    worker_command: str = Field(
+        "", description="Command of all machines of a run but the first; the same one when left out."
+    )
     ssh_user: str = Field("root", description="Who logs in by SSH.", pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")
+    machines: Whole = Field(1, ge=1, description="Machines of a run, where nobody chooses another number.")
+    max_machines: Whole | None = Field(
+        None, ge=1, description="The most machines that can be chosen; `machines` when left out."
+    )
+    cluster: Literal["", "dask"] = Field(
+        "", description="What connects the machines of a run: `dask` in JupyterLab, with our own start script."
+    )
+    cluster_profile: tuple[str, ...] = Field(
+        ("docker-cluster-network-ssh", "docker-cluster-network"),
+        min_length=1,
+        description="Qarnot profile of a run with several machines; of several, the first that the account has.",
+    )
     port: Whole | None = Field(None, ge=1, le=65535, description="Where the app listens inside the container.")
+    ports: tuple[Port, ...] = Field((), description="Further ports of JupyterLab's machine, each a link.")
     open_path: str | None = Field(None, description="Path of the app's page.", pattern=r"^/")
     token_env: str | None = Field(None, description="Constant by which the app's token is chosen.", pattern=CONSTANT)
     ready: Ready = Field(Ready(pattern=None, path=None), description="How to know that the app answers.")
@@ -115,7 +139,7 @@ class Image(Entry):
     source: Annotated[str, Field(exclude=True)] = ""  # the file or plugin it comes from: shown as “by …”
     kind: Annotated[App | None, Field(exclude=True, repr=False)] = None  # the app of a plugin, set by the catalog
 
-    @field_validator("profile", mode="before")
+    @field_validator("profile", "cluster_profile", mode="before")
     @classmethod
     def _as_tuple(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str) else value
@@ -157,7 +181,17 @@ class Image(Entry):
             raise fault(
                 "hours", "hours", found=f"{self.hours:g}", allowed=Message("up-to", number=f"{self.max_hours:g}")
             )
+        if self.machines > self.most_machines:
+            allowed = Message("up-to", number=str(self.most_machines))
+            raise fault("machines", "machines", found=str(self.machines), allowed=allowed)
+        if self.cluster and self.start != "bundled":
+            raise fault("cluster-start", "cluster")
         return self
+
+    @property
+    def most_machines(self) -> int:
+        """How many machines a run may have."""
+        return self.max_machines or self.machines
 
     @property
     def name(self) -> str:
@@ -194,6 +228,7 @@ class Image(Entry):
             ready_pattern=self.ready.pattern or kind.ready_pattern,
             ends_by_itself=kind.ends_by_itself,
             proxy=self.proxy or kind.proxy,
+            ports=tuple(PortLink(each.port, each.title or str(each.port), each.path) for each in self.ports),
         )
 
 

@@ -61,6 +61,7 @@ class TaskSnapshot:
     scheduling: str  # as `spec.SCHEDULING` has it; empty where the cluster uses another word
     forwards: tuple[Forward, ...]
     machines: tuple[MachineUse, ...]  # those that run now
+    machine_count: int  # of all, running or not
     error: str | None
     ended_idle: bool = False  # nobody used it: known not from the cluster, but from the results
 
@@ -151,7 +152,7 @@ def read_task(body: object) -> TaskSnapshot:
         name=_line(body.get("name")) or task_id,
         launch_id=_line(body.get("shortname")),
         state=_line(body.get("state")),
-        attempt=max((_integer(instance.get("executionAttemptCount")) for instance in instances), default=0),
+        attempt=max((_integer(each.get("executionAttemptCount")) for each in instances if _leads(each)), default=0),
         created=read_time(body.get("creationDate")),
         ended=read_time(body.get("endDate")),
         started=read_time(body.get("stateTransitionTime")),
@@ -167,8 +168,9 @@ def read_task(body: object) -> TaskSnapshot:
         wanted_snapshot_seconds=_wanted_saves(map(_text, _list(body.get("tags")))),
         hardware=dict(_read_constraints(body.get("hardwareConstraints"))),
         scheduling=_SCHEDULING.get(_text(body.get("schedulingType")).casefold(), ""),
-        forwards=tuple(_forwards(_instances(body))),
+        forwards=tuple(_forwards(filter(_leads, _instances(body)))),
         machines=tuple(map(_machine, _instances(body))),
+        machine_count=max(_integer(body.get("totalInstanceCount")), _integer(body.get("instanceCount")), 1),
         error=_error(body.get("errors")),
     )
 
@@ -249,6 +251,11 @@ def _instances(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _completed(body: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return _mappings(body.get("completedInstances"))
+
+
+def _leads(instance: Mapping[str, Any]) -> bool:
+    """Whether this is the first machine of a run: the app runs there, and what is said of its life counts."""
+    return _integer(instance.get("instanceId")) == 0
 
 
 def _machine(instance: Mapping[str, Any]) -> MachineUse:

@@ -15,7 +15,8 @@ def link(settings: Settings, arguments: Namespace) -> int:
     """Print a launch link and its badge. No account is needed; values are checked as on the form."""
     image = find_plugins(settings).catalog().get(arguments.image)
     options = parse_settings(arguments.set)
-    address = make_link(arguments.base, image, hours=arguments.hours, idle=arguments.idle, options=options)
+    given = {"hours": arguments.hours, "idle": arguments.idle, "machines": arguments.machines}
+    address = make_link(arguments.base, image, options=options, **given)
     for problem in base_problems(arguments.base):
         show.err(f"{problem.what}\n{problem.todo} {problem.typed}".rstrip())
     show.out(address)

@@ -56,6 +56,7 @@ async def launch(account: Account, arguments: Namespace) -> int:
         hardware=parse_size(arguments.cores, arguments.memory),
         machine=arguments.machine,
         idle=arguments.idle,
+        machines=arguments.machines,
     )
     if arguments.open and image.effective_app.ends_by_itself:
         raise _nothing_to_open(spec.name, Message("leave-open-away"))
@@ -410,6 +411,8 @@ async def _stay(session: Session, *, browser: bool, as_json: bool = False) -> No
             hint = Message("hint-ssh-key", reference=session.view.reference)
         raise SessionError("no-connection", name=session.view.name, problem=problem, hint=hint)
     show.out(address, sys.stderr if as_json else None)
+    for link in session.app_links():
+        show.err(f"{link.title}: {link.url}")
     if browser and not await in_thread(open_privately, address):
         show.err("No browser could be opened here: open the address yourself.")
     show.err("Press Ctrl-C to close the way to it; the session goes on.")

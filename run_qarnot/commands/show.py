@@ -169,7 +169,8 @@ def connections(view: SessionView) -> None:
     """Print the ways into a session, the best first."""
     for connection in view.connections:
         out(f"\n{connection.kind.value}: {connection.note}")
-        for text in filter(None, (connection.command, connection.url)):
+        links = (f"{link.title}: {link.url}" for link in connection.links)
+        for text in filter(None, (connection.command, connection.url, *links)):
             out(f"  {text}")
 
 

@@ -146,6 +146,8 @@ def _launch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--memory", default="", metavar="GB", help="a machine with at least so much")
     parser.add_argument("--machine", default="", metavar="NAME", help="one of those that the account has: a machine "
                         "by its key, a processor, gpu, ssd; a wrong one lists them")  # fmt: skip
+    parser.add_argument("--machines", type=int, metavar="N", help="so many, for images that work on several; default: "
+                        "as the image has it")  # fmt: skip
     parser.add_argument("--scheduling", choices=("flex", "on-demand", "reserved"), default="", help="how a machine is "
                         "found; default: as the image has it")  # fmt: skip
     parser.add_argument("--ssh-key", type=path, metavar="FILE", help="your public key, for ssh and VS Code")
@@ -230,6 +232,7 @@ def _link(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="an option of the image")
     parser.add_argument("--hours", type=_hours, metavar="H", help="stop by itself after so many")
     parser.add_argument("--idle", type=_idle, metavar="MIN", help="stop once nobody has used it for so many minutes")
+    parser.add_argument("--machines", type=int, metavar="N", help="so many machines")
     parser.add_argument("--base", default="http://localhost:8866/", metavar="URL", help="address of the dashboard, "
                         "also that of a page on mybinder.org; default: %(default)s")  # fmt: skip
 

@@ -254,6 +254,7 @@ class AppAccess:
             fingerprints=self.host_keys.fingerprints(attempt),
             mount=self.mount if SESSION_KEY in _keys(facts) else Mount.NONE,
             base_path=self.base_path,
+            ports=self._app.ports,
         )
 
     def _where(self) -> Place:

@@ -55,6 +55,7 @@ def planned_view(plan: TaskPlan, app_title: Title) -> SessionView:
         ends=plan.ends,
         inputs=plan.inputs,
         results=plan.results,
+        machine_count=plan.instances,
     )
 
 

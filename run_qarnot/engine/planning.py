@@ -90,9 +90,9 @@ class Planner:
     async def _checked(self, spec: SessionSpec) -> tuple[SessionSpec, list[str]]:
         """Return the spec with what it means on this account, and the profiles that do, the preferred first."""
         spec = spec.checked()
-        profiles = first_profile(spec.image.profile, await self.client.profiles())
+        profiles = first_profile(spec.profiles, await self.client.profiles())
         if not profiles:
-            wanted = ", ".join(spec.image.profile)
+            wanted = ", ".join(spec.profiles)
             raise RefusedError("profile-missing", image=spec.image.name, profiles=wanted)
         if await not_runnable(self.client, [spec.image]):
             raise RefusedError("image-not-played", field="image", image=spec.image.name)

@@ -16,6 +16,7 @@ from run_qarnot.core.errors import RunQarnotError
 from run_qarnot.engine.client import Client
 
 PLAYED = "LOCAL_CLUSTER_IMAGES"
+PLAYED_BUNDLED = "LOCAL_CLUSTER_BUNDLED_IMAGES"  # with our own start script, whose JupyterLab is this computer's
 
 
 def can_run(image: Image, constants: Mapping[str, str]) -> bool:
@@ -27,12 +28,17 @@ def can_run(image: Image, constants: Mapping[str, str]) -> bool:
     """
     if PLAYED not in constants:
         return True
-    if image.start == "bundled":
-        return False  # the start script needs a container of its own
+    repo = image.repo or str(image.constants.get("DOCKER_REPO") or constants.get("DOCKER_REPO", ""))
+    if image.start == "bundled":  # the start script itself needs a container of its own
+        is_lab = image.effective_app.kind == "jupyterlab" and not image.command
+        return is_lab and _fits(repo, constants.get(PLAYED_BUNDLED, ""))
     if image.command or image.constants.get("DOCKER_CMD"):
         return True  # is run by the computer itself
-    repo = image.repo or str(image.constants.get("DOCKER_REPO") or constants.get("DOCKER_REPO", ""))
-    return any(fnmatchcase(repo, pattern) for pattern in constants[PLAYED].split())
+    return _fits(repo, constants[PLAYED])
+
+
+def _fits(repo: str, patterns: str) -> bool:
+    return any(fnmatchcase(repo, pattern) for pattern in patterns.split())
 
 
 async def not_runnable(client: Client, images: Iterable[Image]) -> list[str]:

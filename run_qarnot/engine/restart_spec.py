@@ -51,6 +51,7 @@ def restart_spec(facts: TaskSnapshot, image: Image, changes: Mapping[str, Any]) 
         scheduling=facts.scheduling,
         hardware=facts.hardware,
         idle=(limit_of(facts) or 0) if image.judges_idle else None,
+        machines=facts.machine_count if image.id == facts.label(Label.IMAGE) else None,
     )
     return replace(spec, **{**changes, "image": image, "options": {**options, **given}})
 

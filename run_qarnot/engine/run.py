@@ -237,7 +237,8 @@ class SessionRun:
         unready = self._seen_unready and not (self.was_ready or self.app.ends_by_itself)
         before, view = self.view, observe(self.view, facts, self._client.now(), ended_unready=unready)
         ends = times.from_text(facts.label(Label.ENDS)) or view.ends
-        view = replace(view, ends=ends, machines=() if view.is_over else facts.machines)
+        machines = () if view.is_over else facts.machines
+        view = replace(view, ends=ends, machines=machines, machine_count=facts.machine_count)
         is_same_use = view.state is State.READY and view.attempt == before.attempt
         view = replace(
             view, idle_minutes=idleness.limit_of(facts), idle_since=before.idle_since if is_same_use else None

@@ -29,7 +29,7 @@ from run_qarnot.engine.proxied import ProxiedSession
 from run_qarnot.engine.results import Results
 from run_qarnot.engine.run import OTHER_TOKEN, RunIdentity, SessionRun
 from run_qarnot.engine.session_state import ViewPublisher
-from run_qarnot.model.connections import TunnelSpec
+from run_qarnot.model.connections import Link, TunnelSpec
 from run_qarnot.model.files import StoredCopy, StoredFile, Upload
 from run_qarnot.model.plan import Label, TaskPlan
 from run_qarnot.model.view import SessionView
@@ -217,6 +217,10 @@ class Session:
     def app_address(self) -> str | None:
         """The app's address through this process' own tunnel, while that is open."""
         return next((connection.url for connection in self.view.connections if connection.kind == "tunnel"), None)
+
+    def app_links(self) -> tuple[Link, ...]:
+        """The addresses of the app's further pages through this process' own tunnel, while that is open."""
+        return next((connection.links for connection in self.view.connections if connection.kind == "tunnel"), ())
 
     def tunnel_spec(self) -> TunnelSpec | None:
         """What a launcher on the visitor's own computer needs, once it is of use; None before."""

@@ -61,6 +61,28 @@ class Mount(StrEnum):
 
 
 @dataclass(frozen=True)
+class PortLink:
+    """A further port of the app's machine, such as that of a dashboard, reached through Jupyter's own proxy."""
+
+    port: int
+    title: str
+    path: str = "/"
+
+    @property
+    def proxied_path(self) -> str:
+        """The path of its page below the base URL of JupyterLab."""
+        return f"/proxy/{self.port}{self.path}"
+
+
+@dataclass(frozen=True)
+class Link:
+    """A page beside that of the app."""
+
+    title: str
+    url: str = field(repr=False)  # the app's token is in it
+
+
+@dataclass(frozen=True)
 class Connection:
     """One way in: an address to open, a command to type, or both; and a note for people."""
 
@@ -68,6 +90,7 @@ class Connection:
     url: str | None = field(repr=False)  # the app's token is in it
     command: str | None
     note: Message
+    links: tuple[Link, ...] = ()  # further pages of the app, by the same way
 
 
 @dataclass(frozen=True)
@@ -103,6 +126,7 @@ class Reach:
     folder: str = FOLDER
     mount: Mount = Mount.NONE
     base_path: str = "/"  # under which the app answers, such as "/rq-0123456789ab/"
+    ports: tuple[PortLink, ...] = ()
 
     @property
     def ssh(self) -> Forward | None:
@@ -188,15 +212,23 @@ def closed_tunnel(command: str | None, app_title: Title) -> Connection:
 
 def app_url(base: str, reach: Reach) -> str:
     """Return the address of the app's page behind `base` (such as `http://127.0.0.1:8888`), with the app's token."""
+    return _page_url(base, reach, reach.open_path)
+
+
+def port_links(base: str, reach: Reach) -> tuple[Link, ...]:
+    """Return the addresses of the app's further ports behind `base`, with the app's token."""
+    return tuple(Link(each.title, _page_url(base, reach, each.proxied_path)) for each in reach.ports)
+
+
+def _page_url(base: str, reach: Reach, path: str) -> str:
     query = f"?{urlencode({'token': reach.app_token})}" if reach.app_token else ""
-    return f"{base}{quote(reach.base_path.rstrip('/') + reach.open_path)}{query}"
+    return f"{base}{quote(reach.base_path.rstrip('/') + path)}{query}"
 
 
 def _connections(reach: Reach, place: Place) -> Iterable[Connection]:
     if (gateway := _gateway(reach)) is not None:
-        yield Connection(
-            ConnectionKind.HTTPS, app_url(f"https://{gateway.host}", reach), None, Message("connection.https")
-        )
+        base, note = f"https://{gateway.host}", Message("connection.https")
+        yield Connection(ConnectionKind.HTTPS, app_url(base, reach), None, note, port_links(base, reach))
     if (forward := reach.ssh) is None:
         return
     if reach.session_key_accepted and reach.app_port is not None:
@@ -224,8 +256,8 @@ def _tunnel_connection(reach: Reach, place: Place) -> Connection:
     command = shlex.join(["run-qarnot", "open", reach.name if is_name(reach.name) else reach.id])
     if place.tunnel_port is None:
         return closed_tunnel(command, reach.app_title)
-    url = app_url(f"http://{LOOPBACK}:{place.tunnel_port}", reach)
-    return Connection(ConnectionKind.TUNNEL, url, command, Message("connection.tunnel"))
+    base, note = f"http://{LOOPBACK}:{place.tunnel_port}", Message("connection.tunnel")
+    return Connection(ConnectionKind.TUNNEL, app_url(base, reach), command, note, port_links(base, reach))
 
 
 def _vscode_connection(reach: Reach, forward: Forward) -> Connection:
@@ -250,8 +282,9 @@ def _ssh_connection(reach: Reach, forward: Forward, place: Place) -> Connection:
         "-o", "ServerAliveInterval=30",
         "-p", str(forward.port), f"{reach.ssh_user}@{forward.host}",
     ]  # fmt: skip
-    url = app_url(f"http://{LOOPBACK}:{place.local_port}", reach) if reach.app_port is not None else None
+    base = f"http://{LOOPBACK}:{place.local_port}"
+    url, links = (app_url(base, reach), port_links(base, reach)) if reach.app_port is not None else (None, ())
     note = Message("connection.ssh") if url is None else Message("connection.ssh-app")
     if reach.fingerprints:
         note = Message("connection.host-key", note=note, fingerprints=reach.fingerprints)
-    return Connection(ConnectionKind.SSH, url, shlex.join(command), note)
+    return Connection(ConnectionKind.SSH, url, shlex.join(command), note, links)

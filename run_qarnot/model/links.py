@@ -25,11 +25,19 @@ from run_qarnot.core import times
 from run_qarnot.core.errors import InputError, RunQarnotError
 from run_qarnot.core.messages import Message
 from run_qarnot.core.redaction import protect
-from run_qarnot.model.spec import check_hours, check_idle, check_names, parse_hours, parse_idle
+from run_qarnot.model.spec import (
+    check_hours,
+    check_idle,
+    check_machines,
+    check_names,
+    parse_count,
+    parse_hours,
+    parse_idle,
+)
 
 PREFIX = "opt-"
-IMAGE, HOURS, IDLE = f"{PREFIX}image", f"{PREFIX}hours", f"{PREFIX}idle"
-_FIXED = {IMAGE, HOURS, IDLE}  # an option of the same name can only be set by hand
+IMAGE, HOURS, IDLE, MACHINES = (f"{PREFIX}{name}" for name in ("image", "hours", "idle", "machines"))
+_FIXED = {IMAGE, HOURS, IDLE, MACHINES}  # an option of the same name can only be set by hand
 _LONGEST_QUERY = 20_000
 _LONGEST_KEY, _MOST_KEYS = 50, 10  # of those that are said to be left out
 _CLOCK = re.compile(r"\s*\d{1,2}\s*:\s*\d")  # 18:30, as the form takes it
@@ -50,6 +58,7 @@ class Filling:
         image: the id of that to which the values belong; "" when there is none that can be used.
         hours: as typed; "" when it says nothing of them.
         idle: minutes, as typed; likewise.
+        machines: how many; none when it says nothing of them.
         options: values of the image's options.
         ignored: why something of it was left out.
         secrets: keys whose values must vanish from the address bar.
@@ -59,6 +68,7 @@ class Filling:
     image: str = ""
     hours: str = ""
     idle: str = ""
+    machines: int | None = None
     options: Mapping[str, Value] = field(default_factory=dict)
     ignored: tuple[RunQarnotError, ...] = ()
     secrets: tuple[str, ...] = ()
@@ -66,7 +76,13 @@ class Filling:
 
 
 def make_link(
-    base: str, image: Image, *, hours: float | None = None, idle: float | None = None, options: Mapping[str, object]
+    base: str,
+    image: Image,
+    *,
+    hours: float | None = None,
+    idle: float | None = None,
+    machines: int | None = None,
+    options: Mapping[str, object],
 ) -> str:
     """Return the link that fills the form with these values.
 
@@ -75,6 +91,7 @@ def make_link(
         image: which environment.
         hours: none for the image's own.
         idle: minutes without use after which it stops; none for the image's own.
+        machines: none for as many as the image wants.
         options: values of the image's options, as typed or chosen.
 
     Raises:
@@ -93,6 +110,8 @@ def make_link(
     check_idle(idle, image)
     pairs = [(IMAGE, image.id), *([] if hours is None else [(HOURS, times.write_hours(hours))])]
     pairs += [] if idle is None else [(IDLE, f"{idle:g}")]
+    if machines is not None:
+        pairs.append((MACHINES, str(check_machines(machines, image))))
     pairs += [(PREFIX + name, text) for name, value in shared.items() for text in _texts(value)]
     return _with_query(base, urlencode(pairs, quote_via=quote))
 
@@ -217,15 +236,17 @@ def _read_values(pairs: Pairs, catalog: Catalog, usual: str, filling: Filling) -
         return replace(filling, ignored=tuple(ignored))
     hours = _read_hours(pairs, image, ignored)
     idle = _read_idle(pairs, image, ignored)
+    machines = _read_machines(pairs, image, ignored)
     options = dict(_read_options(pairs, image, ignored))
     secrets = {
         key for key, _ in pairs if (option := image.options.get(_option_name(image, key))) and option.type == "secret"
     }
     return replace(
         filling,
-        image=image.id if hours or idle or options or any(key == IMAGE for key, _ in pairs) else "",
+        image=image.id if hours or idle or machines or options or any(key == IMAGE for key, _ in pairs) else "",
         hours=hours,
         idle=idle,
+        machines=machines,
         options=options,
         ignored=tuple(ignored),
         secrets=(*filling.secrets, *dict.fromkeys(key for key, _ in pairs if key in secrets)),
@@ -265,6 +286,17 @@ def _read_idle(pairs: Pairs, image: Image, ignored: list[RunQarnotError]) -> str
         ignored.append(error)
         return ""
     return text.strip()
+
+
+def _read_machines(pairs: Pairs, image: Image, ignored: list[RunQarnotError]) -> int | None:
+    text = _first(MACHINES, [value for key, value in pairs if key == MACHINES], ignored)
+    if text is None:
+        return None
+    try:
+        return check_machines(parse_count(text[:20], "machines"), image)
+    except InputError as error:
+        ignored.append(error)
+        return None
 
 
 def _read_options(pairs: Pairs, image: Image, ignored: list[RunQarnotError]) -> Iterator[tuple[str, Value]]:

@@ -137,6 +137,7 @@ def make_plan(
         snapshot_seconds=round(image.snapshot_minutes * 60),
         scheduling=spec.scheduling or image.scheduling,
         hardware={**image.hardware, **spec.hardware},
+        instances=spec.machine_count,
     )
 
 
@@ -154,6 +155,13 @@ def _constants(spec: SessionSpec, keys_lines: Sequence[str], app_token: str, bas
     constants.pop(bootstrap.IDLE_MINUTES, None)
     if spec.idle_minutes:
         constants[bootstrap.IDLE_MINUTES] = f"{spec.idle_minutes:g}"
+    if image.cluster:
+        constants[bootstrap.CLUSTER] = image.cluster
+    if spec.machine_count > 1:
+        command = constants.get("DOCKER_CMD", "")
+        worker = image.worker_command or command
+        commands = {"DOCKER_CMD_MASTER": command, "DOCKER_CMD_WORKER": worker}
+        constants = {name: text for name, text in commands.items() if text} | constants
     if app.token_env:
         constants[app.token_env] = app_token
     if app.mount is Mount.PREFIX:

@@ -36,6 +36,7 @@ class SessionSpec:
         hardware: constraints beside those of the image, which they win over, such as `{"minimum_cores": 8}`.
         machine: the name of one of those that the account has; empty: any.
         idle: it stops once nobody has used it for so many minutes, 0 for never; None: as the image wants it.
+        machines: how many; none for as many as the image wants.
     """
 
     image: Image
@@ -49,6 +50,7 @@ class SessionSpec:
     hardware: Mapping[str, str | int | bool] = field(default_factory=dict)
     machine: str = ""
     idle: float | None = None
+    machines: int | None = None
 
     @property
     def idle_minutes(self) -> float:
@@ -56,6 +58,15 @@ class SessionSpec:
         if not self.image.judges_idle:
             return 0
         return self.image.idle_minutes if self.idle is None else self.idle
+
+    @property
+    def machine_count(self) -> int:
+        return self.image.machines if self.machines is None else self.machines
+
+    @property
+    def profiles(self) -> tuple[str, ...]:
+        """The profiles that can run it, the preferred first."""
+        return self.image.profile if self.machine_count == 1 else self.image.cluster_profile
 
     def checked(self) -> SessionSpec:
         """Return the spec with its values in clean form.
@@ -74,6 +85,7 @@ class SessionSpec:
             lambda: check_name(self.name),
             lambda: check_hours(self.hours, self.image),
             lambda: check_idle(self.idle, self.image),
+            lambda: check_machines(self.machine_count, self.image),
             lambda: check_public_keys(self.user_key, self.image.ssh_keys) if self.user_key else None,
             lambda: check_names(self.image, self.options),
             *(partial(option.check, name, value) for name, option, value in _given(self.image, self.options)),
@@ -157,6 +169,13 @@ def check_hours(hours: float, image: Image) -> float:
         most = float(image.max_hours)
         raise InputError("hours", field="hours", hours=float(hours), least=LEAST_HOURS, most=most)
     return hours
+
+
+def check_machines(count: int, image: Image) -> int:
+    """Return `count` if the image allows so many machines."""
+    if not 1 <= count <= image.most_machines:
+        raise InputError("machines", field="machines", count=count, most=image.most_machines, image=image.name)
+    return count
 
 
 def check_names(image: Image, names: Iterable[str]) -> None:

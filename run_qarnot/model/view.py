@@ -69,7 +69,8 @@ class SessionView:
     cost_per_hour: float | None = None  # euros, as measured so far
     carbon: float | None = None  # grams CO2e so far, of all runs
     asked: datetime | None = None  # when the cluster was asked for cost and carbon
-    machines: tuple[MachineUse, ...] = ()
+    machines: tuple[MachineUse, ...] = ()  # those that run
+    machine_count: int = 1  # how many were asked for
     idle_minutes: float | None = None  # it stops once nobody has used it for so long; None where nobody can tell
     idle_since: datetime | None = None  # while nobody uses it
     progress: float | None = None  # of what is being sent, 0 to 1
@@ -128,6 +129,7 @@ class SessionView:
                     "url": connection.url,
                     "command": connection.command,
                     "note": english(connection.note),
+                    **({"links": [asdict(link) for link in connection.links]} if connection.links else {}),
                 }
                 for connection in self.connections
             ],
@@ -138,6 +140,7 @@ class SessionView:
             "cost": self.cost,
             "carbon": self.carbon,
             "machines": [asdict(machine) for machine in self.machines],
+            "machine_count": self.machine_count,
             "runs": [
                 {
                     "id": run.id,

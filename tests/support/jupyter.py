@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import requests
 from websocket import create_connection
 
-_SECONDS = 30
+_SECONDS = 60
 
 
 class Jupyter:

@@ -72,6 +72,7 @@ ERRORS: Mapping[str, ErrorTexts] = {
     "link-token": ErrorTexts("The address holds a token, which was left out of the link.", "Others need one of their own; do not pass yours on."),
     "link-image": ErrorTexts("Without its image nothing of this could be filled in: {keys}.", "Choose an image, and fill it in by hand."),
     "link-clock": ErrorTexts("“{time}” is a time of the day, which may be over when somebody opens the link.", "Write a number of hours into it, such as 4."),
+    "machines": ErrorTexts("“{image}” cannot run on {count} machines.", "Choose between 1 and {most}."),
     "hours": ErrorTexts("{hours} hours is not possible.", "Choose between {least} and {most} hours."),
     "idle": ErrorTexts("{minutes} minutes without use is not possible.", "Choose between {least} and {most} minutes, or 0 for never."),
     "idle-unknown": ErrorTexts("{image} cannot tell when nobody uses it.", "Leave the idle stop out: it stops after its hours."),
@@ -204,6 +205,8 @@ PROBLEMS: Mapping[str, str] = {
     "choices-form": "a choice is no empty text, has no space at its ends and, of type multi, no comma",
     "tag-digest": "`tag` and `digest` exclude each other",
     "hours": "`hours` is more than `max_hours`",
+    "machines": "`machines` is more than `max_machines`",
+    "cluster-start": "`cluster` needs `start = \"bundled\"`",
     "entry-twice": "is skipped: {first} already brings an image of this id",
     # the account
     "profile": "this account has no such profile",

@@ -67,6 +67,7 @@ ERRORS: Mapping[str, ErrorTexts] = {
     "link-token": ErrorTexts("L’adresse contient un jeton, qui a été laissé hors du lien.", "Les autres ont besoin du leur ; ne donnez pas le vôtre."),
     "link-image": ErrorTexts("Sans son image, rien de ceci n’a pu être rempli : {keys}.", "Choisissez une image, et remplissez-le à la main."),
     "link-clock": ErrorTexts("« {time} » est une heure de la journée, qui peut être passée quand quelqu’un ouvre le lien.", "Écrivez-y un nombre d’heures, par exemple 4."),
+    "machines": ErrorTexts("« {image} » ne peut pas fonctionner sur {count} machines.", "Choisissez entre 1 et {most}."),
     "hours": ErrorTexts("{hours} heures : ce n’est pas possible.", "Choisissez entre {least} et {most} heures."),
     "idle": ErrorTexts("{minutes} minutes sans utilisation : ce n’est pas possible.", "Choisissez entre {least} et {most} minutes, ou 0 pour jamais."),
     "idle-unknown": ErrorTexts("{image} ne peut pas savoir quand plus personne ne l’utilise.", "Omettez l’arrêt pour inactivité : elle s’arrête après ses heures."),
@@ -197,6 +198,8 @@ PROBLEMS: Mapping[str, str] = {
     "choices-form": "un choix n’est pas un texte vide, n’a pas d’espace aux bouts et, du type multi, pas de virgule",
     "tag-digest": "`tag` et `digest` s’excluent",
     "hours": "`hours` dépasse `max_hours`",
+    "machines": "`machines` dépasse `max_machines`",
+    "cluster-start": "`cluster` demande `start = \"bundled\"`",
     "entry-twice": "est laissée de côté : {first} apporte déjà une image de cet identifiant",
     # le compte
     "profile": "ce compte n’a pas de tel profil",

@@ -27,7 +27,7 @@ schema = 1
 [images.public]
 title = "Public Jupyter"
 profile = "docker-network-ssh"
-repo = "jupyter/scipy-notebook"
+repo = "team/lab"
 start = "bundled"
 """
 

@@ -69,6 +69,7 @@ def test_every_key_of_the_contract(tmp_path: Path) -> None:
     assert image.effective_app.mount is Mount.PREFIX
     contract = (
         "title summary description icon category docs_url app profile start repo registry tag digest command ssh_user "
+        "worker_command machines max_machines cluster cluster_profile ports "
         "port open_path token_env ready proxy snapshot_minutes hours max_hours idle_minutes constants hardware "
         "scheduling ssh_keys options hidden"
     )

@@ -47,6 +47,8 @@ TROUBLES = {
     bad("port = 70000"): Trouble("bad", "port", 5, "most", ("70000", "65535 or less")),
     bad("port = 0"): Trouble("bad", "port", 5, "least", ("1 or more",)),
     bad("hours = 30"): Trouble("bad", "hours", 5, "hours", ("found 30", "up to 24")),
+    bad("machines = 3\nmax_machines = 2"): Trouble("bad", "machines", 5, "machines", ("found 3", "up to 2")),
+    bad('cluster = "dask"'): Trouble("bad", "cluster", 5, "cluster-start", ('start = "bundled"',)),
     bad("hours = nan"): Trouble("bad", "hours", 5, "type", ("must be a number",)),
     bad('app = "jupiterlab"\nrepo = "a/b"'): Trouble(
         "bad", "app", 5, "app", ("“jupiterlab”", "ssh, web, batch", "“jupyterlab”?")

@@ -112,3 +112,15 @@ def test_what_is_said_of_a_machine_is_a_value_or_unknown(told: dict[str, Any]) -
     assert use.cores is None or use.cores >= 1
     assert use.cpu_percent is None or 0 <= use.cpu_percent <= 100
     assert use.memory_mb is None or use.memory_mb >= 0
+
+
+def test_the_first_machine_counts_for_attempt_and_forwards_and_the_others_are_counted():
+    def instance(number, attempt, port):
+        forward = {"applicationPort": 22, "forwarderHost": "gateway.example", "forwarderPort": port}
+        return {"instanceId": number, "executionAttemptCount": attempt, "activeForwards": [forward]}
+
+    running = {"perRunningInstanceInfo": [instance(1, 3, 5001), instance(0, 2, 5000)]}
+    task = read_task({"totalInstanceCount": 4, "instanceCount": 4, "status": {"runningInstancesInfo": running}})
+    assert (task.attempt, [forward.port for forward in task.forwards]) == (2, [5000])
+    assert (len(task.machines), task.machine_count) == (2, 4)
+    assert read_task({}).machine_count == 1

@@ -5,9 +5,13 @@ from typing import Any
 import pytest
 
 from run_qarnot.catalog.image import Image
-from run_qarnot.engine.played_images import PLAYED, can_run
+from run_qarnot.engine.played_images import PLAYED, PLAYED_BUNDLED, can_run
 
-LOCAL = {PLAYED: "qarnotlab/jupyterlab-* library/*", "DOCKER_REPO": "library/ubuntu"}
+LOCAL = {
+    PLAYED: "qarnotlab/jupyterlab-* library/*",
+    PLAYED_BUNDLED: "jupyter/*-notebook",
+    "DOCKER_REPO": "library/ubuntu",
+}
 
 
 @pytest.mark.parametrize("image", [Image(id="x", repo="team/lab"), Image(id="x", repo="team/lab", start="bundled")])
@@ -23,6 +27,9 @@ def test_a_profile_that_does_not_say_runs_everything(image: Image) -> None:
         ({"repo": "library/python"}, True),
         ({"repo": "library/python", "start": "bundled"}, False),
         ({"repo": "team/lab"}, False),
+        ({"repo": "jupyter/scipy-notebook", "start": "bundled"}, True),  # by this computer's JupyterLab
+        ({"repo": "jupyter/scipy-notebook", "start": "bundled", "app": "web", "port": 80}, False),
+        ({"repo": "jupyter/scipy-notebook"}, False),
         ({"repo": "quay.io/library/python"}, False),
         ({}, True),  # the profile's own
         ({"constants": {"DOCKER_REPO": "team/lab"}}, False),
@@ -31,7 +38,7 @@ def test_a_profile_that_does_not_say_runs_everything(image: Image) -> None:
 )
 def test_the_local_cluster_plays_some(changes: dict[str, Any], expected: bool) -> None:
     assert can_run(Image(id="x", **changes), LOCAL) is expected
-    assert not can_run(Image(id="x", **changes), LOCAL | {PLAYED: ""})
+    assert not can_run(Image(id="x", **changes), LOCAL | {PLAYED: "", PLAYED_BUNDLED: ""})
 
 
 @pytest.mark.parametrize("changes", [{"command": "sleep 60"}, {"constants": {"DOCKER_CMD": "sleep 60"}}])

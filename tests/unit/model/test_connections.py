@@ -11,8 +11,10 @@ from run_qarnot.model.connections import (
     Connection,
     ConnectionKind,
     Forward,
+    Link,
     Mount,
     Place,
+    PortLink,
     Reach,
     TunnelSpec,
     app_url,
@@ -246,3 +248,13 @@ def test_what_a_launcher_is_told() -> None:
     assert (spec.name, spec.user, spec.host_key) == ("calm-heron-42", "root", "ssh-ed25519 AAAA")
     assert spec.fingerprints == ("SHA256:abc",)
     assert 20_000 <= spec.local_port < 30_000
+
+
+def test_further_ports_are_links_through_jupyters_proxy_by_each_way():
+    reach = replace(REACH, base_path="/rq-0123456789ab/", ports=(PortLink(8787, "Dask", "/status"),))
+    found = {each.kind: each.links for each in connections(reach, Place(tunnel_port=4000, local_port=5000))}
+    path = "/rq-0123456789ab/proxy/8787/status?token=abc"
+    assert found[ConnectionKind.TUNNEL] == (Link("Dask", f"http://127.0.0.1:4000{path}"),)
+    assert found[ConnectionKind.SSH] == (Link("Dask", f"http://127.0.0.1:5000{path}"),)
+    assert found[ConnectionKind.VSCODE] == ()
+    assert "abc" not in repr(found[ConnectionKind.TUNNEL])

@@ -373,3 +373,16 @@ def test_the_address_of_binder_needs_both_its_launcher_and_a_request() -> None:
         assert shared_address("https://h/user/anna/run-qarnot/", half) == "https://h/hub/user-redirect/run-qarnot/"
     assert not is_mybinder({})
     assert not is_local("no address")
+
+
+def test_machines_are_part_of_a_link_where_the_image_allows_them() -> None:
+    image = Image(id="dask", max_machines=8)
+    catalog = Catalog({"dask": image})
+    link = make_link(BASE, image, machines=4, options={})
+    assert "opt-machines=4" in link
+    assert read_link(urlsplit(link).query, catalog).machines == 4
+    for wrong in ("9", "0", "x", "4&opt-machines=5"):
+        filling = read_link(f"opt-image=dask&opt-machines={wrong}", catalog)
+        assert filling.ignored, wrong
+    with pytest.raises(InputError):
+        make_link(BASE, image, machines=9, options={})

@@ -221,3 +221,36 @@ def test_the_end_is_counted_anew_from_the_submission() -> None:
 def test_buckets_that_are_attached_stand_before_the_own_and_none_twice() -> None:
     plan = plan_of(spec_of(buckets=("data", "old-in", "mine-in")), resumed=("old-in",), buckets=("mine-in", "mine-out"))
     assert (plan.resources, plan.results) == (("old-in", "data", "mine-in"), "mine-out")
+
+
+DASK = Image(id="dask", title="Dask", repo="me/lab", start="bundled", cluster="dask", machines=2, max_machines=8)
+
+
+def test_several_machines_run_on_the_cluster_profile_by_roles():
+    plan = plan_of(spec_of(DASK, machines=4))
+    script = "sh /job/.run-qarnot/start.sh"
+    assert plan.instances == 4
+    assert (plan.constants["DOCKER_CMD_MASTER"], plan.constants["DOCKER_CMD_WORKER"]) == (script, script)
+    assert plan.constants["RUN_QARNOT_CLUSTER"] == "dask"
+    assert spec_of(DASK).profiles == ("docker-cluster-network-ssh", "docker-cluster-network")
+    assert plan_of(spec_of(DASK)).instances == 2
+
+
+def test_one_machine_is_no_cluster():
+    spec = spec_of(DASK, machines=1)
+    assert spec.profiles == DASK.profile
+    assert not {"DOCKER_CMD_MASTER", "DOCKER_CMD_WORKER"} & plan_of(spec).constants.keys()
+
+
+def test_workers_may_have_a_command_of_their_own_and_the_image_its_constants():
+    image = Image(id="x", repo="me/x", command="lead", worker_command="work", max_machines=2)
+    constants = plan_of(spec_of(image, machines=2)).constants
+    assert (constants["DOCKER_CMD_MASTER"], constants["DOCKER_CMD_WORKER"]) == ("lead", "work")
+    own = image.model_copy(update={"constants": {"DOCKER_CMD_WORKER": "own"}})
+    assert plan_of(spec_of(own, machines=2)).constants["DOCKER_CMD_WORKER"] == "own"
+
+
+@pytest.mark.parametrize("machines", [0, 9])
+def test_machines_that_the_image_does_not_allow(machines):
+    with pytest.raises(InputError, match="Choose between 1 and 8"):
+        spec_of(DASK, machines=machines).checked()
