@@ -7,6 +7,7 @@ and plays some images with this computer's own programs. It names those in a con
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
@@ -15,6 +16,7 @@ from run_qarnot.cloud.api import first_profile
 from run_qarnot.core.errors import RunQarnotError
 from run_qarnot.engine.client import Client
 
+_OF_THE_IMAGE = re.compile(r"(^|[\s'\"])/opt/")
 PLAYED = "LOCAL_CLUSTER_IMAGES"
 PLAYED_BUNDLED = "LOCAL_CLUSTER_BUNDLED_IMAGES"  # with our own start script, whose JupyterLab is this computer's
 
@@ -32,6 +34,8 @@ def can_run(image: Image, constants: Mapping[str, str]) -> bool:
     if image.start == "bundled":  # the start script itself needs a container of its own
         is_lab = image.effective_app.kind == "jupyterlab" and not image.command
         return is_lab and _fits(repo, constants.get(PLAYED_BUNDLED, ""))
+    if _OF_THE_IMAGE.search(image.command) and not _fits(repo, constants[PLAYED]):
+        return False  # it names a program that is in the image alone
     if image.command or image.constants.get("DOCKER_CMD"):
         return True  # is run by the computer itself
     return _fits(repo, constants[PLAYED])

@@ -18,7 +18,7 @@ from support.waiting import wait_until
 
 from qarnot_local import LocalCluster
 
-pytestmark = [pytest.mark.slow, pytest.mark.lifecycle]
+pytestmark = [pytest.mark.slow, pytest.mark.lifecycle, pytest.mark.timeout(600)]
 
 CONNECT = """
 from dask.distributed import Client, as_completed
@@ -129,6 +129,16 @@ def test_a_preempted_first_machine_is_found_again_and_its_end_ends_all(cli: Comm
         wait_until(lambda: two.session()["state"] == "ended", "the end of all machines", 60)
     assert two.session()["reason"] == "finished"
     nothing_is_left()
+
+
+def test_a_command_runs_on_several_machines_and_their_outputs_are_told_apart(cli: CommandLine) -> None:
+    command = "echo machine $INSTANCE_ID of $INSTANCE_COUNT; echo x > part-$INSTANCE_ID.txt"
+    cli("launch", "command", "--name", "parts", "--machines", 3, "--set", f"command={command}")
+    wait_until(lambda: cli("show", "parts", "--json").json["state"] == "ended", "the end of the command", 60)
+    assert {f"{number}> machine {number} of 3" for number in range(3)} <= set(cli("logs", "parts").out.splitlines())
+    cli("results", "parts", "--output", "results")
+    found = {file.name for file in (cli.folder / "results").glob("part-*")}
+    assert found == {f"part-{number}.txt" for number in range(3)}
 
 
 def nothing_is_left() -> None:

@@ -27,6 +27,8 @@ def test_a_profile_that_does_not_say_runs_everything(image: Image) -> None:
         ({"repo": "library/python"}, True),
         ({"repo": "library/python", "start": "bundled"}, False),
         ({"repo": "team/lab"}, False),
+        ({"repo": "team/lab", "command": "/bin/sh /opt/start.sh"}, False),
+        ({"repo": "team/lab", "command": "/bin/sh start.sh"}, True),
         ({"repo": "jupyter/scipy-notebook", "start": "bundled"}, True),  # by this computer's JupyterLab
         ({"repo": "jupyter/scipy-notebook", "start": "bundled", "app": "web", "port": 80}, False),
         ({"repo": "jupyter/scipy-notebook"}, False),
