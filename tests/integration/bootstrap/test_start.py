@@ -90,7 +90,7 @@ def test_it_ends_when_the_app_does_and_with_its_exit_code(
     constants = {**batch, "RUN_QARNOT_COMMAND": f"echo $INSTANCE_ID; exit {code}", "INSTANCE_ID": "31"}
     assert container.run(constants, COMMAND.replace("sh", shell, 1)) == code
     assert "31\n" in container.output
-    assert container.read("logs/qarnot.log").endswith(f"The app has ended with exit code {code}.\n")
+    assert container.read("logs/machine-31.log").endswith(f"The app has ended with exit code {code}.\n")
 
 
 def test_an_app_that_says_nothing_of_what_to_run(container: Container, batch: Constants) -> None:
