@@ -10,7 +10,7 @@ from pathlib import Path
 from qarnot_local.runtime.commands import expand
 from qarnot_local.runtime.environment import task_environment
 from qarnot_local.runtime.forwards import Forwards
-from qarnot_local.runtime.images import Place, Start, start_for
+from qarnot_local.runtime.images import InstancePlace, Start, start_for
 from qarnot_local.runtime.network_rules import inbound
 from qarnot_local.runtime.peers import Peers
 from qarnot_local.runtime.processes import Process
@@ -105,9 +105,9 @@ class Node:
         """Return how to start the task; None if it cannot be started, with the reason in the instance's error."""
         self.instance.phase = "environment"
         try:
-            place = Place(self._space.job)
+            place = InstancePlace(self._space.job)
             if self._peers:
-                place = Place(self._space.job, self._peers.share, self._peers.join(self.instance.number))
+                place = InstancePlace(self._space.job, self._peers.share, self._peers.join(self.instance.number))
             return start_for(self._task, self.instance.number, place)
         except ValueError as error:
             self.instance.error = self._task.fail("LOCAL-START", str(error))

@@ -44,7 +44,7 @@ def say(text: str) -> None:
 # -- the shared folder --
 
 
-class Shared:
+class SharedFolder:
     """What the machines of a run know of each other."""
 
     def __init__(self, share: Path) -> None:
@@ -133,7 +133,7 @@ def has(module: str) -> bool:
     return importlib.util.find_spec(module) is not None
 
 
-def make_certificate(shared: Shared) -> bool:
+def make_certificate(shared: SharedFolder) -> bool:
     """Write the key and certificate of this run, readable for this user alone; False where it cannot be made."""
     code = (
         "import sys\n"
@@ -147,7 +147,7 @@ def make_certificate(shared: Shared) -> bool:
     return subprocess.call([sys.executable, "-c", code, str(shared.certificate), str(shared.key)]) == 0
 
 
-def tls_variables(shared: Shared) -> dict[str, str]:
+def tls_variables(shared: SharedFolder) -> dict[str, str]:
     """The configuration of Dask by which all machines, and the notebooks, use that certificate."""
     prefix = "DASK_DISTRIBUTED__COMM__"
     variables = {f"{prefix}REQUIRE_ENCRYPTION": "true", f"{prefix}TLS__CA_FILE": str(shared.certificate)}
@@ -207,7 +207,7 @@ def stop(*_: object) -> None:
 # -- the two roles --
 
 
-def lead(options: argparse.Namespace, shared: Shared) -> None:
+def lead(options: argparse.Namespace, shared: SharedFolder) -> None:
     """Run the scheduler, and start it again at the same address if it ends, until SIGTERM."""
     shared.begin()
     install()
@@ -238,7 +238,7 @@ def lead(options: argparse.Namespace, shared: Shared) -> None:
                 group.end(END_SECONDS)
 
 
-def wait_for_scheduler(shared: Shared, scheduler: Group) -> str | None:
+def wait_for_scheduler(shared: SharedFolder, scheduler: Group) -> str | None:
     """Return the scheduler's address once it answers; None when it ended."""
     while not scheduler.has_ended:
         found = shared.address()
@@ -248,7 +248,7 @@ def wait_for_scheduler(shared: Shared, scheduler: Group) -> str | None:
     return None
 
 
-def write_variables(file: Path, address: str, shared: Shared, dashboard: int, is_safe: bool) -> None:
+def write_variables(file: Path, address: str, shared: SharedFolder, dashboard: int, is_safe: bool) -> None:
     """Write the variables of JupyterLab and its notebooks."""
     base = os.environ.get("RUN_QARNOT_BASE_URL", "/")
     variables = tls_variables(shared) if is_safe else {}
@@ -267,7 +267,7 @@ def write_variables(file: Path, address: str, shared: Shared, dashboard: int, is
     temporary.replace(file)
 
 
-def work(options: argparse.Namespace, shared: Shared) -> None:
+def work(options: argparse.Namespace, shared: SharedFolder) -> None:
     """Run workers for the leader, again and again, until it ends or SIGTERM comes."""
     install()
     worker: Group | None = None
@@ -282,7 +282,7 @@ def work(options: argparse.Namespace, shared: Shared) -> None:
             worker.end(END_SECONDS)
 
 
-def start_worker(options: argparse.Namespace, shared: Shared) -> Group | None:
+def start_worker(options: argparse.Namespace, shared: SharedFolder) -> Group | None:
     """Start workers if the scheduler answers. Each attempt has another name: the scheduler refuses a known one."""
     if shared.address() is None:
         return None
@@ -318,7 +318,7 @@ def main() -> int:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, stop)
     with contextlib.suppress(Stop):
-        (lead if options.role == "lead" else work)(options, Shared(options.share))
+        (lead if options.role == "lead" else work)(options, SharedFolder(options.share))
     return 0
 
 

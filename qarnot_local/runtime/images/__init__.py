@@ -25,7 +25,7 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Place:
+class InstancePlace:
     """Where an instance runs.
 
     Arguments:
@@ -44,10 +44,10 @@ class Place:
         return in_place(text, "/share", self.share) if self.share else text
 
 
-Adapter = Callable[[Task, int, Place], Start | None]
+Adapter = Callable[[Task, int, InstancePlace], Start | None]
 
 
-def start_for(task: Task, instance: int, place: Place) -> Start:
+def start_for(task: Task, instance: int, place: InstancePlace) -> Start:
     """The first adapter's answer. Raises ValueError, with a sentence for the user, when the task cannot be started."""
     from qarnot_local.runtime.images import jupyterlab, shell
 

@@ -9,7 +9,7 @@ import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from qarnot_local.runtime.images import Place, Start
+from qarnot_local.runtime.images import InstancePlace, Start
 from qarnot_local.runtime.profiles import BUNDLED
 from qarnot_local.runtime.tasks import Task
 
@@ -20,7 +20,7 @@ _PROGRAMS = Path(__file__).parents[3] / "run_qarnot" / "bootstrap"
 _PORT = 8888  # in the container
 
 
-def adapter(task: Task, instance: int, place: Place) -> Start | None:
+def adapter(task: Task, instance: int, place: InstancePlace) -> Start | None:
     """Play the image when the profile brings JupyterLab up, or its command runs a start script."""
     if not (_has_its_own_script(task) or _has_a_bundled_script(task)):
         return None
@@ -54,7 +54,7 @@ def _has_a_bundled_script(task: Task) -> bool:
     return constants.get("RUN_QARNOT_START") == "bundled" and is_lab and is_played
 
 
-def _machines(task: Task, instance: int, place: Place) -> list[str]:
+def _machines(task: Task, instance: int, place: InstancePlace) -> list[str]:
     """Arguments for a run whose machines work together. They share this computer: one process each is enough."""
     share, address = place.share or place.job.parent / "share", place.address or "127.0.0.1"
     numbers = ["--number", str(instance), "--count", str(len(task.instances))]

@@ -6,7 +6,7 @@ import re
 
 from qarnot_local.runtime.commands import arguments, expand
 from qarnot_local.runtime.environment import instance_variables
-from qarnot_local.runtime.images import Place, Start
+from qarnot_local.runtime.images import InstancePlace, Start
 from qarnot_local.runtime.profiles import PROFILES
 from qarnot_local.runtime.tasks import Task
 
@@ -36,7 +36,7 @@ def _waits_for_visitors(task: Task, *, has_command: bool) -> bool:
     return bool(constants.get("DOCKER_SSH")) or not is_batch or constants.get("NO_EXIT", "").casefold() == "true"
 
 
-def adapter(task: Task, instance: int, place: Place) -> Start:
+def adapter(task: Task, instance: int, place: InstancePlace) -> Start:
     """DOCKER_CMD, run by this machine without a container (§3.2)."""
     constants = task.constants
     image = f"{constants.get('DOCKER_REPO') or 'library/ubuntu'}:{constants.get('DOCKER_TAG') or 'latest'}"
@@ -53,7 +53,7 @@ def adapter(task: Task, instance: int, place: Place) -> Start:
     return Start(words or ["true"], notice=notice)
 
 
-def sshd_adapter(task: Task, instance: int, place: Place) -> Start | None:
+def sshd_adapter(task: Task, instance: int, place: InstancePlace) -> Start | None:
     """A command that installs DOCKER_SSH and starts `sshd`, as profiles with a forward ask for (§3.4).
 
     It must not run here: it would write this user's own `authorized_keys` and start a server for this machine. The

@@ -9,12 +9,12 @@ import pytest
 from qarnot_local.runtime.commands import arguments, expand
 from qarnot_local.runtime.definition import TaskDefinition
 from qarnot_local.runtime.environment import task_environment
-from qarnot_local.runtime.images import Place
+from qarnot_local.runtime.images import InstancePlace
 from qarnot_local.runtime.images.shell import adapter
 from qarnot_local.runtime.tasks import Instance, Task
 
 JOB = Path("/runs/1/job")
-PLACE = Place(JOB)
+PLACE = InstancePlace(JOB)
 
 
 def task(profile: str = "docker-batch", **constants: str) -> Task:

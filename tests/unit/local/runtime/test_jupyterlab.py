@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from qarnot_local.runtime.definition import TaskDefinition
-from qarnot_local.runtime.images import Place
+from qarnot_local.runtime.images import InstancePlace
 from qarnot_local.runtime.images.jupyterlab import adapter
 from qarnot_local.runtime.tasks import Instance, Task
 
 BUNDLED = {"DOCKER_REPO": "jupyter/scipy-notebook", "RUN_QARNOT_START": "bundled", "RUN_QARNOT_APP": "jupyterlab"}
-PLACE = Place(Path("/runs/0/job"), Path("/runs/share"), "127.0.9.1")
+PLACE = InstancePlace(Path("/runs/0/job"), Path("/runs/share"), "127.0.9.1")
 
 
 def task(**constants: str) -> Task:

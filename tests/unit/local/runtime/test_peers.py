@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from qarnot_local.runtime.images import Place
+from qarnot_local.runtime.images import InstancePlace
 from qarnot_local.runtime.peers import Peers
 
 
@@ -26,6 +26,6 @@ def test_a_run_that_is_over_is_no_fault(tmp_path: Path) -> None:
 
 
 def test_paths_of_the_container_stand_for_folders_of_this_machine() -> None:
-    place = Place(Path("/runs/0/job"), Path("/runs/share"))
+    place = InstancePlace(Path("/runs/0/job"), Path("/runs/share"))
     assert place.local("cp /job/a /share/b /shared") == "cp /runs/0/job/a /runs/share/b /shared"
-    assert Place(Path("/runs/0/job")).local("/share") == "/share"
+    assert InstancePlace(Path("/runs/0/job")).local("/share") == "/share"
