@@ -27,7 +27,8 @@ _LOG_FILE = "logs/qarnot.log"  # where the original images write their link (§3
 _HOST_KEY = re.compile(r"(?:0> ?)?Run Qarnot: SSH host key (SHA256:[A-Za-z0-9+/]{43})\r?")
 _MOST_HOST_KEYS = 8
 
-_PREFIX = re.compile(r"^\d+> ?", re.MULTILINE)  # the aggregate stream names the instance on each line (§2.5)
+# The aggregate stream names the instance on each line (§2.5): of the first one, it says nothing to people.
+_PREFIX = re.compile(r"^0> ?", re.MULTILINE)
 
 
 def plain(text: str) -> str:
