@@ -114,8 +114,8 @@ def test_what_is_said_of_a_machine_is_a_value_or_unknown(told: dict[str, Any]) -
     assert use.memory_mb is None or use.memory_mb >= 0
 
 
-def test_the_first_machine_counts_for_attempt_and_forwards_and_the_others_are_counted():
-    def instance(number, attempt, port):
+def test_the_first_machine_counts_for_attempt_and_forwards_and_the_others_are_counted() -> None:
+    def instance(number: int, attempt: int, port: int) -> dict[str, object]:
         forward = {"applicationPort": 22, "forwarderHost": "gateway.example", "forwarderPort": port}
         return {"instanceId": number, "executionAttemptCount": attempt, "activeForwards": [forward]}
 

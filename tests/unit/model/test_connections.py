@@ -250,7 +250,7 @@ def test_what_a_launcher_is_told() -> None:
     assert 20_000 <= spec.local_port < 30_000
 
 
-def test_further_ports_are_links_through_jupyters_proxy_by_each_way():
+def test_further_ports_are_links_through_jupyters_proxy_by_each_way() -> None:
     reach = replace(REACH, base_path="/rq-0123456789ab/", ports=(PortLink(8787, "Dask", "/status"),))
     found = {each.kind: each.links for each in connections(reach, Place(tunnel_port=4000, local_port=5000))}
     path = "/rq-0123456789ab/proxy/8787/status?token=abc"

@@ -226,7 +226,7 @@ def test_buckets_that_are_attached_stand_before_the_own_and_none_twice() -> None
 DASK = Image(id="dask", title="Dask", repo="me/lab", start="bundled", cluster="dask", machines=2, max_machines=8)
 
 
-def test_several_machines_run_on_the_cluster_profile_by_roles():
+def test_several_machines_run_on_the_cluster_profile_by_roles() -> None:
     plan = plan_of(spec_of(DASK, machines=4))
     script = "sh /job/.run-qarnot/start.sh"
     assert plan.instances == 4
@@ -236,13 +236,13 @@ def test_several_machines_run_on_the_cluster_profile_by_roles():
     assert plan_of(spec_of(DASK)).instances == 2
 
 
-def test_one_machine_is_no_cluster():
+def test_one_machine_is_no_cluster() -> None:
     spec = spec_of(DASK, machines=1)
     assert spec.profiles == DASK.profile
     assert not {"DOCKER_CMD_MASTER", "DOCKER_CMD_WORKER"} & plan_of(spec).constants.keys()
 
 
-def test_workers_may_have_a_command_of_their_own_and_the_image_its_constants():
+def test_workers_may_have_a_command_of_their_own_and_the_image_its_constants() -> None:
     image = Image(id="x", repo="me/x", command="lead", worker_command="work", max_machines=2)
     constants = plan_of(spec_of(image, machines=2)).constants
     assert (constants["DOCKER_CMD_MASTER"], constants["DOCKER_CMD_WORKER"]) == ("lead", "work")
@@ -251,6 +251,6 @@ def test_workers_may_have_a_command_of_their_own_and_the_image_its_constants():
 
 
 @pytest.mark.parametrize("machines", [0, 9])
-def test_machines_that_the_image_does_not_allow(machines):
+def test_machines_that_the_image_does_not_allow(machines: int) -> None:
     with pytest.raises(InputError, match="Choose between 1 and 8"):
         spec_of(DASK, machines=machines).checked()

@@ -22,7 +22,8 @@ def test_each_machine_has_an_address_of_its_own_and_each_attempt_a_new_one(tmp_p
 
 def test_a_run_that_is_over_is_no_fault(tmp_path: Path) -> None:
     peers = Peers(tmp_path / "gone")
-    peers.leave(peers.join(0) and 0)
+    assert peers.join(0)
+    peers.leave(0)
 
 
 def test_paths_of_the_container_stand_for_folders_of_this_machine() -> None:
