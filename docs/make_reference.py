@@ -39,7 +39,7 @@ from run_qarnot.model.connections import closed_tunnel  # noqa: E402
 from run_qarnot.model.view import MachineUse, SessionView  # noqa: E402
 
 SCHEMA_FILE = ROOT / "run_qarnot" / "images.schema.json"
-_PAGES = ("images", "plugins", "first-start", "reference", "troubleshooting")
+_PAGES = ("images", "plugins", "first-start", "reference", "troubleshooting", "python")
 DOCUMENTS = (ROOT / "README.md", *(ROOT / "docs" / f"{name}.md" for name in _PAGES))
 BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 HARDWARE_TYPES: Mapping[type, str] = {int: "integer", str: "string", bool: "boolean"}
@@ -158,10 +158,10 @@ def _sections(doc: str) -> str:
     """A docstring as Markdown: its argument lists become lists."""
     lines = []
     for line in doc.splitlines():
-        argument = re.match(r"    (\w+): (.*)", line)
+        argument = re.match(r"    (\w+(?:, \w+)*): (.*)", line)
         lines.append(f"- `{argument[1]}`: {argument[2]}" if argument else re.sub("^    ", "", line))
     text = "\n".join(lines)
-    return re.sub(r"^(Arguments|Returns):\n", lambda head: f"{head[1]}:\n\n", text, flags=re.MULTILINE)
+    return re.sub(r"^(Arguments|Returns|Raises):\n", lambda head: f"{head[1]}:\n\n", text, flags=re.MULTILINE)
 
 
 def _names() -> str:
@@ -237,6 +237,28 @@ def _session_json() -> str:
     return f"```json\n{json.dumps(view.as_json(), indent=2)}\n```\n"
 
 
+def _api() -> str:
+    parts = []
+    for kind in (run_qarnot.Account, run_qarnot.Session):
+        parts.append(f"## `{kind.__name__}`\n\n{_sections(inspect.getdoc(kind) or '')}\n")
+        for name, member in vars(kind).items():
+            if name.startswith("_"):
+                continue
+            function = member.fget if isinstance(member, property) else getattr(kind, name)
+            call = "" if isinstance(member, property) else _call(function)
+            parts.append(f"### `{kind.__name__}.{name}{call}`\n\n{_sections(inspect.getdoc(function) or '')}\n")
+    return "\n".join(parts)
+
+
+def _call(function: Callable[..., Any]) -> str:
+    names = [
+        f"{each.name}=…" if each.default is not each.empty else each.name
+        for each in inspect.signature(function).parameters.values()
+        if each.name != "self"
+    ]
+    return f"({', '.join(names)})"
+
+
 def _errors() -> str:
     rows = ((text.what, text.todo) for text in ERRORS.values() if text.todo)
     return _table(("what happened", "what to do"), rows)
@@ -270,6 +292,7 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "spend": lambda: _questions(spend.QUESTIONS),
     "session_json": _session_json,
     "errors": _errors,
+    "api": _api,
 }
 
 

@@ -20,13 +20,16 @@ if TYPE_CHECKING:
     from run_qarnot.model.settings import Settings
     from run_qarnot.model.spec import SessionSpec
     from run_qarnot.page.build import build
+    from run_qarnot.public import Account, Session
 
 __all__ = [
+    "Account",
     "App",
     "Image",
     "Option",
     "Panel",
     "Refusal",
+    "Session",
     "SessionEvent",
     "SessionInfo",
     "SessionSpec",
@@ -39,6 +42,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Account": "run_qarnot.public",
+    "Session": "run_qarnot.public",
     "App": "run_qarnot.catalog.apps",
     "Image": "run_qarnot.catalog.image",
     "Option": "run_qarnot.catalog.image",

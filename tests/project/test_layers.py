@@ -17,7 +17,7 @@ LAYERS = (
     ("hooks", "cloud"),
     ("engine",),
     ("doctor",),
-    ("page", "commands"),
+    ("page", "commands", "public"),
     ("__init__", "__main__"),
 )
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}

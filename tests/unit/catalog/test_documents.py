@@ -125,7 +125,8 @@ def test_every_hook_is_documented_shown_by_a_plugin_and_tested() -> None:
 
 def test_the_public_names_are_few_and_all_are_documented() -> None:
     assert run_qarnot.__all__ == [
-        "App", "Image", "Option", "Panel", "Refusal", "SessionEvent", "SessionInfo", "SessionSpec", "Settings",
+        "Account", "App", "Image", "Option", "Panel", "Refusal", "Session", "SessionEvent", "SessionInfo",
+        "SessionSpec", "Settings",
         "TaskDraft", "__version__", "build", "hookimpl", "hookspec",
     ]  # fmt: skip
     for name in run_qarnot.__all__:
