@@ -244,7 +244,7 @@ def _api() -> str:
         for name, member in vars(kind).items():
             if name.startswith("_"):
                 continue
-            function = member.fget if isinstance(member, property) else getattr(kind, name)
+            function: Any = member.fget if isinstance(member, property) else getattr(kind, name)
             call = "" if isinstance(member, property) else _call(function)
             parts.append(f"### `{kind.__name__}.{name}{call}`\n\n{_sections(inspect.getdoc(function) or '')}\n")
     return "\n".join(parts)
