@@ -144,7 +144,7 @@ class Account:
 
         session = Session(self._background.do(start()), self._inner, self._background)
         session._go_on()
-        session._wait(lambda view: bool(view.id) or view.is_over)
+        session._wait(lambda view: session._inner.is_submitted or view.is_over)
         return session
 
     def sessions(self) -> list[Session]:
@@ -233,6 +233,22 @@ class Session:
         if view.is_over and not ends:
             raise SessionError("session-ended", name=view.name, reference=view.reference, reason=view.phase)
         return view
+
+    def start(self, *, hours: float | None = None) -> None:
+        """Start the next run of an ended session: same name, files and packages.
+
+        Arguments:
+            hours: it stops by itself after so many; as before when left out.
+
+        Raises:
+            SessionError: it runs.
+            RunQarnotError: it cannot be started.
+        """
+        changes: dict[str, Any] = {} if hours is None else {"hours": hours}
+        self._background.do(self._account.start_again(self._inner, **changes))
+        self._following = None
+        self._go_on()
+        self._wait(lambda view: self._inner.is_submitted or view.is_over)
 
     def stop(self, *, save: bool = True) -> None:
         """Save, wait for that, and stop; one that has ended is left as it is.

@@ -60,6 +60,8 @@ def test_a_session_is_found_again_and_what_is_wrong_is_said(account: LocalCluste
         assert "base" in opened.images
         session = opened.launch("command", name="calm-heron", options=BATCH)
         assert session.follow(seconds=60).is_over
+        session.start(hours=1)
+        assert session.follow(seconds=60).run == 2
         assert [each.name for each in opened.sessions()] == ["calm-heron"]
         assert repr(opened.session("calm")) == "<Session calm-heron: ended>"
         with pytest.raises(NotFoundError):
