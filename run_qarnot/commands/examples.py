@@ -57,7 +57,8 @@ EXAMPLES: Mapping[str, str] = {
   run-qarnot sessions --json""",
     "show": """
   run-qarnot show calm-heron-42
-  run-qarnot show calm --json""",
+  run-qarnot show calm --json
+  run-qarnot show calm --watch""",
     "open": """
   run-qarnot open calm-heron-42
   run-qarnot open calm-heron-42 --no-browser""",

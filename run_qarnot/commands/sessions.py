@@ -12,6 +12,7 @@ from argparse import Namespace
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import replace
+from datetime import UTC, datetime
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from run_qarnot.engine.session import Session
 from run_qarnot.model.connections import ConnectionKind, closed_tunnel
 from run_qarnot.model.files import StoredFile, Upload, collect_inputs, publish
 from run_qarnot.model.keys import KeyPolicy, check_public_keys
+from run_qarnot.model.machine_use import UseHistory
 from run_qarnot.model.paths import local_paths, renamed, zip_paths
 from run_qarnot.model.spec import SessionSpec, parse_settings, parse_size
 from run_qarnot.model.view import SessionView
@@ -143,7 +145,9 @@ async def sessions(account: Account, arguments: Namespace) -> int:
 async def show_session(account: Account, arguments: Namespace) -> int:
     """Print one session, with its connections and the panels of plugins; for programs, the session alone."""
     session = await account.find(arguments.session)
-    if not session.view.is_over:
+    if arguments.watch and not session.view.is_over:
+        await _watch(session)
+    elif not session.view.is_over:
         await _poll_shortly(session)
     view = await session.detail()
     if arguments.json:
@@ -153,6 +157,23 @@ async def show_session(account: Account, arguments: Namespace) -> int:
     for panel in await session.panels():
         show.panel(panel)
     return 0
+
+
+async def _watch(session: Session) -> None:
+    """Print the session anew whenever something of it changes, until its end; asks no more often than any command."""
+    use = UseHistory()
+
+    def draw(view: SessionView) -> None:
+        use.add(datetime.now(UTC), view.machines)
+        show.watched(view, use)
+
+    draw(session.view)
+    unsubscribe = session.subscribe(draw)
+    try:
+        async with _following(session, quiet=True):
+            await session.until(lambda view: view.is_over)
+    finally:
+        unsubscribe()
 
 
 async def open_session(account: Account, arguments: Namespace) -> int:

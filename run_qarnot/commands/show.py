@@ -26,6 +26,7 @@ from run_qarnot.core.messages import Message
 from run_qarnot.core.redaction import redact
 from run_qarnot.core.state import ALIVE, State
 from run_qarnot.model.files import StoredFile
+from run_qarnot.model.machine_use import UseHistory
 from run_qarnot.model.view import MachineUse, SessionView
 
 _BYTES_SECONDS = 5.0
@@ -227,6 +228,25 @@ def _idle(view: SessionView) -> str:
         minutes = None if view.is_over else view.idle_minutes
         return "" if minutes is None else f"stops after {minutes:g} minutes without use"
     return f"since {when(view.idle_since)}; stops {when(view.idle_stop, far=True)}, unless it is used"
+
+
+def watched(view: SessionView, use: UseHistory) -> None:
+    """Print a session and how busy its machines were, in place of what was printed before; a line where that cannot be.
+
+    Arguments:
+        view: of now.
+        use: of the last hour.
+    """
+    row = use.row() or {}
+    if not sys.stdout.isatty():
+        parts = [view.state.value, *map(_machine, view.machines)]
+        out(f"{times.to_text(datetime.now(UTC))}  {visible.one_line('; '.join(filter(None, parts)))}")
+        return
+    sys.stdout.write("\x1b[H\x1b[2J")
+    session(view)
+    if row.get("history"):
+        out(f"\nCPU of the last hour  {readable.curve(row['history'])}")
+    out("\nCtrl-C ends this; the session goes on.")
 
 
 def _machine(use: MachineUse) -> str:

@@ -185,6 +185,7 @@ def _limit(parser: argparse.ArgumentParser) -> None:
 def _show(parser: argparse.ArgumentParser) -> None:
     _session(parser)
     _json(parser)
+    parser.add_argument("--watch", action="store_true", help="draw the use of its machine, until the session's end")
 
 
 def _open(parser: argparse.ArgumentParser) -> None:

@@ -76,6 +76,12 @@ def bar(done: float, total: float, seconds: float, width: int = 24) -> str:
     return f"{text}  {size(speed)}/s  {duration((total - done) / speed)} left"
 
 
+def curve(percents: Sequence[float]) -> str:
+    """Draw values of 0 to 100 as a line of blocks, the oldest first: `▁▂▅█`."""
+    blocks = "▁▂▃▄▅▆▇█"
+    return "".join(blocks[min(max(int(percent / 100 * len(blocks)), 0), len(blocks) - 1)] for percent in percents)
+
+
 def fitting(widths: Sequence[int], total: int) -> list[int]:
     """Return the widths of columns that fit into `total`; the widest are narrowed first, none below eight
     characters."""

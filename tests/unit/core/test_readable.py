@@ -82,3 +82,8 @@ def test_columns_fit_if_they_can_and_narrow_ones_stay(widths: list[int], total: 
 def test_a_cut_text_says_so() -> None:
     assert readable.cut("abcdef", 4) == "abc…"
     assert readable.cut("abcd", 4) == "abcd"
+
+
+def test_a_curve_is_drawn_with_blocks() -> None:
+    assert readable.curve([0, 12, 13, 50, 99, 100, 200, -1]) == "▁▁▂▅███▁"
+    assert readable.curve([]) == ""
