@@ -46,7 +46,8 @@ def test_a_link_fills_the_form_says_so_and_starts_nothing(page: Page, demo: Serv
     open_page(page, shared)
     expect(page.get_by_test_id("option-target"), "what is shared is filled in again").to_have_value("price & more")
     expect(page.get_by_test_id("option-nodes")).to_have_value("5")
-    expect(page.get_by_test_id("start")).to_be_enabled()
+    expect(page.get_by_test_id("blockers"), "all is filled in").to_contain_text("auto-sklearn needs a container")
+    expect(page.get_by_test_id("blockers").get_by_role("listitem")).to_have_count(1)
 
 
 def test_an_ended_session_is_deleted_with_its_files_after_a_question(page: Page, demo: Server) -> None:
