@@ -120,8 +120,8 @@ class FormActions(Protocol):
     def take_from(self, session: Session) -> None:
         """Fill the form with what a session was started with; nothing starts."""
 
-    async def restart(self, session: Session) -> None:
-        """Start the same as a session, whatever the form says now."""
+    def form_of(self, session: Session) -> Form:
+        """Return what a session was started with, with a new name."""
 
     def forget(self) -> None:
         """Forget what was typed, the files, and what the account told."""
@@ -173,6 +173,9 @@ class SessionActions(Protocol):
 
     def told(self, before: SessionView | None, view: SessionView) -> None:
         """A card shows a new view."""
+
+    async def start_again(self, session: Session, changes: Mapping[str, str]) -> None:
+        """Begin the next run of a session; `changes` are "image", "hours" and "idle", as typed, empty for as before."""
 
     async def extend(self, session: Session, hours: str) -> None:
         """Give a session more hours."""

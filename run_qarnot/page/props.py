@@ -170,6 +170,7 @@ def session_row(view: SessionView, image_title: str, now: datetime, *, batch: bo
         "name": view.name,
         "reference": view.reference,
         "image": image_title,
+        "image_id": view.image,
         "app": str(view.app_title),
         "state": view.state.value,
         "state_word": word(view.state.value),

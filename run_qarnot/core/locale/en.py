@@ -138,8 +138,7 @@ ERRORS: Mapping[str, ErrorTexts] = {
     "still-needed": ErrorTexts("This page still works for {names}: it sends files, or stops it.", "Wait until that is done, then change the account. A reload forgets the token at once, and gives that up."),
     "limit-fixed": ErrorTexts("The time limit of “{name}” cannot be changed: the cluster keeps the one it was started with.", "{hint}"),
     "options-unknown": ErrorTexts("“{name}” cannot be started again as it was: what was entered for {options} is not known any more.", "Stop it, then start it with that filled in; nothing was stopped.", "`run-qarnot start {reference} --set …` does that."),
-    "options-lost": ErrorTexts("“{name}” cannot be started again as it was: what was entered for {options} is not known any more.", "Press “Edit and start again”, and fill that in; nothing was started."),
-    "not-from-here": ErrorTexts("The same as “{name}” was not started: this page could not open it.", "Press “Edit and start again”, and say in the form how you will open it."),
+    "not-from-here": ErrorTexts("The same as “{name}” was not started: this page could not open it.", "Press “Copy”, and say in the form how you will open it."),
     # what failed
     "session-failed": ErrorTexts("“{name}” failed: {reason}", "Read the last lines of its output, then start again; your files are still in {inputs}."),
     "session-ended": ErrorTexts("“{name}” ended before it was ready. {reason}", "Look at its output.", "`run-qarnot logs {reference}` shows it."),

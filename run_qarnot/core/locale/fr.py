@@ -133,8 +133,7 @@ ERRORS: Mapping[str, ErrorTexts] = {
     "still-needed": ErrorTexts("Cette page travaille encore pour {names} : elle envoie des fichiers, ou l’arrête.", "Attendez que ce soit fait, puis changez de compte. Recharger oublie le jeton tout de suite, et abandonne cela."),
     "limit-fixed": ErrorTexts("La durée limite de « {name} » ne peut pas changer : le cluster garde celle du démarrage.", "{hint}"),
     "options-unknown": ErrorTexts("« {name} » ne peut pas être relancée à l’identique : ce qui avait été saisi pour {options} n’est plus connu.", "Arrêtez-la, puis reprenez-la en le remplissant ; rien n’a été arrêté.", "`run-qarnot start {reference} --set …` le fait."),
-    "options-lost": ErrorTexts("« {name} » ne peut pas être relancée à l’identique : ce qui avait été saisi pour {options} n’est plus connu.", "Appuyez sur « Modifier et redémarrer », et remplissez-le ; rien n’a démarré."),
-    "not-from-here": ErrorTexts("La même que « {name} » n’a pas démarré : cette page ne pourrait pas l’ouvrir.", "Appuyez sur « Modifier et redémarrer », et dites dans le formulaire comment vous l’ouvrirez."),
+    "not-from-here": ErrorTexts("La même que « {name} » n’a pas démarré : cette page ne pourrait pas l’ouvrir.", "Appuyez sur « Dupliquer », et dites dans le formulaire comment vous l’ouvrirez."),
     # ce qui a échoué
     "session-failed": ErrorTexts("« {name} » a échoué : {reason}", "Lisez les dernières lignes de sa sortie, puis recommencez ; vos fichiers sont toujours dans {inputs}."),
     "session-ended": ErrorTexts("« {name} » s’est terminée avant d’être prête. {reason}", "Regardez sa sortie.", "`run-qarnot logs {reference}` la montre."),

@@ -50,6 +50,7 @@ class SessionCard(Component):
     busy = traitlets.Unicode("").tag(sync=True)
     folded = traitlets.Bool(False).tag(sync=True)  # one line, of a session that was over before
     files: Any = traitlets.Any().tag(sync=True, **widget_serialization)  # to be added while it runs
+    images: Any = traitlets.List().tag(sync=True)  # with which it can go on: id, title
     can_add = traitlets.Bool(False).tag(sync=True)
     unfinished = traitlets.Bool(False).tag(sync=True)  # files that an earlier page began to add
     results: Any = traitlets.Any().tag(sync=True, **widget_serialization)
@@ -116,6 +117,13 @@ class SessionCard(Component):
         if not self.session.view.is_over:
             with contextlib.suppress(RunQarnotError):
                 self.unfinished = await self.files.find_unfinished()
+
+    def begin_again(self, image_title: str) -> None:
+        """The session runs again: it is no line among the ended ones any more."""
+        self._image_title = image_title
+        self.folded, self.fresh, self.problem = False, True, None
+        self.results.listing = None
+        self._show()
 
     def rest(self) -> None:
         """Stop watching; the session goes on."""
@@ -246,8 +254,10 @@ class SessionCard(Component):
         self._page.form.take_from(self.session)
 
     @event
-    async def vue_restart(self, _fields: Fields) -> None:
-        await self._while_busy("restart", lambda: self._page.form.restart(self.session))
+    async def vue_go_on(self, fields: Fields) -> None:
+        """The next run of an ended session."""
+        changes = {name: fields.text(name, 200) for name in ("image", "hours", "idle")}
+        await self._while_busy("restart", lambda: self._page.sessions.start_again(self.session, changes))
 
     @event
     async def vue_delete(self, fields: Fields) -> None:
@@ -323,7 +333,7 @@ class SessionCard(Component):
 
     def _say_why(self, view: SessionView) -> None:
         """A machine's failure is an error as any: with what to do next, and a report to be copied."""
-        if view.id and view.error:  # else it failed here, and `follow` says it
+        if self.session.is_submitted and view.error:  # else it failed here, and `follow` says it
             self.failed(SessionError("session-failed", name=view.name, reason=view.error, inputs=view.inputs))
 
     def _open_log(self) -> None:

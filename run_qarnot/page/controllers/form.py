@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.image import Image
-from run_qarnot.core.errors import InputError, RunQarnotError, SessionError
+from run_qarnot.core.errors import InputError, RunQarnotError
 from run_qarnot.core.names import make_name
 from run_qarnot.model.files import Upload
 from run_qarnot.model.keys import KeyPolicy
@@ -76,7 +76,7 @@ class FormController:
         self._link = Filling()
         self._not_here: list[str] = []
         self._prices: dict[PriceKey, float | None] = {}  # of an hour, as far as asked; None: nobody knows
-        self._starts: dict[str, tuple[Form, tuple[Incoming, ...]]] = {}  # by name, for "start again"
+        self._starts: dict[str, tuple[Form, tuple[Incoming, ...]]] = {}  # by name: what was entered, secrets too
 
     def begin(self) -> None:
         """Show the catalog, and choose its first image."""
@@ -332,30 +332,18 @@ class FormController:
             self.show_problems()  # plugins were asked
 
     def take_from(self, session: Session) -> None:
-        """Fill the form with what the session was started with; nothing starts before Start is pressed.
+        """Fill the form for a copy of a session; nothing starts before Start is pressed.
 
         Raises:
             InputError: its image is not in the catalog any more.
         """
-        self.current, files = self._form_of(session)
-        self.uploads.restore(files)
+        self.current = self.form_of(session)
+        if not session.is_submitted and (begun := self._starts.get(session.view.name)):
+            self.uploads.restore(begun[1])  # the cluster has no files of it that could be copied
         self._show_image()
         self._show_draft()
         self._card.files.show()
         self._card.call("come_here")
-
-    async def restart(self, session: Session) -> None:
-        """Start the same again, whatever the form says now and whichever files are in its list.
-
-        Raises:
-            RunQarnotError: why it cannot be started; nothing is.
-        """
-        if (account := self._page.account.current) is not None:
-            form = self._form_of(session)
-            self._check_all_known(session)
-            self._page.entry.check(form[0], session.view.name)
-            await self._begin(account, *form)
-            self.show_problems()  # plugins were asked
 
     async def _start(self, account: Account) -> None:
         form, files = self.current, tuple(self.uploads)
@@ -375,26 +363,10 @@ class FormController:
         self.uploads.keep(files)
         self._page.sessions.add(session)
 
-    def _check_all_known(self, session: Session) -> None:
-        """The same again is possible only if all is known that was entered; else somebody must look at it.
+    def form_of(self, session: Session) -> Form:
+        """What a session was started with, but with a new name; its files come with `resume`.
 
-        Raises:
-            SessionError: of an option it is not.
-        """
-        from run_qarnot.engine.restart_spec import unknown_options
-
-        view, facts = session.view, session.facts
-        if view.name in self._starts or facts is None:
-            return
-        options = self._catalog.get(view.image).options
-        if unknown := unknown_options(facts, self._catalog.get(view.image)):
-            names = ", ".join(options[name].label or name for name in unknown)
-            raise SessionError("options-lost", name=view.name, options=names)
-
-    def _form_of(self, session: Session) -> tuple[Form, tuple[Incoming, ...]]:
-        """What a session was started with, but with a new name: the form, and the files that it was given.
-
-        Of one that an earlier page started it is what its task tells, and its files come with `resume`.
+        Of one that an earlier page started it is what its task tells.
 
         Raises:
             InputError: its image is not in the catalog any more.
@@ -404,15 +376,15 @@ class FormController:
         view, facts = session.view, session.facts
         image = self._catalog.get(view.image)
         if view.name in self._starts:
-            form, files = self._starts[view.name]
-            return replace(form, name=make_name()), files
+            form, _files = self._starts[view.name]
+            return replace(form, name=make_name(), resume=view.id if session.is_submitted else "")
         form = replace(Form().with_image(image), resume=view.id or view.name)
         if hours := planned_hours(view):
             form = replace(form, hours=f"{hours:g}")
         if facts is not None:
             form = replace(form, key=user_key(facts) or "", options=entered_options(facts, image))
             form = form.with_machine(facts.hardware, facts.scheduling, image)
-        return form, ()
+        return form
 
 
 def _without_secrets(options: Mapping[str, OptionValue], image: Image) -> dict[str, OptionValue]:

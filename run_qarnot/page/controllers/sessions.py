@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from run_qarnot.catalog import Catalog
 from run_qarnot.core.state import State
-from run_qarnot.model.spec import parse_hours
+from run_qarnot.model.spec import parse_hours, parse_idle
 from run_qarnot.model.view import SessionView
 from run_qarnot.page.actions import PageActions
 from run_qarnot.page.background import Background
@@ -116,9 +117,47 @@ class SessionsController:
 
     def tasks(self) -> list[TaskSnapshot]:
         """Return what the cluster says of all sessions, the newest first."""
-        found = [*(card.session.facts for card in self._cards), *(other.facts for other in self._others)]
-        known = [facts for facts in found if facts is not None]
+        sessions = [*(card.session for card in self._cards), *self._others]
+        known = [task for session in sessions for task in session.tasks]
         return sorted(known, key=lambda facts: facts.created.timestamp() if facts.created else 0.0, reverse=True)
+
+    async def start_again(self, session: Session, changes: Mapping[str, str]) -> None:
+        """Begin the next run of a session that ended, with its name, files and packages.
+
+        Arguments:
+            session: that ended.
+            changes: "image", "hours" and "idle", as typed; what is empty or missing is as before.
+
+        Raises:
+            RunQarnotError: it cannot; nothing was started. Or somebody else has started it: then it is shown.
+        """
+        account = self._page.account.current
+        if account is None:
+            return
+        image = self._catalog.get(changes.get("image") or session.view.image)
+        wanted: dict[str, Any] = {}
+        if image.id != session.view.image:
+            wanted["image"] = image
+        if hours := changes.get("hours", "").strip():
+            wanted["hours"] = parse_hours(hours, image)
+        if (idle := parse_idle(changes.get("idle", ""))) is not None:
+            wanted["idle"] = idle
+        self._page.entry.check(replace(self._page.form.form_of(session), image=image.id), session.view.name)
+        try:
+            await account.start_again(session, **wanted)
+        finally:
+            if not session.view.is_over:
+                self._go_on(session)
+
+    def _go_on(self, session: Session) -> None:
+        """Show a session above the form, and see its next run through."""
+        for card in [card for card in self._cards if card.session is session]:
+            self._cards.remove(card)
+            self._cards.insert(0, card)
+            card.begin_again(self._title(session))
+            self._show()
+            card.follow()
+        self._changed()
 
     async def extend(self, session: Session, hours: str) -> None:
         """Give a session more hours, in the only way that there is: it is stopped, and runs again.
@@ -130,9 +169,7 @@ class SessionsController:
         if account is not None:
             wanted = parse_hours(hours, self._catalog.get(session.view.image))
             await account.extend(session, wanted)
-            for card in self._cards:
-                if card.session is session:
-                    card.follow()
+            self._go_on(session)
 
     def deleted(self, session: Session) -> None:
         """The session is gone."""
@@ -177,10 +214,14 @@ class SessionsController:
         # Imported with the first session: most of the page, and no part of its first paint.
         from run_qarnot.page.components.session import SessionCard
 
-        image = self._catalog.images.get(session.view.image)
-        title = image.name if image is not None else session.view.image
         usual = self._usual.get(session.view.image)
-        return SessionCard(self._page, self._tasks, session, title, self._downloads, usual)
+        card = SessionCard(self._page, self._tasks, session, self._title(session), self._downloads, usual)
+        card.images = [{"id": image.id, "title": image.name} for image in self._catalog if not image.hidden]
+        return card
+
+    def _title(self, session: Session) -> str:
+        image = self._catalog.images.get(session.view.image)
+        return image.name if image is not None else session.view.image
 
     def _changed(self) -> None:
         """A session began, became ready or ended: the numbers of the account are others now."""

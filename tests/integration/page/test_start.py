@@ -30,6 +30,8 @@ from run_qarnot.page.build import Page
 from run_qarnot.page.components.session import SessionCard
 from run_qarnot.page.props import planned_hours
 
+AS_BEFORE = {"image": "", "hours": "", "idle": ""}
+
 
 def account_of(page: Page) -> Account:
     assert page.account.current is not None
@@ -140,22 +142,39 @@ def test_buckets_machine_and_scheduling_are_those_of_the_form(cluster: LocalClus
     play_with_account(scene, cluster)
 
 
-def test_the_same_again_takes_neither_the_form_nor_its_files(cluster: LocalCluster) -> None:
+def test_continue_is_the_next_run_whatever_the_form_says(cluster: LocalCluster) -> None:
     async def scene(page: Page) -> None:
         upload(page.start_card.files, 1, "x", b"abc")
-        card = await start(page, "true")
+        card = await start(page, "cat x >> made")
         await shows(card, State.ENDED)
         tell(page.environment_card, "choose", {"id": "torch"})
         upload(page.start_card.files, 2, "other", b"abc")
-        tell(card, "restart")
-        await until(lambda: len(cards(page)) == 2, "the second card")
-        (again,) = (each for name, each in cards(page).items() if name != NAME)
-        await shows(again, State.ENDED)
-        assert again.session.view.image == "base"
+        tell(card, "go_on", {**AS_BEFORE, "hours": "3"})
+        await until(lambda: card.session.view.run == 2 and card.session.view.is_over, "the end of the second run", 60)
+        assert list(cards(page)) == [NAME]
         storage = account_of(page).client.storage.blocking
-        assert [file.key for file in storage.files(again.session.view.inputs or "")] == ["x"]
+        assert [file.key for file in storage.files(card.session.view.inputs or "")] == ["x"]
+        assert b"".join(storage.read(card.session.view.results or "", "made")) == b"abcabc", "files of the first run"
         assert page.form.current.image == "torch"
         assert [row["name"] for row in page.start_card.files.rows] == ["other"]
+
+    play_with_account(scene, cluster)
+
+
+def test_continue_of_an_ended_line_makes_it_a_card(cluster: LocalCluster) -> None:
+    async def scene(page: Page) -> None:
+        await shows(await start(page, "sleep 60"), State.READY)
+        tell(cards(page)[NAME], "stop", {"save": True})
+        await shows(cards(page)[NAME], State.ENDED)
+        await until(lambda: not cards(page)[NAME].busy, "the stop to be done")
+        tell(page.account_card, "change")
+        await sign_in(page, cluster.token)
+        await until(lambda: page.shell.ended, "the line of the ended session")
+        (card,) = page.shell.ended
+        assert card.folded
+        tell(card, "go_on", AS_BEFORE)
+        await shows(card, State.READY)
+        assert (page.shell.sessions, page.shell.ended, card.folded) == ([card], [], False)
 
     play_with_account(scene, cluster)
 
@@ -176,9 +195,9 @@ def test_a_session_of_an_earlier_page_is_started_as_it_was(cluster: LocalCluster
         assert page.form.current.resume == card.session.view.id
         del page.catalog.images["base"]
         tell(page.environment_card, "choose", {"id": "torch"})
-        for wish in ("again", "restart"):
+        for wish, data in (("again", None), ("go_on", AS_BEFORE)):
             card.problem = None
-            tell(card, wish)
+            tell(card, wish, data)
             await until(lambda: card.problem, "a sentence")
             assert "no image called “base”" in card.problem["what"]
         assert page.form.current.image == "torch"
@@ -198,9 +217,9 @@ def test_what_was_entered_and_is_not_known_any_more_is_asked_for_again(cluster: 
         tell(page.account_card, "change")
         await sign_in(page, cluster.token)
         card = cards(page)[NAME]
-        tell(card, "restart")
+        tell(card, "go_on", AS_BEFORE)
         await until(lambda: card.problem, "the sentence")
-        assert "what was entered for Parts is not known any more" in card.problem["what"]
+        assert "what was entered for parts is not known any more" in card.problem["what"]
         assert list(cards(page)) == [NAME]
         tell(card, "again")
         assert page.form.current.options == {"command": "true"}
@@ -218,10 +237,9 @@ def test_a_session_of_an_earlier_page_gets_such_a_machine_again(cluster: LocalCl
         await shows(cards(page)[NAME], State.ENDED)
         tell(page.account_card, "change")
         await sign_in(page, cluster.token)
-        tell(cards(page)[NAME], "restart")
-        await until(lambda: len(cards(page)) == 2, "the second card")
-        (again,) = (each for name, each in cards(page).items() if name != NAME)
-        await shows(again, State.ENDED)
+        again = cards(page)[NAME]
+        tell(again, "go_on", AS_BEFORE)
+        await until(lambda: again.session.view.run == 2 and again.session.view.is_over, "the end of the second run", 60)
         facts = again.session.facts
         assert facts is not None
         assert (facts.hardware, facts.scheduling) == ({"minimum_cores": 2, "minimum_ram_mb": 3000}, "on-demand")
@@ -258,7 +276,7 @@ def test_a_refused_submission_is_said_on_the_card_and_can_be_tried_again(cluster
     play_with_account(scene, cluster)
 
 
-def test_start_again_brings_back_form_and_files(cluster: LocalCluster) -> None:
+def test_copy_fills_the_form_and_takes_the_files_of_the_session(cluster: LocalCluster) -> None:
     async def scene(page: Page) -> None:
         upload(page.start_card.files, 1, "x", b"abc")
         tell(page.environment_card, "choose", {"id": "torch"})
@@ -275,7 +293,7 @@ def test_start_again_brings_back_form_and_files(cluster: LocalCluster) -> None:
             "1",
             {"workers": "3"},
         )
-        assert [row["name"] for row in page.start_card.files.rows] == ["x"]
+        assert (page.form.current.resume, page.start_card.files.rows) == (card.session.view.id, [])
         assert page.environment_card.chosen == "torch"
         assert ("come_here", []) in calls
         assert list(cards(page)) == [NAME]

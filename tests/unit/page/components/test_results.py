@@ -42,7 +42,9 @@ class Bucket:
 def play(tasks: Background, scene: Callable[[ResultsPanel, Bucket], Awaitable[None]]) -> ResultsPanel:
     async def whole() -> ResultsPanel:
         bucket = Bucket()
-        session: Any = SimpleNamespace(view=SimpleNamespace(name="calm", reference="calm"), results=bucket)
+        session: Any = SimpleNamespace(
+            view=SimpleNamespace(name="calm", reference="calm", started=None), results=bucket
+        )
         panel = ResultsPanel(tasks, session, Downloads(None))
         await panel.load()
         await scene(panel, bucket)

@@ -62,7 +62,7 @@ def test_options_are_asked_for_when_somebody_looks(card: StartCard, page: Any) -
 
 def test_the_browser_takes_over_the_fields_that_are_named(card: StartCard) -> None:
     card.show_draft(FORM, only=["hours"])
-    assert card.draft == {**FORM, "only": ["hours"]}
+    assert card.draft == {**FORM, "only": ["hours"], "usual": False, "preset": False}
     assert card.revision == 1
 
 
