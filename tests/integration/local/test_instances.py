@@ -240,7 +240,7 @@ def test_the_machines_of_a_cluster_share_a_folder_and_know_each_other(
     (share / "done").touch()
     assert ended(task) == "Success"
     assert lines(task.stdout()) >= {*(f"0> {host}" for host in hosts[:1]), "1> 1", "2> 2"}
-    assert not share.exists()
+    wait_until(lambda: not share.exists(), "the folder is removed")
 
 
 def listed(task: Any, count: int) -> list[Any]:

@@ -174,7 +174,7 @@ BACKGROUND = f"nohup sleep 77 {LEFT} setsid sleep 78 {LEFT} exit 3"
 def test_what_is_left_in_the_background_lives_until_the_task_ends(
     connection: Connection, keys_folder: Path, flags: tuple[str, ...]
 ) -> None:
-    task = visited(connection, keys_folder, "sh -c 'echo started; sleep 60'")
+    task = visited(connection, keys_folder, "sh -c 'echo started; sleep 600'")
     door, port = forward(task), free_port()
     done = visit(door, keys_folder, BACKGROUND, *flags)
     assert done.returncode == 3
@@ -210,7 +210,7 @@ def test_a_forward_ends_when_the_server_has_hung_up_before_the_visitor(
 
 def test_what_is_left_in_the_background_ends_with_a_cluster_that_is_killed(keys_folder: Path) -> None:
     with program() as cluster:
-        task = visited(connect(cluster), keys_folder, "sh -c 'echo started; sleep 60'")
+        task = visited(connect(cluster), keys_folder, "sh -c 'echo started; sleep 600'")
         pids = [int(word) for word in visit(forward(task), keys_folder, BACKGROUND).stdout.split()]
         assert len(pids) == 2
         assert all(map(psutil.pid_exists, pids))
