@@ -30,6 +30,7 @@ FILES: Mapping[str, Path] = {
 BASE_URL, CONFIG_PATH = "RUN_QARNOT_BASE_URL", "JUPYTER_CONFIG_PATH"  # constants
 IDLE_MINUTES = "RUN_QARNOT_IDLE_MINUTES"
 CLUSTER = "RUN_QARNOT_CLUSTER"  # what connects the machines of a run
+OPEN = "RUN_QARNOT_OPEN"  # what JupyterLab opens first, in `/job`
 _CONFIG_FOLDER = ".run-qarnot/jupyter"
 # Jupyter Server's, and that of the classic Notebook 6. `JUPYTER_CONFIG_PATH` wins over all other configuration in the
 # image; only its command line wins over that, and then the app answers elsewhere.

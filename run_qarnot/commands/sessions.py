@@ -32,6 +32,7 @@ from run_qarnot.model.files import StoredFile, Upload, collect_inputs, publish
 from run_qarnot.model.keys import KeyPolicy, check_public_keys
 from run_qarnot.model.machine_use import UseHistory
 from run_qarnot.model.paths import local_paths, renamed, zip_paths
+from run_qarnot.model.repository import MOST_BYTES, parse_repository
 from run_qarnot.model.spec import SessionSpec, parse_settings, parse_size
 from run_qarnot.model.view import SessionView
 
@@ -59,11 +60,14 @@ async def launch(account: Account, arguments: Namespace) -> int:
         machine=arguments.machine,
         idle=arguments.idle,
         machines=arguments.machines,
+        repository=parse_repository(arguments.git, token=account.settings.git_token or ""),
     )
     if arguments.open and image.effective_app.ends_by_itself:
         raise _nothing_to_open(spec.name, Message("leave-open-away"))
     if arguments.resume:
         await _say_what_is_copied(account, arguments.resume)
+    if spec.repository is not None:
+        show.err(f"Fetching {spec.repository}, at most {MOST_BYTES / 1e6:.0f} MB")
     session = await account.start(spec, uploads)
     session.use_identity(_identity(arguments.ssh_key))
     show.err(f"{session.view.name}: {image.name}, stops by itself after {show.hours(session.view)}")

@@ -138,6 +138,8 @@ def _launch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", help="of the session and its buckets; default: a friendly one")
     parser.add_argument("--input", action="append", type=path, default=[], metavar="PATH", help="file, or folder "
                         "whose content is uploaded; may be repeated")  # fmt: skip
+    parser.add_argument("--git", default="", metavar="URL[@REF]", help="a repository that comes along, in a folder of "
+                        "its name; the token of a private one in RUN_QARNOT_GIT_TOKEN")  # fmt: skip
     parser.add_argument("--from", dest="resume", metavar="SESSION", help="begin with a copy of its files and packages; "
                         "the two are independent of each other")  # fmt: skip
     parser.add_argument("--bucket", action="append", default=[], metavar="NAME", help="whose files come along "
@@ -232,6 +234,8 @@ def _link(parser: argparse.ArgumentParser) -> None:
     _image(parser)
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="an option of the image")
     parser.add_argument("--hours", type=_hours, metavar="H", help="stop by itself after so many")
+    parser.add_argument("--git", default="", metavar="URL[@REF]", help="a repository that comes along")
+    parser.add_argument("--open", default="", metavar="PATH", help="what JupyterLab opens first, in the repository")
     parser.add_argument("--idle", type=_idle, metavar="MIN", help="stop once nobody has used it for so many minutes")
     parser.add_argument("--machines", type=int, metavar="N", help="so many machines")
     parser.add_argument("--base", default="http://localhost:8866/", metavar="URL", help="address of the dashboard, "

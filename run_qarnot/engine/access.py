@@ -13,7 +13,7 @@ import asyncssh
 from run_qarnot import bootstrap
 from run_qarnot.catalog.apps import App
 from run_qarnot.cloud.models import TaskSnapshot
-from run_qarnot.core.errors import SessionError
+from run_qarnot.core.errors import InputError, SessionError
 from run_qarnot.core.messages import Message, Sentence
 from run_qarnot.engine import output
 from run_qarnot.engine.host_keys import HostKeys
@@ -35,6 +35,7 @@ from run_qarnot.model.connections import (
 )
 from run_qarnot.model.idle import Idle
 from run_qarnot.model.plan import SESSION_KEY, USER_KEY, Label
+from run_qarnot.model.repository import check_open
 
 _BASE_URL = re.compile(r"/rq-[0-9a-f]{12}/")  # `keys.derive_base_url`
 
@@ -75,6 +76,12 @@ class AppAccess:
         self._given_base = "/"  # the base URL that the app was started with
         self.base_path = "/"  # where it answers: under that one, until it is known better
         self._place: Place | None = None
+        self._opened = ""  # what JupyterLab opens first, in the session's folder
+
+    @property
+    def open_path(self) -> str:
+        """Of the app's page."""
+        return f"{self._app.open_path}/tree/{self._opened}" if self._opened else self._app.open_path
 
     def use_own_keys(self, private_key: str | None) -> None:
         """Open the tunnel with the user's own key, or keys (agent, `~/.ssh`): for sessions that know no other.
@@ -218,6 +225,7 @@ class AppAccess:
 
     def learn(self, facts: TaskSnapshot) -> None:
         """Take over the base URL that the app was given. Anybody on the account may have written the constant."""
+        self._opened = _opened(facts) if self._app.kind == "jupyterlab" else ""
         base = facts.constants.get(bootstrap.BASE_URL, "")
         if self._app.mount is Mount.PREFIX and base != self._given_base and _BASE_URL.fullmatch(base):
             self._given_base = self.base_path = base
@@ -244,7 +252,7 @@ class AppAccess:
             name=self._name,
             app_title=self._app.title,
             app_port=self._app.port,
-            open_path=self._app.open_path,
+            open_path=self.open_path,
             app_token=self.app_token(facts),
             ssh_user=self._user,
             forwards=facts.forwards,
@@ -263,6 +271,14 @@ class AppAccess:
             port = self._tunnel.port if self._tunnel.is_open else None
             self._place = Place(port, next(iter(free_ports(self._port))), self.identity, os.devnull, self.through_page)
         return replace(self._place, ssh_fails=self.problem is not None)
+
+
+def _opened(facts: TaskSnapshot) -> str:
+    """Anybody on the account may have written the constant."""
+    try:
+        return check_open(facts.constants.get(bootstrap.OPEN, ""))
+    except InputError:
+        return ""
 
 
 def _keys(facts: TaskSnapshot) -> list[str]:

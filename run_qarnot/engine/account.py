@@ -19,6 +19,7 @@ from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.engine.leftovers import LeftOver, delete_left_over, find_left_over
 from run_qarnot.engine.planning import Planner
 from run_qarnot.engine.played_images import not_runnable
+from run_qarnot.engine.repository import fetch
 from run_qarnot.engine.restart_spec import restart_spec
 from run_qarnot.engine.session import Session, sessions_in
 from run_qarnot.engine.wait_estimate import wait_estimates
@@ -148,10 +149,14 @@ class Account:
         if copies is not None:
             copies.check()
         found = copies.files if copies is not None else ()
+        temporary, fetched = await fetch(spec.checked(), {upload.key for upload in uploads})
+        uploads = [*uploads, *fetched]
         keys = {upload.key for upload in uploads} | {copy.file.key for copy in found}
         plan = await self._planner.first(spec, keys, copies.brought if copies is not None else ())
         sent = bootstrap.attach(uploads, plan.constants)
-        return Session.new(self.client, self.catalog, self._token, plan, sent, found)
+        session = Session.new(self.client, self.catalog, self._token, plan, sent, found)
+        session.temporary = temporary
+        return session
 
     async def copies(self, session: str) -> Copies:
         """Say what a copy of a session would begin with, how large that is, and how much room there is.

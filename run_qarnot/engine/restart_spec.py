@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from run_qarnot import bootstrap
 from run_qarnot.catalog.image import Image
 from run_qarnot.catalog.options import Option
 from run_qarnot.cloud.models import TaskSnapshot
@@ -52,6 +53,7 @@ def restart_spec(facts: TaskSnapshot, image: Image, changes: Mapping[str, Any]) 
         hardware=facts.hardware,
         idle=(limit_of(facts) or 0) if image.judges_idle else None,
         machines=facts.machine_count if image.id == facts.label(Label.IMAGE) else None,
+        open=facts.constants.get(bootstrap.OPEN, ""),
     )
     return replace(spec, **{**changes, "image": image, "options": {**options, **given}})
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from functools import partial
+from tempfile import TemporaryDirectory
+from urllib.parse import quote
 
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.apps import BUILTIN, App
@@ -49,6 +52,7 @@ class Session:
         self._state = ViewPublisher(view, self._changed)
         self._past: list[TaskSnapshot] = []  # of the runs before, the oldest first
         self._run: SessionRun
+        self.temporary: TemporaryDirectory[str] | None = None  # with files that are uploaded
         self._log = output.Follower(self._streams, is_over=lambda: self.view.is_over)
 
     @classmethod
@@ -240,7 +244,7 @@ class Session:
     @property
     def open_path(self) -> str:
         """Of the app's page, without a slash in front."""
-        return self._run.app.open_path.lstrip("/")
+        return quote(self._run.access.open_path.lstrip("/"))
 
     # — following —
 
@@ -423,6 +427,9 @@ class Session:
     def _changed(self, before: SessionView, after: SessionView) -> None:
         """Tell the plugins what happened. Returns at once."""
         self._catalog.hooks.changed(before, after, self._client.now())
+        if self.temporary is not None and after.state is not State.PREPARING:
+            self._cleaning = asyncio.ensure_future(in_thread(self.temporary.cleanup))
+            self.temporary = None
 
     async def _streams(self) -> tuple[str, str]:
         return await output.streams(self._client, self._run.task_id)

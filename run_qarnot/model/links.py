@@ -25,6 +25,7 @@ from run_qarnot.core import times
 from run_qarnot.core.errors import InputError, RunQarnotError
 from run_qarnot.core.messages import Message
 from run_qarnot.core.redaction import protect
+from run_qarnot.model.repository import Repository, check_open, parse_repository
 from run_qarnot.model.spec import (
     check_hours,
     check_idle,
@@ -37,7 +38,8 @@ from run_qarnot.model.spec import (
 
 PREFIX = "opt-"
 IMAGE, HOURS, IDLE, MACHINES = (f"{PREFIX}{name}" for name in ("image", "hours", "idle", "machines"))
-_FIXED = {IMAGE, HOURS, IDLE, MACHINES}  # an option of the same name can only be set by hand
+GIT, REF, OPEN = (f"{PREFIX}{name}" for name in ("git", "ref", "open"))
+_FIXED = {IMAGE, HOURS, IDLE, MACHINES, GIT, REF, OPEN}  # an option of the same name can only be set by hand
 _LONGEST_QUERY = 20_000
 _LONGEST_KEY, _MOST_KEYS = 50, 10  # of those that are said to be left out
 _CLOCK = re.compile(r"\s*\d{1,2}\s*:\s*\d")  # 18:30, as the form takes it
@@ -59,6 +61,8 @@ class Filling:
         hours: as typed; "" when it says nothing of them.
         idle: minutes, as typed; likewise.
         machines: how many; none when it says nothing of them.
+        git: a repository, `URL[@REF]`; likewise.
+        opened: path of what JupyterLab opens first; likewise.
         options: values of the image's options.
         ignored: why something of it was left out.
         secrets: keys whose values must vanish from the address bar.
@@ -69,6 +73,8 @@ class Filling:
     hours: str = ""
     idle: str = ""
     machines: int | None = None
+    git: str = ""
+    opened: str = ""
     options: Mapping[str, Value] = field(default_factory=dict)
     ignored: tuple[RunQarnotError, ...] = ()
     secrets: tuple[str, ...] = ()
@@ -82,6 +88,8 @@ def make_link(
     hours: float | None = None,
     idle: float | None = None,
     machines: int | None = None,
+    repository: Repository | None = None,
+    opened: str = "",
     options: Mapping[str, object],
 ) -> str:
     """Return the link that fills the form with these values.
@@ -92,6 +100,8 @@ def make_link(
         hours: none for the image's own.
         idle: minutes without use after which it stops; none for the image's own.
         machines: none for as many as the image wants.
+        repository: of git, if any; its token is left out.
+        opened: path of what JupyterLab opens first, if anything is.
         options: values of the image's options, as typed or chosen.
 
     Raises:
@@ -112,6 +122,9 @@ def make_link(
     pairs += [] if idle is None else [(IDLE, f"{idle:g}")]
     if machines is not None:
         pairs.append((MACHINES, str(check_machines(machines, image))))
+    if repository is not None:
+        pairs += [(GIT, repository.url), *([(REF, repository.ref)] if repository.ref else [])]
+    pairs += [(OPEN, clean)] if (clean := check_open(opened)) else []
     pairs += [(PREFIX + name, text) for name, value in shared.items() for text in _texts(value)]
     return _with_query(base, urlencode(pairs, quote_via=quote))
 
@@ -237,16 +250,20 @@ def _read_values(pairs: Pairs, catalog: Catalog, usual: str, filling: Filling) -
     hours = _read_hours(pairs, image, ignored)
     idle = _read_idle(pairs, image, ignored)
     machines = _read_machines(pairs, image, ignored)
+    git, opened = _read_git(pairs, ignored), _read_open(pairs, ignored)
     options = dict(_read_options(pairs, image, ignored))
     secrets = {
         key for key, _ in pairs if (option := image.options.get(_option_name(image, key))) and option.type == "secret"
     }
+    says_something = hours or idle or machines or git or opened or options or any(key == IMAGE for key, _ in pairs)
     return replace(
         filling,
-        image=image.id if hours or idle or machines or options or any(key == IMAGE for key, _ in pairs) else "",
+        image=image.id if says_something else "",
         hours=hours,
         idle=idle,
         machines=machines,
+        git=git,
+        opened=opened,
         options=options,
         ignored=tuple(ignored),
         secrets=(*filling.secrets, *dict.fromkeys(key for key, _ in pairs if key in secrets)),
@@ -297,6 +314,25 @@ def _read_machines(pairs: Pairs, image: Image, ignored: list[RunQarnotError]) ->
     except InputError as error:
         ignored.append(error)
         return None
+
+
+def _read_git(pairs: Pairs, ignored: list[RunQarnotError]) -> str:
+    url, ref = (
+        _first(wanted, [value for key, value in pairs if key == wanted], ignored) or "" for wanted in (GIT, REF)
+    )
+    try:
+        return str(parse_repository(url, ref) or "")
+    except InputError as error:
+        ignored.append(error)
+        return ""
+
+
+def _read_open(pairs: Pairs, ignored: list[RunQarnotError]) -> str:
+    try:
+        return check_open(_first(OPEN, [value for key, value in pairs if key == OPEN], ignored) or "")
+    except InputError as error:
+        ignored.append(error)
+        return ""
 
 
 def _read_options(pairs: Pairs, image: Image, ignored: list[RunQarnotError]) -> Iterator[tuple[str, Value]]:

@@ -152,6 +152,8 @@ def _constants(spec: SessionSpec, keys_lines: Sequence[str], app_token: str, bas
     constants |= {name: value for name, value in named.items() if value}
     if image.start == "bundled":
         constants |= bootstrap.constants(app, constants.get("DOCKER_CMD", ""))
+    if spec.opened:
+        constants[bootstrap.OPEN] = spec.opened
     constants.pop(bootstrap.IDLE_MINUTES, None)
     if spec.idle_minutes:
         constants[bootstrap.IDLE_MINUTES] = f"{spec.idle_minutes:g}"

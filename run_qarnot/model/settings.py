@@ -33,6 +33,7 @@ class Settings:
     images: Path = field(default_factory=lambda: packaged_file(IMAGES_FILE))
     plugins: Path | None = None
     login_token: str | None = field(default=None, repr=False)
+    git_token: str | None = field(default=None, repr=False)  # for private repositories, of who types commands
     log_config: Path | None = None
     admins: frozenset[str] = frozenset()  # e-mail addresses of accounts; "*" for everybody
     compat: Compat = field(default_factory=Compat)  # what the cluster does otherwise than expected
@@ -54,7 +55,8 @@ def read_settings(environment: Mapping[str, str], folder: Path) -> Settings:
     """
     token = environment.get("QARNOT_CLIENT_TOKEN", "").strip() or None
     login_token = environment.get("RUN_QARNOT_LOGIN_TOKEN", "").strip() or None
-    for secret in (token, login_token):
+    git_token = environment.get("RUN_QARNOT_GIT_TOKEN", "").strip() or None
+    for secret in (token, login_token, git_token):
         if secret:
             protect(secret)
     return Settings(
@@ -65,6 +67,7 @@ def read_settings(environment: Mapping[str, str], folder: Path) -> Settings:
         images=_images(environment.get("RUN_QARNOT_IMAGES"), folder),
         plugins=_plugins(environment.get("RUN_QARNOT_PLUGINS"), folder),
         login_token=login_token,
+        git_token=git_token,
         log_config=Path(path) if (path := environment.get("RUN_QARNOT_LOG")) else None,
         admins=frozenset(environment.get("RUN_QARNOT_ADMINS", "").casefold().replace(",", " ").split()),
         compat=read_compat(environment.get(VARIABLE, "")),

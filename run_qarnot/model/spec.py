@@ -14,6 +14,7 @@ from run_qarnot.core import times
 from run_qarnot.core.errors import InputError, RunQarnotError
 from run_qarnot.core.names import check_name, which
 from run_qarnot.model.keys import check_public_keys
+from run_qarnot.model.repository import Repository, check_open
 
 SCHEDULING = ("flex", "on-demand", "reserved")  # how a machine is found
 LEAST_IDLE, MOST_IDLE = 0.02, 10080.0  # minutes; a week
@@ -37,6 +38,8 @@ class SessionSpec:
         machine: the name of one of those that the account has; empty: any.
         idle: it stops once nobody has used it for so many minutes, 0 for never; None: as the image wants it.
         machines: how many; none for as many as the image wants.
+        repository: of git, whose files come along in a folder of its name, if any.
+        open: path of what JupyterLab opens first, in the repository's folder if there is one; else in the session's.
     """
 
     image: Image
@@ -51,6 +54,15 @@ class SessionSpec:
     machine: str = ""
     idle: float | None = None
     machines: int | None = None
+    repository: Repository | None = None
+    open: str = ""
+
+    @property
+    def opened(self) -> str:
+        """What JupyterLab opens first, in the session's folder; empty for nothing of it."""
+        if self.image.effective_app.kind != "jupyterlab":
+            return ""
+        return "/".join(filter(None, (self.repository.folder if self.repository else "", check_open(self.open))))
 
     @property
     def idle_minutes(self) -> float:
@@ -86,6 +98,7 @@ class SessionSpec:
             lambda: check_hours(self.hours, self.image),
             lambda: check_idle(self.idle, self.image),
             lambda: check_machines(self.machine_count, self.image),
+            lambda: check_open(self.open),
             lambda: check_public_keys(self.user_key, self.image.ssh_keys) if self.user_key else None,
             lambda: check_names(self.image, self.options),
             *(partial(option.check, name, value) for name, option, value in _given(self.image, self.options)),

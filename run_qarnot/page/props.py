@@ -147,6 +147,10 @@ def link_row(link: Filling, image: Image | None) -> Row | None:
             filled.append({"label": words.field("hours"), "value": link.hours})
         if link.idle:
             filled.append({"label": words.field("idle"), "value": link.idle})
+        if link.git:  # in full: its code will run with the user's files
+            filled.append({"label": words.field("git"), "value": link.git})
+        if link.opened:
+            filled.append({"label": words.field("open"), "value": link.opened})
         filled += [
             {"label": image.options[name].label or name, "value": _as_text(value)}
             for name, value in link.options.items()

@@ -19,11 +19,25 @@ from run_qarnot.core.language import number
 from run_qarnot.core.names import make_name
 from run_qarnot.model.links import Filling
 from run_qarnot.model.price import Price
+from run_qarnot.model.repository import parse_repository
 from run_qarnot.model.spec import SCHEDULING, SessionSpec, faults, parse_count, parse_hours, parse_idle, parse_size
 from run_qarnot.page import words
 from run_qarnot.page.uploads import Arrival, Incoming
 
-FORM_FIELDS = ("name", "hours", "idle", "resume", "key", "buckets", "scheduling", "cores", "memory", "machine")
+FORM_FIELDS = (
+    "name",
+    "hours",
+    "idle",
+    "resume",
+    "key",
+    "buckets",
+    "scheduling",
+    "cores",
+    "memory",
+    "machine",
+    "git",
+    "open",
+)
 _MACHINES = ("specification", "cpu_model", "gpu", "ssd")  # the constraints that name one, or something of one
 NO_PRICE = Price()
 OptionValue = str | bool | float | list[str]
@@ -51,6 +65,9 @@ class Form:
     memory: str = ""
     machine: str = ""
     idle: str = ""  # minutes without use after which it stops; empty for the image's own
+    git: str = ""  # a repository, URL[@REF]
+    git_token: str = field(default="", repr=False)
+    open: str = ""  # path of what is opened first in it
     options: Mapping[str, OptionValue] = field(default_factory=dict)
 
     def with_image(self, image: Image) -> Form:
@@ -71,7 +88,10 @@ class Form:
         """Take over what a link says; only `links.read_link` makes it, so that every value has been checked."""
         chosen = self.with_image(image)
         options = {**chosen.options, **link.options}
-        return replace(chosen, hours=link.hours or chosen.hours, idle=link.idle or chosen.idle, options=options)
+        places = {"git": link.git or chosen.git, "open": link.opened or chosen.open}
+        return replace(
+            chosen, hours=link.hours or chosen.hours, idle=link.idle or chosen.idle, **places, options=options
+        )
 
     def with_machine(self, hardware: Mapping[str, object], scheduling: str, image: Image) -> Form:
         """Take over what the machine of a session had to be, as far as its image does not want it anyway.
@@ -118,6 +138,8 @@ class Form:
             hardware=parse_size(self.cores, self.memory),
             machine=self.machine,
             idle=parse_idle(self.idle),
+            repository=parse_repository(self.git, token=self.git_token),
+            open=self.open,
         ).checked()
 
     def hardware(self, image: Image, machines: Mapping[str, str]) -> dict[str, object]:
@@ -197,7 +219,11 @@ class Form:
         sizes = (partial(parse_count, self.cores, "cores"), partial(parse_count, self.memory, "memory"))
         yield from map(_as_blocker, faults(sizes))
         key, resume = self.key.strip() or None, self.resume or None
-        spec = SessionSpec(image, self.name.strip(), hours, key, resume, self.given_options(), idle=idle)
+        git = partial(parse_repository, self.git, token=self.git_token)
+        yield from map(_as_blocker, faults([git]))
+        spec = SessionSpec(
+            image, self.name.strip(), hours, key, resume, self.given_options(), idle=idle, open=self.open
+        )
         yield from map(_as_blocker, spec.blockers())
         app = image.effective_app
         if app.port is None and not app.ends_by_itself and key is None:  # it would cost money and nobody could enter it

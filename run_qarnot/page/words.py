@@ -154,6 +154,9 @@ WORDS: Table = {
         "hours": "Stop after (hours, or a time)",
         "idle": "Stop when idle for (minutes)",
         "idle_help": "No cell, terminal or SSH login in use. 0: never.",
+        "git": "Git repository",
+        "git_help": "Such as https://github.com/team/project@branch: comes along in a folder of its name.",
+        "git_open": "Open first, in the repository",
         "hours_help": "For example 4, 1h30 or 18:30. Results are saved first.",
         "resume": "Start with the files of",
         "resume_none": "no other session",
@@ -413,7 +416,13 @@ BLOCKERS: Mapping[str, str] = {
 }
 
 
-FIELDS: Mapping[str, str] = {"image": "Environment", "hours": "Hours", "idle": "Idle minutes"}
+FIELDS: Mapping[str, str] = {
+    "image": "Environment",
+    "hours": "Hours",
+    "idle": "Idle minutes",
+    "git": "Git repository",
+    "open": "Open first",
+}
 
 
 def section(name: str, spoken: str | None = None) -> dict[str, str]:

@@ -144,6 +144,9 @@ WORDS: Table = {
         "hours": "Arrêt après (heures, ou heure précise)",
         "idle": "Arrêt si inactive pendant (minutes)",
         "idle_help": "Aucune cellule, aucun terminal ni accès SSH utilisé. 0 : jamais.",
+        "git": "Dépôt git",
+        "git_help": "Par exemple https://github.com/equipe/projet@branche : il arrive dans un dossier à son nom.",
+        "git_open": "À ouvrir d’abord, dans le dépôt",
         "hours_help": "Par exemple 4, 1h30 ou 18:30. Les résultats sont enregistrés avant.",
         "resume": "Partir des fichiers de",
         "resume_none": "aucune autre session",
@@ -407,4 +410,10 @@ BLOCKERS: Mapping[str, str] = {
     "broken-file": "Réessayez « {name} », ou retirez-le : il n’est pas arrivé en entier.",
 }
 
-FIELDS: Mapping[str, str] = {"image": "Environnement", "hours": "Heures", "idle": "Minutes d’inactivité"}
+FIELDS: Mapping[str, str] = {
+    "image": "Environnement",
+    "hours": "Heures",
+    "idle": "Minutes d’inactivité",
+    "git": "Dépôt git",
+    "open": "À ouvrir d’abord",
+}

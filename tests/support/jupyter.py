@@ -18,7 +18,7 @@ class Jupyter:
 
     def __init__(self, address: str) -> None:
         parts = urlsplit(address)
-        self._base = f"{parts.scheme}://{parts.netloc}{parts.path.removesuffix('/lab')}"
+        self._base = f"{parts.scheme}://{parts.netloc}{parts.path.partition('/lab')[0]}"
         self._token = parse_qs(parts.query)["token"][0]
         self._session = requests.Session()
         self._session.trust_env = False

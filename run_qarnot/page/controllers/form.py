@@ -16,6 +16,7 @@ from run_qarnot.model.files import Upload
 from run_qarnot.model.keys import KeyPolicy
 from run_qarnot.model.links import Filling, make_badge, make_link, read_link
 from run_qarnot.model.price import Price
+from run_qarnot.model.repository import parse_repository
 from run_qarnot.model.spec import parse_hours, parse_idle
 from run_qarnot.page.account_choices import AccountChoices
 from run_qarnot.page.actions import PageActions, Shared
@@ -264,7 +265,7 @@ class FormController:
         if image is not None:
             self.current = self.current.with_link(self._link, image)
             self._show_image()
-            self._show_draft(("hours", "idle"), source="" if self._link.hours else "usual")
+            self._show_draft(("hours", "idle", "git", "open"), source="" if self._link.hours else "usual")
         self._show_link()
 
     def preset(self) -> str:
@@ -281,7 +282,7 @@ class FormController:
         if (image := self._catalog.images.get(link.image)) is not None:
             self.current = replace(self.current, options={}).with_link(link, image)
             self._show_image()
-            self._show_draft(("hours", "idle"), source="preset")
+            self._show_draft(("hours", "idle", "git", "open"), source="preset")
         for problem in link.ignored:
             raise problem
 
@@ -311,7 +312,10 @@ class FormController:
         image = self._catalog.get(form.image)
         options = _without_secrets(form.given_options(), image)
         hours, idle = shared_hours(parse_hours(form.hours, image)), parse_idle(form.idle)
-        return make_link(address, image, hours=hours, idle=idle, options=options)
+        repository = parse_repository(form.git)
+        return make_link(
+            address, image, hours=hours, idle=idle, repository=repository, opened=form.open, options=options
+        )
 
     def _show_link(self) -> None:
         self._shell.link = link_row(self._link, self._catalog.images.get(self._link.image))

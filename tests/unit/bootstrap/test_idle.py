@@ -117,12 +117,16 @@ def test_the_work_of_the_server_itself_is_no_use() -> None:
 def test_our_own_programs_are_no_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(idle, "OURS", tmp_path)
     (tmp_path / "packages.py").write_text(COMPUTES)
-    (tmp_path.parent / "packages.py").write_text(COMPUTES)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "packages.py").write_text(COMPUTES)
     load = Load(set())
-    for folder in (tmp_path, tmp_path.parent):
-        with subprocess.Popen([sys.executable, folder / "packages.py"], env={idle.MARK: BASE}) as running:
+    for place, is_ours in ((tmp_path, True), (elsewhere / "keep", True), (elsewhere, False)):
+        command = [sys.executable, str(elsewhere / "packages.py"), "keep"]
+        command = command if place.name == "keep" else [sys.executable, str(place / "packages.py")]
+        with subprocess.Popen(command, env={idle.MARK: BASE}) as running:
             wait_until(lambda: idle.environment_of(running.pid).get(idle.MARK) == BASE, "the program")
-            if folder == tmp_path:
+            if is_ours:
                 time_passes()
                 assert not load.is_high(processes())
             else:

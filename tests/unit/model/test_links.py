@@ -24,6 +24,7 @@ from run_qarnot.model.links import (
     read_link,
     shared_address,
 )
+from run_qarnot.model.repository import Repository
 
 CHOICES = ("small", "a, b", "größer", "x&y=z", "50 %")
 SEVERAL = tuple(choice for choice in CHOICES if "," not in choice)  # commas stand between them
@@ -88,18 +89,41 @@ def test_no_query_makes_reading_fail(query: str) -> None:
     assert read_link(query, CATALOG).image in {"", "torch"}
 
 
-@given(
-    st.dictionaries(st.sampled_from([f"opt-{name}" for name in [*IMAGE.options, "hours", "idle", "other"]]), st.text())
-)
+KEYS = [f"opt-{name}" for name in [*IMAGE.options, "hours", "idle", "open", "other"]]
+
+
+@given(st.dictionaries(st.sampled_from(KEYS), st.text()))
 def test_only_values_that_pass_their_fields_check_come_through(pairs: dict[str, str]) -> None:
     filling = read_link(urlencode({"opt-image": "torch", **pairs}, errors="replace"), CATALOG)
     assert "password" not in filling.options
     for name, value in filling.options.items():
         IMAGE.options[name].check(name, value)
     left_out = {error.code for error in filling.ignored}
-    assert left_out <= {"hours", "idle", "link-clock", "option-value", "option-empty", "option-unknown", "link-secret"}
+    of_options = {"option-value", "option-empty", "option-unknown", "link-secret"}
+    assert left_out <= {"hours", "idle", "open-path", "link-clock", *of_options}
     said = len(filling.options) + len(filling.ignored) + (1 if filling.hours else 0) + (1 if filling.idle else 0)
+    said += (1 if filling.opened else 0) + (pairs.get("opt-open", "x").strip().strip("/") == "")
     assert said + (pairs.get("opt-hours") == "") + (pairs.get("opt-idle", "x").strip() == "") == len(pairs)
+
+
+def test_a_repository_and_what_is_opened_in_it_are_filled_in_and_shown_in_full() -> None:
+    repository = Repository("https://github.com/team/project", "feature/more", "token-of-the-test")
+    link = make_link(BASE, IMAGE, repository=repository, opened="a b/first.ipynb", options={})
+    assert link == (
+        f"{BASE}?opt-image=torch&opt-git=https%3A%2F%2Fgithub.com%2Fteam%2Fproject&opt-ref=feature%2Fmore"
+        "&opt-open=a%20b%2Ffirst.ipynb"
+    )
+    filling = read(link)
+    assert (filling.git, filling.opened) == ("https://github.com/team/project@feature/more", "a b/first.ipynb")
+    assert filling.ignored == ()
+
+
+def test_an_address_from_which_nothing_is_fetched_is_left_out_and_said() -> None:
+    for git in ("file:///etc/passwd", "-uX", "http://10.0.0.1/x", "https://u:pw-of-the-test@x.org/y"):
+        filling = read_link(urlencode({"opt-image": "torch", "opt-git": git, "opt-open": "../x"}), CATALOG)
+        assert (filling.git, filling.opened) == ("", "")
+        assert [error.code for error in filling.ignored] == ["git-address", "open-path"]
+        assert "pw-of-the-test" not in str(filling.ignored)
 
 
 def test_choices_may_be_written_by_hand() -> None:

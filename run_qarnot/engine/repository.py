@@ -1,0 +1,228 @@
+"""Fetches a git repository to this computer, so that it goes to a session with its other files.
+
+Here and not on the machine: that works with every image, also where there is neither git nor a way to the Internet, and
+a private repository's token stays in this process.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Container, Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from run_qarnot.core import visible
+from run_qarnot.core.errors import InputError
+from run_qarnot.core.messages import Verbatim
+from run_qarnot.core.names import which
+from run_qarnot.engine.daemon_executor import in_thread
+from run_qarnot.model.files import Upload
+from run_qarnot.model.repository import MOST_BYTES, Repository
+from run_qarnot.model.spec import SessionSpec
+
+if TYPE_CHECKING:
+    from dulwich.objects import ObjectID
+    from dulwich.refs import Ref
+    from dulwich.repo import Repo
+
+REQUIREMENTS = "requirements.txt"
+_MOST_FILES = 20_000
+_USER = "oauth2"  # with a token as password: what GitLab wants; GitHub and Gitea take any
+_TIMEOUT_SECONDS = 30.0
+_HASH_DIGITS = 40
+_OURS = b"refs/run-qarnot/start"  # git takes a folder for none of its own without a ref; storage keeps no empty folders
+_UNUSED = frozenset({"description", "hooks", "info"})  # of `.git`
+
+
+async def fetch(spec: SessionSpec, given: Container[str]) -> tuple[TemporaryDirectory[str] | None, list[Upload]]:
+    """Fetch the repository of a session that is to be started.
+
+    Arguments:
+        spec: checked.
+        given: paths of files that the user sends; those win.
+
+    Returns:
+        The folder of the files, for as long as they are to be there; and the files.
+
+    Raises:
+        InputError: as `clone`.
+    """
+    if spec.repository is None:
+        return None, []
+    temporary = TemporaryDirectory(prefix="run-qarnot-")
+    try:
+        uploads = await in_thread(clone, spec.repository, Path(temporary.name))
+    except BaseException:
+        temporary.cleanup()
+        raise
+    kept = {REQUIREMENTS} if spec.resume else set()  # that of the session which it continues: its packages
+    return temporary, [each for each in uploads if each.key not in given and each.key not in kept]
+
+
+def clone(repository: Repository, folder: Path, most_bytes: int = MOST_BYTES) -> list[Upload]:
+    """Fetch one commit; return its files, and those by which git knows it, to be uploaded. Blocks.
+
+    Links become small files that name their target, as git makes them where there are none: storage has no links.
+
+    Arguments:
+        repository: checked.
+        folder: an empty one, which must be there until the files are uploaded.
+        most_bytes: of what is fetched, and of its files.
+
+    Raises:
+        InputError: there is no such repository or ref, it wants a token, is too large, or nobody answers.
+    """
+    from dulwich.client import HTTPUnauthorized, InvalidWants
+    from dulwich.errors import NotGitRepository
+
+    try:
+        _fetch(repository, folder / repository.folder, most_bytes)
+    except InputError:
+        raise
+    except HTTPUnauthorized as error:
+        raise InputError("git-denied", field="git", address=repository.url) from error
+    except (NotGitRepository, InvalidWants) as error:
+        raise InputError("git-missing", field="git", address=str(repository)) from error
+    except KeyError as error:  # the server said nothing, and sent it not
+        raise InputError("git-missing", field="git", address=str(repository)) from error
+    except Exception as error:  # a server may send anything, and dulwich has dozens of errors for it
+        problem = Verbatim(visible.one_line(str(error))[:200].rstrip(".") or type(error).__name__)
+        raise InputError("git-failed", field="git", address=repository.url, problem=problem) from error
+    return list(_uploads(repository, folder))
+
+
+def _fetch(repository: Repository, target: Path, most_bytes: int) -> None:
+    from dulwich.repo import Repo
+
+    target.mkdir(parents=True)
+    with Repo.init(str(target), default_branch=b"main") as repo:
+        name, found = _fetch_pack(repository, repo, most_bytes)
+        _check_out(repo, found, most_bytes)
+        _name(repo, repository.url, name, found)
+
+
+def _fetch_pack(repository: Repository, repo: Repo, most_bytes: int) -> tuple[bytes, ObjectID]:
+    """Fetch what one ref means and no history; return its full name, and the id of the commit."""
+    from dulwich.client import Urllib3HttpGitClient
+    from dulwich.config import ConfigFile
+    from dulwich.object_store import peel_sha
+
+    address, token = urlsplit(repository.url), repository.token
+    client = Urllib3HttpGitClient(
+        f"{address.scheme}://{address.netloc}/",
+        config=ConfigFile(),  # nothing of the user's own: neither other addresses nor passwords
+        username=_USER if token else None,
+        password=token or None,
+        timeout=_TIMEOUT_SECONDS,
+        thin_packs=False,
+        quiet=True,
+    )
+    found: list[tuple[bytes, ObjectID]] = []
+
+    def wants(refs: Mapping[Ref, ObjectID], depth: int | None = None) -> list[ObjectID]:
+        found.append(_find(refs, repository.ref))
+        return [found[0][1]]
+
+    pack, commit, abort = repo.object_store.add_pack()
+    try:
+        write = _limited(pack.write, most_bytes)
+        result = client.fetch_pack(address.path, wants, repo.get_graph_walker(), write, depth=1)
+    except BaseException:
+        abort()
+        raise
+    commit()
+    repo.update_shallow(result.new_shallow, result.new_unshallow)
+    name, wanted = found[0]
+    if name == b"HEAD":
+        name = result.symrefs.get(name, name)  # type: ignore[call-overload]
+    return name, peel_sha(repo.object_store, wanted)[1].id
+
+
+def _find(refs: Mapping[Ref, ObjectID], ref: str) -> tuple[bytes, ObjectID]:
+    """Return the full name and the id of what somebody calls by a short name, or by the id."""
+    wanted = ref.encode()
+    for name in (b"refs/heads/" + wanted, b"refs/tags/" + wanted) if ref else (b"HEAD",):
+        if found := refs.get(name):  # type: ignore[call-overload]
+            return name, found
+    if len(ref) == _HASH_DIGITS and not ref.strip("0123456789abcdef"):
+        return b"HEAD", wanted  # type: ignore[return-value]
+    short = [name.decode(errors="replace").removeprefix("refs/heads/").removeprefix("refs/tags/") for name in refs]
+    raise InputError("git-no-ref", field="git", ref=ref or "HEAD", hint=which(ref, short))
+
+
+def _limited(write: Callable[[bytes], int], most: int) -> Callable[[bytes], int]:
+    """Return a function that writes so many bytes at most."""
+    total = 0
+
+    def count(data: bytes) -> int:
+        nonlocal total
+        total += len(data)
+        _check_size(total, most)
+        return write(data)
+
+    return count
+
+
+def _check_size(found: int, most: int) -> None:
+    if found > most:
+        raise InputError("git-size", field="git", most=round(most / 1e6))
+
+
+def _check_out(repo: Repo, commit: ObjectID, most_bytes: int) -> None:
+    """Write the files of a commit, once their size is known: a small pack may hold large ones."""
+    from dulwich.index import build_index_from_tree
+    from dulwich.object_store import iter_tree_contents
+    from dulwich.objects import S_ISGITLINK, Commit
+
+    store, found = repo.object_store, repo[commit]
+    if not isinstance(found, Commit):
+        raise InputError("git-missing", field="git", address=commit.decode())
+    total = 0
+    for count, entry in enumerate(iter_tree_contents(store, found.tree), 1):
+        if not S_ISGITLINK(entry.mode or 0):
+            total += store[entry.sha].raw_length()
+        _check_size(total if count <= _MOST_FILES else most_bytes + 1, most_bytes)
+    build_index_from_tree(repo.path, repo.index_path(), store, found.tree, honor_filemode=False, symlink_fn=_write_link)
+
+
+def _write_link(target: str | bytes | os.PathLike[str], path: str | bytes | os.PathLike[str]) -> None:
+    Path(os.fsdecode(path)).write_bytes(os.fsencode(target))
+
+
+def _name(repo: Repo, url: str, name: bytes, commit: ObjectID) -> None:
+    """Have git know where the commit came from, so that what is changed in the session can be sent there."""
+    from dulwich.refs import Ref
+
+    branch = name.removeprefix(b"refs/heads/") if name.startswith(b"refs/heads/") else b""
+    repo.refs[Ref(_OURS)] = commit
+    config = repo.get_config()
+    for key, value in ((b"filemode", False), (b"symlinks", False)):  # storage keeps neither
+        config.set((b"core",), key, value)
+    config.set((b"remote", b"origin"), b"url", url.encode())
+    config.set((b"remote", b"origin"), b"fetch", b"+refs/heads/*:refs/remotes/origin/*")
+    if branch:
+        repo.refs[Ref(b"refs/remotes/origin/" + branch)] = commit
+        repo.refs[Ref(b"refs/heads/" + branch)] = commit
+        repo.refs.set_symbolic_ref(Ref(b"HEAD"), Ref(b"refs/heads/" + branch))
+        config.set((b"branch", branch), b"remote", b"origin")
+        config.set((b"branch", branch), b"merge", b"refs/heads/" + branch)
+    else:
+        (Path(repo.controldir()) / "HEAD").write_bytes(commit + b"\n")
+    config.write_to_path()
+
+
+def _uploads(repository: Repository, folder: Path) -> Iterator[Upload]:
+    """Yield the files, and a list of packages that leads to that of the repository."""
+    root = folder / repository.folder
+    for place, folders, names in os.walk(root):
+        is_git = Path(place) == root / ".git"
+        folders[:] = sorted(set(folders) - (_UNUSED if is_git else set()))
+        for name in sorted(set(names) - (_UNUSED if is_git else set())):
+            path = Path(place, name)
+            yield Upload(path, path.relative_to(folder).as_posix())
+    if (root / REQUIREMENTS).is_file():
+        file = folder / f".{REQUIREMENTS}"
+        file.write_text(f"-r {repository.folder}/{REQUIREMENTS}\n")
+        yield Upload(file, REQUIREMENTS)

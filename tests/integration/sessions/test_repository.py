@@ -1,0 +1,88 @@
+"""A session that starts with a repository: from a git server of this machine into a real JupyterLab."""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import urlsplit
+
+import pytest
+from support.desk import at_a_desk, until
+from support.git_server import make_repository, serving
+from support.jupyter import Jupyter
+
+from run_qarnot.catalog.image import Image
+from run_qarnot.core.errors import InputError
+from run_qarnot.core.state import State
+from run_qarnot.model.repository import parse_repository
+from run_qarnot.model.spec import SessionSpec
+
+pytestmark = pytest.mark.lifecycle
+LAB = Image(id="lab", title="Lab", repo="qarnotlab/jupyterlab-base", tag="v1")
+TOKEN = "token-of-a-private-repository-0123"
+
+
+def test_it_opens_at_the_notebook_with_its_packages_and_goes_on_without_another_clone(cluster, tmp_path, caplog):
+    files = {"my notebooks/first.ipynb": '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'}
+    files |= {"requirements.txt": "moo-of-the-test==1.0\n", "data.csv": "as it was"}
+    make_repository(tmp_path / "git" / "project.git", files)
+
+    async def scenario(desk, address):
+        repository = parse_repository(f"{address}project.git@main", token=TOKEN)
+        spec = SessionSpec(LAB, "with-git", 1, repository=repository, open="my notebooks/first.ipynb")
+        desk.account.catalog.images[LAB.id] = LAB
+        session = await desk.account.start(spec, [])
+        temporary = session.temporary.name
+        async with desk.following(session):
+            await until(session, lambda view: view.state is State.READY, "the session to be ready")
+            assert urlsplit(session.app_address()).path.endswith("/lab/tree/project/my%20notebooks/first.ipynb")
+            assert session.open_path == "lab/tree/project/my%20notebooks/first.ipynb"
+            jupyter = Jupyter(session.app_address())
+            assert set(await asyncio.to_thread(jupyter.names, "project")) == {
+                "data.csv", "my notebooks", "requirements.txt",
+            }  # fmt: skip
+            assert await asyncio.to_thread(jupyter.run, "import moo_of_the_test as m; print(m.moo())") == "moo\n"
+            git = "import subprocess as s; print(s.run(['git', '-C', 'project', 'status', '--short', '--branch'], "
+            git += "capture_output=True, text=True).stdout)"
+            assert (await asyncio.to_thread(jupyter.run, git)).strip() == "## main...origin/main"
+            await asyncio.to_thread(jupyter.write, "project/data.csv", "changed")
+            again = await desk.account.find(session.view.name)
+            await again.poll()
+            assert again.open_path == session.open_path, "also for who has nothing but the account's token"
+            stored = {
+                file.key for file in await asyncio.to_thread(desk.account.client.storage.blocking.files, "with-git-in")
+            }
+            assert "project/.git/HEAD" in stored
+            constants = session.facts.constants
+            assert TOKEN not in str(constants)
+            await session.stop()
+        assert not any(TOKEN in record.getMessage() for record in caplog.records)
+        return temporary
+
+    with serving(tmp_path / "git", TOKEN) as address:
+        temporary = at_a_desk(cluster, lambda desk: scenario(desk, address))
+    assert not (tmp_path / temporary).exists()
+
+    async def later(desk):  # the git server is gone: nothing is cloned again
+        desk.account.catalog.images[LAB.id] = LAB
+        session = await desk.account.find("with-git")
+        await desk.account.start_again(session)
+        async with desk.following(session):
+            await until(session, lambda view: view.state is State.READY, "the session to be ready again")
+            jupyter = Jupyter(session.app_address())
+            assert await asyncio.to_thread(jupyter.read, "project/data.csv") == "changed"
+            assert urlsplit(session.app_address()).path.endswith("/lab/tree/project/my%20notebooks/first.ipynb")
+            await session.stop(save=False)
+
+    at_a_desk(cluster, later)
+
+
+def test_what_cannot_be_fetched_makes_nothing(cluster, tmp_path):
+    async def scenario(desk, address):
+        desk.account.catalog.images[LAB.id] = LAB
+        with pytest.raises(InputError, match="There is no git repository at"):
+            await desk.account.start(SessionSpec(LAB, "none", 1, repository=parse_repository(f"{address}none")), [])
+        assert "none-in" not in await asyncio.to_thread(desk.account.client.storage.blocking.buckets)
+
+    make_repository(tmp_path / "git" / "project.git", {"x": "x"})
+    with serving(tmp_path / "git") as address:
+        at_a_desk(cluster, lambda desk: scenario(desk, address))
