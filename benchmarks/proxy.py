@@ -38,6 +38,7 @@ from support.waiting import wait_until  # noqa: E402
 from websocket import create_connection  # noqa: E402
 
 from run_qarnot.engine.proxied import ProxiedSession  # noqa: E402
+from run_qarnot.model.connections import tunnel_port  # noqa: E402
 from run_qarnot.page import registry_socket  # noqa: E402
 from run_qarnot.page.proxied import TICKET  # noqa: E402
 
@@ -273,7 +274,7 @@ async def _hold_tunnel() -> int:
     from run_qarnot.engine.tunnel import Tunnel
 
     session = ProxiedSession.from_message(json.loads(sys.stdin.readline()))
-    held = Tunnel(session.user, [session.private_key])
+    held = Tunnel(session.user, [session.private_key], tunnel_port(session.id))
     await held.open(session.ssh, session.app_port, session.host_key_problem)
     print(held.port, flush=True)
     await asyncio.Event().wait()

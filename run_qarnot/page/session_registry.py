@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.engine.proxied import ProxiedSession
+from run_qarnot.model.connections import tunnel_port
 from run_qarnot.page.app_cookies import AppCookies
 from run_qarnot.page.kept_connections import KeptConnections
 from run_qarnot.page.visits import Tickets, read_visit
@@ -141,7 +142,8 @@ class RegisteredSession:
         self._opened = session = self.session
         module = await in_thread(importlib.import_module, "run_qarnot.engine.tunnel")  # half a second
         try:
-            tunnel: Tunnel = module.Tunnel(session.user, [session.private_key])
+            made: type[Tunnel] = module.Tunnel
+            tunnel = made(session.user, [session.private_key], tunnel_port(session.id))
             await tunnel.open(session.ssh, session.app_port, session.host_key_problem)
         except module.TunnelError as error:
             self._retry_at = loop.time() + _RETRY_SECONDS

@@ -106,7 +106,7 @@ def test_after_a_preemption_it_has_the_same_address(cluster, control):
             assert BASE.fullmatch(path)
             assert path_of(session) == path
             control.preempt(session.view.id)
-            session._wake.set()
+            session._run._wake.set()
             await until(session, lambda view: view.attempt >= 2 and view.state is State.READY, "it to be back")
             assert (session.app_address(), session.view.base_path) == (address, path)
             assert await asyncio.to_thread(status, address) == 200

@@ -16,7 +16,7 @@ from support.waiting import wait_until
 from run_qarnot.cloud import connection
 from run_qarnot.core.errors import InputError, RefusedError, SessionError, UnreachableError
 from run_qarnot.core.state import ALIVE, State
-from run_qarnot.engine import retry, session
+from run_qarnot.engine import retry, run
 from run_qarnot.hooks.manager import find_plugins
 from run_qarnot.model.files import Upload
 from run_qarnot.model.settings import Settings
@@ -235,7 +235,7 @@ def test_a_cluster_that_never_answers_is_no_hang(cluster, control, monkeypatch):
     async def scenario(desk):
         async with desk.ready() as session:
             control.fail_next("GET", "/tasks/*", how="timeout")
-            session._wake.set()
+            session._run._wake.set()
             await until(session, lambda view: "no answer in time" in str(view.note), "the silence to be said")
             await until(session, lambda view: not view.note, "it to answer again")
 
@@ -249,7 +249,7 @@ def test_stop_comes_through_while_a_look_at_the_cluster_hangs(cluster, control, 
         async with desk.ready() as session:
             control.fail_next("GET", "/tasks/*", how="timeout")
             asked = control.count("GET", "/tasks/*")
-            session._wake.set()
+            session._run._wake.set()
             await asyncio.to_thread(wait_until, lambda: control.count("GET", "/tasks/*") > asked, "the call that hangs")
             async with asyncio.timeout(SECONDS):
                 await session.stop()
@@ -262,7 +262,7 @@ def test_nobody_listens_for_a_while(cluster, control):
     async def scenario(desk):
         async with desk.ready() as session:
             with control.refusing():
-                session._wake.set()
+                session._run._wake.set()
                 await until(session, lambda view: "nothing listens there" in str(view.note), "the silence to be said")
                 assert session.view.state is State.READY, "what we cannot see has not ended"
             await until(session, lambda view: not view.note, "it to be there again")
@@ -274,7 +274,7 @@ def test_the_token_is_refused_in_mid_life(cluster, control):
     async def scenario(desk):
         async with desk.ready() as session:
             control.expire_token()
-            session._wake.set()
+            session._run._wake.set()
             await until(session, lambda view: "does not accept this token" in str(view.note), "the refusal to be said")
             assert session.view.state is State.READY
             control.restore_token()
@@ -288,7 +288,7 @@ def test_the_task_is_deleted_by_somebody_else(cluster):
         async with desk.ready() as session:
             other = await desk.account.find(session.view.name)
             await desk.account.client.delete(other.facts)
-            session._wake.set()
+            session._run._wake.set()
             return await until(session, lambda view: view.is_over, "the end")
 
     view = at_a_desk(cluster, scenario)
@@ -299,7 +299,7 @@ def test_a_404_that_is_not_qarnots_own_is_no_end(cluster, control):
     async def scenario(desk):
         async with desk.ready() as session:
             control.fail_next("GET", "/tasks/*", status=404, body="<html>nginx 404</html>")
-            session._wake.set()
+            session._run._wake.set()
             await until(session, lambda view: "it answers 404" in str(view.note), "the trouble to be said")
             view = await until(session, lambda view: not view.note, "it to answer again")
             assert (view.state, view.reason) == (State.READY, None)
@@ -376,7 +376,7 @@ def test_regular_saves_that_could_not_be_arranged_are_asked_for_until_they_are(c
         async with desk.ready() as session:
 
             def are_arranged():
-                loop.call_soon_threadsafe(session._wake.set)
+                loop.call_soon_threadsafe(session._run._wake.set)
                 return session.facts.snapshot_seconds == 300 and not session.view.note
 
             await asyncio.to_thread(wait_until, are_arranged, "them to be arranged")
@@ -445,7 +445,7 @@ def test_stop_waits_for_results_that_travel_already_and_a_batch_is_never_said_to
 
 
 def test_stop_is_asked_again_when_the_cluster_did_not_listen(cluster, control, monkeypatch):
-    monkeypatch.setattr(session, "_ABORT_AGAIN_SECONDS", 0.5)
+    monkeypatch.setattr(run, "_ABORT_AGAIN_SECONDS", 0.5)
     control.fail_next("POST", "/tasks/*/abort", status=200, body={})  # it says yes, and does nothing
 
     async def scenario(desk):

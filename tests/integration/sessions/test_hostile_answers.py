@@ -240,4 +240,4 @@ def test_the_command_says_it_in_two_lines(calm: LocalCluster, api: HostileProxy,
 
 def test_the_watchdog_forgets_what_is_over(calm: LocalCluster) -> None:
     Cloud(settings(calm), calm.token).tasks()
-    assert not limits._watchdog._watches
+    assert not limits._watchdog._deadlines

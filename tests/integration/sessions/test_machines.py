@@ -17,7 +17,7 @@ from support.waiting import wait_until
 from run_qarnot.catalog.image import Ready
 from run_qarnot.core.errors import InputError, SessionError
 from run_qarnot.core.state import ALIVE, State
-from run_qarnot.engine import session as sessions
+from run_qarnot.engine import run as runs
 from run_qarnot.engine.ports import free_ports, is_free
 from run_qarnot.model import keys
 from run_qarnot.model.files import Upload
@@ -61,7 +61,7 @@ def test_the_forward_never_opens_and_stop_works_all_the_same(cluster, control):
 
 
 def test_the_app_never_answers_and_its_log_is_kept(cluster, control, monkeypatch):
-    monkeypatch.setattr(sessions, "_LONG_SECONDS", 1.0)
+    monkeypatch.setattr(runs, "_LONG_SECONDS", 1.0)
     control.hold("app")
     image = page_on(next(iter(free_ports(20000))))
     image = image.model_copy(
@@ -90,7 +90,7 @@ def test_the_app_never_answers_and_its_log_is_kept(cluster, control, monkeypatch
 
 
 def test_an_app_that_answers_late_is_ready_when_it_does(cluster, control, monkeypatch):
-    monkeypatch.setattr(sessions, "_LONG_SECONDS", 1.0)
+    monkeypatch.setattr(runs, "_LONG_SECONDS", 1.0)
     control.hold("app")
 
     async def scenario(desk):
@@ -158,7 +158,7 @@ def test_it_is_preempted_and_the_connections_are_renewed_by_themselves(cluster, 
             address = session.app_address()
             control.preempt(session.view.id)
             control.release()
-            session._wake.set()
+            session._run._wake.set()
             view = await until(session, lambda view: view.attempt >= 2 and view.state is State.READY, "it to be back")
             assert str(view.phase) == "Ready again: the application answers, on another machine, with what was saved"
             renewed = session.app_address()
@@ -182,13 +182,13 @@ def test_its_port_is_kept_while_its_machine_is_away(cluster, control):
             port = urllib.parse.urlsplit(address).port
             control.hold("FullyDispatched")
             control.preempt(session.view.id, state="Submitted")
-            session._wake.set()
+            session._run._wake.set()
             await until(session, lambda view: view.state is State.WAITING, "the loss of its machine to be seen")
             assert not is_free(port)
             with pytest.raises(OSError, match=r"closed|reset|Remote end"):
                 await asyncio.to_thread(get, address)
             control.release()
-            session._wake.set()
+            session._run._wake.set()
             await until(session, lambda view: view.state is State.READY, "it to be back")
             assert session.app_address() == address
             assert await asyncio.to_thread(get, address)
@@ -203,7 +203,7 @@ def test_other_keys_open_no_second_tunnel(cluster):
             address = session.app_address()
             session.use_own_keys(keys.derive_session_key(cluster.token, session.facts.launch_id).private)
             await session.poll()  # lets go of the tunnel, and opens it again at the next look
-            session._wake.set()
+            session._run._wake.set()
             await until(session, lambda _: bool(session.app_address()), "the tunnel to be open again")
             assert session.app_address() == address
             assert await asyncio.to_thread(get, address)
@@ -246,7 +246,7 @@ def test_a_preempted_session_is_entered_on_its_next_machine_with_another_host_ke
         async with desk.ready(page_on(next(iter(free_ports(24000))))) as session:
             before = session.tunnel_spec()
             control.preempt(session.view.id)
-            session._wake.set()
+            session._run._wake.set()
             await until(session, lambda view: view.attempt == 2 and view.state is State.READY, "it to be ready again")
             after = session.tunnel_spec()
             assert before.host_key != after.host_key
@@ -260,11 +260,11 @@ def test_preempted_into_the_queue_it_is_said_to_wait_and_not_to_have_a_machine(c
         async with desk.ready() as session:
             control.hold("FullyDispatched")
             control.preempt(session.view.id, state="Submitted")
-            session._wake.set()
+            session._run._wake.set()
             view = await until(session, lambda view: view.attempt == 2, "the loss of its machine to be seen")
             assert (view.state, view.connections) == (State.WAITING, ())
             control.release()
-            session._wake.set()
+            session._run._wake.set()
             await until(session, lambda view: view.state is State.READY, "it to be back")
             return [heard.state for heard in desk.heard]
 
@@ -284,7 +284,7 @@ def test_what_was_saved_is_back_on_the_next_machine_and_wins_over_the_inputs(clu
             await on_machine(cluster, session, "echo edited > notes.txt; echo made > made.txt")
             await session.save()
             control.preempt(session.view.id)
-            session._wake.set()
+            session._run._wake.set()
             await until(session, lambda view: view.attempt >= 2 and view.state is State.READY, "it to be back")
             assert await asyncio.to_thread(get, session.app_address(), "made.txt") == "made\n"
             assert await asyncio.to_thread(get, session.app_address(), "notes.txt") == "edited\n"
@@ -379,7 +379,7 @@ def test_it_is_preempted_while_it_is_saved(cluster, control):
             control.release()
             result = (await asyncio.gather(saving, return_exceptions=True))[0]
             assert result is None or isinstance(result, SessionError)
-            session._wake.set()
+            session._run._wake.set()
             await until(session, lambda view: view.attempt >= 2 and view.state is State.READY, "it to be back")
             await session.save()
             assert session.view.saved is not None

@@ -57,7 +57,7 @@ def test_who_is_stopping_asks_for_no_regular_saves(cluster, control, monkeypatch
 
         def looks(many, what):
             def has_looked():
-                loop.call_soon_threadsafe(session._wake.set)  # it follows on at once
+                loop.call_soon_threadsafe(session._run._wake.set)  # it follows on at once
                 return control.count("GET", "/tasks/*") >= many
 
             return asyncio.to_thread(wait_until, has_looked, what)
