@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import qarnot
 from support.command import CommandLine
 from support.desk import MACHINE, Desk, at_a_desk, desk_of, until
 from support.ssh import make_key
+from support.waiting import wait_until
 
 from qarnot_local import LocalCluster
 from qarnot_local.control.control import Control
@@ -31,7 +33,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.lifecycle]
 WORK = MACHINE.model_copy(
     update={
         "id": "work",
-        "command": "sh -c 'test -f made.txt || echo $WORD > made.txt; sleep 1000'",
+        "command": "sh -c 'test -f made.txt || echo $WORD > made.txt; echo done; sleep 1000'",
         "ssh_keys": "many",
         "options": {"word": Option(constant="WORD", default="none"), "more": Option(constant="MORE")},
     }
@@ -39,10 +41,23 @@ WORK = MACHINE.model_copy(
 
 
 async def ran(desk: Desk, session: Session, *, save: bool = True) -> None:
-    """Follow a session until it is ready, and stop it."""
+    """Follow a session until it is ready and its command has done what it does, and stop it."""
     async with desk.following(session):
         await until(session, lambda view: view.state is State.READY, "the session to be ready")
+        assert session.facts is not None
+        if "echo done" in session.facts.constants.get("DOCKER_CMD", ""):  # its SSH server may greet before
+            await said(session, "done")
         await session.stop(save=save)
+
+
+async def said(session: Session, word: str) -> None:
+    """Wait until the latest run has printed a line."""
+    printed = asyncio.Event()
+    unsubscribe = session.subscribe_log(lambda lines: printed.set() if word in lines else None)
+    try:
+        await asyncio.wait_for(printed.wait(), 30)
+    finally:
+        unsubscribe()
 
 
 def test_name_files_options_and_keys_go_on_in_another_run_with_its_own_limit(
@@ -52,7 +67,7 @@ def test_name_files_options_and_keys_go_on_in_another_run_with_its_own_limit(
 
     async def scenario(desk: Desk) -> None:
         account = desk.account
-        account.catalog.images |= {"work": WORK, "machine": MACHINE}
+        account.catalog.images.update(work=WORK, machine=MACHINE)
         spec = SessionSpec(WORK, "hours", 1, user_key=key, options={"word": "first"})
         machine = {"scheduling": "on-demand", "hardware": {"minimum_cores": 1, "ssd": True}}
         session = await account.start(dataclasses.replace(spec, **machine), [])  # type: ignore[arg-type]
@@ -192,7 +207,8 @@ def test_what_is_uploaded_after_a_run_wins_over_what_that_left_and_nothing_else_
 ) -> None:
     """Also what another program uploads; what is uploaded with ours is not lost in silence."""
     command = (
-        "sh -c 'cat asked.txt kept.txt > seen.txt; echo of the run > asked.txt; echo of the run > kept.txt; sleep 1000'"
+        "sh -c 'cat asked.txt kept.txt > seen.txt; echo of the run > asked.txt; echo of the run > kept.txt; "
+        "echo done; sleep 1000'"
     )
     image = WORK.model_copy(update={"command": command})
 
@@ -205,7 +221,10 @@ def test_what_is_uploaded_after_a_run_wins_over_what_that_left_and_nothing_else_
         session = await desk.start(image, uploads=given, name="again")
         await ran(desk, session)
         assert session.results.head("seen.txt") == b"given\ngiven\n"
-        await asyncio.sleep(1.1)  # the storage tells whole seconds
+        ended = int(time.time())
+        await asyncio.to_thread(
+            wait_until, lambda: int(time.time()) > ended, "the next second: the storage tells no less"
+        )
         with pytest.raises(InputError, match=r"asked\.txt"):
             await session.add([upload("asked.txt", "new\n")])
         await session.add([upload("asked.txt", "new\n")], replace=True)
@@ -216,6 +235,7 @@ def test_what_is_uploaded_after_a_run_wins_over_what_that_left_and_nothing_else_
         async with desk.following(session):
             await until(session, lambda view: view.state is State.READY, "the second run")
             assert "seen.txt" not in [file.key for file in await session.results.files()], "the uploaded one wins"
+            await said(session, "done")
             await session.stop()
         assert session.results.head("seen.txt") == b"new\nof the run\n"
 
