@@ -120,7 +120,6 @@ class SessionView:
             "created": _text(self.created),
             "ready": _text(self.ready),
             "ends": _text(self.ends),
-            "idle_since": _text(None if self.idle_stop is None else self.idle_since),
             "idle_stop": _text(self.idle_stop),
             "saved": _text(self.saved),
             "connections": [
@@ -140,7 +139,6 @@ class SessionView:
             "cost": self.cost,
             "carbon": self.carbon,
             "machines": [asdict(machine) for machine in self.machines],
-            "machine_count": self.machine_count,
             "runs": [
                 {
                     "id": run.id,

@@ -136,8 +136,8 @@ def test_a_base_url_that_is_not_ours_is_not_used(cluster):
             facts = session.facts
             for base in ("//evil.example/", "/rq-0123456789ab", "/rq-0123456789AB/", "/../", "x" * 2000):
                 odd = replace(facts, constants={**facts.constants, "RUN_QARNOT_BASE_URL": base})
-                found = Session.found(desk.account, cluster.token, odd)
-                assert found._access.base_path == "/"
+                found = Session.found(desk.account.client, desk.account.catalog, cluster.token, [odd])
+                assert found._run.access.base_path == "/"
 
     at_a_desk(cluster, scenario)
 

@@ -225,12 +225,12 @@ def test_the_tunnel_leads_to_the_machine_whose_host_key_was_printed_and_to_no_ot
         async with desk.following(session):
             await until(session, lambda view: "printed" in str(view.note), "the wrong machine to be noticed")
             assert "another host key than the one that the session printed; nothing was sent" in str(session.view.note)
-            assert not session._access.is_open
+            assert not session._run.access.is_open
             forward = session.facts.forwards[0]
             shown = await asyncssh.get_server_host_key(forward.host, forward.port, config=None)
             with printed.open("a") as file:
                 file.write(f"started again\nRun Qarnot: SSH host key {shown.get_fingerprint()}\nand more\n")
-            await asyncio.to_thread(wait_until, lambda: session._access.is_open, "the tunnel to the right machine")
+            await asyncio.to_thread(wait_until, lambda: session._run.access.is_open, "the tunnel to the right machine")
             await until(session, lambda view: view.state is State.READY, "the page to answer")
             spec = session.tunnel_spec()
             assert spec.fingerprints == (shown.get_fingerprint(),)

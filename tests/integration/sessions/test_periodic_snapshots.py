@@ -24,7 +24,7 @@ def cluster(calm):
 def test_saves_that_are_arranged_are_not_asked_for_again_though_the_cluster_says_that_there_are_none(cluster, control):
     async def scenario(desk):
         async with desk.ready() as session:
-            saves, facts = PeriodicSnapshots(desk.account, 120), replace(session.facts, snapshot_seconds=0)
+            saves, facts = PeriodicSnapshots(desk.account.client, 120), replace(session.facts, snapshot_seconds=0)
             control.clear_calls()
             for _ in range(3):
                 saves._next = 0.0  # the pause is over
@@ -41,7 +41,7 @@ def test_nothing_is_asked_where_none_are_wanted_or_the_cluster_has_some(cluster,
         async with desk.ready() as session:
             control.clear_calls()
             facts = replace(session.facts, snapshot_seconds=snapshot_seconds)
-            await PeriodicSnapshots(desk.account, seconds).keep(facts)
+            await PeriodicSnapshots(desk.account.client, seconds).keep(facts)
 
     at_a_desk(cluster, scenario)
     assert control.count("POST", PERIODIC) == 0

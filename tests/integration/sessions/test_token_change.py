@@ -59,7 +59,7 @@ def test_the_card_says_it_and_offers_no_tunnel(cluster: LocalCluster) -> None:
             assert session.facts is not None
             assert not session.needs_other_token
             assert session.app_address()
-            other = Session.found(desk.account, NEW_TOKEN, session.facts)
+            other = Session.found(desk.account.client, desk.account.catalog, NEW_TOKEN, [session.facts])
             assert other.needs_other_token
             assert not other.knows_session_key
             async with desk.following(other):
