@@ -40,7 +40,7 @@ def test_the_command_line_says_which_token_is_needed(cluster: LocalCluster, tmp_
     refused = newer("open", "older", "--no-browser", expect=1)
     assert refused.err.splitlines() == [
         "“older” was started with another Qarnot token, from which its key is derived.",
-        "Use that token to open it, or stop it and continue from it; what it has saved is kept. "
+        "Use that token to open it, or stop it and start it again; what it has saved is kept. "
         "`run-qarnot stop older`, then `run-qarnot start older`.",
     ]
     newer("stop", "older", "--no-save")
@@ -64,7 +64,7 @@ def test_the_card_says_it_and_offers_no_tunnel(cluster: LocalCluster) -> None:
             assert not other.knows_session_key
             async with desk.following(other):
                 view = await other.until(lambda view: view.note == OTHER_TOKEN)
-            row = session_row(view, "page", desk.account.now())
+            row = session_row(view, "page", desk.account.client.now())
             assert row["phase"] == str(OTHER_TOKEN)
             assert not any(connection.kind == "tunnel" and connection.url for connection in view.connections)
 
@@ -79,9 +79,9 @@ def test_what_the_cluster_does_not_tell_is_taken_for_right(cluster: LocalCluster
             for told in ("", "[SECRET]"):
                 constants = {**facts.constants, "DOCKER_SSH": told}
                 hidden = type(facts)(**{**vars(facts), "constants": constants})
-                session.facts = hidden
+                session._run.facts = hidden
                 assert session.needs_other_token is bool(told and "ssh" in told)
-            session.facts = facts
+            session._run.facts = facts
             assert session.view.state is State.READY
 
     at_a_desk(cluster, scenario)
