@@ -65,7 +65,7 @@ def test_tokens(page: Page, traffic: Traffic, dashboard: Server, cluster: LocalC
     assert cluster.token not in dashboard.printed
     (tmp_path / "personal.csv").write_text("1,2")
     page.get_by_test_id("upload").set_input_files(tmp_path / "personal.csv")
-    expect(page.get_by_test_id("upload-list")).to_contain_text("is here")
+    expect(page.get_by_test_id("upload-list")).to_contain_text("uploaded")
     page.get_by_test_id("change").click()
     expect(page.get_by_test_id("token")).to_have_value("")
     expect(page.get_by_test_id("upload-list")).to_have_count(0)

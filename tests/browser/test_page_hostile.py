@@ -159,7 +159,7 @@ def test_uploaded_files_lie_in_a_private_folder_that_goes_with_the_page(
     before = folders(dashboard)
     (tmp_path / "private.txt").write_text(SECRET_LINE + " on disk")
     page.get_by_test_id("upload").set_input_files(tmp_path / "private.txt")
-    expect(page.get_by_test_id("upload-list")).to_contain_text("is here")
+    expect(page.get_by_test_id("upload-list")).to_contain_text("uploaded")
     (folder,) = [folder for folder in folders(dashboard) if folder not in before]
     for path in (folder, folder.parent):
         assert path.stat().st_mode & 0o077 == 0

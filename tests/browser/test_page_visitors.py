@@ -46,7 +46,7 @@ class Visitor:
     def upload(self, folder: Path) -> None:
         (folder / f"{self.secret}.txt").write_text("x")
         self.page.get_by_test_id("upload").set_input_files(folder / f"{self.secret}.txt")
-        expect(self.page.get_by_test_id("upload-list")).to_contain_text("is here")
+        expect(self.page.get_by_test_id("upload-list")).to_contain_text("uploaded")
 
     def start(self, name: str, seconds: str) -> Locator:
         self.page.get_by_test_id("option-line").fill(self.secret)
