@@ -1,6 +1,7 @@
 """What goes wrong on the page gets a sentence beside it, and nothing that was entered is lost."""
 
 import re
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -125,12 +126,13 @@ def test_a_bad_entry_is_greyed_with_its_reason_and_the_rest_works(
 def test_a_failed_session_says_why_shows_its_last_lines_and_the_form_is_kept(
     page: Page, dashboard: Server, cluster: LocalCluster, tmp_path: Path
 ) -> None:
+    name = f"will-fail-{secrets.token_hex(3)}"
     (tmp_path / "kept.txt").write_text("kept")
     signed_in(page, dashboard, cluster)
     page.get_by_test_id("image-fails").click()
     page.get_by_test_id("upload").set_input_files(tmp_path / "kept.txt")
     page.get_by_test_id("more").click()
-    page.get_by_test_id("name").fill("will-fail")
+    page.get_by_test_id("name").fill(name)
     page.get_by_test_id("hours").fill("18.30")
     expect(page.get_by_test_id("blockers")).to_contain_text("“18.30” could be a time of the day, or a number of hours.")
     page.get_by_test_id("hours").fill("8:00")
@@ -142,14 +144,14 @@ def test_a_failed_session_says_why_shows_its_last_lines_and_the_form_is_kept(
     page.get_by_test_id("hours").fill("2")
     expect(page.get_by_test_id("start")).to_be_enabled()
     page.get_by_test_id("start").click()
-    card = page.get_by_test_id("session-will-fail")
+    card = page.get_by_test_id(f"session-{name}")
     expect(card.get_by_test_id("state")).to_contain_text("Failed", timeout=30_000)
     expect(card.get_by_test_id("error")).to_contain_text(re.compile(r"\w{4}"))
     expect(card.get_by_test_id("log-lines")).to_contain_text("these are the last words")
     card.get_by_test_id("again").click()
-    expect(page.get_by_test_id("upload-list")).to_contain_text("kept.txt")
+    expect(page.get_by_test_id("resume").locator("option:checked"), "its files come along").to_contain_text(name)
     expect(page.get_by_test_id("hours")).to_have_value("2")
-    expect(page.get_by_test_id("name")).not_to_have_value("will-fail")
+    expect(page.get_by_test_id("name")).not_to_have_value(name)
     expect(page.get_by_test_id("start")).to_be_enabled()
 
 

@@ -85,7 +85,7 @@ def test_the_printed_address_logs_in_and_its_token_is_nowhere_afterwards(page: P
         page.goto(server.address(LINK))
         expect(page.get_by_test_id("hours")).to_have_value("3")
         note = page.get_by_test_id("link-note")
-        expect(note).to_contain_text("Filled in by the link")
+        expect(note).to_contain_text("The link filled in these fields.")
         expect(note, "it is no alarm").not_to_contain_text("token")
         assert page.url.endswith(f"/?{LINK}")
         assert token not in page.content()

@@ -81,7 +81,8 @@ def test_a_blocked_start_does_nothing(cluster: LocalCluster) -> None:
 
 def test_a_refusal_is_said_and_the_form_is_kept(cluster: LocalCluster) -> None:
     async def scene(page: Page) -> None:
-        cluster.control.fail_next("GET", "/profiles", status=403, body={"message": "Not for this account"})
+        refusal = {"message": "Not for this account"}
+        cluster.control.fail_next("GET", "/profiles", status=403, body=refusal, times=None)  # the page asks, too
         upload(page.start_card.files, 1, "x", b"abc")
         tell(page.start_card, "start", FORM)
         await until(lambda: page.start_card.problem, "the sentence")
