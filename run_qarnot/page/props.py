@@ -56,7 +56,6 @@ def image_row(image: Image) -> Row:
         "summary": image.summary,
         "description": image.description,
         "icon": image.icon,
-        "by": image.source,
         "docs": safe_url(image.docs_url),
     }
 

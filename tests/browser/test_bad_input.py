@@ -149,7 +149,7 @@ def test_a_failed_session_says_why_shows_its_last_lines_and_the_form_is_kept(
     expect(card.get_by_test_id("error")).to_contain_text(re.compile(r"\w{4}"))
     expect(card.get_by_test_id("log-lines")).to_contain_text("these are the last words")
     card.get_by_test_id("again").click()
-    expect(page.get_by_test_id("resume").locator("option:checked"), "its files come along").to_contain_text(name)
+    expect(page.get_by_test_id("from").locator("option:checked"), "its files come along").to_contain_text(name)
     expect(page.get_by_test_id("hours")).to_have_value("2")
     expect(page.get_by_test_id("name")).not_to_have_value(name)
     expect(page.get_by_test_id("start")).to_be_enabled()

@@ -144,13 +144,13 @@ def test_the_whole_page_works_under_a_path(
         assert held(cluster, "takes-files-in", large.name) == large.read_bytes()
 
         card = page.get_by_test_id("session-has-results")
-        card.get_by_role("button", name="Results").click()
+        card.get_by_test_id("results").click()
         with page.expect_download() as download:
             card.get_by_test_id("download").click()
         with zipfile.ZipFile(download.value.path()) as archive:
             assert "made.txt" in archive.namelist()
 
-        page.get_by_test_id("share").last.click()
+        page.get_by_role("region", name="Start").get_by_test_id("share").click()
         shared = page.get_by_test_id("share-link").inner_text()
         assert shared.startswith(f"{address}?opt-image=waits&opt-hours=2")
         assert TOKEN not in shared

@@ -98,8 +98,8 @@ def test_an_image_that_the_local_cluster_does_not_play_is_marked_and_not_started
         "not available on this cluster"
     )
     page.get_by_test_id("image-theirs").click()
-    page.get_by_test_id("start").click()
-    expect(page.get_by_test_id("start-error")).to_contain_text("“Theirs” not available on this cluster")
+    expect(page.get_by_test_id("blockers")).to_contain_text("Theirs")
+    expect(page.get_by_test_id("start")).to_be_disabled()
     assert cluster.control.count("POST", "/tasks") == 0
 
 

@@ -70,7 +70,7 @@ def test_a_dropped_folder_keeps_its_shape(form: Page, tmp_path: Path) -> None:
     drop(form, form.locator(".rq-drop").first, tmp_path / "data", tmp_path / "beside.txt")
     expect(form.get_by_test_id("upload-summary")).to_contain_text("121 / 121 uploaded")
     expect(form.get_by_test_id("upload-list").get_by_role("listitem"), "a folder is one line").to_have_count(2)
-    expect(form.get_by_test_id("upload-folder")).to_contain_text("120 / 120 uploaded")
+    expect(form.get_by_test_id("uploaded-folder")).to_contain_text("120 / 120 uploaded")
     form.get_by_role("button", name="deep/").click()
     expect(form.get_by_test_id("upload-summary"), "a screenful is shown").to_contain_text("not all are shown")
     expect(form.get_by_test_id("upload-list").get_by_role("listitem")).to_have_count(102)

@@ -52,7 +52,7 @@ def test_it_has_its_own_environment_and_folder_and_everything_loaded(
     assert kernel.poll() is None
     assert evaluate(client, "__import__('os').environ['OF_THIS_KERNEL']") == "'yes'"
     assert evaluate(client, "__import__('os').getcwd()") == repr(str(tmp_path))
-    assert evaluate(client, "'run_qarnot.page.app' in __import__('sys').modules") == "True"
+    assert evaluate(client, "'run_qarnot.page.build' in __import__('sys').modules") == "True"
     assert evaluate(client, "__import__('ipywidgets').Button().comm is not None") == "True"
     kernel.kill()
     wait_until(lambda: kernel.poll() == 0, "the kernel to end")

@@ -73,6 +73,7 @@ def test_name_files_options_and_keys_go_on_in_another_run_with_its_own_limit(
         session = await account.start(dataclasses.replace(spec, **machine), [])  # type: ignore[arg-type]
         async with desk.following(session):
             first = await until(session, lambda view: view.state is State.READY, "the first run")
+            cluster.control.advance(1)  # the platform gives times in whole seconds; runs are told apart by them
             await account.extend(session, 2)
         assert [(run.id, run.reason) for run in session.view.runs] == [(first.id, "stopped")]
         assert session.view.saved is not None
@@ -95,6 +96,7 @@ def test_name_files_options_and_keys_go_on_in_another_run_with_its_own_limit(
             assert lines[0] == key
             assert lines[1:] != lines_before[1:], "each run has a key of ours"
             await session.stop(save=False)
+        cluster.control.advance(1)
         await account.start_again(session, image=MACHINE, hours=3)
         await ran(desk, session)
         assert [run.reason for run in session.view.runs] == ["stopped"] * 3
