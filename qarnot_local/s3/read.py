@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 from qarnot_local.s3.operations import WHO
 
 _LARGE = 1 << 20
-_CHUNK = 1 << 20
+_CHUNK = 1 << 18  # bytes: a client reads ten parts at once, and each keeps some pieces on their way
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _OVERRIDE = "response-"
 

@@ -234,13 +234,18 @@ def test_the_machines_of_a_cluster_share_a_folder_and_know_each_other(
     attempts = wait_until(lambda: attempts_of(task) == [1, 2, 1], "one of them on another machine")
     assert attempts
     share = next(Path(tempfile.gettempdir()).glob(f"local-cluster-*/{task.uuid}/share"))
-    hosts = (share / "qhost").read_text().split()
-    assert len(set(hosts)) == 3
+    hosts = wait_until(lambda: peers(share, 3), "the addresses of all machines")
     assert all(host.startswith("127.0.") for host in hosts)
     (share / "done").touch()
     assert ended(task) == "Success"
     assert lines(task.stdout()) >= {*(f"0> {host}" for host in hosts[:1]), "1> 1", "2> 2"}
     wait_until(lambda: not share.exists(), "the folder is removed")
+
+
+def peers(share: Path, count: int) -> list[str]:
+    """The addresses that the machines are told; none unless there are as many."""
+    hosts = (share / "qhost").read_text().split()
+    return hosts if len(set(hosts)) == count else []
 
 
 def listed(task: Any, count: int) -> list[Any]:
