@@ -20,6 +20,7 @@ from run_qarnot.core.messages import Message, Title
 from run_qarnot.core.names import is_name
 
 LOOPBACK = "127.0.0.1"  # never `localhost`: somebody else may hold that port of ::1
+KNOWN_HOSTS_COMMAND = "KnownHostsCommand"  # an option of OpenSSH
 SSH_PORT = 22
 FOLDER = "/job"  # of a machine: where inputs come to, and what is saved
 HTTPS_PORT = 443
@@ -266,7 +267,7 @@ def _vscode_connection(reach: Reach, forward: Forward) -> Connection:
 
 
 def _ssh_connection(reach: Reach, forward: Forward, place: Place) -> Connection:
-    """OpenSSH, with known hosts thrown away: host keys change with each machine (§3.4).
+    """OpenSSH, without its file of known hosts: host keys change with each machine (§3.4).
 
     `-L PORT:…` alone listens on 127.0.0.1 and ::1, and is content with one of them: if another user holds the port of
     127.0.0.1, that user gets what is opened there. `-4` makes it 127.0.0.1 or a failure.
@@ -278,7 +279,7 @@ def _ssh_connection(reach: Reach, forward: Forward, place: Place) -> Connection:
         tunnel += ["-o", "ExitOnForwardFailure=yes", "-o", "GatewayPorts=no"]
     command = [
         "ssh", *tunnel, "-a", "-x", *identity,
-        "-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={place.null_device}", "-o", "LogLevel=ERROR",
+        *_host_key_options(reach, forward), "-o", f"UserKnownHostsFile={place.null_device}", "-o", "LogLevel=ERROR",
         "-o", "ServerAliveInterval=30",
         "-p", str(forward.port), f"{reach.ssh_user}@{forward.host}",
     ]  # fmt: skip
@@ -288,3 +289,19 @@ def _ssh_connection(reach: Reach, forward: Forward, place: Place) -> Connection:
     if reach.fingerprints:
         note = Message("connection.host-key", note=note, fingerprints=reach.fingerprints)
     return Connection(ConnectionKind.SSH, url, shlex.join(command), note, links)
+
+
+def _host_key_options(reach: Reach, forward: Forward) -> list[str]:
+    """What holds OpenSSH to the machine's host key, as far as it is known.
+
+    `KnownHostsCommand` prints the line that a file of known hosts would have. OpenSSH before 8.5 does not know it and
+    asks, as it does where only a fingerprint is known; that stands beside the command.
+    """
+    if not reach.host_key and not reach.fingerprints:
+        return ["-o", "StrictHostKeyChecking=no"]
+    asking = ["-o", "StrictHostKeyChecking=ask"]
+    if not reach.host_key:
+        return asking
+    host = forward.host if forward.port == SSH_PORT else f"[{forward.host}]:{forward.port}"
+    known = f"{KNOWN_HOSTS_COMMAND}=/bin/echo {host} {reach.host_key}"
+    return [*asking, "-o", f"IgnoreUnknown={KNOWN_HOSTS_COMMAND}", "-o", known]

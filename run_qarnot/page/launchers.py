@@ -15,7 +15,7 @@ from enum import StrEnum
 
 from run_qarnot.core.browser import redirect_page
 from run_qarnot.core.names import is_name
-from run_qarnot.model.connections import TunnelSpec, is_host, is_user
+from run_qarnot.model.connections import KNOWN_HOSTS_COMMAND, TunnelSpec, is_host, is_user
 from run_qarnot.page.words import section
 
 _KNOWN_HOSTS = "UserKnownHostsFile="
@@ -45,10 +45,17 @@ class Launcher:
 
 
 def command_for(system: System, command: str) -> str:
-    """Return the command of an `ssh` connection as one line for the terminal of another system than ours."""
-    null = "NUL" if system is System.WINDOWS else "/dev/null"
-    words = [f"{_KNOWN_HOSTS}{null}" if word.startswith(_KNOWN_HOSTS) else word for word in shlex.split(command)]
-    return subprocess.list2cmdline(words) if system is System.WINDOWS else shlex.join(words)
+    """Return the command of an `ssh` connection as one line for the terminal of another system than ours.
+
+    Windows has no program that prints a line and is called as one word, so that `ssh` asks there.
+    """
+    words = shlex.split(command)
+    if system is not System.WINDOWS:
+        words = [f"{_KNOWN_HOSTS}/dev/null" if word.startswith(_KNOWN_HOSTS) else word for word in words]
+        return shlex.join(words)
+    words = [f"{_KNOWN_HOSTS}NUL" if word.startswith(_KNOWN_HOSTS) else word for word in words]
+    pinned = [index for index, word in enumerate(words) if KNOWN_HOSTS_COMMAND in word]
+    return subprocess.list2cmdline([word for index, word in enumerate(words) if not {index, index + 1} & {*pinned}])
 
 
 def can_launch(spec: TunnelSpec) -> bool:

@@ -112,6 +112,26 @@ def test_who_holds_the_port_gets_no_visitor_and_no_configuration_opens_it_to_oth
     assert "cannot listen to port" in done.stderr
 
 
+def test_the_printed_line_lets_no_other_machine_answer(quick: CommandLine, tmp_path: Path) -> None:
+    """Real OpenSSH, without a terminal at which it could ask."""
+    catalog = quick.folder / "images.toml"
+    catalog.write_text(catalog.read_text().replace('"one"', '"many"'))
+    words = shlex.split(launched(quick, make_key(tmp_path))["command"])
+
+    def runs(line: list[str]) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([*line, "echo hello"], capture_output=True, text=True, timeout=20, check=False)
+
+    (known,) = (index for index, word in enumerate(words) if word.startswith("KnownHostsCommand="))
+    tunnel = words.index("-L")
+    login = [word for place, word in enumerate(words) if place not in {words.index("-N"), tunnel, tunnel + 1}]
+    assert runs(login).stdout == "hello\n"
+    other = make_key(tmp_path, "other").read_text().split()[1]
+    key = words[known].split()[-1]
+    refused = runs([word.replace(key, other) for word in login])
+    assert (refused.returncode, refused.stdout) == (255, "")
+    assert "host key" in refused.stderr.lower()
+
+
 def test_an_agent_full_of_other_keys_is_said_and_so_is_what_to_do(
     quick: CommandLine, keys: tuple[Path, str], tmp_path: Path
 ) -> None:

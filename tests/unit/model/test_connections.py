@@ -233,6 +233,44 @@ def test_all_ways_in_as_they_are_shown() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("port", "host_key", "fingerprints", "options"),
+    [
+        (41022, None, (), ["StrictHostKeyChecking=no"]),
+        (41022, None, ("SHA256:abc",), ["StrictHostKeyChecking=ask"]),
+        (
+            41022,
+            "ssh-ed25519 AAAA",
+            ("SHA256:abc",),
+            [
+                "StrictHostKeyChecking=ask",
+                "IgnoreUnknown=KnownHostsCommand",
+                "KnownHostsCommand=/bin/echo [gateway.example]:41022 ssh-ed25519 AAAA",
+            ],
+        ),
+        (
+            22,
+            "ssh-ed25519 AAAA",
+            (),
+            [
+                "StrictHostKeyChecking=ask",
+                "IgnoreUnknown=KnownHostsCommand",
+                "KnownHostsCommand=/bin/echo gateway.example ssh-ed25519 AAAA",
+            ],
+        ),
+    ],
+)
+def test_the_ssh_line_holds_to_what_is_known_of_the_host_key(
+    port: int, host_key: str | None, fingerprints: tuple[str, ...], options: list[str]
+) -> None:
+    forwards = (Forward(22, "gateway.example", port),)
+    reach = replace(REACH, forwards=forwards, host_key=host_key, fingerprints=fingerprints, user_key_accepted=True)
+    words = shlex.split(connections(reach, Place())[-1].command or "")
+    first = words.index(options[0])
+    assert words[first : first + 2 * len(options) : 2] == options
+    assert words[first + 2 * len(options)] == "UserKnownHostsFile=/dev/null"
+
+
 def test_an_address_is_quoted_and_has_a_token_only_where_the_app_has_one() -> None:
     assert app_url("http://h", replace(REACH, app_token=None, base_path="/a b/")) == "http://h/a%20b/lab"
     assert app_url("http://h", replace(REACH, app_token="a&b")) == "http://h/lab?token=a%26b"

@@ -66,6 +66,13 @@ def test_the_line_is_that_of_the_system() -> None:
     assert command_for(System.LINUX, COMMAND.replace("/dev/null", "NUL")) == COMMAND, "the page may run on Windows"
 
 
+def test_windows_asks_because_it_has_no_program_that_prints_the_host_key() -> None:
+    pin = "-o IgnoreUnknown=KnownHostsCommand -o 'KnownHostsCommand=/bin/echo [h]:1 ssh-ed25519 AAAA' "
+    pinned = COMMAND.replace("-o UserKnownHostsFile", pin + "-o UserKnownHostsFile")
+    assert command_for(System.LINUX, pinned) == pinned
+    assert command_for(System.WINDOWS, pinned) == command_for(System.WINDOWS, COMMAND)
+
+
 @pytest.mark.parametrize(
     ("system", "name"),
     [

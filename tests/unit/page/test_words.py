@@ -14,8 +14,9 @@ FACTS = re.compile(r"\{\w+\}")
 FOLDER = Path(words.__file__).parent
 COMPONENTS = sorted((FOLDER / "components").glob("*.vue"), key=lambda path: path.stem)
 IDS = (
-    "token account upload upload-list resume more name hours ssh-key start blockers sessions state phase elapsed open "
-    "ssh-command vscode log save stop stop-confirm results download share delete error cost carbon"
+    "token account upload upload-list git from more name hours idle ssh-key start blockers price sessions state phase "
+    "elapsed open connections ssh-command vscode launcher log usage save stop stop-confirm continue results download "
+    "share delete error cost carbon"
 ).split()
 
 
