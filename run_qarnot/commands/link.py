@@ -22,5 +22,5 @@ def link(settings: Settings, arguments: Namespace) -> int:
     for problem in base_problems(arguments.base):
         show.err(f"{problem.what}\n{problem.todo} {problem.typed}".rstrip())
     show.out(address)
-    show.out(make_badge(address, image))
+    show.out(make_badge(address, image, repository))
     return 0

@@ -31,9 +31,9 @@ from run_qarnot.model.spec import (
     check_idle,
     check_machines,
     check_names,
-    parse_count,
     parse_hours,
     parse_idle,
+    parse_machines,
 )
 
 PREFIX = "opt-"
@@ -47,6 +47,7 @@ _ESCAPED_AND = re.compile(r"&(?:amp;)+", re.IGNORECASE)  # a link that was copie
 _ROUTE = "run-qarnot/"  # under a Jupyter server, by its extension
 _OF_USER = re.compile(r"(?P<base>/(?:.+/)?)user/[^/]+/(?:[^/]+/)?run-qarnot/?")
 _BADGE = "https://img.shields.io/badge/run%20on%20Qarnot-{label}-0E5A64"
+_REPOSITORY_BADGE = "https://img.shields.io/badge/open%20on-Qarnot-0E5A64"
 
 Value = str | bool | list[str]
 Pairs = Sequence[tuple[str, str]]
@@ -129,8 +130,10 @@ def make_link(
     return _with_query(base, urlencode(pairs, quote_via=quote))
 
 
-def make_badge(link: str, image: Image) -> str:
-    """Return Markdown for a README: a badge that opens the link."""
+def make_badge(link: str, image: Image, repository: Repository | None = None) -> str:
+    """Return Markdown for a README: a badge that opens the link. That of a repository needs not name the image."""
+    if repository is not None:
+        return f"[![Open on Qarnot]({_REPOSITORY_BADGE})]({link})"
     title = " ".join(image.name.split()) or image.id
     label = quote(title.replace("-", "--").replace("_", "__"), safe="")
     alternative = "".join(f"\\{mark}" if mark in r"\[]!*_`<>" else mark for mark in title)
@@ -310,7 +313,7 @@ def _read_machines(pairs: Pairs, image: Image, ignored: list[RunQarnotError]) ->
     if text is None:
         return None
     try:
-        return check_machines(parse_count(text[:20], "machines"), image)
+        return check_machines(parse_machines(text[:20]) or image.machines, image)
     except InputError as error:
         ignored.append(error)
         return None
