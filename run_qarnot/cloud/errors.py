@@ -202,6 +202,13 @@ def _network_error(error: Exception, code: str, cluster: str = "") -> Unreachabl
     return UnreachableError(code, cluster=cluster, problem=problem)
 
 
+def network_problem(error: Exception) -> Message:
+    """Return why a request to any server had no answer, as the end of a sentence."""
+    facts = _network_error(error, "unreachable").facts
+    found = facts["problem"]
+    return found if isinstance(found, Message) else Message("connection-broke")
+
+
 _TIMEOUTS = (
     requests.exceptions.Timeout,
     botocore.exceptions.ConnectTimeoutError,

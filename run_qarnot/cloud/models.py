@@ -267,6 +267,7 @@ def _machine(instance: Mapping[str, Any]) -> MachineUse:
         cpu_percent=None if percent is None else min(max(percent, 0.0), 100.0),
         memory_mb=_at_least_nothing(instance.get("maxMemoryMB")),
         memory_used_mb=_at_least_nothing(instance.get("currentMemoryMB")),
+        specification=_line(instance.get("specificationKey")) or None,
     )
 
 

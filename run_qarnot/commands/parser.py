@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from run_qarnot import __version__
 from run_qarnot.commands.examples import EXAMPLES, FIRST_STEPS
-from run_qarnot.commands.table import COMMANDS, path
+from run_qarnot.commands.table import COMMANDS, input_path, path
 from run_qarnot.core import visible
 from run_qarnot.core.names import nearest
 
@@ -47,7 +47,7 @@ def path_arguments(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]
         if isinstance(action, argparse._SubParsersAction):
             for command in action.choices.values():
                 yield from path_arguments(command)
-        elif action.type in {path, Path}:
+        elif action.type in {path, input_path, Path}:
             yield action
 
 

@@ -10,7 +10,7 @@ import sys
 import threading
 from argparse import Namespace
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatch
@@ -27,6 +27,7 @@ from run_qarnot.core.state import State
 from run_qarnot.engine.account import Account
 from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.engine.session import Session
+from run_qarnot.engine.web_input import look
 from run_qarnot.model.connections import ConnectionKind, closed_tunnel
 from run_qarnot.model.files import StoredFile, Upload, collect_inputs, publish
 from run_qarnot.model.keys import KeyPolicy, check_public_keys
@@ -35,6 +36,7 @@ from run_qarnot.model.paths import local_paths, renamed, zip_paths
 from run_qarnot.model.repository import MOST_BYTES, parse_repository
 from run_qarnot.model.spec import SessionSpec, parse_settings, parse_size
 from run_qarnot.model.view import SessionView
+from run_qarnot.model.web_file import WebFile, parse_web_file
 
 _POLL_SECONDS = 5.0
 _SILENT_SECONDS = 0.5  # who pressed Ctrl-C is left without a word at most so long
@@ -45,7 +47,7 @@ _STANDARD_OUTPUT = Path("-")
 
 async def launch(account: Account, arguments: Namespace) -> int:
     """Start a session; show phases; print the connections when it is ready."""
-    uploads = _collect(arguments.input)
+    uploads, web = _collect(arguments.input), await _look(arguments.input)
     image = account.catalog.get(arguments.image)
     spec = SessionSpec(
         image=image,
@@ -68,7 +70,7 @@ async def launch(account: Account, arguments: Namespace) -> int:
         await _say_what_is_copied(account, arguments.resume)
     if spec.repository is not None:
         show.err(f"Fetching {spec.repository}, at most {MOST_BYTES / 1e6:.0f} MB")
-    session = await account.start(spec, uploads)
+    session = await account.start(spec, uploads, web)
     session.use_identity(_identity(arguments.ssh_key))
     show.err(f"{session.view.name}: {image.name}, stops by itself after {show.hours(session.view)}")
     async with _following(session):
@@ -90,6 +92,8 @@ async def start(account: Account, arguments: Namespace) -> int:
     changes: dict[str, Any] = {"hours": arguments.hours} if arguments.hours is not None else {}
     if arguments.idle is not None:
         changes["idle"] = arguments.idle
+    if arguments.machines is not None:
+        changes["machines"] = arguments.machines
     if arguments.image is not None:
         changes["image"] = account.catalog.get(arguments.image)
     if arguments.set:
@@ -216,14 +220,14 @@ async def logs(account: Account, arguments: Namespace) -> int:
 
 async def add(account: Account, arguments: Namespace) -> int:
     """Add files to a running session."""
-    uploads = _collect(arguments.paths)
+    uploads, web = _collect(arguments.paths), await _look(arguments.paths)
     session = await account.find(arguments.session)
     session.subscribe(show.Phases(actions_only=True))
-    await session.add(uploads, replace=arguments.replace)
+    await session.add(uploads, web=web, replace=arguments.replace)
     if session.owes_files:
         await _until_sent(session)
     when = "; its next run begins with them" if session.view.is_over else ""
-    show.err(f"{show.count(len(uploads), 'file')} added to {session.view.name}{when}.")
+    show.err(f"{show.count(len(uploads) + len(web), 'file')} added to {session.view.name}{when}.")
     return 0
 
 
@@ -491,8 +495,18 @@ def _say_that_it_goes_on(session: Session) -> None:
         show.err(f"\n{name} was given up before it started; nothing runs.")
 
 
-def _collect(paths: list[Path]) -> list[Upload]:
-    """Find the files to send, and say what of the folders is left out."""
+async def _look(inputs: Sequence[Path | str]) -> list[WebFile]:
+    """Ask how large the files of the web are, and say it."""
+    found = await look([parse_web_file(each) for each in inputs if isinstance(each, str)])
+    for file in found:
+        size = "its server does not say its size" if file.size is None else readable.size(file.size)
+        show.err(f"{file.key}: {size}, from {visible.one_line(file.shown)}")
+    return found
+
+
+def _collect(inputs: Sequence[Path | str]) -> list[Upload]:
+    """Find the files of this computer to send, and say what of the folders is left out."""
+    paths = [each for each in inputs if isinstance(each, Path)]
     left_out: dict[str, Sentence] = {}
     uploads = collect_inputs(paths, left_out.__setitem__)
     if left_out:

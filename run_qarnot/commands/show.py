@@ -170,7 +170,7 @@ def connections(view: SessionView) -> None:
     """Print the ways into a session, the best first."""
     for connection in view.connections:
         out(f"\n{connection.kind.value}: {connection.note}")
-        links = (f"{link.title}: {link.url}" for link in connection.links)
+        links = (f"{link.title}: {link.url}" for link in connection.links if link.url)
         for text in filter(None, (connection.command, connection.url, *links)):
             out(f"  {text}")
 

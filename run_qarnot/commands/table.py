@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from run_qarnot.core import times
 from run_qarnot.core.errors import InputError
+from run_qarnot.model.web_file import is_address
 from run_qarnot.page import serving
 
 SHELLS = ("bash", "zsh", "fish")
@@ -80,6 +81,11 @@ def _hours_or_clock(text: str) -> float:
         raise argparse.ArgumentTypeError(f"{error}{also}") from None
 
 
+def input_path(text: str) -> Path | str:
+    """A path, or an address as it is: a path would lose one of its slashes."""
+    return text if is_address(text) else path(text)
+
+
 def _nothing(parser: argparse.ArgumentParser) -> None:
     """Add no argument."""
 
@@ -136,8 +142,8 @@ def _check(parser: argparse.ArgumentParser) -> None:
 def _launch(parser: argparse.ArgumentParser) -> None:
     _image(parser)
     parser.add_argument("--name", help="of the session and its buckets; default: a friendly one")
-    parser.add_argument("--input", action="append", type=path, default=[], metavar="PATH", help="file, or folder "
-                        "whose content is uploaded; may be repeated")  # fmt: skip
+    parser.add_argument("--input", action="append", type=input_path, default=[], metavar="PATH", help="file, folder "
+                        "whose content is uploaded, or https://…[#sha256=…]; may be repeated")  # fmt: skip
     parser.add_argument("--git", default="", metavar="URL[@REF]", help="a repository that comes along, in a folder of "
                         "its name; the token of a private one in RUN_QARNOT_GIT_TOKEN")  # fmt: skip
     parser.add_argument("--from", dest="resume", metavar="SESSION", help="begin with a copy of its files and packages; "
@@ -164,6 +170,7 @@ def _start(parser: argparse.ArgumentParser) -> None:
     _session(parser)
     _limit(parser)
     parser.add_argument("--image", metavar="ID", help="another image from now on; its options begin at their defaults")
+    parser.add_argument("--machines", type=int, metavar="N", help="another number of machines from now on")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="another value of an option")
     parser.add_argument("--detach", action="store_true", help="do not wait until it is ready")
     _json(parser)
@@ -203,7 +210,7 @@ def _logs(parser: argparse.ArgumentParser) -> None:
 
 def _add(parser: argparse.ArgumentParser) -> None:
     _session(parser)
-    parser.add_argument("paths", nargs="+", type=path, metavar="PATH")
+    parser.add_argument("paths", nargs="+", type=input_path, metavar="PATH", help="file, folder, or address of a file")
     parser.add_argument("--replace", action="store_true", help="also files that are there with other content")
 
 

@@ -23,10 +23,12 @@ from run_qarnot.engine.repository import fetch
 from run_qarnot.engine.restart_spec import restart_spec
 from run_qarnot.engine.session import Session, sessions_in
 from run_qarnot.engine.wait_estimate import wait_estimates
+from run_qarnot.engine.web_input import check_names, look
 from run_qarnot.model.files import Upload
 from run_qarnot.model.plan import Label, TaskPlan
 from run_qarnot.model.settings import Settings, check_token
 from run_qarnot.model.spec import SessionSpec
+from run_qarnot.model.web_file import WebFile
 
 
 @dataclass(frozen=True)
@@ -134,27 +136,31 @@ class Account:
             raise NotFoundError("session-unknown", text=text)
         return self._found(near[0])
 
-    async def start(self, spec: SessionSpec, uploads: Sequence[Upload]) -> Session:
+    async def start(self, spec: SessionSpec, uploads: Sequence[Upload], web: Sequence[WebFile] = ()) -> Session:
         """Check everything, and return a new session, whose first run `follow` will prepare and submit.
 
         Arguments:
             spec: what is asked for. With `resume`, it begins with copies of another session's files, made by the
                 storage; the two are independent of each other.
             uploads: files of this computer; of those with one name as a copy, these win.
+            web: files of the web; likewise.
 
         Raises:
             RunQarnotError: something is not right; nothing was made, uploaded or started.
         """
+        check_names(web, {upload.key for upload in uploads})
+        web = await look(web)
         copies = await self.copies(spec.resume) if spec.resume else None
         if copies is not None:
             copies.check()
         found = copies.files if copies is not None else ()
-        temporary, fetched = await fetch(spec.checked(), {upload.key for upload in uploads})
+        given = {each.key for each in uploads} | {each.key for each in web}
+        temporary, fetched = await fetch(spec.checked(), given)
         uploads = [*uploads, *fetched]
-        keys = {upload.key for upload in uploads} | {copy.file.key for copy in found}
+        keys = given | {upload.key for upload in uploads} | {copy.file.key for copy in found}
         plan = await self._planner.first(spec, keys, copies.brought if copies is not None else ())
         sent = bootstrap.attach(uploads, plan.constants)
-        session = Session.new(self.client, self.catalog, self._token, plan, sent, found)
+        session = Session.new(self.client, self.catalog, self._token, plan, sent, found, web)
         session.temporary = temporary
         return session
 

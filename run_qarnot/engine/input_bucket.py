@@ -9,7 +9,9 @@ from run_qarnot.cloud.s3.browser_upload import DirectUpload
 from run_qarnot.engine.client import AsyncStorage
 from run_qarnot.engine.preparation import upload
 from run_qarnot.engine.session_state import Tell
+from run_qarnot.engine.web_input import bring, check_names, look
 from run_qarnot.model.files import Upload
+from run_qarnot.model.web_file import WebFile
 
 __all__ = ["DirectUpload", "InputBucket"]
 
@@ -26,15 +28,24 @@ class InputBucket:
         self,
         uploads: Sequence[Upload],
         direct: Sequence[DirectUpload],
+        web: Sequence[WebFile],
         tell: Tell,
         *,
         replace: bool,
     ) -> set[str]:
-        """Upload files of this computer, and complete those that a browser has sent; return the names of all."""
+        """Upload files of this computer, bring those of the web, and complete those that a browser has sent.
+
+        Returns:
+            The names of all.
+        """
+        others = {each.key for each in uploads} | {each.key for each in direct}
+        check_names(web, others)
+        web = await look(web)
         await upload(self.storage, self.bucket, uploads, tell, replace=replace)
+        await bring(self.storage, self.bucket, web, tell, replace_there=replace)
         if direct:
             await self.storage.complete(self.bucket, direct, replace=replace)
-        return {each.key for each in uploads} | {each.key for each in direct}
+        return others | {each.key for each in web}
 
     async def begin(self, key: str, size: int, origin: str) -> DirectUpload:
         """Begin the upload of a file, or go on with one that was broken off.

@@ -26,8 +26,10 @@ from run_qarnot.engine.results import Results
 from run_qarnot.engine.retry import retrying
 from run_qarnot.engine.session_state import Tell
 from run_qarnot.engine.sizes import size
+from run_qarnot.engine.web_input import bring
 from run_qarnot.model.files import StoredCopy, Upload
 from run_qarnot.model.plan import TaskPlan
+from run_qarnot.model.web_file import WebFile
 
 _TELL_SECONDS = 1.0
 
@@ -44,6 +46,7 @@ class Preparation:
         tell: told what is being done.
         copies: files of another session, which this one begins with; of those with one name the user's win.
         ended: when the run before ended, if there was one.
+        web: the user's files of the web.
     """
 
     def __init__(
@@ -54,11 +57,13 @@ class Preparation:
         tell: Tell,
         copies: Sequence[StoredCopy] = (),
         ended: datetime | None = None,
+        web: Sequence[WebFile] = (),
     ) -> None:
         self._client = client
         self.plan = plan
         self._uploads = uploads
-        uploaded = {upload.key for upload in uploads}
+        self._web = web
+        uploaded = {upload.key for upload in uploads} | {file.key for file in web}
         self._copies = [copy for copy in copies if copy.file.key not in uploaded]
         self._ended = ended
         self._tell = tell
@@ -90,6 +95,7 @@ class Preparation:
         await upload(storage, inputs, scripts, self._tell, self._given_up, replace=True)
         try:
             await upload(storage, inputs, files, self._tell, self._given_up)
+            await bring(storage, inputs, self._web, self._tell, self._given_up.is_set)
         except InputError as error:
             if error.code != "input-exists":
                 raise
@@ -160,7 +166,11 @@ class Preparation:
             TransferError: one of ours is gone.
         """
         inputs = self.plan.inputs
-        ours = {each.key for each in self._uploads} | {each.file.key for each in self._copies}
+        ours = (
+            {each.key for each in self._uploads}
+            | {each.key for each in self._web}
+            | {each.file.key for each in self._copies}
+        )
         if not self.plan.is_first or not is_bucket_of(self.plan.name, inputs):
             return  # it holds what was added since; or a plugin wants it so, and knows what else is there
         found = {file.key for file in await retrying(self._tell, self._client.storage.files, inputs)}

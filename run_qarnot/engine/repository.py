@@ -6,13 +6,16 @@ a private repository's token stays in this process.
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
 from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from run_qarnot.cloud.web import check_public, checked_pools, private_host
 from run_qarnot.core import visible
 from run_qarnot.core.errors import InputError
 from run_qarnot.core.messages import Verbatim
@@ -88,6 +91,8 @@ def clone(repository: Repository, folder: Path, most_bytes: int = MOST_BYTES) ->
     except KeyError as error:  # the server said nothing, and sent it not
         raise InputError("git-missing", field="git", address=str(repository)) from error
     except Exception as error:  # a server may send anything, and dulwich has dozens of errors for it
+        if private := private_host(error):
+            raise InputError("web-private", field="git", host=private) from error
         problem = Verbatim(visible.one_line(str(error))[:200].rstrip(".") or type(error).__name__)
         raise InputError("git-failed", field="git", address=repository.url, problem=problem) from error
     return list(_uploads(repository, folder))
@@ -105,14 +110,19 @@ def _fetch(repository: Repository, target: Path, most_bytes: int) -> None:
 
 def _fetch_pack(repository: Repository, repo: Repo, most_bytes: int) -> tuple[bytes, ObjectID]:
     """Fetch what one ref means and no history; return its full name, and the id of the commit."""
-    from dulwich.client import Urllib3HttpGitClient
+    from dulwich.client import Urllib3HttpGitClient, default_urllib3_manager
     from dulwich.config import ConfigFile
     from dulwich.object_store import peel_sha
 
     address, token = urlsplit(repository.url), repository.token
+    base, config = f"{address.scheme}://{address.netloc}/", ConfigFile()  # nothing of the user's own, such as passwords
+    pools = default_urllib3_manager(config, base_url=base, timeout=_TIMEOUT_SECONDS)
+    if repository.public_only:
+        _keep_public(pools, address.hostname or "")
     client = Urllib3HttpGitClient(
-        f"{address.scheme}://{address.netloc}/",
-        config=ConfigFile(),  # nothing of the user's own: neither other addresses nor passwords
+        base,
+        pool_manager=pools,
+        config=config,
         username=_USER if token else None,
         password=token or None,
         timeout=_TIMEOUT_SECONDS,
@@ -138,6 +148,17 @@ def _fetch_pack(repository: Repository, repo: Repo, most_bytes: int) -> tuple[by
     if name == b"HEAD":
         name = result.symrefs.get(name, name)  # type: ignore[call-overload]
     return name, peel_sha(repo.object_store, wanted)[1].id
+
+
+def _keep_public(pools: Any, host: str) -> None:
+    """Have connections go to the Internet alone; through a proxy, which looks names up itself, as far as is known."""
+    from urllib3 import ProxyManager
+
+    if isinstance(pools, ProxyManager):
+        with contextlib.suppress(socket.gaierror):
+            check_public(host)
+    else:
+        pools.pool_classes_by_scheme = checked_pools()
 
 
 def _find(refs: Mapping[Ref, ObjectID], ref: str) -> tuple[bytes, ObjectID]:

@@ -36,6 +36,7 @@ from run_qarnot.model.connections import Link, TunnelSpec
 from run_qarnot.model.files import StoredCopy, StoredFile, Upload
 from run_qarnot.model.plan import Label, TaskPlan
 from run_qarnot.model.view import SessionView
+from run_qarnot.model.web_file import WebFile
 
 __all__ = ["OTHER_TOKEN", "Session", "StoredFile", "Upload"]
 
@@ -64,11 +65,12 @@ class Session:
         plan: TaskPlan,
         uploads: Sequence[Upload],
         copies: Sequence[StoredCopy] = (),
+        web: Sequence[WebFile] = (),
     ) -> Session:
         """Make a session whose first run `follow` will prepare and submit; the arguments are those of `Preparation`."""
         image = catalog.get(plan.labels[Label.IMAGE])
         session = cls(client, catalog, token, planned_view(plan, image.effective_app.title))
-        session._run = session._planned(image, plan, uploads, copies)
+        session._run = session._planned(image, plan, uploads, copies, web=web)
         return session
 
     @classmethod
@@ -117,9 +119,10 @@ class Session:
         uploads: Sequence[Upload],
         copies: Sequence[StoredCopy] = (),
         ended: datetime | None = None,
+        web: Sequence[WebFile] = (),
     ) -> SessionRun:
         identity = self._identity(plan.session_id, plan.launch_id, image.ssh_user, image.effective_app)
-        preparation = Preparation(self._client, plan, uploads, self._state.tell_doing, copies, ended)
+        preparation = Preparation(self._client, plan, uploads, self._state.tell_doing, copies, ended, web)
         return SessionRun.planned(self._client, self._state, identity, preparation)
 
     def _identity(self, session_id: str, launch_id: str, user: str, app: App) -> RunIdentity:
@@ -246,6 +249,10 @@ class Session:
         """Of the app's page, without a slash in front."""
         return quote(self._run.access.open_path.lstrip("/"))
 
+    def page_path(self, link: int | None) -> str:
+        """Return the path of one of the app's further pages, by its number; None for its own; likewise."""
+        return self.open_path if link is None else quote(self._run.app.ports[link].proxied_path.lstrip("/"))
+
     # — following —
 
     async def follow(self) -> None:
@@ -341,13 +348,19 @@ class Session:
         return self._run.owes_files
 
     async def add(
-        self, uploads: Sequence[Upload], *, direct: Sequence[DirectUpload] = (), replace: bool = False
+        self,
+        uploads: Sequence[Upload],
+        *,
+        direct: Sequence[DirectUpload] = (),
+        web: Sequence[WebFile] = (),
+        replace: bool = False,
     ) -> None:
         """Add files to the inputs, and have them sent to the machine if it runs; else the next run gets them.
 
         Arguments:
             uploads: files of this computer.
             direct: files that `inputs` began, and whose parts a browser has sent.
+            web: files of the web.
             replace: files of the same names are replaced.
 
         Raises:
@@ -361,7 +374,7 @@ class Session:
         if inputs is None:
             raise self._too_late()
         with self._state.doing(Message("uploading"), after_end=self.view.is_over) as tell:
-            added = await inputs.add(uploads, direct, tell, replace=replace)
+            added = await inputs.add(uploads, direct, web, tell, replace=replace)
         if not self.view.is_over:
             await self._run.look_again()  # the way to the bucket may have been long
         give_way = partial(self.results.give_way, inputs.bucket, added, replace=replace)

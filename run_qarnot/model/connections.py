@@ -80,7 +80,7 @@ class Link:
     """A page beside that of the app."""
 
     title: str
-    url: str = field(repr=False)  # the app's token is in it
+    url: str | None = field(repr=False)  # the app's token is in it; None where a click makes it (`page.proxied`)
 
 
 @dataclass(frozen=True)
@@ -235,7 +235,8 @@ def _connections(reach: Reach, place: Place) -> Iterable[Connection]:
     if reach.session_key_accepted and reach.app_port is not None:
         if place.through_page and not place.ssh_fails and reach.mount is not Mount.NONE:
             # Its address is made by a click (`page.proxied`): each works once.
-            yield Connection(ConnectionKind.PAGE, None, None, Message("connection.page"))
+            links = tuple(Link(each.title, None) for each in reach.ports)
+            yield Connection(ConnectionKind.PAGE, None, None, Message("connection.page"), links)
         yield _tunnel_connection(reach, replace(place, tunnel_port=None) if place.through_page else place)
     if reach.user_key_accepted:
         yield from (_vscode_connection(reach, forward), _ssh_connection(reach, forward, place))

@@ -48,6 +48,7 @@ class UseHistory:
             "cpu": cpu_percent(machines),
             "memory": memory,
             "model": next((machine.cpu for machine in machines if machine.cpu), None),
+            "specification": next((each.specification for each in machines if each.specification), None),
             "history": [round(use, 1) for _, use in sorted(self._cpu.items())],
             "hint": self._hint(memory),
         }

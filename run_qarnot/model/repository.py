@@ -24,11 +24,13 @@ class Repository:
         url: `https://…`; of this computer also `http://`.
         ref: branch, tag or whole commit; empty for what its owner shows first.
         token: of a private one. It is never written down.
+        public_only: it must not come from the network of the machine that fetches it.
     """
 
     url: str
     ref: str = ""
     token: str = field(default="", repr=False)
+    public_only: bool = False
 
     @property
     def folder(self) -> str:

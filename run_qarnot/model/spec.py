@@ -176,6 +176,20 @@ def parse_count(text: str, field: str) -> int:
     return int(text)
 
 
+def parse_machines(text: str) -> int | None:
+    """Read how many machines are wanted; None for nothing.
+
+    Raises:
+        InputError: it is no whole number.
+    """
+    typed = text.strip()
+    if not typed:
+        return None
+    if not re.fullmatch(r"[1-9][0-9]{0,4}", typed):
+        raise InputError("machines-number", field="machines", value=typed[:20])
+    return int(typed)
+
+
 def check_hours(hours: float, image: Image) -> float:
     """Return `hours` if the image allows them."""
     if not LEAST_HOURS <= hours <= image.max_hours:  # also false for NaN

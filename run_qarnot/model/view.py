@@ -21,6 +21,7 @@ class MachineUse:
     cpu_percent: float | None = None  # 0 to 100
     memory_mb: float | None = None
     memory_used_mb: float | None = None
+    specification: str | None = None  # the platform's name for this kind of machine; that of one with a GPU names it
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,7 @@ class SessionView:
             "error": None if self.error is None else english(self.error),
             "cost": self.cost,
             "carbon": self.carbon,
-            "machines": [asdict(machine) for machine in self.machines],
+            "machines": [_machine(machine) for machine in self.machines],
             "runs": [
                 {
                     "id": run.id,
@@ -150,6 +151,11 @@ class SessionView:
                 for run in self.runs
             ],
         }
+
+
+def _machine(machine: MachineUse) -> dict[str, Any]:
+    keys = ("cores", "cpu", "cpu_percent", "memory_mb", "memory_used_mb")
+    return {key: getattr(machine, key) for key in keys}
 
 
 def _text(time: datetime | None) -> str | None:

@@ -45,7 +45,7 @@ class AccountChoices:
         """Clear the choices; the account has changed."""
         self._account = None
         self._sizes = {}
-        self._card.resumable = self._card.own_buckets = self._card.machines = []
+        self._card.resumable = self._card.own_buckets = self._card.machine_kinds = []
 
     async def _buckets(self, account: Account) -> None:
         """Show the buckets that do not belong to a session."""
@@ -58,7 +58,7 @@ class AccountChoices:
         with contextlib.suppress(RunQarnotError):
             machines = await account.machines()
             if account is self._account:
-                self._card.machines = [{"name": each.name, "kind": each.constraint} for each in machines]
+                self._card.machine_kinds = [{"name": each.name, "kind": each.constraint} for each in machines]
 
     async def _measure(self, account: Account) -> None:
         sizes = self._sizes

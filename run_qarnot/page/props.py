@@ -113,6 +113,8 @@ def file_row(incoming: Incoming) -> Row:
         "received": incoming.received,
         "arrival": incoming.arrival.value,
         "trouble": incoming.trouble.value,
+        "web": "" if incoming.web is None else incoming.web.shown,
+        "sized": incoming.web is None or incoming.web.size is not None,
     }
 
 
@@ -146,6 +148,8 @@ def link_row(link: Filling, image: Image | None) -> Row | None:
             filled.append({"label": words.field("hours"), "value": link.hours})
         if link.idle:
             filled.append({"label": words.field("idle"), "value": link.idle})
+        if link.machines:
+            filled.append({"label": words.field("machines"), "value": str(link.machines)})
         if link.git:  # in full: its code will run with the user's files
             filled.append({"label": words.field("git"), "value": link.git})
         if link.opened:
@@ -191,6 +195,8 @@ def session_row(view: SessionView, image_title: str, now: datetime, *, batch: bo
         "saved_asked": _iso(view.saved_asked),
         "error": None if view.error is None else str(view.error),
         "open": _best_door(view),
+        "links": _links(view),
+        "machine_count": view.machine_count,
         "vscode": _url_of(connections, ConnectionKind.VSCODE),
         "ssh": _ssh_row(connections),
         "notes": {connection.kind.value: str(connection.note) for connection in connections},
@@ -204,9 +210,9 @@ def session_row(view: SessionView, image_title: str, now: datetime, *, batch: bo
     }
 
 
-def price_row(price: Price, hours: float) -> Row:
-    """What a start costs, as text; None for what is not known."""
-    per_hour, most = price.hourly(), price.most(hours)
+def price_row(price: Price, hours: float, machines: int = 1) -> Row:
+    """What a start costs on all of its machines, as text; None for what is not known."""
+    per_hour, most = price.hourly(machines), price.most(hours, machines)
     return {
         "per_hour": None if per_hour is None else f"{number(per_hour, 2)} €",
         "most": None if most is None else f"{number(most, 2)} €",
@@ -277,6 +283,13 @@ def _best_door(view: SessionView) -> Row | None:
         ):
             return {"url": url, "kind": kind.value}
     return None
+
+
+def _links(view: SessionView) -> list[Row]:
+    """The further pages of the app, such as a dashboard, by the way that `_best_door` takes."""
+    door = _best_door(view)
+    found = [each for each in view.connections if door is not None and each.kind.value == door["kind"]]
+    return [{"title": link.title, "url": safe_url(link.url)} for each in found[:1] for link in each.links]
 
 
 def _url_of(connections: Iterable[Connection], kind: ConnectionKind) -> str | None:

@@ -64,12 +64,13 @@ class SessionOpener:
         except RegistryError:
             self._registered.pop(session.view.name, None)
 
-    async def address(self, session: Session, origin: str) -> str:
+    async def address(self, session: Session, origin: str, link: int | None = None) -> str:
         """Return an address that opens a session's app, once and within a minute.
 
         Arguments:
             session: that is ready.
             origin: of the page that the visitor sees.
+            link: the number of one of its further pages, from 0 on; None for the app's own.
 
         Raises:
             SessionError: it is not ready any more, or the server does not answer.
@@ -78,7 +79,7 @@ class SessionOpener:
         if place is None or self._folder is None:
             raise SessionError("too-late", name=session.view.name, reference=session.view.reference)
         try:
-            ticket = await registry_socket.get_ticket(self._folder, place, session.open_path, origin)
+            ticket = await registry_socket.get_ticket(self._folder, place, session.page_path(link), origin)
         except RegistryError as error:
             raise SessionError("tunnel", name=session.view.name, problem=error.problem) from error
         return f"{self._base_url.rstrip('/')}/{place.id}/?{TICKET}={ticket}"

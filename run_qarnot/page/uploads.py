@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from run_qarnot.core.errors import InputError, TransferError, reason_of
 from run_qarnot.core.names import check_key
+from run_qarnot.model.web_file import WebFile
 from run_qarnot.page.room import Room
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Incoming:
     stream: BinaryIO | None = field(default=None, repr=False)
     direct: DirectUpload | None = None
     relay: PartBuffer | None = None
+    web: WebFile | None = None  # it comes from there, when the session is started or it is sent to it
 
     def close(self) -> None:
         if self.stream is not None:
@@ -195,6 +197,17 @@ class Uploads:
         for key in sorted(set(keys) - self._numbers.keys())[:MOST_FILES]:
             number = next(free)
             self._put(Incoming(number, key, 0, self.folder / f"{number}", arrival=Arrival.UNFINISHED))
+
+    def add_web(self, file: WebFile) -> Incoming:
+        """Add a file of the web to the list; nothing of it is here.
+
+        Raises:
+            InputError: its name is there already, or the list is full.
+        """
+        number = next(number for number in count(1) if number not in self._files)
+        incoming = self.expect(number, file.key, file.size or 0)
+        incoming.web, incoming.arrival, incoming.received = file, Arrival.HERE, incoming.size
+        return incoming
 
     def part(self, number: int, offset: int, data: memoryview | bytes) -> int:
         """Append a part if it fits; return the number of bytes received. The last one completes the file.

@@ -20,7 +20,16 @@ from run_qarnot.core.names import make_name
 from run_qarnot.model.links import Filling
 from run_qarnot.model.price import Price
 from run_qarnot.model.repository import parse_repository
-from run_qarnot.model.spec import SCHEDULING, SessionSpec, faults, parse_count, parse_hours, parse_idle, parse_size
+from run_qarnot.model.spec import (
+    SCHEDULING,
+    SessionSpec,
+    faults,
+    parse_count,
+    parse_hours,
+    parse_idle,
+    parse_machines,
+    parse_size,
+)
 from run_qarnot.page import words
 from run_qarnot.page.uploads import Arrival, Incoming
 
@@ -35,9 +44,11 @@ FORM_FIELDS = (
     "cores",
     "memory",
     "machine",
+    "machines",
     "git",
     "open",
 )
+SECRET_FIELDS = ("git_token",)  # typed beside those; the browser never gets them back
 _MACHINES = ("specification", "cpu_model", "gpu", "ssd")  # the constraints that name one, or something of one
 NO_PRICE = Price()
 OptionValue = str | bool | float | list[str]
@@ -64,6 +75,7 @@ class Form:
     cores: str = ""
     memory: str = ""
     machine: str = ""
+    machines: str = ""  # how many; empty for the image's own
     idle: str = ""  # minutes without use after which it stops; empty for the image's own
     git: str = ""  # a repository, URL[@REF]
     git_token: str = field(default="", repr=False)
@@ -74,23 +86,30 @@ class Form:
         """Choose an image; what depends on the image starts afresh."""
         if image.id == self.image:
             return self
-        return replace(self, image=image.id, hours=times.write_hours(image.hours), idle="", options={})
+        return replace(self, image=image.id, hours=times.write_hours(image.hours), idle="", machines="", options={})
 
     def texts(self) -> dict[str, str]:
-        """What is typed."""
+        """What is typed and no secret."""
         return {name: getattr(self, name) for name in FORM_FIELDS}
 
     def with_texts(self, texts: Mapping[str, str]) -> Form:
-        """Take over what is typed: `FORM_FIELDS`."""
-        return replace(self, **{name: texts[name] for name in FORM_FIELDS})  # type: ignore[arg-type]  # no `options`
+        """Take over what is typed: `FORM_FIELDS`, and `SECRET_FIELDS` where they are among it."""
+        names = (*FORM_FIELDS, *(name for name in SECRET_FIELDS if name in texts))
+        return replace(self, **{name: texts[name] for name in names})  # type: ignore[arg-type]  # no `options`
 
     def with_link(self, link: Filling, image: Image) -> Form:
         """Take over what a link says; only `links.read_link` makes it, so that every value has been checked."""
         chosen = self.with_image(image)
         options = {**chosen.options, **link.options}
-        places = {"git": link.git or chosen.git, "open": link.opened or chosen.open}
         return replace(
-            chosen, hours=link.hours or chosen.hours, idle=link.idle or chosen.idle, **places, options=options
+            chosen,
+            hours=link.hours or chosen.hours,
+            idle=link.idle or chosen.idle,
+            machines=str(link.machines or chosen.machines),
+            git=link.git or chosen.git,
+            git_token="" if link.git else chosen.git_token,  # of another repository, perhaps
+            open=link.opened or chosen.open,
+            options=options,
         )
 
     def with_machine(self, hardware: Mapping[str, object], scheduling: str, image: Image) -> Form:
@@ -138,6 +157,7 @@ class Form:
             hardware=parse_size(self.cores, self.memory),
             machine=self.machine,
             idle=parse_idle(self.idle),
+            machines=parse_machines(self.machines),
             repository=parse_repository(self.git, token=self.git_token),
             open=self.open,
         ).checked()
@@ -162,6 +182,13 @@ class Form:
             return parse_hours(self.hours, image)
         except InputError:
             return image.hours
+
+    def asked_machines(self, image: Image) -> int:
+        """Return how many machines were entered; as many as the image wants if that is no number."""
+        try:
+            return parse_machines(self.machines) or image.machines
+        except InputError:
+            return image.machines
 
     def blockers(
         self,
@@ -191,9 +218,12 @@ class Form:
 
     def _price_blockers(self, catalog: Catalog, price: Price) -> Iterator[Blocker]:
         image = catalog.images.get(self.image)
-        if image is None or not price.is_beyond(hours := self.asked_hours(image)):
+        if image is None:
             return
-        most = price.most(hours)
+        hours, machines = self.asked_hours(image), self.asked_machines(image)
+        if not price.is_beyond(hours, machines):
+            return
+        most = price.most(hours, machines)
         if most is None or not price.left or price.left < 0:
             yield Blocker(words.blocker("no-credits"), "token")
         else:
@@ -216,14 +246,18 @@ class Form:
             idle = parse_idle(self.idle)
         except InputError as error:
             yield _as_blocker(error)
+        machines = None
+        try:
+            machines = parse_machines(self.machines)
+        except InputError as error:
+            yield _as_blocker(error)
         sizes = (partial(parse_count, self.cores, "cores"), partial(parse_count, self.memory, "memory"))
         yield from map(_as_blocker, faults(sizes))
         key, resume = self.key.strip() or None, self.resume or None
         git = partial(parse_repository, self.git, token=self.git_token)
         yield from map(_as_blocker, faults([git]))
-        spec = SessionSpec(
-            image, self.name.strip(), hours, key, resume, self.given_options(), idle=idle, open=self.open
-        )
+        name, options = self.name.strip(), self.given_options()
+        spec = SessionSpec(image, name, hours, key, resume, options, idle=idle, machines=machines, open=self.open)
         yield from map(_as_blocker, spec.blockers())
         app = image.effective_app
         if app.port is None and not app.ends_by_itself and key is None:  # it would cost money and nobody could enter it

@@ -23,7 +23,7 @@ from run_qarnot.page.component import Component
 from run_qarnot.page.components.session import SessionCard
 from run_qarnot.page.controllers.account import open_account
 from run_qarnot.page.downloads import Downloads
-from run_qarnot.page.viewmodel import FORM_FIELDS
+from run_qarnot.page.viewmodel import FORM_FIELDS, SECRET_FIELDS
 
 # Commands, because they are there in a blink: what a page does with a session does not depend on what runs in it.
 _BATCH = {"app": "batch", "profile": "docker-batch", "command": "sh -c 'eval \"$RUN_COMMAND\"'"}
@@ -56,7 +56,7 @@ ENTRIES: dict[str, dict[str, Any]] = {
     "old": {"repo": "a/old", "hidden": True},
 }
 NAME = "calm-heron-42"
-FORM = dict.fromkeys(FORM_FIELDS, "") | {"name": NAME, "hours": "4"}
+FORM = dict.fromkeys((*FORM_FIELDS, *SECRET_FIELDS), "") | {"name": NAME, "hours": "4"}
 NOWHERE = Settings(cluster_url="http://127.0.0.1:9")  # for pages without an account: nobody must be asked
 
 Scene = Callable[[Page], Awaitable[None]]

@@ -7,6 +7,7 @@ Where only the first one does, the bytes of a large file go on to the bucket as 
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,15 +20,18 @@ from run_qarnot.core.messages import Message
 from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.engine.part_buffer import PartBuffer, PartData
 from run_qarnot.model.files import LARGE_BYTES, MOST_PARTS
+from run_qarnot.model.web_file import parse_web_file
 from run_qarnot.page.background import Background, Throttle
 from run_qarnot.page.component import Buffers, Component, Fields, HostileInput, event
 from run_qarnot.page.props import Row, file_row
+from run_qarnot.page.proxied import visitors_are_elsewhere
 from run_qarnot.page.uploads import LONGEST_PART, PART_BYTES, WINDOW, Arrival, Incoming, Trouble, Uploads
 
 if TYPE_CHECKING:
     from run_qarnot.engine.input_bucket import InputBucket
 
 MOST_NAMED = 5  # of files that are refused
+MOST_ADDRESSES = 100  # in one message
 MOST_AT_ONCE = 500  # files in one message
 _SHOW_SECONDS = 0.25
 _MOST_WAITING = 0  # parts on their way from here to the bucket before the browser has to wait; its window lets two come
@@ -49,6 +53,7 @@ class Files(Component):
     part_bytes = traitlets.Int(PART_BYTES).tag(sync=True)
     window = traitlets.Int(WINDOW).tag(sync=True)
     direct_bytes = traitlets.Int(0).tag(sync=True)
+    looking = traitlets.Bool(False).tag(sync=True)  # servers are asked about addresses
     # bytes per second from here to the cluster, where that is slow; else 0
     onward_pace = traitlets.Int(0).tag(sync=True)
 
@@ -128,6 +133,22 @@ class Files(Component):
         self.show()
         if incoming is not None:
             self.tasks.spawn(self._free(incoming), self.failed)
+
+    @event
+    async def vue_addresses(self, fields: Fields) -> None:
+        """Addresses of files on the web: each is asked how large it is, and then in the list."""
+        from run_qarnot.engine.web_input import look  # it loads what speaks to servers
+
+        self.problem, self.looking = None, True
+        try:
+            for text in fields.texts("addresses", MOST_ADDRESSES, 4000):
+                file = parse_web_file(text, public_only=visitors_are_elsewhere(os.environ))
+                (found,) = await look([file])
+                self._uploads.add_web(found)
+                self.show()
+            self.call("addresses_added")
+        finally:
+            self.looking = False
 
     # through the kernel
 

@@ -176,9 +176,14 @@ class SessionCard(Component):
 
     @event
     async def vue_open(self, fields: Fields) -> None:
-        """The browser opened a tab that waits for its address, which works once."""
+        """The browser opened a tab that waits for its address, which works once. `link`: of which further page."""
+        link, known = fields.text("link", 10), {str(number): number for number in range(len(self.view["links"]))}
+        if link and link not in known:
+            raise HostileInput("link")
         try:
-            address = await self._page.sessions.opener.address(self.session, fields.text("origin", 300))
+            address = await self._page.sessions.opener.address(
+                self.session, fields.text("origin", 300), known.get(link)
+            )
         except BaseException:
             self.call("lead_tab", None)
             raise
@@ -229,11 +234,12 @@ class SessionCard(Component):
         if not self.can_add:
             raise HostileInput("add")
         sent = [incoming for incoming in self._uploads if incoming.arrival is Arrival.HERE]
-        uploads = [Upload(incoming.path, incoming.key) for incoming in sent if incoming.direct is None]
+        uploads = [Upload(each.path, each.key) for each in sent if each.direct is None and each.web is None]
+        web = [incoming.web for incoming in sent if incoming.web is not None]
         direct = [incoming.direct for incoming in sent if incoming.direct is not None]
         self.added, self.files.problem = 0, None
         try:
-            await self._while_busy("add", lambda: self.session.add(uploads, direct=direct, replace=replace))
+            await self._while_busy("add", lambda: self.session.add(uploads, direct=direct, web=web, replace=replace))
         except RunQarnotError as error:
             self.files.failed(error)  # where one looks: the card may be long
             return
@@ -305,6 +311,7 @@ class SessionCard(Component):
             "hint": self._page.account.token_hint(),
             "launcher": launcher,
             "use": self._use.row(),
+            "gpu": facts is not None and "gpu" in facts.hardware,
             "files": None if facts is None else facts.results_count,
         }
         self._seen = view

@@ -18,7 +18,7 @@ from run_qarnot.page.component import Component, Fields, event
 from run_qarnot.page.components.files import Files
 from run_qarnot.page.components.share import Share
 from run_qarnot.page.uploads import Uploads
-from run_qarnot.page.viewmodel import FORM_FIELDS
+from run_qarnot.page.viewmodel import FORM_FIELDS, SECRET_FIELDS
 
 _LONGEST_FIELD = 20_000
 
@@ -39,10 +39,12 @@ class StartCard(Component):
     revision = traitlets.Int(0).tag(sync=True)
     resumable: Any = traitlets.List().tag(sync=True)
     own_buckets: Any = traitlets.List().tag(sync=True)  # of the account, and of no session
-    machines: Any = traitlets.List().tag(sync=True)  # that the account has
+    machine_kinds: Any = traitlets.List().tag(sync=True)  # that the account has
     schedulings: Any = traitlets.List(["", *SCHEDULING]).tag(sync=True)
     price: Any = traitlets.Dict().tag(sync=True)  # a row of `props.price_row`
     most_hours = traitlets.Float(24).tag(sync=True)
+    usual_machines = traitlets.Int(1).tag(sync=True)
+    most_machines = traitlets.Int(1).tag(sync=True)
     usual_idle = traitlets.Float(allow_none=True, default_value=None).tag(sync=True)  # minutes; None: cannot be chosen
     one_key = traitlets.Bool(False).tag(sync=True)  # the image takes no other beside the user's
     image_title = traitlets.Unicode("").tag(sync=True)
@@ -105,7 +107,7 @@ class StartCard(Component):
         self.revision += 1
 
     def _take(self, fields: Fields) -> None:
-        values = {name: fields.text(name, _LONGEST_FIELD) for name in FORM_FIELDS}
+        values = {name: fields.text(name, _LONGEST_FIELD) for name in (*FORM_FIELDS, *SECRET_FIELDS)}
         if is_private_key(values["key"]):  # it is erased at once
             self.call("erase_key")
             self._page.form.set_texts({**values, "key": ""})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ from run_qarnot.model.keys import KeyPolicy
 from run_qarnot.model.links import Filling, make_badge, make_link, read_link
 from run_qarnot.model.price import Price
 from run_qarnot.model.repository import parse_repository
-from run_qarnot.model.spec import parse_hours, parse_idle
+from run_qarnot.model.spec import parse_hours, parse_idle, parse_machines
 from run_qarnot.page.account_choices import AccountChoices
 from run_qarnot.page.actions import PageActions, Shared
 from run_qarnot.page.background import Background
@@ -33,6 +34,7 @@ from run_qarnot.page.props import (
     shared_hours,
     shared_options,
 )
+from run_qarnot.page.proxied import visitors_are_elsewhere
 from run_qarnot.page.uploads import Incoming, Uploads
 from run_qarnot.page.viewmodel import FORM_FIELDS, Form, OptionValue
 
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from run_qarnot.engine.session import Session
 
 _ANYWHERE = "http://localhost/"
+_OF_LINK = ("hours", "idle", "machines", "git", "open")  # fields that a link fills in
 PriceKey = tuple[str, tuple[tuple[str, object], ...], str]
 
 
@@ -102,7 +105,7 @@ class FormController:
             return
         self.current = self.current.with_image(image)
         self._show_image()
-        self._show_draft(("hours", "idle"), source="usual")
+        self._show_draft(("hours", "idle", "machines"), source="usual")
 
     def set_option(self, name: str, value: OptionValue) -> None:
         image = self._catalog.images.get(self.current.image)
@@ -200,6 +203,7 @@ class FormController:
         card.choose(image)
         card.options = [option_row(name, option, options.get(name)) for name, option in image.options.items()]
         self._card.image_title, self._card.most_hours = image.name, image.max_hours
+        self._card.usual_machines, self._card.most_machines = image.machines, image.most_machines
         self._card.usual_idle = image.idle_minutes if image.judges_idle else None
         self._card.one_key = image.ssh_keys is KeyPolicy.ONE
 
@@ -224,7 +228,7 @@ class FormController:
     def _price_key(self) -> PriceKey | None:
         """What decides the price: image, hardware, scheduling; None while they are not entered rightly."""
         image = self._catalog.images.get(self.current.image)
-        kinds = {each["name"]: each["kind"] for each in self._card.machines}
+        kinds = {each["name"]: each["kind"] for each in self._card.machine_kinds}
         try:
             hardware = {} if image is None else self.current.hardware(image, kinds)
         except InputError:
@@ -254,7 +258,11 @@ class FormController:
 
     def _show_price(self, price: Price) -> None:
         image = self._catalog.images.get(self.current.image)
-        self._card.price = price_row(price, 0 if image is None else self.current.asked_hours(image))
+        self._card.price = (
+            {}
+            if image is None
+            else price_row(price, self.current.asked_hours(image), self.current.asked_machines(image))
+        )
 
     # launch links
 
@@ -265,7 +273,7 @@ class FormController:
         if image is not None:
             self.current = self.current.with_link(self._link, image)
             self._show_image()
-            self._show_draft(("hours", "idle", "git", "open"), source="" if self._link.hours else "usual")
+            self._show_draft(_OF_LINK, source="" if self._link.hours else "usual")
         self._show_link()
 
     def preset(self) -> str:
@@ -282,14 +290,14 @@ class FormController:
         if (image := self._catalog.images.get(link.image)) is not None:
             self.current = replace(self.current, options={}).with_link(link, image)
             self._show_image()
-            self._show_draft(("hours", "idle", "git", "open"), source="preset")
+            self._show_draft(_OF_LINK, source="preset")
         for problem in link.ignored:
             raise problem
 
     def share(self, address: str) -> Shared:
         """Make a link that fills the form as it is now; without secrets."""
         link = self._link_of(self.shared_address(address), self.current)
-        return Shared(link, make_badge(link, self._catalog.get(self.current.image)))
+        return Shared(link, make_badge(link, self._catalog.get(self.current.image), parse_repository(self.current.git)))
 
     def share_session(self, session: Session, address: str) -> Shared:
         """Make a link that fills the form as it was for a session; of an older one, as its task tells."""
@@ -297,24 +305,32 @@ class FormController:
 
         view, facts = session.view, session.facts
         image = self._catalog.get(view.image)
+        repository = None
         if view.name in self._starts:
-            link = self._link_of(self.shared_address(address), self._starts[view.name][0])
+            begun = self._starts[view.name][0]
+            link, repository = self._link_of(self.shared_address(address), begun), parse_repository(begun.git)
         else:
             entered = {} if facts is None else entered_options(facts, image)
             hours = planned_hours(view)
             options = _without_secrets(shared_options(entered, image), image)
             hours = hours and shared_hours(hours)
             link = make_link(self.shared_address(address), image, hours=hours, options=options)
-        return Shared(link, make_badge(link, image))
+        return Shared(link, make_badge(link, image, repository))
 
     def _link_of(self, address: str, form: Form) -> str:
         """A link that fills in a form, without secrets."""
         image = self._catalog.get(form.image)
         options = _without_secrets(form.given_options(), image)
         hours, idle = shared_hours(parse_hours(form.hours, image)), parse_idle(form.idle)
-        repository = parse_repository(form.git)
         return make_link(
-            address, image, hours=hours, idle=idle, repository=repository, opened=form.open, options=options
+            address,
+            image,
+            hours=hours,
+            idle=idle,
+            machines=parse_machines(form.machines),
+            repository=parse_repository(form.git),
+            opened=form.open,
+            options=options,
         )
 
     def _show_link(self) -> None:
@@ -354,6 +370,8 @@ class FormController:
         await self._begin(account, form, files)
         for incoming in files:  # and no others, which came meanwhile
             self.uploads.remove(incoming.id)
+        self.current = replace(self.current, git_token="")  # the repository was fetched
+        self._card.call("forget_secrets")
         if self.current.name == form.name:  # nor is a name lost that was typed meanwhile
             self.current = replace(self.current, name=make_name(), resume="")
         self._show_draft(("name", "resume"))
@@ -362,8 +380,11 @@ class FormController:
     async def _begin(self, account: Account, form: Form, files: tuple[Incoming, ...]) -> None:
         """Start a session of a form with files, and remember them for another start."""
         spec = form.spec(self._catalog)
-        session = await account.start(spec, [Upload(incoming.path, incoming.key) for incoming in files])
-        self._starts[spec.name] = (form, files)
+        if spec.repository is not None and visitors_are_elsewhere(os.environ):
+            spec = replace(spec, repository=replace(spec.repository, public_only=True))
+        uploads = [Upload(incoming.path, incoming.key) for incoming in files if incoming.web is None]
+        session = await account.start(spec, uploads, [each.web for each in files if each.web is not None])
+        self._starts[spec.name] = (replace(form, git_token=""), files)
         self.uploads.keep(files)
         self._page.sessions.add(session)
 
@@ -386,7 +407,8 @@ class FormController:
         if hours := planned_hours(view):
             form = replace(form, hours=f"{hours:g}")
         if facts is not None:
-            form = replace(form, key=user_key(facts) or "", options=entered_options(facts, image))
+            machines = "" if facts.machine_count == image.machines else str(facts.machine_count)
+            form = replace(form, machines=machines, key=user_key(facts) or "", options=entered_options(facts, image))
             form = form.with_machine(facts.hardware, facts.scheduling, image)
         return form
 

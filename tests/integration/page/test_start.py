@@ -122,7 +122,7 @@ def test_buckets_machine_and_scheduling_are_those_of_the_form(cluster: LocalClus
         await sign_in(page, cluster.token)
         assert page.start_card.own_buckets == []
         tell(page.start_card, "look")
-        await until(lambda: page.start_card.machines, "the machines to be offered")
+        await until(lambda: page.start_card.machine_kinds, "the machines to be offered")
         await until(lambda: page.start_card.own_buckets == ["more", "shared-data"], "the buckets to be offered")
         wanted = {"buckets": "shared-data", "scheduling": "on-demand", "cores": "2", "memory": "1", "machine": "ssd"}
         tell(page.start_card, "start", {**FORM, **wanted, "hours": "1"})
@@ -138,7 +138,7 @@ def test_buckets_machine_and_scheduling_are_those_of_the_form(cluster: LocalClus
             SSDHardware,
         }
         tell(page.account_card, "change")
-        assert page.start_card.own_buckets == page.start_card.machines == []
+        assert page.start_card.own_buckets == page.start_card.machine_kinds == []
 
     play_with_account(scene, cluster)
 

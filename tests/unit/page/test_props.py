@@ -11,10 +11,11 @@ from support.pages import catalog
 from run_qarnot.core import language
 from run_qarnot.core.messages import Message
 from run_qarnot.core.state import State
-from run_qarnot.model.connections import Connection, ConnectionKind
+from run_qarnot.model.connections import Connection, ConnectionKind, Link
 from run_qarnot.model.files import StoredFile
+from run_qarnot.model.links import Filling
 from run_qarnot.model.view import SessionView
-from run_qarnot.page.props import option_row, problem_rows, result_rows, safe_url, session_row, shared_hours
+from run_qarnot.page.props import link_row, option_row, problem_rows, result_rows, safe_url, session_row, shared_hours
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 READY = SessionView("id", "calm-heron-42", "base", "jupyterlab", "JupyterLab", State.READY, attempt=1, created=NOW)
@@ -65,6 +66,26 @@ def test_an_address_that_needs_a_typed_command_first_is_not_the_one_to_open() ->
     row = session_row(replace(READY, connections=(SSH, VSCODE)), "JupyterLab", NOW)
     assert row["open"]["kind"] == "vscode"
     assert session_row(replace(READY, connections=(SSH,)), "", NOW)["open"] is None
+
+
+def test_further_pages_are_opened_by_the_same_way_as_the_app() -> None:
+    links = (Link("Dask dashboard", "http://127.0.0.1:8888/proxy/8787/status"), Link("x", "javascript:alert(1)"))
+    tunnel, ssh = replace(TUNNEL, links=links), replace(SSH, links=(Link("Dask dashboard", "http://127.0.0.1:1/"),))
+    row = session_row(replace(READY, connections=(tunnel, ssh)), "Dask", NOW)
+    assert row["links"] == [{"title": "Dask dashboard", "url": links[0].url}, {"title": "x", "url": None}]
+    page = Connection(ConnectionKind.PAGE, None, None, NO_NOTE, (Link("Dask dashboard", None),))
+    assert session_row(replace(READY, connections=(page, tunnel)), "Dask", NOW)["links"] == [
+        {"title": "Dask dashboard", "url": None}
+    ]
+    assert session_row(replace(READY, state=State.STARTING, connections=(tunnel,)), "Dask", NOW)["links"] == []
+
+
+def test_a_link_says_in_full_what_it_filled_in() -> None:
+    address = "https://example.org/" + 100 * "long/" + "project"
+    filling = Filling(image="base", machines=4, git=f"{address}@v1.0", opened="a.ipynb")
+    row = link_row(filling, catalog().images["base"])
+    assert row is not None
+    assert [each["value"] for each in row["filled"]] == ["A command", "4", f"{address}@v1.0", "a.ipynb"]
 
 
 def test_hostile_connections_are_no_links() -> None:

@@ -52,6 +52,49 @@ def test_minutes_without_use_are_the_images_own_unless_they_are_given() -> None:
     assert [blocker.field for blocker in wrong.blockers(shown, account="known", uploads=())] == ["idle"]
 
 
+def many() -> Catalog:
+    entry = {"repo": "a/b", "start": "bundled", "machines": 3, "max_machines": 8, "cluster": "dask"}
+    (image,) = read_entries({"many": entry}, "t.toml").images
+    return Catalog({"many": image})
+
+
+def test_machines_are_as_many_as_the_image_wants_unless_they_are_given() -> None:
+    shown = many()
+    form = Form(name="x").with_image(shown.images["many"])
+    assert form.spec(shown).machine_count == 3
+    linked = form.with_link(Filling(image="many", machines=5), shown.images["many"])
+    assert linked.spec(shown).machine_count == 5
+    assert linked.with_image(CATALOG.images["base"]).machines == "", "another image wants another number"
+
+
+@pytest.mark.parametrize("machines", ["0", "-1", "four", "9", "1.5", "99999999"])
+def test_impossible_machines_are_a_reason(machines: str) -> None:
+    shown = many()
+    form = Form(name="x").with_image(shown.images["many"])
+    form = form.with_texts({**form.texts(), "machines": machines})
+    assert [blocker.field for blocker in form.blockers(shown, account="known", uploads=())] == ["machines"]
+
+
+def test_the_price_that_the_credits_must_pay_is_that_of_all_machines() -> None:
+    shown = many()
+    form = Form(name="x").with_image(shown.images["many"])
+    form = form.with_texts({**form.texts(), "hours": "1", "machines": "8"})
+    (reason,) = form.blockers(shown, account="known", uploads=(), price=Price(0.04, 0.30))
+    assert "may cost 0.32 €" in reason.text
+    assert form.blockers(shown, account="known", uploads=(), price=Price(0.04, 0.33)) == []
+
+
+def test_a_token_is_typed_in_beside_what_is_told_again() -> None:
+    form = FORM.with_texts({**FORM.texts(), "git": "https://example.org/a/b", "git_token": "token-0123456789"})
+    assert "token-0123456789" not in str(form.texts())
+    assert "token-0123456789" not in repr(form)
+    repository = form.spec(CATALOG).repository
+    assert repository is not None
+    assert repository.token == "token-0123456789"
+    linked = form.with_link(Filling(image="base", git="https://example.com/c/d"), CATALOG.images["base"])
+    assert linked.git_token == "", "it is not sent where a link leads to"
+
+
 def test_where_there_is_no_field_for_a_token_none_is_asked_for() -> None:
     (blocker,) = FORM.blockers(CATALOG, account="asking", uploads=(), preset=True)
     assert "team account" in blocker.text

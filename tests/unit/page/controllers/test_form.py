@@ -19,7 +19,7 @@ def test_an_image_is_chosen_from_the_start() -> None:
         assert [row["title"] for row in page.environment_card.broken] == ["broken"]
         tell(page.environment_card, "choose", {"id": "torch"})
         assert [row["name"] for row in page.environment_card.options] == ["workers", "secret"]
-        assert page.start_card.draft["only"] == ["hours", "idle"]
+        assert page.start_card.draft["only"] == ["hours", "idle", "machines"]
         for other in ("broken", "nothing", ""):
             tell(page.environment_card, "choose", {"id": other})
         assert page.environment_card.chosen == "torch"

@@ -1,0 +1,203 @@
+"""Files of the web on their way into a bucket: as a stream, of which only some parts are in memory at a time.
+
+What is small, or does not say how large it is, comes to this computer's disk first: the storage takes parts only of
+what is large, and must be told how many there will be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import tempfile
+from collections.abc import Callable, Collection, Iterator, Sequence
+from pathlib import Path
+
+from run_qarnot.cloud.web import WebReader
+from run_qarnot.core.errors import InputError, TransferError
+from run_qarnot.core.messages import Message
+from run_qarnot.engine.client import AsyncStorage
+from run_qarnot.engine.daemon_executor import in_thread
+from run_qarnot.engine.part_buffer import PartBuffer, PartData
+from run_qarnot.engine.retry import retrying
+from run_qarnot.engine.session_state import Tell
+from run_qarnot.engine.sizes import size
+from run_qarnot.model.files import LARGE_BYTES, Upload, check_folders
+from run_qarnot.model.web_file import WebFile
+
+MOST_UNKNOWN_BYTES = 2 << 30  # of what does not say its size: it takes room on this computer
+_MOST_SENDING = 3  # parts on their way to the bucket, beside the one that is being read
+_TELL_SECONDS = 1.0
+Cancelled = Callable[[], bool]
+
+
+async def look(files: Sequence[WebFile]) -> list[WebFile]:
+    """Return the files with their sizes, as far as their servers say them.
+
+    Raises:
+        RunQarnotError: there is no such file, it must not be fetched, or nobody answers.
+    """
+    return list(await asyncio.gather(*(in_thread(_look, file) for file in files)))
+
+
+def _look(file: WebFile) -> WebFile:
+    if file.size is not None:
+        return file
+    with WebReader(file) as reader:
+        return reader.look()
+
+
+async def bring(
+    storage: AsyncStorage,
+    bucket: str,
+    files: Sequence[WebFile],
+    tell: Tell,
+    cancelled: Cancelled = lambda: False,
+    *,
+    replace_there: bool = False,
+) -> None:
+    """Bring files into a bucket, one after the other; a checksum that is known is compared before a file is made.
+
+    Arguments:
+        storage: of the account.
+        bucket: it exists.
+        files: what `look` returned.
+        tell: told how much has come, at most once a second.
+        cancelled: asked often; the first yes ends it.
+        replace_there: another file of that name is replaced.
+
+    Raises:
+        InputError: another file of that name is there, or the file is not the one that was meant.
+        RunQarnotError: it could not be read or stored; nothing of that file is in the bucket.
+    """
+    for file in files:
+        coming = _Coming(storage, bucket, file, tell, cancelled, replace_there=replace_there)
+        await (coming.stream() if (file.size or 0) >= LARGE_BYTES else coming.keep_here())
+
+
+class _Coming:
+    """One file on its way."""
+
+    def __init__(
+        self,
+        storage: AsyncStorage,
+        bucket: str,
+        file: WebFile,
+        tell: Tell,
+        cancelled: Cancelled,
+        *,
+        replace_there: bool,
+    ) -> None:
+        self._storage, self._bucket, self._file = storage, bucket, file
+        self._tell_others, self._is_cancelled, self._replace = tell, cancelled, replace_there
+        self._checksum = hashlib.sha256()
+        self._came, self._told, self._is_over = 0, float("-inf"), False
+
+    def _cancelled(self) -> bool:
+        return self._is_over or self._is_cancelled()
+
+    async def stream(self) -> None:
+        """Send it on in parts as it comes."""
+        assert self._file.size is not None
+        upload = await self._storage.direct(self._bucket, self._file.key, self._file.size)
+        buffer, sending = PartBuffer(upload), set[asyncio.Task[None]]()
+        try:
+            with WebReader(self._file, self._cancelled) as reader:
+                pieces = reader.read()
+                while parts := await in_thread(self._next_parts, pieces, buffer):
+                    sending |= {asyncio.create_task(self._send(buffer, part)) for part in parts}
+                    while len(sending) > _MOST_SENDING:
+                        sending = await _wait_for_one(sending)
+            while sending:
+                sending = await _wait_for_one(sending)
+            self._check_content()
+            if not await in_thread(buffer.check):
+                raise TransferError("upload", name=self._file.key, problem=Message("stored-checksum"))
+            await self._storage.complete(self._bucket, [upload], replace=self._replace)
+        except InputError:
+            await in_thread(upload.abort)  # it is not wanted as it is: nothing is kept for a later attempt
+            raise
+        finally:
+            self._is_over = True
+            for task in sending:
+                task.cancel()
+
+    def _next_parts(self, pieces: Iterator[bytes], buffer: PartBuffer) -> list[PartData]:
+        """Read until a part is complete; nothing at the end."""
+        for piece in pieces:
+            before = buffer.received
+            parts = buffer.take(before, piece)
+            if buffer.received == before:  # more than it said
+                raise TransferError("web-changed", field="address", address=self._file.shown)
+            self._take(piece)
+            if parts:
+                return parts
+        return []
+
+    async def _send(self, buffer: PartBuffer, part: PartData) -> None:
+        await retrying(lambda message: self._tell_others(message, None), in_thread, buffer.put, part)
+        self._tell()
+
+    async def keep_here(self) -> None:
+        """Keep it on the disk for a moment, then upload it as any other file."""
+        with tempfile.TemporaryDirectory(prefix="run-qarnot-") as folder:
+            path = Path(folder) / "file"
+            try:
+                with WebReader(self._file, self._cancelled) as reader:
+                    await in_thread(self._write, reader, path)
+                self._check_content()
+                await self._storage.upload(
+                    self._bucket, [Upload(path, self._file.key)], cancelled=self._cancelled, replace=self._replace
+                )
+            finally:
+                self._is_over = True
+
+    def _write(self, reader: WebReader, path: Path) -> None:
+        with path.open("wb") as stream:
+            for piece in reader.read():
+                stream.write(piece)
+                self._take(piece)
+                if self._came > MOST_UNKNOWN_BYTES:
+                    raise InputError(
+                        "web-large", field="address", address=self._file.shown, most=size(MOST_UNKNOWN_BYTES)
+                    )
+
+    def _take(self, piece: bytes) -> None:
+        self._checksum.update(piece)
+        self._came += len(piece)
+
+    def _check_content(self) -> None:
+        found = self._checksum.hexdigest()
+        if self._file.sha256 and found != self._file.sha256:
+            raise InputError("web-checksum", field="address", name=self._file.key, found=found)
+
+    def _tell(self) -> None:
+        now, total = asyncio.get_running_loop().time(), self._file.size or 0
+        if now >= self._told + _TELL_SECONDS and not self._is_over:
+            self._told = now
+            message = Message("bringing-file", name=self._file.key, moved=size(self._came), total=size(total))
+            self._tell_others(message, self._came / total if total else 1.0)
+
+
+async def _wait_for_one(sending: set[asyncio.Task[None]]) -> set[asyncio.Task[None]]:
+    done, rest = await asyncio.wait(sending, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        task.result()
+    return rest
+
+
+def check_names(files: Sequence[WebFile], others: Collection[str]) -> None:
+    """Check that files of the web do not become what another one, or a file of this computer, becomes too.
+
+    Arguments:
+        files: of the web.
+        others: the keys of the other files.
+
+    Raises:
+        InputError: two have one name, or one stands where another needs a folder.
+    """
+    seen = set(others)
+    for file in files:
+        if file.key in seen:
+            raise InputError("file-twice", field="address", name=file.key)
+        seen.add(file.key)
+    check_folders([file.key for file in files], others)
