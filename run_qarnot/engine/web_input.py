@@ -25,7 +25,7 @@ from run_qarnot.model.files import LARGE_BYTES, Upload, check_folders
 from run_qarnot.model.web_file import WebFile
 
 MOST_UNKNOWN_BYTES = 2 << 30  # of what does not say its size: it takes room on this computer
-_MOST_SENDING = 3  # parts on their way to the bucket, beside the one that is being read
+_MOST_SENDING = 1  # parts on their way to the bucket, beside the one that is sent next and the one that is being read
 _TELL_SECONDS = 1.0
 Cancelled = Callable[[], bool]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 
 import pytest
 from support.command import clean_environment
+from support.web_server import web_server
 
 from qarnot_local import LocalCluster
 
@@ -44,6 +46,35 @@ MOVES = {
     # Slower than the storage: then everything that may be read ahead is.
     "zip": "import time\nfor piece in storage.zip(bucket, storage.files(bucket)): time.sleep(0.0005)",
 }
+
+
+BRING = """
+import asyncio
+from run_qarnot.engine.client import AsyncStorage
+from run_qarnot.engine.web_input import bring, look
+from run_qarnot.model.web_file import parse_web_file
+
+async def main():
+    global before
+    files = await look([parse_web_file(sys.argv[3])])
+    before = memory()
+    await bring(AsyncStorage(storage), bucket, files, lambda *_: None)
+
+asyncio.run(main())
+"""
+
+
+def test_bringing_160_mb_of_the_web_needs_little_memory(cluster: LocalCluster, direct: Any, bucket: str) -> None:
+    environment = clean_environment(QARNOT_CLUSTER_URL=cluster.cluster_url, QARNOT_CLIENT_TOKEN=cluster.token)
+    content = os.urandom(1_000_000) * (SIZE // 1_000_000)
+    with web_server(files={"data.bin": content}) as server:
+        program = f"{BEGINNING}{BRING}\nprint(json.dumps(memory() - before))"
+        run = subprocess.run(
+            [sys.executable, "-c", program, bucket, "", server.url("data.bin")], env=environment, capture_output=True,
+            text=True, check=True,
+        )  # fmt: skip
+    assert json.loads(run.stdout) < MOST_BYTES
+    assert direct.head_object(Bucket=bucket, Key="data.bin")["ContentLength"] == SIZE
 
 
 def test_moving_160_mb_needs_little_memory(
