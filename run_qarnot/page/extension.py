@@ -23,7 +23,8 @@ from tornado.httputil import HTTPHeaders
 
 from run_qarnot.page import words, words_fr
 from run_qarnot.page.background_server import BackgroundServer
-from run_qarnot.page.streaming_proxy import StreamingProxyHandler, add_forwarded_headers
+from run_qarnot.page.proxy_headers import add_forwarded_headers
+from run_qarnot.page.streaming_proxy import StreamingProxyHandler
 
 ROUTE = "run-qarnot"
 _HERE = Path(__file__).parent

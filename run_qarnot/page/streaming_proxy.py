@@ -20,57 +20,27 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
-import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from tornado import httputil
-from tornado.http1connection import HTTP1Connection, HTTP1ConnectionParameters
-from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine, ResponseStartLine
+from tornado.http1connection import HTTP1Connection
+from tornado.httputil import HTTPHeaders, RequestStartLine, ResponseStartLine
 from tornado.iostream import IOStream, StreamClosedError, UnsatisfiableReadError
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from run_qarnot.page.kept_connections import KeptConnections
+from run_qarnot.page.proxy_headers import can_be_repeated, closes, read_framing, remove_hop_by_hop, wanted_upgrade
+from run_qarnot.page.target_connection import UNLIMITED, Address, TargetConnection, connect, splice
 
-Address = tuple[str, int] | Path
 BodyRewriter = Callable[[bytes], bytes]
-SendHead = Callable[[], Awaitable["_TargetConnection | None"]]
+SendHead = Callable[[], Awaitable["TargetConnection | None"]]
 
 MAX_REWRITTEN_BYTES = 8 * 1024 * 1024
-_CONNECT_SECONDS = 10.0
 _RETRY_SECONDS = 2
-_CHUNK_BYTES = 64 * 1024
-_MAX_HEADER_BYTES = 256 * 1024
 _MAX_DISCARDED_BYTES = 64 * 1024 * 1024
-_UNLIMITED = sys.maxsize
-_HOP_BY_HOP = (
-    "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "TE", "Trailer",
-    "Transfer-Encoding", "Upgrade",
-)  # fmt: skip
 _NO_CONTENT, _NOT_MODIFIED, _SWITCHING_PROTOCOLS = 204, 304, 101
-
-
-def remove_hop_by_hop(headers: HTTPHeaders) -> None:
-    """Remove the headers that concern a single connection (RFC 9110 §7.6.1), in place."""
-    listed = ",".join(headers.get_list("Connection")).split(",")
-    for name in (*_HOP_BY_HOP, *(name.strip() for name in listed)):
-        headers.pop(name, None)
-
-
-def add_forwarded_headers(request: HTTPServerRequest, headers: HTTPHeaders) -> None:
-    """Add `X-Forwarded-For`, `X-Forwarded-Host` and `X-Forwarded-Proto`, as a reverse proxy does.
-
-    Arguments:
-        request: of the visitor. What it says of proxies in front of us is kept.
-        headers: of the request to the target; changed in place.
-    """
-    proxies = headers.get_list("X-Forwarded-For")
-    headers["X-Forwarded-For"] = ", ".join([*proxies, request.remote_ip or "unknown"])
-    headers.setdefault("X-Forwarded-Host", request.host)
-    headers.setdefault("X-Forwarded-Proto", request.protocol)
 
 
 @stream_request_body
@@ -78,7 +48,7 @@ class StreamingProxyHandler(RequestHandler):
     """Base class of handlers that forward requests. The module's docstring shows its use."""
 
     _tasks: ClassVar[set[asyncio.Task[None]]] = set()  # the event loop holds only weak references
-    _target: _TargetConnection | None = None
+    _target: TargetConnection | None = None
     _relaying: asyncio.Task[None] | None = None
     _kept: KeptConnections | None = None
     _discarded_bytes = 0
@@ -137,11 +107,11 @@ class StreamingProxyHandler(RequestHandler):
             HTTPError: 400, when the request gives its length in two ways or its path is not ASCII.
         """
         try:
-            upgrade = _wanted_upgrade(self.request)
-            self._kept = kept if _can_be_repeated(self.request) and not upgrade else None
+            upgrade = wanted_upgrade(self.request)
+            self._kept = kept if can_be_repeated(self.request) and not upgrade else None
             head = self._request_head(upgrade)
             self._target = await self._send_head(address, *head)
-        except BaseException:
+        except BaseException:  # re-raised (including cancellation): the caller counts forwards by this call
             self.on_forward_end()
             raise
         if self._target is None:
@@ -164,7 +134,7 @@ class StreamingProxyHandler(RequestHandler):
         The request's body is then read and discarded, up to a limit: browsers and proxies show an answer only if they
         could send the whole request.
         """
-        self._connection.set_max_body_size(_UNLIMITED)
+        self._connection.set_max_body_size(UNLIMITED)
         headers["Content-Length"] = str(len(body))
         self._set_head(status, "", headers)
         with contextlib.suppress(StreamClosedError):
@@ -208,7 +178,7 @@ class StreamingProxyHandler(RequestHandler):
         headers = HTTPHeaders(self.request.headers)
         method = self.request.method or "GET"
         try:
-            framing = _framing(headers)
+            framing = read_framing(headers)
         except ValueError as error:
             raise HTTPError(400, str(error)) from error
         if not framing and method in ("POST", "PUT", "PATCH"):
@@ -227,20 +197,20 @@ class StreamingProxyHandler(RequestHandler):
 
     async def _send_head(
         self, address: Address, start_line: RequestStartLine, headers: HTTPHeaders
-    ) -> _TargetConnection | None:
+    ) -> TargetConnection | None:
         """Send the request's head, over an idle connection or a new one; None if the target cannot be reached."""
-        self._connection.set_max_body_size(_UNLIMITED)
+        self._connection.set_max_body_size(UNLIMITED)
         try:
             while stream := self._kept.take() if self._kept is not None else None:
                 with contextlib.suppress(StreamClosedError):
-                    return await self._send_over(_TargetConnection(stream, is_used=True), start_line, headers)
-            return await self._send_over(_TargetConnection(await _connect(address)), start_line, headers)
+                    return await self._send_over(TargetConnection(stream, is_used=True), start_line, headers)
+            return await self._send_over(TargetConnection(await connect(address)), start_line, headers)
         except (OSError, StreamClosedError, TimeoutError):
             return None
 
     async def _send_over(
-        self, target: _TargetConnection, start_line: RequestStartLine, headers: HTTPHeaders
-    ) -> _TargetConnection:
+        self, target: TargetConnection, start_line: RequestStartLine, headers: HTTPHeaders
+    ) -> TargetConnection:
         await target.write_headers(start_line, headers)
         if self._kept is not None:  # there is no body
             target.finish_request()
@@ -252,7 +222,7 @@ class StreamingProxyHandler(RequestHandler):
             with contextlib.suppress(StreamClosedError):
                 await self._connection.stream.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    async def _relay(self, target: _TargetConnection, send_again: SendHead) -> None:
+    async def _relay(self, target: TargetConnection, send_again: SendHead) -> None:
         """Relay the target's answer; after a 101, copy bytes both ways until one side closes.
 
         Arguments:
@@ -267,7 +237,7 @@ class StreamingProxyHandler(RequestHandler):
             self._target = target = other
             answer = await self._read_answer(target)
         if answer.spliced is not None:
-            await _splice(*answer.spliced)
+            await splice(*answer.spliced)
             return
         if answer.leaves_connection and self._kept is not None and self._target is target:
             self._target = None
@@ -282,7 +252,7 @@ class StreamingProxyHandler(RequestHandler):
         else:
             await self.answer_unreachable()
 
-    async def _read_answer(self, target: _TargetConnection) -> _Answer:
+    async def _read_answer(self, target: TargetConnection) -> _Answer:
         answer = _Answer(self, target)
         try:
             await target.read_response(answer)
@@ -317,61 +287,10 @@ class StreamingProxyHandler(RequestHandler):
         return connection
 
 
-class _TargetConnection(HTTP1Connection):
-    """A connection to the target, while it answers one request.
-
-    Arguments:
-        stream: to the target.
-        is_used: an earlier request was answered over it.
-    """
-
-    def __init__(self, stream: IOStream, *, is_used: bool = False) -> None:
-        stream.set_nodelay(True)
-        self.is_used = is_used
-        self._has_request = False  # the whole of it
-        limits = HTTP1ConnectionParameters(
-            no_keep_alive=True, chunk_size=_CHUNK_BYTES, max_header_size=_MAX_HEADER_BYTES, max_body_size=_UNLIMITED
-        )
-        super().__init__(stream, True, limits)
-        self.head_arrived = asyncio.Event()  # or there will be none
-
-    def write_headers(
-        self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders, chunk: bytes | None = None
-    ) -> asyncio.Future[None]:
-        """Send a request's head. Tornado chunks only the bodies of POST, PUT and PATCH; here the headers decide."""
-        written = super().write_headers(start_line, headers, chunk)
-        self._chunking_output = "Transfer-Encoding" in headers
-        return written
-
-    def finish_request(self) -> None:
-        """The request's body is complete."""
-        if not self._has_request and self.stream is not None and not self.stream.closed():
-            self._has_request = True
-            self.finish()
-
-    @property
-    def has_request(self) -> bool:
-        """Whether all of the request was sent."""
-        return self._has_request
-
-
-class _TargetStream(IOStream):
-    """Ignores write errors.
-
-    The target may have answered before the request was complete, and closed. `IOStream` would drop that answer.
-    """
-
-    def write_to_fd(self, data: memoryview) -> int:
-        try:
-            return super().write_to_fd(data)
-        except (BrokenPipeError, ConnectionResetError):
-            return len(data)
-
-
 class _Answer(httputil.HTTPMessageDelegate):
     """Receives the target's answer and sends it to the visitor piece by piece."""
 
-    def __init__(self, handler: StreamingProxyHandler, target: _TargetConnection) -> None:
+    def __init__(self, handler: StreamingProxyHandler, target: TargetConnection) -> None:
         self.is_complete = False
         self.is_missing = True  # no head has arrived
         self.leaves_connection = False  # open, and ready for another request
@@ -423,11 +342,11 @@ class _Answer(httputil.HTTPMessageDelegate):
     async def _begin(self, start_line: ResponseStartLine, headers: HTTPHeaders) -> None:
         status = start_line.code
         try:
-            framing = _framing(headers)
+            framing = read_framing(headers)
         except ValueError:
             self._target.close()
             return
-        self._may_be_kept = start_line.version == "HTTP/1.1" and not _closes(headers)
+        self._may_be_kept = start_line.version == "HTTP/1.1" and not closes(headers)
         remove_hop_by_hop(headers)
         headers.update({name: value for name, value in framing.items() if name == "Content-Length"})
         self._ends_with_connection = not framing
@@ -455,7 +374,7 @@ class _Answer(httputil.HTTPMessageDelegate):
     def _switch_protocols(self, start_line: ResponseStartLine, headers: HTTPHeaders) -> None:
         """Send the 101, and take both connections from Tornado."""
         handler = self._handler
-        if not _wanted_upgrade(handler.request):
+        if not wanted_upgrade(handler.request):
             self._target.close()
             return
         upgrade = headers.get("Upgrade", "")
@@ -466,83 +385,3 @@ class _Answer(httputil.HTTPMessageDelegate):
         connection.write_headers(start_line, headers)
         self.spliced = handler.detach(), self._target.detach()
         self._target.head_arrived.set()
-
-
-async def _connect(address: Address) -> IOStream:
-    """Connect. Raises OSError, StreamClosedError or TimeoutError."""
-    family, where = _resolve(address)
-    stream = _TargetStream(socket.socket(family))
-    try:
-        async with asyncio.timeout(_CONNECT_SECONDS):
-            await stream.connect(where)
-    except BaseException:
-        stream.close()
-        raise
-    return stream
-
-
-def _resolve(address: Address) -> tuple[int, Any]:
-    if isinstance(address, Path):
-        return socket.AF_UNIX, str(address)
-    family, *_, where = socket.getaddrinfo(*address, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)[0]
-    return family, where
-
-
-async def _splice(one: IOStream, other: IOStream) -> None:
-    """Copy bytes both ways until one side closes; then close both."""
-    one.set_nodelay(True)
-    pumps = [asyncio.create_task(_pump(one, other)), asyncio.create_task(_pump(other, one))]
-    try:
-        await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        one.close()
-        other.close()
-        await asyncio.gather(*pumps, return_exceptions=True)
-
-
-async def _pump(source: IOStream, sink: IOStream) -> None:
-    with contextlib.suppress(StreamClosedError):
-        while True:
-            await sink.write(await source.read_bytes(_CHUNK_BYTES, partial=True))
-
-
-def _framing(headers: HTTPHeaders) -> dict[str, str]:
-    """Return the one header that says how long a body is, or nothing where none says so.
-
-    Raises:
-        ValueError: headers contradict each other, so that the other side could see other messages than we do
-            (RFC 9112 §11.2).
-    """
-    codings = [coding.lower() for coding in headers.get_list("Transfer-Encoding")]
-    lengths = {length.strip() for each in headers.get_list("Content-Length") for length in each.split(",")}
-    if codings:
-        if codings != ["chunked"] or lengths:
-            raise ValueError("the length of the body is given in two ways")
-        return {"Transfer-Encoding": "chunked"}
-    if not lengths:
-        return {}
-    length = lengths.pop()
-    if lengths or not (length.isascii() and length.isdigit()):
-        raise ValueError("the length of the body is not one number")
-    return {"Content-Length": length}
-
-
-def _closes(headers: HTTPHeaders) -> bool:
-    """Whether the sender closes the connection after this message."""
-    return "close" in [option.strip().lower() for option in ",".join(headers.get_list("Connection")).split(",")]
-
-
-def _can_be_repeated(request: HTTPServerRequest) -> bool:
-    return request.method in ("GET", "HEAD", "OPTIONS") and not _has_body(request)
-
-
-def _has_body(request: HTTPServerRequest) -> bool:
-    return "Transfer-Encoding" in request.headers or request.headers.get("Content-Length", "0") != "0"
-
-
-def _wanted_upgrade(request: HTTPServerRequest) -> str:
-    """Return the protocol that the visitor wants to switch to, such as `websocket`; empty if none."""
-    listed = ",".join(request.headers.get_list("Connection")).lower().split(",")
-    wanted = request.headers.get("Upgrade", "")
-    is_plain = request.method == "GET" and request.version == "HTTP/1.1" and not _has_body(request)
-    return wanted if is_plain and "upgrade" in [name.strip() for name in listed] else ""

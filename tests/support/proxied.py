@@ -17,7 +17,8 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application
 
-from run_qarnot.page.streaming_proxy import Address, StreamingProxyHandler
+from run_qarnot.page.streaming_proxy import StreamingProxyHandler
+from run_qarnot.page.target_connection import Address
 
 T = TypeVar("T")
 LOOPBACK = "127.0.0.1"

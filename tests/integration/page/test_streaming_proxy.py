@@ -18,13 +18,11 @@ from typing import Any
 
 import psutil
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from support.proxied import LOOPBACK, Forwarding, a_loop, exchange, forwarding, peer, serving
 from support.repository import ROOT
 from support.waiting import wait_until
 from tornado.httpserver import HTTPServer
-from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
+from tornado.httputil import HTTPHeaders
 from tornado.netutil import bind_unix_socket
 from tornado.web import Application, RequestHandler, stream_request_body
 from tornado.websocket import WebSocketHandler
@@ -32,7 +30,8 @@ from websocket import WebSocketConnectionClosedException, create_connection
 
 from run_qarnot.page import streaming_proxy
 from run_qarnot.page.kept_connections import KeptConnections
-from run_qarnot.page.streaming_proxy import Address, BodyRewriter, add_forwarded_headers, remove_hop_by_hop
+from run_qarnot.page.streaming_proxy import BodyRewriter
+from run_qarnot.page.target_connection import Address
 
 MB = 1024 * 1024
 BLOCK = bytes(range(256)) * 256  # 64 KB
@@ -267,26 +266,6 @@ def test_hop_by_hop_headers_stay_here() -> None:
     assert body == b"ok"
 
 
-@given(st.lists(st.sampled_from(["Connection", "connection", "X-A", "TE", "Upgrade", "Cookie"]), max_size=8), st.data())
-def test_nothing_that_connection_names_is_left(names: list[str], data: st.DataObject) -> None:
-    headers = HTTPHeaders()
-    for name in names:
-        headers.add(name, data.draw(st.sampled_from(["X-A", "close, cookie", ", x-a ,", "keep-alive"])))
-    listed = {part.strip().lower() for value in headers.get_list("Connection") for part in value.split(",")}
-    remove_hop_by_hop(headers)
-    left = {name.lower() for name in headers}
-    assert not left & {"connection", "te", "upgrade", *listed}
-
-
-def test_forwarded_headers_name_the_visitor_and_keep_earlier_proxies() -> None:
-    asked = HTTPHeaders({"Host": "here.example", "X-Forwarded-For": "198.51.100.1", "X-Forwarded-Proto": "https"})
-    request = HTTPServerRequest(headers=asked, start_line=RequestStartLine("GET", "/", "HTTP/1.1"))
-    headers = HTTPHeaders(asked)
-    add_forwarded_headers(request, headers)
-    assert headers["X-Forwarded-For"].startswith("198.51.100.1, ")
-    assert (headers["X-Forwarded-Host"], headers["X-Forwarded-Proto"]) == ("here.example", "https")
-
-
 # requests that two servers could read in two ways
 
 
@@ -319,22 +298,6 @@ def test_contradicting_lengths_reach_no_target(headers: bytes) -> None:
     assert answer.startswith(b"HTTP/1.1 400")
     assert answer.count(b"HTTP/1.1") == 1
     assert not reached.is_set()
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.lists(st.sampled_from(["0", "4", "04", "4,4", "-1", "", "٤", "1e1"]), max_size=3),
-       st.lists(st.sampled_from(["chunked", "Chunked", "identity", ""]), max_size=2))  # fmt: skip
-def test_a_request_has_one_length_or_is_refused(lengths: list[str], codings: list[str]) -> None:
-    headers = HTTPHeaders({"Host": "x"})
-    for name, values in (("Content-Length", lengths), ("Transfer-Encoding", codings)):
-        for value in values:
-            headers.add(name, value, _chars_are_bytes=False)
-    framing: dict[str, str] = {}
-    with contextlib.suppress(ValueError):
-        framing = streaming_proxy._framing(headers)
-        assert len(framing) == (1 if lengths or codings else 0)
-    assert framing.get("Content-Length", "0").isascii()
-    assert not (framing and lengths and codings)
 
 
 @pytest.mark.parametrize(
