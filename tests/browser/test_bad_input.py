@@ -12,6 +12,7 @@ from support import servers
 from support.command import CommandLine
 from support.servers import Server, files_with
 from support.traffic import Traffic
+from support.visitor import sign_in, stop
 
 from qarnot_local import LocalCluster
 
@@ -90,19 +91,13 @@ def test_an_error_can_be_reported_without_its_secret(page: Page, dashboard: Serv
     expect(error).to_have_count(0)
 
 
-def signed_in(page: Page, dashboard: Server, cluster: LocalCluster) -> None:
-    page.goto(dashboard.address())
-    page.get_by_test_id("token").fill(cluster.token)
-    page.get_by_test_id("token").press("Enter")
-    expect(page.get_by_test_id("account")).to_be_visible()
-
-
 def test_a_private_key_is_erased_before_it_leaves_the_browser(
     page: Page, dashboard: Server, cluster: LocalCluster, tmp_path: Path
 ) -> None:
     sent = []
     page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))
-    signed_in(page, dashboard, cluster)
+    page.goto(dashboard.address())
+    sign_in(page, cluster.token)
     private = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
     page.get_by_test_id("more").click()
     page.get_by_test_id("ssh-key").fill(private)
@@ -117,7 +112,8 @@ def test_a_private_key_is_erased_before_it_leaves_the_browser(
 def test_a_bad_entry_is_greyed_with_its_reason_and_the_rest_works(
     page: Page, dashboard: Server, cluster: LocalCluster
 ) -> None:
-    signed_in(page, dashboard, cluster)
+    page.goto(dashboard.address())
+    sign_in(page, cluster.token)
     expect(page.get_by_test_id("image-broken")).to_contain_text("titel")
     expect(page.get_by_test_id("image-broken")).to_contain_text("did you mean “title”?")
     expect(page.get_by_test_id("image-base")).to_be_enabled()
@@ -128,7 +124,8 @@ def test_a_failed_session_says_why_shows_its_last_lines_and_the_form_is_kept(
 ) -> None:
     name = f"will-fail-{secrets.token_hex(3)}"
     (tmp_path / "kept.txt").write_text("kept")
-    signed_in(page, dashboard, cluster)
+    page.goto(dashboard.address())
+    sign_in(page, cluster.token)
     page.get_by_test_id("image-fails").click()
     page.get_by_test_id("upload").set_input_files(tmp_path / "kept.txt")
     page.get_by_test_id("more").click()
@@ -159,7 +156,8 @@ def test_the_users_own_key_gives_her_own_connections(
     page: Page, dashboard: Server, cluster: LocalCluster, tmp_path: Path
 ) -> None:
     public = asyncssh.generate_private_key("ssh-ed25519", comment="me").export_public_key().decode()
-    signed_in(page, dashboard, cluster)
+    page.goto(dashboard.address())
+    sign_in(page, cluster.token)
     page.get_by_test_id("more").click()
     page.get_by_test_id("name").fill("own-key")
     page.get_by_test_id("ssh-key").fill(public)
@@ -170,9 +168,7 @@ def test_the_users_own_key_gives_her_own_connections(
         card.get_by_test_id("connections").click()
     expect(card.get_by_test_id("ssh-command")).to_contain_text("ssh -N -L")
     expect(card.get_by_test_id("vscode")).to_have_attribute("href", re.compile("^vscode://vscode-remote/ssh-remote"))
-    card.get_by_test_id("stop").click()
-    card.get_by_test_id("stop-no-save").click()
-    expect(card.get_by_test_id("state")).to_contain_text("Ended", timeout=30_000)
+    stop(card, 30_000)
 
 
 def test_no_token_was_written_anywhere(

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from support.lab import run_a_cell
 from support.pictures import take_picture
 from support.servers import Server
+from support.visitor import open_app, start, stop
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(400)]
 
@@ -20,14 +21,8 @@ def test_a_newcomer_runs_a_cell_and_shares_the_form(page: Page, browser: Browser
     page.goto(demo.address("opt-image=base&opt-hours=2"))
     expect(page.get_by_test_id("account")).to_contain_text("you@localhost", timeout=60_000)
     take_picture(page, "laptop-page", whole=True)
-    page.get_by_test_id("more").click()
-    page.get_by_test_id("name").fill("on-a-laptop")
-    page.get_by_test_id("start").click()
-    card = page.get_by_test_id("session-on-a-laptop")
-    card.get_by_test_id("open").wait_for(timeout=180_000)
-    with page.expect_popup() as popup:
-        card.get_by_test_id("open").click()
-    lab = popup.value
+    card = start(page, "on-a-laptop", 180_000)
+    lab = open_app(page, card)
     run_a_cell(lab)
     take_picture(lab, "laptop-cell")
     assert urlsplit(lab.url).hostname == "127.0.0.1", "an address of its own, with cookies of its own"
@@ -50,6 +45,4 @@ def test_a_newcomer_runs_a_cell_and_shares_the_form(page: Page, browser: Browser
     context.close()
 
     lab.goto("about:blank")
-    card.get_by_test_id("stop").click()
-    card.get_by_test_id("stop-no-save").click()
-    expect(card.get_by_test_id("state")).to_contain_text("Ended", timeout=60_000)
+    stop(card)

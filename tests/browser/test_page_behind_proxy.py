@@ -21,6 +21,7 @@ from support.nginx import FORWARDED, NO_HOST, nginx
 from support.pictures import take_picture
 from support.ports import free_port
 from support.servers import Server, kernels, running
+from support.visitor import open_app, start, stop
 from support.waiting import wait_until
 
 from qarnot_local import LocalCluster
@@ -234,15 +235,9 @@ def test_a_newcomer_runs_a_cell_behind_nginx_and_shares_the_form(
         log_in(page, f"{address}?opt-image=lab&opt-hours=2")
         expect(page.get_by_test_id("link-note")).to_be_visible()
         expect(page.get_by_test_id("account")).to_contain_text(cluster.email)
-        page.get_by_test_id("more").click()
-        page.get_by_test_id("name").fill("behind-nginx")
-        page.get_by_test_id("start").click()
-        card = page.get_by_test_id("session-behind-nginx")
-        card.get_by_test_id("open").wait_for(timeout=180_000)
+        card = start(page, "behind-nginx", 180_000)
         take_picture(page, "nginx-ready", whole=True)
-        with page.expect_popup() as popup:
-            card.get_by_test_id("open").click()
-        lab = popup.value
+        lab = open_app(page, card)
         run_a_cell(lab)
         take_picture(lab, "nginx-cell")
         assert lab.url.startswith(f"{address}rq-")
@@ -268,6 +263,4 @@ def test_a_newcomer_runs_a_cell_behind_nginx_and_shares_the_form(
         other.close()
 
         lab.goto("about:blank")
-        card.get_by_test_id("stop").click()
-        card.get_by_test_id("stop-no-save").click()
-        expect(card.get_by_test_id("state")).to_contain_text("Ended", timeout=60_000)
+        stop(card)

@@ -14,6 +14,7 @@ from qarnot.connection import Connection
 from support import servers
 from support.command import CommandLine
 from support.servers import Server
+from support.traffic import COUNT_SENT
 from support.waiting import wait_until
 
 from qarnot_local import LocalCluster
@@ -32,13 +33,6 @@ profile = "docker-batch"
 repo = "library/ubuntu"
 command = "sleep 1000"
 """
-COUNT = """
-window.sent = 0
-const send = WebSocket.prototype.send
-WebSocket.prototype.send = function (data) {
-  window.sent += data.byteLength || data.length || 0
-  return send.call(this, data)
-}"""
 
 FORBID = """content => {
 const policy = document.createElement('meta')
@@ -75,7 +69,7 @@ def card(page: Page, dashboard: Server, cluster: LocalCluster, storage: Any) -> 
     storage.delete_bucket_cors(Bucket=BUCKET)
     cluster.control.reset()
     cluster.control.clear_calls()
-    page.add_init_script(COUNT)
+    page.add_init_script(COUNT_SENT)
     yield open_card(page, dashboard)
     cluster.control.reset()
 

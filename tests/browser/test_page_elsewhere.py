@@ -13,6 +13,7 @@ from support.command import CommandLine
 from support.ports import free_port
 from support.servers import Server
 from support.traffic import Traffic
+from support.visitor import open_app, start, stop
 
 from qarnot_local import LocalCluster
 
@@ -48,16 +49,10 @@ def test_a_session_is_opened_through_the_page_and_stays_open(
     traffic = Traffic(page.context)
     page.goto(dashboard.address("opt-image=listing"))
     expect(page.get_by_test_id("account")).to_be_visible()
-    page.get_by_test_id("more").click()
-    page.get_by_test_id("name").fill(NAME)
-    page.get_by_test_id("start").click()
-    card = page.get_by_test_id(f"session-{NAME}")
-    card.get_by_test_id("open").wait_for(timeout=60_000)
+    card = start(page, NAME, 60_000)
     expect(card.get_by_test_id("open")).to_have_text("Open the application")
 
-    with page.expect_popup() as opened:
-        card.get_by_test_id("open").click()
-    tab = opened.value
+    tab = open_app(page, card)
     expect(tab).to_have_title("Directory listing for /")
     here = urlsplit(dashboard.address())
     there = urlsplit(tab.url)
@@ -87,9 +82,7 @@ def test_a_session_is_opened_through_the_page_and_stays_open(
     tab.reload()
     expect(tab).to_have_title("Directory listing for /", timeout=60_000)
 
-    card.get_by_test_id("stop").click()
-    card.get_by_test_id("stop-no-save").click()
-    expect(card.get_by_test_id("state")).to_contain_text("Ended", timeout=60_000)
+    stop(card)
     tab.reload()
     expect(tab.get_by_test_id("notice")).to_have_text("The session has ended")
     assert not traffic.holds("BEGIN OPENSSH PRIVATE KEY")

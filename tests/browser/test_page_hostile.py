@@ -13,6 +13,7 @@ from support import servers
 from support.attack import assert_guarded
 from support.command import CommandLine
 from support.servers import Server, kernels
+from support.visitor import sign_in
 from support.waiting import wait_until
 from support.wire import Wire
 
@@ -71,13 +72,6 @@ def wire(page: Page, dashboard: Server) -> Iterator[Wire]:
     wire.close()
 
 
-def sign_in(page: Page, dashboard: Server, token: str) -> None:
-    page.goto(dashboard.address())
-    page.get_by_test_id("token").fill(token)
-    page.get_by_test_id("token").press("Enter")
-    expect(page.get_by_test_id("account")).to_be_visible()
-
-
 def assert_harmless(page: Page) -> None:
     assert page.evaluate("window.hacked") is None
     assert page.locator("img[src=x], [onerror], [onload], a[href^='javascript:' i]").count() == 0
@@ -94,7 +88,8 @@ def test_hostile_text_is_shown_as_text_in_each_place(
     foreign.labels = {"rq-image": f"{EVIL} image", "rq-app": EVIL, "rq-launch": "x", "rq-ends": EVIL}
     foreign.submit()
 
-    sign_in(page, dashboard, cluster.token)
+    page.goto(dashboard.address())
+    sign_in(page, cluster.token)
     expect(page.get_by_text(f"{EVIL} name").first, "a session's name").to_be_visible()
     expect(page.get_by_role("heading", name=rf"{EVIL} name\n\u202ex\x1b[2J"), "what hides is visible").to_be_visible()
     expect(page.get_by_text(f"{EVIL} image").first, "its image").to_be_visible()
@@ -188,7 +183,8 @@ def test_no_kernel_is_left_by_a_reload_or_a_closed_tab(page: Page, dashboard: Se
 
 def test_a_dead_kernel_is_said_and_the_button_works(page: Page, dashboard: Server, cluster: LocalCluster) -> None:
     others = set(kernels(dashboard))
-    sign_in(page, dashboard, cluster.token)
+    page.goto(dashboard.address())
+    sign_in(page, cluster.token)
     (kernel,) = set(kernels(dashboard)) - others
     kernel.kill()
     button = page.get_by_test_id("reload")

@@ -17,6 +17,7 @@ from playwright.sync_api import Page, expect
 from support import binder
 from support.lab import run_a_cell
 from support.pictures import take_picture
+from support.visitor import open_app, start
 from support.waiting import wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -107,17 +108,11 @@ def test_it_is_tried_without_an_account_within_the_memory_of_binder(
     for megabytes in (1, 20, 200):
         page.get_by_test_id("upload").set_input_files(file_of(megabytes, tmp_path))
     expect(page.get_by_test_id("upload-onward"), "the cluster is beside the page").to_have_count(0)
-    page.get_by_test_id("more").click()
-    page.get_by_test_id("name").fill("on-binder")
-    expect(page.get_by_test_id("start")).to_be_enabled(timeout=ANSWERS_SOON)
-    page.get_by_test_id("start").click()
-    card = page.get_by_test_id("session-on-binder")
-    card.get_by_test_id("open").wait_for(timeout=ANSWERS_SOON)
-    with page.expect_popup() as popup:
-        card.get_by_test_id("open").click()
-    run_a_cell(popup.value)
-    take_picture(popup.value, "binder-cell")
-    assert popup.value.url.startswith(f"{server.url}run-qarnot/rq-")
+    card = start(page, "on-binder", ANSWERS_SOON)
+    lab = open_app(page, card)
+    run_a_cell(lab)
+    take_picture(lab, "binder-cell")
+    assert lab.url.startswith(f"{server.url}run-qarnot/rq-")
     assert server.memory() < binder.MEMORY_LIMIT
 
     page.reload()

@@ -19,6 +19,7 @@ from support.hub import PASSWORD, Hub, hub
 from support.lab import run_a_cell
 from support.pictures import take_picture
 from support.servers import kernels_below
+from support.visitor import open_app, sign_in, start, stop
 from support.waiting import wait_until
 
 from qarnot_local import LocalCluster
@@ -67,12 +68,6 @@ def wait_for_page(page: Page) -> None:
     expect(page.get_by_test_id("start")).to_be_visible(timeout=90_000)
 
 
-def sign_in(page: Page, cluster: LocalCluster) -> None:
-    page.get_by_test_id("token").fill(cluster.token)
-    page.get_by_role("button", name="Sign in").click()
-    expect(page.get_by_test_id("account")).to_contain_text(cluster.email)
-
-
 def server_of(team: Hub, user: str) -> psutil.Process:
     """The Jupyter server of a user."""
     (found,) = [
@@ -91,7 +86,7 @@ def test_a_link_leads_each_user_to_an_own_page_and_can_be_shared_from_there(
     assert urlsplit(anna.url).path == "/user/anna/run-qarnot/"
     expect(anna.get_by_test_id("option-command")).to_have_value("echo hello & wait")
     expect(anna.get_by_test_id("hours")).to_have_value("3")
-    sign_in(anna, cluster)
+    sign_in(anna, cluster.token)
     take_picture(anna, "hub-page", whole=True)
     anna.get_by_test_id("option-command").fill("echo 50 % & done")
     anna.get_by_test_id("share").last.click()
@@ -165,15 +160,9 @@ def test_a_session_is_used_through_hub_server_page_and_tunnel(
     """A cell runs in the session's JupyterLab, by websockets through the hub's proxy, the page's, and SSH."""
     anna = sit_down("anna", "hub/user-redirect/run-qarnot/?opt-image=base")
     wait_for_page(anna)
-    sign_in(anna, cluster)
-    anna.get_by_test_id("more").click()
-    anna.get_by_test_id("name").fill("in-the-hub")
-    anna.get_by_test_id("start").click()
-    card = anna.get_by_test_id("session-in-the-hub")
-    card.get_by_test_id("open").wait_for(timeout=90_000)
-    with anna.expect_popup() as popup:
-        card.get_by_test_id("open").click()
-    lab = popup.value
+    sign_in(anna, cluster.token)
+    card = start(anna, "in-the-hub", 90_000)
+    lab = open_app(anna, card)
     run_a_cell(lab)
     take_picture(lab, "hub-cell")
     assert lab.url.startswith(f"{team.url}user/anna/run-qarnot/rq-")
@@ -186,9 +175,7 @@ def test_a_session_is_used_through_hub_server_page_and_tunnel(
         assert answer is not None
         assert answer.status == status, path
     lab.goto("about:blank")
-    card.get_by_test_id("stop").click()
-    card.get_by_test_id("stop-no-save").click()
-    expect(card.get_by_test_id("state")).to_contain_text("Ended", timeout=60_000)
+    stop(card)
 
 
 def test_large_files_go_both_ways_and_no_server_holds_them(
@@ -201,7 +188,7 @@ def test_large_files_go_both_ways_and_no_server_holds_them(
             file.write(block)
     anna = sit_down("anna", "hub/user-redirect/run-qarnot/?opt-image=command&opt-command=mv%20large.bin%20back.bin")
     wait_for_page(anna)
-    sign_in(anna, cluster)
+    sign_in(anna, cluster.token)
     server = server_of(team, "anna")
     before = server.memory_info().rss
     anna.get_by_test_id("upload").set_input_files(large)

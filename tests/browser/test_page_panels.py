@@ -14,6 +14,7 @@ from support.command import CommandLine
 from support.repository import ROOT
 from support.servers import Server
 from support.traffic import Traffic
+from support.visitor import stop
 
 from qarnot_local import LocalCluster
 
@@ -98,9 +99,7 @@ def test_the_receipt_comes_with_the_first_save_and_hostile_panels_are_text(
     assert "1337" not in page.inner_text("body"), "text was taken for a template"
     assert traffic.hosts <= {"localhost", "127.0.0.1", ""}
     assert_accessible(page, "a session with panels")
-    card.get_by_test_id("stop").click()
-    card.get_by_test_id("stop-no-save").click()
-    expect(card.get_by_test_id("state")).to_contain_text("Ended", timeout=60_000)
+    stop(card)
 
 
 def test_a_panel_that_fails_is_one_row_by_name_without_its_traceback(

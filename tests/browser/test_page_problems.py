@@ -14,6 +14,7 @@ from support.command import CommandLine
 from support.repository import ROOT
 from support.servers import Server
 from support.traffic import Traffic
+from support.visitor import sign_in
 from support.waiting import wait_until
 
 from qarnot_local import LocalCluster
@@ -58,13 +59,6 @@ def dashboard(cluster: LocalCluster, tmp_path_factory: pytest.TempPathFactory) -
         yield server
 
 
-def sign_in(page: Page, dashboard: Server, cluster: LocalCluster) -> None:
-    page.goto(dashboard.address())
-    page.get_by_test_id("token").fill(cluster.token)
-    page.get_by_test_id("token").press("Enter")
-    expect(page.get_by_test_id("account")).to_be_visible()
-
-
 def test_each_has_its_row_and_a_traceback_waits_for_the_admin(
     page: Page, dashboard: Server, cluster: LocalCluster, traffic: Traffic
 ) -> None:
@@ -80,9 +74,7 @@ def test_each_has_its_row_and_a_traceback_waits_for_the_admin(
     assert not traffic.holds("a_line_of_the_source")
     expect(page.get_by_test_id("image-greeting").get_by_role("radio"), "the rest works").to_be_checked()
 
-    page.get_by_test_id("token").fill(cluster.token)
-    page.get_by_test_id("token").press("Enter")
-    expect(page.get_by_test_id("account")).to_be_visible()
+    sign_in(page, cluster.token)
     plugin.get_by_text("has a problem").click()
     expect(plugin.get_by_test_id("image-broken-details")).to_contain_text("a_line_of_the_source = 1 / 0")
     page.get_by_test_id("change").click()
@@ -92,7 +84,8 @@ def test_each_has_its_row_and_a_traceback_waits_for_the_admin(
 def test_an_image_that_the_local_cluster_does_not_play_is_marked_and_not_started(
     page: Page, dashboard: Server, cluster: LocalCluster
 ) -> None:
-    sign_in(page, dashboard, cluster)
+    page.goto(dashboard.address())
+    sign_in(page, cluster.token)
     expect(page.get_by_test_id("not-here")).to_have_count(1)
     expect(page.get_by_test_id("image-theirs").get_by_test_id("not-here")).to_contain_text(
         "not available on this cluster"
@@ -106,7 +99,8 @@ def test_an_image_that_the_local_cluster_does_not_play_is_marked_and_not_started
 def test_a_field_that_must_be_filled_in_says_so_and_start_says_why(
     page: Page, dashboard: Server, cluster: LocalCluster
 ) -> None:
-    sign_in(page, dashboard, cluster)
+    page.goto(dashboard.address())
+    sign_in(page, cluster.token)
     field = page.get_by_test_id("option-whom")
     expect(field).to_have_attribute("aria-required", "true")
     expect(page.get_by_test_id("option-required")).to_contain_text("Required. Write a name in small letters.")
@@ -122,7 +116,8 @@ def test_a_field_that_must_be_filled_in_says_so_and_start_says_why(
 def test_what_a_plugin_refuses_is_said_beside_start_and_the_form_is_kept(
     page: Page, dashboard: Server, cluster: LocalCluster
 ) -> None:
-    sign_in(page, dashboard, cluster)
+    page.goto(dashboard.address())
+    sign_in(page, cluster.token)
     page.get_by_test_id("option-whom").fill("ada")
     page.get_by_test_id("more").click()
     page.get_by_test_id("name").fill("too-long")

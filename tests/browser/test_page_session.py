@@ -22,6 +22,7 @@ from support.command import CommandLine
 from support.jupyter import Jupyter
 from support.servers import Server
 from support.ssh import make_key
+from support.visitor import stop
 from support.waiting import wait_until
 
 from qarnot_local import LocalCluster
@@ -58,12 +59,6 @@ def start(page: Page, dashboard: Server, image: str, name: str, hours: str = "1"
     expect(page.get_by_test_id("start")).to_be_enabled()
     page.get_by_test_id("start").click()
     return page.get_by_test_id(f"session-{name}")
-
-
-def end(card: Locator) -> None:
-    card.get_by_test_id("stop").click()
-    card.get_by_test_id("stop-no-save").click()
-    expect(card.get_by_test_id("state")).to_contain_text("Ended", timeout=60_000)
 
 
 def show_connections(card: Locator) -> None:
@@ -124,7 +119,7 @@ def test_the_launcher_needs_no_key_and_its_own_is_in_the_download_alone(
     expect(card.get_by_test_id("open"), "the page and its kernel are still there").to_be_visible()
     assert len(frames) > 20
     assert not any("PRIVATE KEY" in text for text in (page.content(), *frames))
-    end(card)
+    stop(card)
 
 
 def test_where_the_machine_knows_the_persons_key_alone_the_launcher_uses_that(
@@ -148,7 +143,7 @@ def test_where_the_machine_knows_the_persons_key_alone_the_launcher_uses_that(
     ssh.chmod(0o755)
     with launched(tmp_path / "launcher", FakeBrowser(tmp_path / "bin", "xdg-open")):
         pass
-    end(card)
+    stop(card)
 
 
 def test_it_is_said_5_and_15_minutes_before_the_end_and_not_earlier(page: Page, dashboard: Server) -> None:
@@ -162,7 +157,7 @@ def test_it_is_said_5_and_15_minutes_before_the_end_and_not_earlier(page: Page, 
     page.clock.set_fixed_time(started + timedelta(minutes=14))
     expect(warning).to_contain_text("Stops in less than 5 minutes. Save now.")
     expect(card.get_by_test_id("more-hours"), "a command would begin again").to_have_count(0)
-    end(card)
+    stop(card)
     expect(warning).to_have_count(0)
 
 
@@ -171,7 +166,7 @@ def test_it_may_be_said_until_when_instead_of_how_long(page: Page, dashboard: Se
     in_two_hours = page.evaluate("new Date(Date.now() + 2 * 3600e3).toTimeString().slice(0, 5)")
     card = start(page, dashboard, "command&opt-command=sleep 600", "until", hours=in_two_hours)
     expect(card).to_contain_text(re.compile(rf"Stops at .*{in_two_hours} \(in "))
-    end(card)
+    stop(card)
     page.get_by_test_id("hours").fill("25:00")
     expect(page.get_by_test_id("blockers")).to_contain_text("“25:00” hours is not possible")
 
@@ -203,7 +198,7 @@ def test_extend_runs_the_same_session_again_with_its_files(page: Page, dashboard
     again = Jupyter(card.get_by_test_id("open").get_attribute("href") or "")
     assert again.run("print(open('made.txt').read())") == "kept\n"
     expect(page.get_by_role("article")).to_have_count(1)
-    end(card)
+    stop(card)
 
 
 def test_while_it_is_being_stopped_the_browser_asks_before_it_leaves(
@@ -255,7 +250,7 @@ def test_the_stop_question_knows_of_saves_that_nobody_told_the_page(
     expect(card.get_by_test_id("stop-saved")).to_contain_text("Last saved")
     expect(card.get_by_test_id("saved")).to_contain_text("Last saved")
     card.get_by_test_id("stop-keep").click()
-    end(card)
+    stop(card)
 
 
 def test_escape_closes_what_was_opened_last_wherever_the_focus_is(page: Page, dashboard: Server) -> None:
@@ -342,7 +337,7 @@ def test_the_output_stays_at_its_end_unless_somebody_reads_further_up(
     assert lines.inner_text() == reading
     page.mouse.wheel(0, 1_000_000)
     expect(lines.get_by_text("came later", exact=True)).to_be_visible()
-    end(card)
+    stop(card)
 
 
 def test_an_environment_says_how_soon_it_is_usually_up(page: Page, dashboard: Server) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 from support.servers import Server
+from support.traffic import COUNT_SENT
 from support.waiting import wait_until
 
 from run_qarnot.page.uploads import PART_BYTES
@@ -18,20 +19,10 @@ MB = 1_000_000
 IN_FLIGHT = 5 * PART_BYTES  # what may be under way, and is sent again, and all messages beside
 
 
-COUNT = """
-window.sent = 0
-const send = WebSocket.prototype.send
-WebSocket.prototype.send = function (data) {
-  window.sent += data.byteLength || data.length || 0
-  return send.call(this, data)
-}
-"""
-
-
 @pytest.fixture
 def form(page: Page, demo: Server) -> Page:
     """The page, with an account and an empty list of files; `sent` is what it has sent to its kernel."""
-    page.add_init_script(COUNT)
+    page.add_init_script(COUNT_SENT)
     page.goto(demo.address())
     expect(page.get_by_test_id("account")).to_be_visible()
     return page

@@ -13,6 +13,7 @@ from support.command import CommandLine, clean_environment
 from support.junction import joined
 from support.servers import Server
 from support.traffic import Traffic
+from support.visitor import sign_in
 
 from qarnot_local import LocalCluster
 
@@ -39,8 +40,7 @@ class Visitor:
         self.page, self.account, self.secret = page, account, secret
         self.traffic = Traffic(page.context)
         page.goto(dashboard.address())
-        page.get_by_test_id("token").fill(account.token)
-        page.get_by_test_id("token").press("Enter")
+        sign_in(page, account.token)
         expect(page.get_by_test_id("account")).to_contain_text(account.email)
 
     def upload(self, folder: Path) -> None:

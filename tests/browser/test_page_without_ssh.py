@@ -27,6 +27,7 @@ from support.nginx import nginx
 from support.pictures import take_picture
 from support.ports import free_port
 from support.servers import running
+from support.visitor import stop
 from support.waiting import wait_until
 
 from qarnot_local import LocalCluster
@@ -138,9 +139,7 @@ def test_it_says_so_before_start_and_the_launcher_opens_the_session(page: Page, 
 
     url = opened_by(launcher, folder)
     assert re.match(r"http://127\.0\.0\.1:2\d{4}/", url)
-    card.get_by_test_id("stop").click()
-    card.get_by_test_id("stop-no-save").click()
-    expect(card.get_by_test_id("state")).to_contain_text("Ended", timeout=SLOW)
+    stop(card, SLOW)
 
 
 def opened_by(launcher: Path, folder: Path) -> str:

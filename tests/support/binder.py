@@ -18,9 +18,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.error import URLError
 from urllib.parse import quote
-from urllib.request import urlopen
 
 import psutil
 import repo2docker
@@ -28,7 +26,7 @@ from repo2docker.app import Repo2Docker
 
 from support.ports import free_port
 from support.repository import ROOT
-from support.waiting import wait_until
+from support.supervised import Supervised
 
 MEMORY_LIMIT = 2 * 2**30  # of mybinder.org
 REQUEST = "v2/gh/qarnot/run-qarnot/v1"
@@ -143,7 +141,7 @@ def base_packages() -> list[str]:
     return found
 
 
-class Server:
+class Server(Supervised):
     """A server of an image, started as BinderHub starts it. `url` ends with a slash; visitors come with `token`."""
 
     def __init__(self, image: Image, **environment: str) -> None:
@@ -166,36 +164,17 @@ class Server:
             "JUPYTERHUB_SERVICE_PREFIX": prefix, "JUPYTERHUB_BASE_URL": "/", "JUPYTERHUB_USER": prefix.split("/")[2],
             "JUPYTERHUB_API_TOKEN": "a-token-of-the-hub", "MEM_LIMIT": str(MEMORY_LIMIT), "CPU_LIMIT": "1.0",
         }  # fmt: skip
-        with self._log.open("w") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "run_qarnot.lifeline", "--",
-                 image.python, "-c", _LAUNCH, etc, "--ip=127.0.0.1", f"--port={port}", "--no-browser", *root, *both],
-                cwd=image.home, env=image.environment | variables | environment,
-                stdin=subprocess.PIPE, stdout=log, stderr=log,
-            )  # fmt: skip
+        super().__init__(
+            [image.python, "-c", _LAUNCH, etc, "--ip=127.0.0.1", f"--port={port}", "--no-browser", *root, *both],
+            image.home,
+            image.environment | variables | environment,
+            image.home.parent / "log",
+            f"{self.url}api",
+        )
 
     def address(self, path: str) -> str:
         """Where Binder leads whoever opens a badge with this `urlpath`."""
         return f"{self.url}{path}{'&' if '?' in path else '?'}token={quote(self.token)}"
-
-    def wait(self) -> None:
-        """Return once it answers."""
-        wait_until(lambda: self._answers() or self._process.poll() is not None, "the server to answer", seconds=90)
-        assert self._process.poll() is None, self.log
-
-    def end(self) -> None:
-        """End it and everything that it started."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(timeout=60)
-
-    @property
-    def log(self) -> str:
-        return self._log.read_text()
-
-    def processes(self) -> list[psutil.Process]:
-        """All that runs in the container: not the process that ends it."""
-        return psutil.Process(self._process.pid).children(recursive=True)
 
     def memory(self) -> int:
         """Bytes that the container has taken: what processes share counts once."""
@@ -204,15 +183,6 @@ class Server:
             with contextlib.suppress(psutil.Error):
                 total += process.memory_full_info().pss
         return total
-
-    @property
-    def _log(self) -> Path:
-        return self.image.home.parent / "log"
-
-    def _answers(self) -> bool:
-        with contextlib.suppress(URLError, OSError), urlopen(f"{self.url}api", timeout=5) as answer:
-            return bool(answer.status == 200)
-        return False
 
 
 @contextlib.contextmanager

@@ -6,19 +6,14 @@ import contextlib
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
-
-import psutil
 
 from support.command import clean_environment
 from support.ports import free_port
 from support.repository import ROOT
-from support.waiting import wait_until
+from support.supervised import Supervised
 
 USERS = ("anna", "ben")
 PASSWORD = "a password of the test's"
@@ -47,7 +42,7 @@ c.Spawner.environment = {environment!r}
 """
 
 
-class Hub:
+class Hub(Supervised):
     """A running hub. `url` ends with a slash."""
 
     def __init__(self, folder: Path, **environment: str) -> None:
@@ -67,36 +62,13 @@ class Hub:
         )  # fmt: skip
         (folder / "tmp").mkdir()
         (folder / "jupyterhub_config.py").write_text(configuration + documented_configuration())
-        with (folder / "log").open("w") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "run_qarnot.lifeline", "--", sys.executable, "-m", "jupyterhub"],
-                cwd=folder, env=clean_environment(HOME=str(folder), TMPDIR=str(folder / "tmp"), **environment),
-                stdin=subprocess.PIPE, stdout=log, stderr=log,
-            )  # fmt: skip
-
-    def wait(self) -> None:
-        """Return once it answers."""
-        wait_until(lambda: self._answers() or self._process.poll() is not None, "the hub to answer", seconds=90)
-        assert self._process.poll() is None, self.log
-
-    def end(self) -> None:
-        """End it and everything that it started."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(timeout=60)
-
-    @property
-    def log(self) -> str:
-        """What the hub and its users' servers have printed."""
-        return (self.folder / "log").read_text()
-
-    def processes(self) -> list[psutil.Process]:
-        return psutil.Process(self._process.pid).children(recursive=True)
-
-    def _answers(self) -> bool:
-        with contextlib.suppress(URLError, OSError), urlopen(f"{self.url}hub/health", timeout=5) as answer:
-            return bool(answer.status == 200)
-        return False
+        super().__init__(
+            [sys.executable, "-m", "jupyterhub"],
+            folder,
+            clean_environment(HOME=str(folder), TMPDIR=str(folder / "tmp"), **environment),
+            folder / "log",
+            f"{self.url}hub/health",
+        )
 
 
 def documented_configuration() -> str:

@@ -24,6 +24,7 @@ from run_qarnot.page.components.session import SessionCard
 from run_qarnot.page.controllers.account import open_account
 from run_qarnot.page.downloads import Downloads
 from run_qarnot.page.viewmodel import FORM_FIELDS, SECRET_FIELDS
+from support.waiting import until
 
 # Commands, because they are there in a blink: what a page does with a session does not depend on what runs in it.
 _BATCH = {"app": "batch", "profile": "docker-batch", "command": "sh -c 'eval \"$RUN_COMMAND\"'"}
@@ -116,20 +117,6 @@ def play_with_account(scene: Scene, cluster: LocalCluster, hooks: Hooks | None =
 def settings_of(cluster: LocalCluster, token: str | None = None) -> Settings:
     """Where the cluster is; with `token`, the operator's account."""
     return Settings(cluster_url=cluster.cluster_url, storage_url=cluster.storage_url, token=token)
-
-
-async def until(condition: Callable[[], object], what: str, seconds: float = 20) -> None:
-    """Let the loop run until `condition` holds."""
-    loop = asyncio.get_running_loop()
-    deadline = loop.time() + seconds
-    while not condition():
-        assert loop.time() < deadline, f"waited {seconds:g} seconds in vain for {what}"
-        await asyncio.sleep(0.005)
-
-
-async def turn() -> None:
-    """Let begin what an event has set going: for what must not begin."""
-    await asyncio.sleep(0)
 
 
 # — what a visitor does —

@@ -8,6 +8,16 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import BrowserContext, Page, WebSocket
 
+# Counts in `window.sent` what the page sends over websockets: bytes, or characters of text.
+COUNT_SENT = """
+window.sent = 0
+const send = WebSocket.prototype.send
+WebSocket.prototype.send = function (data) {
+  window.sent += data.byteLength || data.length || 0
+  return send.call(this, data)
+}
+"""
+
 
 class Traffic:
     """Records the bodies of answers and the frames of websockets of all pages of a context."""

@@ -18,10 +18,9 @@ from support.pages import (
     start,
     synced,
     tell,
-    turn,
-    until,
     upload,
 )
+from support.waiting import turn, until
 
 from qarnot_local import LocalCluster
 from run_qarnot.page.build import Page

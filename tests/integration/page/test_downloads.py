@@ -16,7 +16,7 @@ import pytest
 import tornado.httpserver
 import tornado.netutil
 import tornado.web
-from support.pages import until
+from support.waiting import until
 
 from run_qarnot.core.errors import TransferError
 from run_qarnot.core.messages import Verbatim

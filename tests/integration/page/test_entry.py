@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from support.pages import FORM, play_with_account, reasons, tell, turn
+from support.pages import FORM, play_with_account, reasons, tell
+from support.waiting import turn
 
 from qarnot_local import LocalCluster
 from run_qarnot.core.errors import SessionError

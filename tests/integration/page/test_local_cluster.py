@@ -14,9 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 from support.command import clean_environment
-from support.pages import end, make_page, settings_of, sign_in, synced, tell, turn, until
+from support.pages import end, make_page, settings_of, sign_in, synced, tell
 from support.servers import gone
-from support.waiting import wait_until
+from support.waiting import turn, until, wait_until
 
 from qarnot_local import LocalCluster
 from run_qarnot.model.settings import Settings

@@ -8,18 +8,8 @@ from pathlib import Path
 
 import pytest
 from support.command import CommandLine
-from support.pages import (
-    FORM,
-    begin,
-    cards,
-    play_with_account,
-    shows,
-    start,
-    synced,
-    tell,
-    until,
-    upload,
-)
+from support.pages import FORM, begin, cards, play_with_account, shows, start, synced, tell, upload
+from support.waiting import until
 
 from qarnot_local import LocalCluster
 from run_qarnot.core import language

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from support.pages import play_with_account, shows, sign_in, start, tell, until
+from support.pages import play_with_account, shows, sign_in, start, tell
+from support.waiting import until
 
 from qarnot_local import LocalCluster
 from run_qarnot.core.state import State

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from support.pages import FORM, play_with_account, reasons, shows, start, tell, until
+from support.pages import FORM, play_with_account, reasons, shows, start, tell
+from support.waiting import until
 
 from qarnot_local import LocalCluster
 from run_qarnot.core.state import State

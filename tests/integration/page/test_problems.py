@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.pages import catalog, play, play_with_account, settings_of, sign_in, start, tell, until
+from support.pages import catalog, play, play_with_account, settings_of, sign_in, start, tell
+from support.waiting import until
 
 from qarnot_local import LocalCluster
 from run_qarnot.catalog import Catalog

@@ -5,7 +5,8 @@ from __future__ import annotations
 import urllib.request
 from functools import partial
 
-from support.pages import NAME, begin, cards, play_with_account, record, shows, start, tell, turn, until, upload
+from support.pages import NAME, begin, cards, play_with_account, record, shows, start, tell, upload
+from support.waiting import turn, until
 
 from qarnot_local import LocalCluster
 from run_qarnot.core.state import State

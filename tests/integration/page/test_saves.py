@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from support.pages import NAME, play_with_account, shows, start, tell, until
+from support.pages import NAME, play_with_account, shows, start, tell
+from support.waiting import until
 
 from qarnot_local import LocalCluster
 from run_qarnot.core.state import State

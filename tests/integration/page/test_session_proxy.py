@@ -23,7 +23,7 @@ import requests
 from support.machine import APP_TOKEN, KEY, SESSION_ID, Machine, ProxyServer, machine, proxy_server
 from support.proxied import serving
 from support.servers import files_with
-from support.waiting import wait_until
+from support.waiting import until, wait_until
 from tornado.web import Application, RequestHandler, stream_request_body
 from tornado.websocket import WebSocketHandler
 from websocket import WebSocketBadStatusException, create_connection
@@ -451,9 +451,7 @@ def test_a_tunnel_is_closed_some_time_after_the_last_request(ssh: Machine, app: 
         known.release()
         assert known.is_connected
         known.release()
-        async with asyncio.timeout(20):
-            while known.is_connected:
-                await asyncio.sleep(0.01)
+        await until(lambda: not known.is_connected, "the tunnel to be closed")
         known.acquire()
         await known.address()
         assert known.is_connected, "and opened by the next"

@@ -13,17 +13,8 @@ from typing import Any
 
 import pytest
 from support.desk import page_on
-from support.pages import (
-    FORM,
-    NAME,
-    play_with_account,
-    record,
-    shows,
-    sign_in,
-    start,
-    tell,
-    until,
-)
+from support.pages import FORM, NAME, play_with_account, record, shows, sign_in, start, tell
+from support.waiting import turn, until
 
 from qarnot_local import LocalCluster
 from qarnot_local.control.control import Control
@@ -328,7 +319,7 @@ def test_a_command_does_not_go_on_in_a_new_session(cluster: LocalCluster) -> Non
         assert not card.can_extend
         for hours in ("1", "", 3, None, "x" * 30):
             tell(card, "extend", {"hours": hours})
-        await asyncio.sleep(0)
+        await turn()
         assert (card.busy, card.problem) == ("", None)
         assert len(page.shell.sessions) == 1
 

@@ -17,10 +17,9 @@ from support.pages import (
     sign_in,
     start,
     tell,
-    turn,
-    until,
     upload,
 )
+from support.waiting import turn, until
 
 from qarnot_local import LocalCluster
 from run_qarnot.catalog.image import Option

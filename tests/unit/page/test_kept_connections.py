@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
+from support.waiting import until
 from tornado.iostream import IOStream
 
 from run_qarnot.page import kept_connections
@@ -34,12 +35,6 @@ def run(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
     asyncio.run(test())
 
 
-async def become(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not condition():
-            await asyncio.sleep(0)
-
-
 def test_the_last_one_is_given_away_first_and_each_once() -> None:
     async def test() -> None:
         kept = KeptConnections()
@@ -58,7 +53,7 @@ def test_one_that_the_server_closes_is_forgotten() -> None:
         with pairs(1) as ((stream, server),):
             kept.keep(stream)
             server.close()
-            await become(lambda: len(kept) == 0)
+            await until(lambda: len(kept) == 0, "the closed one to be dropped")
             assert kept.take() is None
 
     run(test)
@@ -72,7 +67,7 @@ def test_one_with_more_to_read_is_not_used_again() -> None:
         with pairs(1) as ((stream, server),):
             kept.keep(stream)
             server.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
-            await become(lambda: stream._read_buffer_size > 0)
+            await until(lambda: stream._read_buffer_size > 0, "the bytes to arrive")
             assert kept.take() is None
             assert stream.closed()
 

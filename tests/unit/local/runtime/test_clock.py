@@ -6,6 +6,8 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
+from support.waiting import turn
+
 from qarnot_local.runtime.change_signal import ChangeSignal
 from qarnot_local.runtime.clock import Clock
 
@@ -28,7 +30,7 @@ def test_who_sleeps_wakes_when_the_time_was_advanced() -> None:
     async def scene() -> float:
         clock = Clock()
         sleeping = asyncio.create_task(clock.sleep(3600))
-        await asyncio.sleep(0)
+        await turn()
         clock.advance(3601)
         await asyncio.wait_for(sleeping, 5)
         assert abs(clock.now() - datetime.now(UTC) - timedelta(seconds=3601)) < timedelta(seconds=1)
@@ -48,7 +50,7 @@ def test_whoever_waits_for_a_change_looks_again_at_each_one() -> None:
 
         waiting = asyncio.create_task(signal.until(third_look))
         for _ in range(2):
-            await asyncio.sleep(0)
+            await turn()
             signal.beat()
         await asyncio.wait_for(waiting, 5)
         return looks

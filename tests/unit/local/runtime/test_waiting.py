@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
+from support.waiting import turn, until
+
 from qarnot_local.runtime.definition import TaskDefinition
 from qarnot_local.runtime.instance_limit import InstanceLimit
 from qarnot_local.runtime.queue import TOO_LATE, Queue
@@ -34,7 +36,7 @@ def test_instances_wait_for_room_which_may_grow() -> None:
         limit = InstanceLimit(quotas)
         async with limit.one():
             second = asyncio.create_task(limit.one().__aenter__())
-            await asyncio.sleep(0)
+            await turn()
             assert not second.done()
             quotas.instances = 2
             limit.pulse.beat()
@@ -76,8 +78,7 @@ def test_the_queue_lets_start_when_there_is_room_and_gives_up_what_waits_too_lon
         hurried = _Run(maxTimeQueueSeconds=1)
         hurried.task.created = hurried.task.created.replace(year=2020)
         queue.add(hurried)  # type: ignore[arg-type]
-        while not hurried.told:
-            await asyncio.sleep(0)
+        await until(lambda: hurried.told, "the late one to be given up")
         assert hurried.told == [TOO_LATE]
 
     asyncio.run(check())

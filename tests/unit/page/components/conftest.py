@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from ipywidgets.widgets import widget
-from support.pages import turn
+from support.waiting import turn
 
 from run_qarnot.page import guard
 from run_qarnot.page.actions import AccountActions, FormActions, PageActions, SessionActions, Shared

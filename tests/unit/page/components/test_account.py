@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from support.pages import tell, turn
+from support.pages import tell
+from support.waiting import turn
 
 from run_qarnot.page.background import Background
 from run_qarnot.page.components.account import AccountCard

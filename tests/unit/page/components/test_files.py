@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from support.pages import begin, record, tell, turn, upload
+from support.pages import begin, record, tell, upload
+from support.waiting import turn
 
 from run_qarnot.model.files import LARGE_BYTES
 from run_qarnot.page.background import Background

@@ -6,7 +6,7 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
-from support.pages import until
+from support.waiting import until
 
 from run_qarnot.catalog.hooks import Panel
 from run_qarnot.core.state import State

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
-from support.pages import record, tell, until
+from support.pages import record, tell
+from support.waiting import turn, until
 
 from run_qarnot.model.files import StoredFile
 from run_qarnot.page.background import Background
@@ -81,8 +82,8 @@ def test_keys_that_were_not_listed_are_dropped(tasks: Background) -> None:
         tell(panel, "look", {"key": "../secret"})
         tell(panel, "download", {"keys": ["a/notes.txt", "../secret"]})
         tell(panel, "download", {"keys": "a/notes.txt"})
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
+        await turn()
+        await turn()
         assert (calls, bucket.zipped, panel.shown, panel.problem) == ([], [], None, None)
 
     play(tasks, scene)

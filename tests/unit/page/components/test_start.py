@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.pages import FORM, record, tell, turn
+from support.pages import FORM, record, tell
+from support.waiting import turn
 
 from run_qarnot.page.background import Background
 from run_qarnot.page.components.start import StartCard

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from support.pages import FORM, begin, play, reasons, record, synced, tell, until
+from support.pages import FORM, begin, play, reasons, record, synced, tell
+from support.waiting import until
 
 from run_qarnot.page.build import Page
 
