@@ -19,9 +19,9 @@ ARCHIVE = f"https://github.com/coder/code-server/releases/download/v{VERSION}/co
 COMMAND = f"""sh -c '\
 apt-get update && apt-get install -y --no-install-recommends openssh-server curl ca-certificates && \
 mkdir -p /run/sshd ~root/.ssh && printenv DOCKER_SSH > ~root/.ssh/authorized_keys && /usr/sbin/sshd && \
-curl -fsSL --proto =https -o /tmp/code-server.tar.gz {ARCHIVE} && \
-echo "{SHA256}  /tmp/code-server.tar.gz" | sha256sum -c - && \
-mkdir -p /opt/code-server && tar -xzf /tmp/code-server.tar.gz -C /opt/code-server --strip-components=1 && \
+archive=$(mktemp) && curl -fsSL --proto =https -o "$archive" {ARCHIVE} && \
+echo "{SHA256}  $archive" | sha256sum -c - && \
+mkdir -p /opt/code-server && tar -xzf "$archive" -C /opt/code-server --strip-components=1 && rm "$archive" && \
 exec /opt/code-server/bin/code-server --auth password --disable-telemetry --disable-update-check \
 --bind-addr 127.0.0.1:{PORT} /job'"""
 

@@ -54,7 +54,7 @@ class _Background:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result(seconds)
-        except BaseException:  # raised again
+        except BaseException:  # re-raised (Ctrl-C and the timeout) after cancelling the work
             future.cancel()
             raise
 
@@ -93,7 +93,7 @@ class Account:
         catalog = find_plugins(settings).catalog()
         try:
             opened = background.do(engine.Account.open(settings, token or settings.token or "", catalog))
-        except BaseException:  # raised again
+        except BaseException:  # re-raised (including Ctrl-C) after ending the thread
             background.end()
             raise
         return cls(opened, background)

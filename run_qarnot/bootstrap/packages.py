@@ -611,8 +611,11 @@ def status_of(port: int, path: str) -> int | None:
 
 
 def show_link(log: Log, port: int, path: str, token: str) -> None:
-    """The lines of Jupyter's own announcement; clients take the second link that they find."""
-    link = f"http://localhost:{port}{path}" + (f"?token={token}" if token else "")
+    """Print the lines of Jupyter's own announcement; clients take the second link that they find.
+
+    The app listens on 127.0.0.1. `localhost` may be ::1, where a tunnel does not listen and another program may.
+    """
+    link = f"http://127.0.0.1:{port}{path}" + (f"?token={token}" if token else "")
     log("The app answers at:")
     log(link)
     log("    To open it, copy this address into a browser:")

@@ -111,7 +111,7 @@ def watching(deadline: Deadline) -> Iterator[None]:
     _watchdog.add(deadline)
     try:
         yield
-    except Exception as error:
+    except Exception as error:  # the watchdog closes the socket: whatever error results, the deadline caused it
         if deadline.is_over:
             raise AnswerLimitError(Message("timeout")) from error
         raise

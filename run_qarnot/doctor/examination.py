@@ -67,10 +67,10 @@ class Examination:
         work = asyncio.create_task(self._ask(findings, spending=spending))
         try:
             spent = await asyncio.shield(work)
-        except BaseException:  # raised again, Ctrl-C too, once what was made is removed
+        except BaseException:  # re-raised (including Ctrl-C) after removing what was made
             self.look.give_up()
             self.tell("Removing what was made; Ctrl-C again leaves it there.")
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(Exception):  # whatever the questions raised, the removal comes next
                 await asyncio.wait_for(work, _REMOVE_SECONDS)
             await self._remove()
             raise

@@ -17,7 +17,7 @@ from run_qarnot.doctor.question import Check, NoAnswerError, Seen, asking, names
 
 CHECKS: list[Check[Observer]] = []
 _PART = 5 << 20  # bytes: the least that S3 allows for a part that is not the last
-_ORIGIN = "http://localhost:8866"  # of the page on a laptop
+_ORIGIN = "http://localhost:8866"  # of the page on a laptop: `run-qarnot page` prints this address
 _WEEK = 7 * 24 * 3600  # seconds
 _ODD = ["a\tb", "\x7f", "a:b", "a\\b", "/a", "a//b", " a ", "%41", "a+b&<>'\"", "e\u0301"]
 _CONTROL = "a\x01"

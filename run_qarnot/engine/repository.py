@@ -57,7 +57,7 @@ async def fetch(spec: SessionSpec, given: Container[str]) -> tuple[TemporaryDire
     temporary = TemporaryDirectory(prefix="run-qarnot-")
     try:
         uploads = await in_thread(clone, spec.repository, Path(temporary.name))
-    except BaseException:
+    except BaseException:  # re-raised (including cancellation) after removing the files
         temporary.cleanup()
         raise
     kept = {REQUIREMENTS} if spec.resume else set()  # that of the session which it continues: its packages
@@ -139,7 +139,7 @@ def _fetch_pack(repository: Repository, repo: Repo, most_bytes: int) -> tuple[by
     try:
         write = _limited(pack.write, most_bytes)
         result = client.fetch_pack(address.path, wants, repo.get_graph_walker(), write, depth=1)
-    except BaseException:
+    except BaseException:  # re-raised (including Ctrl-C) after closing the pack's temporary file
         abort()
         raise
     commit()

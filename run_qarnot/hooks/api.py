@@ -93,7 +93,7 @@ class SessionInfo:
             return ""
         try:
             return self._read(path)[:_MOST_TEXT_BYTES].decode(errors="replace")
-        except Exception:  # noqa: BLE001  not there, or the storage does not answer: the same for a panel
+        except Exception:  # noqa: BLE001  not there, or the storage fails in any way: a panel shows the same
             return ""
 
 

@@ -171,7 +171,7 @@ def _import_file(path: Path) -> ModuleType:
     sys.modules[name] = module
     try:
         module_spec.loader.exec_module(module)
-    except BaseException:
+    except BaseException:  # re-raised (a plugin may call sys.exit); a half-executed module must not stay importable
         del sys.modules[name]
         raise
     return module

@@ -1,7 +1,8 @@
 """Rewriting of requests to a session's app and of its responses: the app is served below another address.
 
-The app believes to be at `http://localhost:PORT<base path>`; the visitor sees it at `PREFIX/rq-<id>/`. Which parts of
-answers hold addresses was measured (`reference/anywhere.md` §1).
+The app receives requests for `http://localhost:PORT<base path>`, because Jupyter servers accept that host without
+further configuration; the visitor sees it at `PREFIX/rq-<id>/`. Which parts of answers hold addresses was measured
+(`reference/anywhere.md` §1).
 """
 
 from __future__ import annotations

@@ -184,7 +184,7 @@ class SessionCard(Component):
             address = await self._page.sessions.opener.address(
                 self.session, fields.text("origin", 300), known.get(link)
             )
-        except BaseException:
+        except BaseException:  # re-raised after closing the tab that waits; a cancelled request leaves it open, too
             self.call("lead_tab", None)
             raise
         self.call("lead_tab", address)

@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from run_qarnot.engine.price_estimate import TaskSnapshot
     from run_qarnot.engine.session import Session
 
-_ANYWHERE = "http://localhost/"
+_ANYWHERE = "http://localhost/"  # a link needs an address; only the query of this one is used, nothing connects to it
 _OF_LINK = ("hours", "idle", "machines", "git", "open")  # fields that a link fills in
 PriceKey = tuple[str, tuple[tuple[str, object], ...], str]
 
