@@ -26,7 +26,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--gateway", action="store_true", help="run tests/transfers against a real Ceph gateway")
+    parser.addoption("--gateway", action="store_true", help="run tests/integration/cloud on a real Ceph gateway")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -1,25 +1,28 @@
-"""Whether a run is idle, and whether it ended for that: as the program beside the app says (`bootstrap/idle.py`)."""
+"""Whether a run is idle, and whether it ended because of that, as `bootstrap/idle.py` reports on its machine."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from dataclasses import replace
 
 from run_qarnot import bootstrap
 from run_qarnot.cloud.models import TaskSnapshot
 from run_qarnot.core.errors import RunQarnotError
-from run_qarnot.core.state import EndReason
+from run_qarnot.core.state import EndReason, State
+from run_qarnot.engine.access import AppAccess
 from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.engine.decide import end_reason
 from run_qarnot.engine.results import Results
+from run_qarnot.engine.session_state import ViewPublisher
 from run_qarnot.model import idle
 
-LOOK_SECONDS = 30.0  # between two looks, of a short limit a sixth
+_POLL_SECONDS = 30.0  # between two polls; a sixth of the limit where that is less
 _FILE_BYTES = 4096
 
 
 def limit_of(facts: TaskSnapshot) -> float | None:
-    """Return after how many minutes without use a run ends; None where nothing on its machine judges that."""
+    """Return after how many minutes without use a run ends; None if its machine does not measure use."""
     try:
         minutes = float(facts.constants.get(bootstrap.IDLE_MINUTES) or 0)
     except ValueError:
@@ -28,11 +31,11 @@ def limit_of(facts: TaskSnapshot) -> float | None:
 
 
 async def with_idle_end(facts: TaskSnapshot, results: Results) -> TaskSnapshot:
-    """Our program says that it ended a run; to the cluster, the app ended by itself.
+    """Return the task with `ended_idle` set, if `idle.py` reports that it ended the run. The cluster cannot tell.
 
     Arguments:
         facts: of the run.
-        results: where the program's file is among them.
+        results: in which the report is.
     """
     if limit_of(facts) is None or end_reason(facts) is not EndReason.FINISHED:
         return facts
@@ -40,3 +43,35 @@ async def with_idle_end(facts: TaskSnapshot, results: Results) -> TaskSnapshot:
         found = idle.read(await in_thread(results.head, idle.FILE, _FILE_BYTES))
         return replace(facts, ended_idle=found.within(facts.created).ended is not None)
     return facts
+
+
+class UseWatch:
+    """Asks a run's machine now and then since when nobody uses it, and publishes the answer.
+
+    Arguments:
+        state: publishes the session's view.
+        access: reaches the machine.
+    """
+
+    def __init__(self, state: ViewPublisher, access: AppAccess) -> None:
+        self.state = state
+        self._access = access
+        self._next = 0.0  # on the event loop's clock
+
+    async def poll(self, facts: TaskSnapshot) -> None:
+        """Ask, if it is time to."""
+        view = self.state.view
+        if view.state is State.READY and view.idle_minutes and asyncio.get_running_loop().time() >= self._next:
+            self._plan()
+            found = (await self._access.idle()).within(facts.created)
+            self.state.learn(idle_since=found.since)
+
+    async def keep_on(self) -> None:
+        """Make the machine count as used now; errors are those of `AppAccess.keep_on`."""
+        await self._access.keep_on()
+        self._plan(2)  # the program on the machine needs one interval to see it
+        self.state.learn(idle_since=None)
+
+    def _plan(self, intervals: int = 1) -> None:
+        seconds = min(_POLL_SECONDS, (self.state.view.idle_minutes or 0) * 10)
+        self._next = asyncio.get_running_loop().time() + seconds * intervals

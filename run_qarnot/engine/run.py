@@ -17,13 +17,16 @@ from run_qarnot.core.messages import Message
 from run_qarnot.core.state import FINAL, EndReason, State, observed_state
 from run_qarnot.engine import idleness, output
 from run_qarnot.engine.access import AppAccess
+from run_qarnot.engine.added_files import AddedFiles
 from run_qarnot.engine.client import Client
 from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.engine.decide import Steps, decide, end_reason, observe
+from run_qarnot.engine.idleness import UseWatch
 from run_qarnot.engine.periodic_snapshots import PeriodicSnapshots
 from run_qarnot.engine.poller import until_tick
 from run_qarnot.engine.preparation import Preparation
 from run_qarnot.engine.proxied import ProxiedSession
+from run_qarnot.engine.readiness import Readiness
 from run_qarnot.engine.results import Results
 from run_qarnot.engine.retry import backoff, retrying
 from run_qarnot.engine.session_state import ViewPublisher
@@ -36,9 +39,6 @@ from run_qarnot.model.view import SessionView
 _PROBE_SECONDS = 0.3
 _ABORT_AGAIN_SECONDS = 10.0  # a task that was still queued may have refused the first time
 RUNNING = frozenset({State.STARTING, State.READY})
-OTHER_TOKEN = Message("needs-other-token")
-_BLIND_SECONDS = 15.0  # for an SSH server to come up, before it is taken for out of reach
-_LONG_SECONDS = 180.0  # to start an app; JupyterLab needs some, with packages to restore a minute
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,6 @@ class SessionRun:
         self.identity = identity
         self.app = identity.app
         self.is_asked_to_stop = False  # the cluster was: who goes away now leaves nothing that runs on
-        self.was_ready = False
         self._client = client
         self.state = state
         self._preparation: Preparation | None = None
@@ -86,13 +85,13 @@ class SessionRun:
             user=identity.user,
             private_key=key.private,
         )
-        self._started = self._moved = asyncio.get_running_loop().time()
+        self._readiness = Readiness(client, state, self.access, identity.app)
+        self._use = UseWatch(state, self.access)
+        self._added = AddedFiles(client, state)
+        self._started = asyncio.get_running_loop().time()
         self._planned_keys = ""
         self._saves = PeriodicSnapshots(client, snapshot_seconds)
         self._stopping = False
-        self._owes_files = False
-        self._next_look = 0.0  # for its use
-        self._seen_unready = False
 
     @classmethod
     def planned(
@@ -102,7 +101,7 @@ class SessionRun:
         run = cls(client, state, identity, preparation.plan.snapshot_seconds)
         run._planned_keys = preparation.plan.labels[Label.KEYS]
         run._preparation = preparation
-        run._seen_unready = True
+        run._readiness.was_unready = True
         return run
 
     @classmethod
@@ -111,6 +110,20 @@ class SessionRun:
         run = cls(client, state, identity, facts.wanted_snapshot_seconds)
         run.observe(facts)
         return run
+
+    def publish_to(self, state: ViewPublisher) -> None:
+        """Publish what is found out from now on to another session object."""
+        self.state = self._readiness.state = self._use.state = self._added.state = state
+
+    @property
+    def was_ready(self) -> bool:
+        """Whether the app was seen to answer."""
+        return self._readiness.was_ready
+
+    @property
+    def can_be_entered(self) -> bool:
+        """Whether connections are offered."""
+        return self._readiness.can_be_entered
 
     @property
     def view(self) -> SessionView:
@@ -189,7 +202,8 @@ class SessionRun:
                 else:
                     pause = backoff()
                     await self._keep_saves()
-                    await self._send_added()
+                    if self.facts is not None and self.view.state in RUNNING:
+                        await self._added.send_waiting(self.facts)
                     await self._act(steps)
             await self.close_job()
         finally:
@@ -203,7 +217,7 @@ class SessionRun:
                 await self._pin_host_keys()
                 await self.access.keep(steps.tunnel_to, self.view.attempt)
             await self._probe(steps)
-            await self._look_for_use()
+            await self._poll_use()
         finally:
             await self.access.close()
             self.tell_connections()
@@ -234,7 +248,7 @@ class SessionRun:
         self.access.learn(facts)
         if self.view.run != self.number:
             return
-        unready = self._seen_unready and not (self.was_ready or self.app.ends_by_itself)
+        unready = self._readiness.never_answered
         before, view = self.view, observe(self.view, facts, self._client.now(), ended_unready=unready)
         ends = times.from_text(facts.label(Label.ENDS)) or view.ends
         machines = () if view.is_over else facts.machines
@@ -246,10 +260,10 @@ class SessionRun:
         if (before.attempt, before.state) == (view.attempt, view.state):
             self.state.set(view)
         else:
-            self._moved = asyncio.get_running_loop().time()
+            self._readiness.state_changed()
             self.state.move(view)
-        if self._token_note is not None and self.view.state in RUNNING:
-            self.state.tell_usual(self._token_note)
+        if self.view.state in RUNNING and (note := self._readiness.token_note(facts)) is not None:
+            self.state.tell_usual(note)
         self.tell_connections()
 
     def deleted(self) -> None:
@@ -261,9 +275,7 @@ class SessionRun:
 
     async def keep_on(self) -> None:
         """Have it taken for used now; errors are those of `Session.keep_on`."""
-        await self.access.keep_on()
-        self._plan_look(2)  # it has to look first
-        self.state.learn(idle_since=None)
+        await self._use.keep_on()
 
     async def find_idle_end(self) -> None:
         """Find out whether it ended because nobody used it."""
@@ -305,7 +317,7 @@ class SessionRun:
     @property
     def owes_files(self) -> bool:
         """Whether files were added that a machine which is being loaded may not have: `follow` will send them."""
-        return self._owes_files and self.view.state is not State.WAITING
+        return self._added.are_owed
 
     async def send(self, give_way: Callable[[], object]) -> None:
         """Send what was added to the inputs to the machine; if that is still being loaded, later.
@@ -316,8 +328,8 @@ class SessionRun:
         Arguments:
             give_way: called once it is saved, in a thread: see `Results.give_way`.
         """
-        if self.view.state not in RUNNING:  # a machine that is being loaded may have looked into the bucket already
-            self._owes_files = True
+        if self.view.state not in RUNNING:
+            self._added.wait_for_machine()
             return
         await self.save()
         await in_thread(give_way)
@@ -376,23 +388,11 @@ class SessionRun:
             await self.access.let_go()
             self.tell_connections()
         await self._probe(steps)
-        await self._look_for_use()
+        await self._poll_use()
         while steps.probe and self.access.is_open and self.view.state is State.STARTING and loop.time() < deadline:
             await self._sleep(_PROBE_SECONDS)
             await self._probe(steps)
         await self._sleep(deadline - loop.time())
-
-    async def _look_for_use(self) -> None:
-        """Ask the machine, now and then, since when nobody uses it."""
-        is_time = self.view.idle_minutes and asyncio.get_running_loop().time() >= self._next_look
-        if is_time and self.view.state is State.READY and self.facts is not None:
-            self._plan_look()
-            found = (await self.access.idle()).within(self.facts.created)
-            self.state.learn(idle_since=found.since)
-
-    def _plan_look(self, looks: int = 1) -> None:
-        seconds = min(idleness.LOOK_SECONDS, (self.view.idle_minutes or 0) * 10)
-        self._next_look = asyncio.get_running_loop().time() + seconds * looks
 
     async def _keep_saves(self) -> None:
         if self.facts is None or self.view.state not in RUNNING or self._stopping:
@@ -400,18 +400,6 @@ class SessionRun:
         await self._saves.keep(self.facts)
         if (problem := self._saves.problem) is not None:
             what = Message("not-saved", problem=problem)
-            self.state.tell_trouble(Message("retrying-session", what=what))
-
-    async def _send_added(self) -> None:
-        """Send what was added while the machine was loading."""
-        if self.facts is None or not self._owes_files or self.view.state not in RUNNING:
-            return
-        try:
-            with self.state.doing(Message("sending-added")):
-                await self._client.refresh_resources(self.facts)
-                self._owes_files = False
-        except RunQarnotError as error:
-            what = Message("added-unsent", problem=error.sentence)
             self.state.tell_trouble(Message("retrying-session", what=what))
 
     async def _keep_way(self, steps: Steps) -> None:
@@ -437,53 +425,14 @@ class SessionRun:
         host_keys.pin(frozenset(found), attempt)
 
     async def _probe(self, steps: Steps) -> None:
-        """Does the app answer? Through the tunnel; else by the link that it prints, or by its SSH greeting."""
-        facts = self.facts
-        if facts is None or self.view.state is not State.STARTING:
-            return
-        if steps.probe and self.access.is_open:
-            ready = await self.access.answers()
-        elif steps.read_output:
-            places = partial(output.printed, self._client, facts.id), partial(output.log_file, self._results)
-            ready = await self.access.seems_ready(facts, places)
-        else:
-            return
-        if ready:
-            self._ready()
-        else:
-            self._not_ready()
+        """Find out whether the app answers."""
+        if self.facts is not None:
+            await self._readiness.probe(steps, self.facts, self._results)
 
-    def _ready(self) -> None:
-        """It answers. Since when is known only to who has seen it not answer; else it is a little after its start."""
-        assert self.facts is not None
-        self.was_ready = True
-        since = self.view.ready or (self._client.now() if self._seen_unready else self.facts.started)
-        usual = self._token_note
-        if self.app.ends_by_itself:
-            usual = Message("working", app=self.app.title)
-        elif self.view.attempt > 1:
-            usual = Message("ready-again", app=self.app.title)
-        elif self.access.ignores_base:
-            usual = Message("ready-elsewhere", app=self.app.title)
-        where = {"base_path": self.access.base_path, "mount": self.access.mount}
-        ways = self.access.connections(self.facts, self.view.attempt)  # in the same view: ready means that it opens
-        self.state.tell_usual(usual, state=State.READY, ready=since, connections=ways, **where)
-
-    @property
-    def _token_note(self) -> Message | None:
-        """What to do about a session that was started with another token; None where its app opens all the same."""
-        if (
-            self.app.ends_by_itself
-            or not self.needs_other_token
-            or any(connection.kind == "https" for connection in self.view.connections)
-        ):
-            return None
-        return OTHER_TOKEN
-
-    def _not_ready(self) -> None:
-        self._seen_unready = True
-        if asyncio.get_running_loop().time() > self._moved + _LONG_SECONDS:
-            self.state.tell_usual(Message("silent-for-long", app=self.app.title))
+    async def _poll_use(self) -> None:
+        """Find out since when nobody uses the app."""
+        if self.facts is not None:
+            await self._use.poll(self.facts)
 
     async def _snapshot(self, facts: TaskSnapshot) -> None:
         async def is_still_there() -> bool:
@@ -512,18 +461,9 @@ class SessionRun:
     # — inner: telling —
 
     def tell_connections(self) -> None:
-        """Work out the ways in anew."""
+        """Publish the connections that there are now."""
         if self.facts is not None and not self.is_over:
-            ways = self.access.connections(self.facts, self.view.attempt) if self.can_be_entered else ()
-            self.state.change(connections=ways)
-
-    @property
-    def can_be_entered(self) -> bool:
-        """Whether there are ways in: the app answers, or it may, and only somebody elsewhere can see that."""
-        if self.view.state is not State.STARTING:
-            return self.view.state is State.READY
-        waited = asyncio.get_running_loop().time() - self._moved
-        return self.access.sees_nothing and waited > _BLIND_SECONDS
+            self._readiness.publish_connections(self.facts)
 
     async def _sleep(self, seconds: float) -> None:
         """Wait, but act at once when somebody wants something or the tunnel is lost."""

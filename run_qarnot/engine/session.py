@@ -29,8 +29,9 @@ from run_qarnot.engine.input_bucket import InputBucket
 from run_qarnot.engine.leftovers import deletable_buckets
 from run_qarnot.engine.preparation import Preparation, is_running
 from run_qarnot.engine.proxied import ProxiedSession
+from run_qarnot.engine.readiness import OTHER_TOKEN
 from run_qarnot.engine.results import Results
-from run_qarnot.engine.run import OTHER_TOKEN, RunIdentity, SessionRun
+from run_qarnot.engine.run import RunIdentity, SessionRun
 from run_qarnot.engine.session_state import ViewPublisher
 from run_qarnot.model.connections import Link, TunnelSpec
 from run_qarnot.model.files import StoredCopy, StoredFile, Upload
@@ -104,7 +105,7 @@ class Session:
         """
         found = Session.found(self._client, self._catalog, self._token, tasks)
         self._state.move(found.view)
-        found._run.state = self._state
+        found._run.publish_to(self._state)
         self._replace(found._run, found._past)
 
     def _replace(self, run: SessionRun, past: list[TaskSnapshot]) -> None:

@@ -17,7 +17,7 @@ from support.waiting import wait_until
 from run_qarnot.catalog.image import Ready
 from run_qarnot.core.errors import InputError, SessionError
 from run_qarnot.core.state import ALIVE, State
-from run_qarnot.engine import run as runs
+from run_qarnot.engine import readiness
 from run_qarnot.engine.ports import free_ports, is_free
 from run_qarnot.model import keys
 from run_qarnot.model.files import Upload
@@ -61,7 +61,7 @@ def test_the_forward_never_opens_and_stop_works_all_the_same(cluster, control):
 
 
 def test_the_app_never_answers_and_its_log_is_kept(cluster, control, monkeypatch):
-    monkeypatch.setattr(runs, "_LONG_SECONDS", 1.0)
+    monkeypatch.setattr(readiness, "_LONG_SECONDS", 1.0)
     control.hold("app")
     image = page_on(next(iter(free_ports(20000))))
     image = image.model_copy(
@@ -90,7 +90,7 @@ def test_the_app_never_answers_and_its_log_is_kept(cluster, control, monkeypatch
 
 
 def test_an_app_that_answers_late_is_ready_when_it_does(cluster, control, monkeypatch):
-    monkeypatch.setattr(runs, "_LONG_SECONDS", 1.0)
+    monkeypatch.setattr(readiness, "_LONG_SECONDS", 1.0)
     control.hold("app")
 
     async def scenario(desk):
