@@ -1,4 +1,4 @@
-"""What the product takes for granted of the real cluster and has never seen: one switch each.
+"""Assumptions about the real cluster that could not be verified here: one switch each.
 
 `run-qarnot doctor` compares each with the account. Where one differs, the switch is set by one line of the environment,
 `RUN_QARNOT_COMPAT="results-as-resource=no"`, until a release has another default here.

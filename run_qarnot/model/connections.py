@@ -1,9 +1,9 @@
-"""The ways into a session, worked out from facts: a pure function, tested by comparing values.
+"""The connections to a session, computed from facts by a pure function.
 
-The best way comes first. Who can connect how (`design.md` §7): `https` when a forward has its own gateway host;
-`page` when the visitor's browser is elsewhere and the page's server can lead it there, for which SSH must go out;
-`tunnel` when this process can hold an SSH connection for the user; `vscode` and `ssh` always when there is a forward
-and a key of the user's. `expected_connection` says before the start which of them to expect.
+The best one comes first (`design.md` §7): `https` when a forward has its own gateway host; `page` when the visitor's
+browser is on another computer and the page's server can forward its requests, which needs outgoing SSH; `tunnel` when
+this process can hold an SSH connection for the user; `vscode` and `ssh` when there is a forward and the user has a
+key. `expected_connection` predicts the connection before the start.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from run_qarnot.core.names import is_name
 LOOPBACK = "127.0.0.1"  # never `localhost`: somebody else may hold that port of ::1
 KNOWN_HOSTS_COMMAND = "KnownHostsCommand"  # an option of OpenSSH
 SSH_PORT = 22
-FOLDER = "/job"  # of a machine: where inputs come to, and what is saved
+FOLDER = "/job"  # on a machine: inputs are copied to it, and its content is saved
 HTTPS_PORT = 443
 _HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|(?=.*:)[0-9A-Fa-f:.]{2,45}")
 _USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,63}")
-# Below those that systems give away by themselves.
+# Below the ephemeral ports, which systems assign to outgoing connections.
 _TUNNEL_PORTS = range(10000, 20000)
 _LAUNCHER_PORTS = range(20000, 30000)
 
 
 def is_host(text: str) -> bool:
-    """Whether this is the name or the address of a host, and means nothing else to a shell."""
+    """Whether this is the name or the address of a host, without characters that are special to a shell."""
     return _HOST.fullmatch(text) is not None
 
 
 def is_user(text: str) -> bool:
-    """Whether somebody who logs in by SSH can have this name; it means nothing else to a shell."""
+    """Whether this can be a user name for SSH, without characters that are special to a shell."""
     return _USER.fullmatch(text) is not None
 
 
@@ -50,10 +50,10 @@ class ConnectionKind(StrEnum):
 
 
 class Mount(StrEnum):
-    """How an app can be put under a path of another server's address.
+    """How a proxy can serve an app below a path of its own address.
 
-    PREFIX: it runs under the base URL that it is given, and its own links have it. STRIP: it takes no base URL, but its
-    links are relative, so that a proxy can take the path off. NONE: it works at the root of an address only.
+    PREFIX: the app is configured with a base URL, which its links contain. STRIP: it has no base URL, but its links
+    are relative, so that the proxy can strip the path. NONE: it works only at the root of an address.
     """
 
     PREFIX = "prefix"
@@ -85,13 +85,13 @@ class Link:
 
 @dataclass(frozen=True)
 class Connection:
-    """One way in: an address to open, a command to type, or both; and a note for people."""
+    """One connection: an address to open, a command to run, or both; and a note for people."""
 
     kind: ConnectionKind
     url: str | None = field(repr=False)  # the app's token is in it
     command: str | None
     note: Message
-    links: tuple[Link, ...] = ()  # further pages of the app, by the same way
+    links: tuple[Link, ...] = ()  # further pages of the app, through the same connection
 
 
 @dataclass(frozen=True)
@@ -104,13 +104,13 @@ class Forward:
 
     @property
     def is_valid(self) -> bool:
-        """Whether this is the name of a host and a port of it: it comes from outside, and goes into commands."""
+        """Whether host and port have the right form. They come from the cluster and become part of commands."""
         return is_host(self.host) and 0 < self.port < 65536
 
 
 @dataclass(frozen=True)
 class Reach:
-    """What is known of a session that matters for reaching it."""
+    """The facts about a session from which its connections are computed."""
 
     id: str  # of the session
     name: str
@@ -122,7 +122,7 @@ class Reach:
     forwards: tuple[Forward, ...]
     session_key_accepted: bool
     user_key_accepted: bool
-    host_key: str | None = None  # public, of the machine, as a line; None until somebody has seen it
+    host_key: str | None = None  # the machine's public key as a line; None until it was seen
     fingerprints: tuple[str, ...] = ()  # of its host keys, `SHA256:…`, as far as they are known
     folder: str = FOLDER
     mount: Mount = Mount.NONE
@@ -139,19 +139,21 @@ class Reach:
 
 @dataclass(frozen=True)
 class Place:
-    """What is known of where this process runs."""
+    """The facts about this process and its computer."""
 
     tunnel_port: int | None = None  # of the tunnel that this process holds open
     local_port: int = 8888  # where the user's own ssh should listen
     identity: str | None = None  # file of the user's private key, when it is not where ssh looks by itself
     null_device: str = "/dev/null"  # "NUL" on Windows
-    through_page: bool = False  # the visitor's browser is elsewhere, and the page's server leads it to sessions
-    ssh_fails: bool = False  # the last try to connect to the machine by SSH failed
+    through_page: bool = (
+        False  # the visitor's browser is on another computer, so the page's server forwards its requests
+    )
+    ssh_fails: bool = False  # the last SSH connection to the machine failed
 
 
 @dataclass(frozen=True)
 class TunnelSpec:
-    """What a program on the visitor's own computer needs to hold the tunnel, and to open the app behind it."""
+    """What a launcher on the visitor's computer needs to open the tunnel and the app behind it."""
 
     name: str  # of the session
     user: str
@@ -166,7 +168,7 @@ class TunnelSpec:
 
 
 def tunnel_port(session_id: str) -> int:
-    """Return the port of this computer that a session's tunnel takes if it is free: an open tab finds its next run."""
+    """Return the preferred local port of a session's tunnel: the same in each run, so that an open tab reconnects."""
     return _port_of(session_id, _TUNNEL_PORTS)
 
 
@@ -175,10 +177,10 @@ def _port_of(session_id: str, ports: range) -> int:
 
 
 def tunnel_spec(reach: Reach, private_key: str) -> TunnelSpec | None:
-    """Return what a launcher needs; None where there is nothing to open, no way, or no key that is accepted.
+    """Return what a launcher needs; None without an app to open, a forward, or an accepted key.
 
-    Its port on the visitor's computer depends on the session alone: two launchers do not want the same one, and it is
-    not the one at which a Jupyter of the visitor's own is.
+    The port on the visitor's computer depends on the session alone, so that two launchers do not conflict with each
+    other or with a Jupyter on its default port.
 
     Arguments:
         private_key: the session's own.
@@ -202,7 +204,7 @@ def tunnel_spec(reach: Reach, private_key: str) -> TunnelSpec | None:
 
 
 def connections(reach: Reach, place: Place) -> tuple[Connection, ...]:
-    """Return the ways in, the best first."""
+    """Return the connections, the best first."""
     return tuple(_connections(reach, place))
 
 
@@ -270,8 +272,8 @@ def _vscode_connection(reach: Reach, forward: Forward) -> Connection:
 def _ssh_connection(reach: Reach, forward: Forward, place: Place) -> Connection:
     """OpenSSH, without its file of known hosts: host keys change with each machine (§3.4).
 
-    `-L PORT:…` alone listens on 127.0.0.1 and ::1, and is content with one of them: if another user holds the port of
-    127.0.0.1, that user gets what is opened there. `-4` makes it 127.0.0.1 or a failure.
+    `-L PORT:…` alone listens on 127.0.0.1 and ::1 and succeeds with one of them: if another user listens on
+    127.0.0.1, that user receives what is opened there. With `-4` it listens on 127.0.0.1 or fails.
     """
     identity = ["-i", place.identity, "-o", "IdentitiesOnly=yes"] if place.identity else []
     tunnel = []

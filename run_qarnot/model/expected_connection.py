@@ -1,7 +1,7 @@
-"""How a session will be opened, as far as that is known before it is started: a pure function of facts.
+"""Predicts how a session will be opened, before it is started: a pure function of facts.
 
-`connections` answers the same question for a session that runs. Here no machine is known yet, so that what is told is
-which of its answers to expect: the page must say so before a machine costs money that nobody can use.
+`connections` computes the same for a running session. The page shows the prediction so that nobody pays for a machine
+that cannot be opened from this computer.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ class SshOut(StrEnum):
 class ExpectedConnection(StrEnum):
     """How the page of a session's app will be opened.
 
-    NO_PAGE: it has none; a batch ends by itself, and a plain machine is used by SSH. HERE: by a click in this browser.
-    UNSURE: by a click, if SSH goes out from here. OWN_COMPUTER: from the visitor's own computer alone, because SSH does
-    not go out from here. OWN_ADDRESS: likewise, because the app cannot be put under a path of the page's address.
-    OTHER_NETWORK: this is the visitor's own computer, and its network lets no SSH out.
+    NO_PAGE: the app has no page; a batch ends by itself, and a plain machine is used by SSH. HERE: by a click in this
+    browser. UNSURE: by a click, if outgoing SSH works here. OWN_COMPUTER: only from the visitor's own computer, because
+    outgoing SSH does not work here. OWN_ADDRESS: likewise, because the app cannot be served below a path of the page's
+    address. OTHER_NETWORK: this is the visitor's own computer, and its network blocks SSH.
     """
 
     NO_PAGE = "no_page"
@@ -38,7 +38,7 @@ class ExpectedConnection(StrEnum):
 
     @property
     def needs_consent(self) -> bool:
-        """Whether nothing may be started before the visitor has agreed to open it in another way."""
+        """Whether the visitor must agree to another way of opening the app before the session may start."""
         return self in {
             ExpectedConnection.OWN_COMPUTER,
             ExpectedConnection.OWN_ADDRESS,
@@ -48,12 +48,12 @@ class ExpectedConnection(StrEnum):
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What is known of where this process runs, and of the cluster.
+    """The facts about this process and about the cluster.
 
     Arguments:
-        is_elsewhere: the visitor's browser is not on the computer of this process.
+        is_elsewhere: the visitor's browser is on another computer than this process.
         ssh_out: see `SshOut`.
-        gateways: ids of images; a run of each has had an HTTPS gateway, which needs no SSH.
+        gateways: ids of images whose earlier runs had an HTTPS gateway, which needs no SSH.
     """
 
     is_elsewhere: bool = False
@@ -67,8 +67,8 @@ def expected_connection(image: str, app_port: int | None, mount: Mount, around: 
     Arguments:
         image: its id.
         app_port: of the app, inside the container; None when there is nothing to open.
-        mount: how the app can be put under a path of the page's address.
-        around: what is known.
+        mount: how the app can be served below a path of the page's address.
+        around: the surroundings.
     """
     if app_port is None:
         return ExpectedConnection.NO_PAGE
@@ -76,13 +76,13 @@ def expected_connection(image: str, app_port: int | None, mount: Mount, around: 
         return ExpectedConnection.HERE
     if around.is_elsewhere:
         return _from_elsewhere(mount, around.ssh_out)
-    # On the visitor's own computer SSH is rarely blocked: not to know it is not worth a remark.
+    # On the visitor's own computer SSH is rarely blocked, so that no remark is shown while this is unknown.
     blocked = around.ssh_out is SshOut.BLOCKED
     return ExpectedConnection.OTHER_NETWORK if blocked else ExpectedConnection.HERE
 
 
 def _from_elsewhere(mount: Mount, ssh_out: SshOut) -> ExpectedConnection:
-    """Of a visitor who is led through the page's server."""
+    """Return the prediction for a visitor whose requests the page's server forwards."""
     if mount is Mount.NONE:
         return ExpectedConnection.OWN_ADDRESS
     match ssh_out:

@@ -1,4 +1,4 @@
-"""Files on their way: from the user's disk into a bucket, and from a bucket onto the user's disk."""
+"""Files to be transferred: from the user's disk into a bucket, and from a bucket to the user's disk."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from run_qarnot.core.messages import Message, Sentence
 from run_qarnot.core.names import check_key
 from run_qarnot.model.paths import parents
 
-LARGE_BYTES = 8 << 20  # from here on a file travels in parts: the border, and the parts, of boto3 and the SDK
-MOST_PARTS = 10_000  # S3's rule
+LARGE_BYTES = 8 << 20  # files from this size on are sent in parts of this size, as by boto3 and the SDK
+MOST_PARTS = 10_000  # S3's limit
 
 
 @dataclass(frozen=True)
@@ -36,13 +36,13 @@ class StoredFile:
 
     @property
     def is_folder(self) -> bool:
-        """Whether it only marks an empty folder, as some storage tools make them."""
+        """Whether it only marks an empty folder, as written by some storage tools."""
         return self.key.endswith("/") and self.size == 0
 
 
 @dataclass(frozen=True)
 class StoredCopy:
-    """A file of a bucket that is to be copied, under its own name, into another bucket of the same storage."""
+    """A file that is to be copied under its own key into another bucket of the same storage."""
 
     bucket: str
     file: StoredFile
@@ -52,18 +52,18 @@ LeaveOut = Callable[[str, Sentence], None]
 
 
 def collect_inputs(paths: Sequence[Path], leave_out: LeaveOut = lambda _name, _problem: None) -> list[Upload]:
-    """Find all files below `paths`. Of a folder, the content is taken, as the SDK's `add_directory` and the page do.
+    """Find all files below `paths`. The content of a folder is added without its name, as by the SDK's `add_directory`.
 
-    Everything is opened once, so that what cannot be read is known before anything is started.
+    Each file is opened once, so that an unreadable one is reported before anything starts.
 
     Arguments:
         paths: files and folders.
-        leave_out: told the name of each thing inside a folder that is not sent, and why: a link that leads nowhere, a
-            name that cannot be stored. Also told of a folder without any file.
+        leave_out: called with the name of each entry of a folder that is not sent, and the reason: a broken link, a
+            name that cannot be stored, a folder without any file.
 
     Raises:
-        InputError: a path that is missing or cannot be read, a file whose own name cannot be stored, two files for one
-            name, or a file that stands where another needs a folder.
+        InputError: a path is missing or unreadable, a file has a name that cannot be stored, two files have one key,
+            or a file has the key of another file's folder.
     """
     uploads: dict[str, Upload] = {}
     for path in paths:
@@ -77,14 +77,14 @@ def collect_inputs(paths: Sequence[Path], leave_out: LeaveOut = lambda _name, _p
 
 
 def check_folders(added: Iterable[str], there: Iterable[str] = ()) -> None:
-    """Check that no file stands where another needs a folder: on the machine, one of them would be lost in silence.
+    """Check that no file has the key of another file's folder: the machine would silently lose one of them.
 
     Arguments:
-        added: keys that are about to come into a bucket.
+        added: keys that will be added to a bucket.
         there: keys that are in it.
 
     Raises:
-        InputError: one of `added` does not go with the others, or with what is there.
+        InputError: one of `added` conflicts with another one or with a key of the bucket.
     """
     added = set(added)
     keys = added.union(there)
@@ -95,10 +95,10 @@ def check_folders(added: Iterable[str], there: Iterable[str] = ()) -> None:
 
 
 def publish(partial: Path, target: Path) -> None:
-    """Give a complete file its name.
+    """Rename a complete file to its final name.
 
     Raises:
-        InputError: somebody else has taken it meanwhile.
+        InputError: a file of that name was created meanwhile.
     """
     try:
         os.link(partial, target)
@@ -129,7 +129,7 @@ def _files_of(path: Path, leave_out: LeaveOut) -> Iterator[Upload]:
 def _walk(folder: Path, top: Path, above: frozenset[Path], leave_out: LeaveOut) -> Iterator[Upload]:
     real = folder.resolve()
     if real in above:
-        return  # a link that leads back up
+        return  # a symbolic link to a parent folder
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:

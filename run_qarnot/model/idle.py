@@ -1,4 +1,4 @@
-"""What the program beside the app says of a run that nobody uses (`bootstrap/idle.py`)."""
+"""Reads what `bootstrap/idle.py` reports about an idle run."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Any
 from run_qarnot.core import times
 
 FILE, KEEP_ON_FILE = ".run-qarnot/idle.json", ".run-qarnot/keep-on"  # in `/job`, and among the results
-_CLOCKS_APART = timedelta(minutes=5)  # at most, of a machine and the cluster
+_CLOCKS_APART = timedelta(minutes=5)  # largest difference expected between a machine's clock and the cluster's
 
 
 @dataclass(frozen=True)
 class Idle:
-    """When nobody used a run; None for what is not so."""
+    """Since when a run is idle, and when it was ended because of that; None if not."""
 
     since: datetime | None = None
     ended: datetime | None = None
 
     def within(self, started: datetime | None) -> Idle:
-        """Leave out what is older than a run: its results begin with those of the one before."""
+        """Return only times of this run: its results begin with a copy of the previous run's."""
 
         def kept(time: datetime | None) -> datetime | None:
             return time if time and (started is None or time >= started - _CLOCKS_APART) else None
@@ -30,7 +30,7 @@ class Idle:
 
 
 def read(data: bytes) -> Idle:
-    """Read the file; whatever else is in it, nobody knows anything."""
+    """Read the report; without times if it is damaged."""
     try:
         found = json.loads(data)
     except ValueError:

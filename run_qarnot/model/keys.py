@@ -1,10 +1,10 @@
 """SSH keys and tokens of a session: the user's public key is checked; ours are derived, never stored.
 
-Whoever has the Qarnot token and the launch id can make the session's key again, so a page that starts afresh can open
-the tunnel of a session that an earlier one started (`design.md` §7).
+The session's key is derived from the Qarnot token and the launch id, so that a restarted page can open the tunnel of a
+session that an earlier one started (`design.md` §7).
 
-`asyncssh` and `cryptography` are imported where a key is made or checked: the catalog imports this module for its
-`KeyPolicy`, and the page's first paint would wait for 2 MB of library that it has no use for.
+`asyncssh` and `cryptography` are imported where a key is made or checked: the catalog imports this module for
+`KeyPolicy`, and the first paint of the page would wait for 2 MB of libraries that it does not need.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import Any, cast
 from run_qarnot.core.errors import InputError
 from run_qarnot.core.messages import Message
 
-# The last is how the body of OpenSSH's own format begins ("openssh-key-v1" in base64).
+# The last one is the beginning of OpenSSH's own format ("openssh-key-v1" in base64).
 _PRIVATE = re.compile(r"PRIVATE[\s-]*KEY|PuTTY-User-Key-File|Private-(Lines|MAC):|b3BlbnNzaC1rZXktdjE")
-# What a server takes as it is shipped (`PubkeyAcceptedAlgorithms` of OpenSSH 9): no DSA, no Ed448.
+# The defaults of a server (`PubkeyAcceptedAlgorithms` of OpenSSH 9): no DSA, no Ed448.
 _KINDS = frozenset({
     "ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256", "ecdsa-sha2-nistp384", "ecdsa-sha2-nistp521",
     "sk-ssh-ed25519@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com",
@@ -67,33 +67,33 @@ def derive_session_key(token: str, launch_id: str) -> SessionKey:
 
 
 def derive_app_token(token: str, session_id: str) -> str:
-    """Derive the token that a session's app (JupyterLab, say) asks for; nothing of the Qarnot token shows in it."""
+    """Derive the token for a session's app, such as JupyterLab. The Qarnot token cannot be computed from it."""
     return _derive(token, session_id, b"app token").hex()[:48]
 
 
 def derive_base_url(token: str, session_id: str) -> str:
-    """Derive the base URL `/rq-<12 hex>/` of a session's app: known before the machine is, the same in every run.
+    """Derive the base URL `/rq-<12 hex>/` of a session's app, which is the same in every run.
 
-    It is no secret. It is unique, so that a proxy can put its own prefix in front of it (`reference/anywhere.md` §1).
+    It is not secret. It is unique, so that a proxy can put its own prefix in front of it (`reference/anywhere.md` §1).
     """
     return f"/rq-{_derive(token, session_id, b'base url').hex()[:12]}/"
 
 
 def derive_proxy_key(token: str, session_id: str) -> str:
-    """Derive the key of whoever may open a session through the page's server; visitors' cookies are signed with it."""
+    """Derive the key that signs the cookies of visitors who open a session through the page's server."""
     return _derive(token, session_id, b"proxy key").hex()
 
 
 def is_private_key(text: str) -> bool:
-    """Whether `text` holds a private key, in a form that some program writes: it must not be kept or sent."""
+    """Whether `text` contains a private key in any common format. Such text must not be kept or sent."""
     return _PRIVATE.search("".join(mark for mark in text if mark.isprintable() or mark in "\n\r")) is not None
 
 
 def check_public_key(text: str) -> str:
-    """Return the one public key in `text` as a line that OpenSSH's server takes.
+    """Return the one public key in `text` as a line for OpenSSH's server.
 
     Raises:
-        InputError: for a private key (which is kept nowhere), for no key or several, and for one that is refused.
+        InputError: it is a private key (which is kept nowhere), no key, several keys, or one that servers refuse.
     """
     lines = _read(text)
     if len(lines) > 1:
@@ -102,10 +102,10 @@ def check_public_key(text: str) -> str:
 
 
 def check_public_keys(text: str, policy: KeyPolicy) -> str:
-    """Return the public keys in `text`, one on a line, as lines that OpenSSH's server takes.
+    """Return the public keys in `text`, one per line, as lines for OpenSSH's server.
 
     Raises:
-        InputError: one of them is none (`check_public_key`), or the image takes one only.
+        InputError: one is invalid (`check_public_key`), or the image accepts only one.
     """
     lines = _read(text)
     if len(lines) > 1 and policy is KeyPolicy.ONE:
@@ -114,7 +114,7 @@ def check_public_keys(text: str, policy: KeyPolicy) -> str:
 
 
 def authorized_keys(policy: KeyPolicy, session_key: str, user_keys: str | None) -> tuple[str, ...]:
-    """Return the lines for `DOCKER_SSH`. An image that takes one line gets the user's, if there is one."""
+    """Return the lines for `DOCKER_SSH`. An image that accepts one line gets the user's key, if there is one."""
     if user_keys is None:
         return (session_key,)
     theirs = tuple(user_keys.splitlines())
@@ -129,7 +129,7 @@ def _derive(token: str, salt: str, purpose: bytes) -> bytes:
 
 
 def _read(text: str) -> list[str]:
-    """Return the keys in a text, at least one: lines as OpenSSH writes them, and blocks of RFC 4716 or PEM."""
+    """Return the keys in a text, at least one: lines of OpenSSH, and blocks of RFC 4716 or PEM."""
     if is_private_key(text):
         raise InputError("key-private", field="ssh-key")
     if len(text) > _LONGEST_TEXT:
@@ -145,7 +145,7 @@ def _read(text: str) -> list[str]:
 
 
 def _is_invisible(mark: str) -> bool:
-    """Control and format characters, spaces other than the usual one, and what is no character at all."""
+    """Whether a character is a control or format character, an unusual space, or unassigned."""
     return unicodedata.category(mark) in {"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp", "Zs"}
 
 
@@ -161,7 +161,7 @@ def _read_key(chunk: str) -> str:
         raise _malformed(Message("key-beginning"))
     _check_kind(kind)
     blob, _, comment = rest.strip().partition(" ")
-    if not _is_base64(blob):  # asyncssh skips what is none
+    if not _is_base64(blob):  # asyncssh ignores characters outside base64
         raise InputError("key-damaged", field="ssh-key")
     return f"{_clean(f'{kind} {blob}')} {comment.strip()}".rstrip()
 
@@ -174,7 +174,7 @@ def _is_base64(text: str) -> bool:
 
 
 def _clean(text: str) -> str:
-    """Return a key anew, as OpenSSH writes it; from a block of RFC 4716 with its comment."""
+    """Return a key in OpenSSH's format; from a block of RFC 4716 with its comment."""
     import asyncssh
     from cryptography.exceptions import UnsupportedAlgorithm
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -190,7 +190,7 @@ def _clean(text: str) -> str:
     if kind == "ssh-rsa" and not _LEAST_RSA_BITS <= public.key_size <= _MOST_RSA_BITS:
         raise InputError("key-size", field="ssh-key", bits=public.key_size, least=_LEAST_RSA_BITS)
     kind, blob, *comment = key.export_public_key().decode().strip().split(" ", 2)
-    if not kind.startswith("sk-"):  # asyncssh keeps a point in short form, which OpenSSH does not read
+    if not kind.startswith("sk-"):  # asyncssh keeps a compressed curve point, which OpenSSH does not read
         _, blob = public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode().split(" ")
     return " ".join([kind, blob, *comment])
 

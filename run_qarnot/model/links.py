@@ -1,10 +1,9 @@
-"""Launch links: the dashboard's address with form values in it. Never a secret, never a start.
+"""Launch links: the dashboard's address with form values in it. They contain no secret and start nothing.
 
     https://dashboard.example.org/?opt-image=pytorch&opt-hours=4&opt-workers=3
 
-A link is written by anybody and opened by somebody else. So reading one is picky: only keys that are listed here or
-declared by the image count, each value passes the same check as if it were typed into its field, and whatever fails
-is left out and said.
+A link may come from anybody. So only keys that are listed here or declared by the image are read, each value passes
+the same check as if it were typed into its field, and a value that fails is left out and reported.
 """
 
 from __future__ import annotations
@@ -39,11 +38,11 @@ from run_qarnot.model.spec import (
 PREFIX = "opt-"
 IMAGE, HOURS, IDLE, MACHINES = (f"{PREFIX}{name}" for name in ("image", "hours", "idle", "machines"))
 GIT, REF, OPEN = (f"{PREFIX}{name}" for name in ("git", "ref", "open"))
-_FIXED = {IMAGE, HOURS, IDLE, MACHINES, GIT, REF, OPEN}  # an option of the same name can only be set by hand
+_FIXED = {IMAGE, HOURS, IDLE, MACHINES, GIT, REF, OPEN}  # an option of the same name cannot be set by a link
 _LONGEST_QUERY = 20_000
-_LONGEST_KEY, _MOST_KEYS = 50, 10  # of those that are said to be left out
-_CLOCK = re.compile(r"\s*\d{1,2}\s*:\s*\d")  # 18:30, as the form takes it
-_ESCAPED_AND = re.compile(r"&(?:amp;)+", re.IGNORECASE)  # a link that was copied out of HTML
+_LONGEST_KEY, _MOST_KEYS = 50, 10  # of keys that are reported as left out
+_CLOCK = re.compile(r"\s*\d{1,2}\s*:\s*\d")  # such as 18:30, which the form accepts
+_ESCAPED_AND = re.compile(r"&(?:amp;)+", re.IGNORECASE)  # in a link that was copied from HTML source
 _ROUTE = "run-qarnot/"  # under a Jupyter server, by its extension
 _OF_USER = re.compile(r"(?P<base>/(?:.+/)?)user/[^/]+/(?:[^/]+/)?run-qarnot/?")
 _BADGE = "https://img.shields.io/badge/run%20on%20Qarnot-{label}-0E5A64"
@@ -55,19 +54,19 @@ Pairs = Sequence[tuple[str, str]]
 
 @dataclass(frozen=True)
 class Filling:
-    """What a link puts into the form.
+    """The form values of a link.
 
     Arguments:
-        image: the id of that to which the values belong; "" when there is none that can be used.
-        hours: as typed; "" when it says nothing of them.
-        idle: minutes, as typed; likewise.
-        machines: how many; none when it says nothing of them.
-        git: a repository, `URL[@REF]`; likewise.
-        opened: path of what JupyterLab opens first; likewise.
+        image: the id of the image that the values are for; "" without a usable one.
+        hours: as typed; "" if absent.
+        idle: minutes, as typed; "" if absent.
+        machines: how many; None if absent.
+        git: a repository, `URL[@REF]`; "" if absent.
+        opened: path of what JupyterLab opens first; "" if absent.
         options: values of the image's options.
-        ignored: why something of it was left out.
-        secrets: keys whose values must vanish from the address bar.
-        had_token: it carried a token, which was not used.
+        ignored: why a part of the link was left out.
+        secrets: keys whose values must be removed from the address bar.
+        had_token: the link contained a token, which was not used.
     """
 
     image: str = ""
@@ -96,17 +95,17 @@ def make_link(
     """Return the link that fills the form with these values.
 
     Arguments:
-        base: address of the dashboard. On mybinder.org the page stands in its `urlpath`, and so do the values.
-        image: which environment.
-        hours: none for the image's own.
-        idle: minutes without use after which it stops; none for the image's own.
-        machines: none for as many as the image wants.
+        base: address of the dashboard. On mybinder.org the values are added to the page inside its `urlpath`.
+        image: of the session.
+        hours: None for the image's default.
+        idle: minutes without use after which it stops; None for the image's default.
+        machines: None for the image's default.
         repository: of git, if any; its token is left out.
-        opened: path of what JupyterLab opens first, if anything is.
+        opened: path of what JupyterLab opens first, if any.
         options: values of the image's options, as typed or chosen.
 
     Raises:
-        InputError: a value does not pass its field's check, or is a secret.
+        InputError: a value fails its field's check, or is a secret.
     """
     check_names(image, options)
     shared = dict(options)
@@ -114,7 +113,7 @@ def make_link(
         option = image.options[name]
         _refuse_secret(name, option)
         checked = option.check(name, value)
-        if option.type == "float":  # perhaps typed with a comma, which is read in some languages only
+        if option.type == "float":  # perhaps typed with a decimal comma, which only some languages read
             shared[name] = checked
     if hours is not None:
         check_hours(hours, image)
@@ -141,7 +140,7 @@ def make_badge(link: str, image: Image, repository: Repository | None = None) ->
 
 
 def base_problems(base: str) -> Iterator[RunQarnotError]:
-    """Yield why a link to a dashboard at this address does not work for others, or not as it stands."""
+    """Yield the reasons why a link to a dashboard at this address does not work for other people."""
     parts = urlsplit(base)
     host = parts.hostname or ""
     if is_local(base):
@@ -154,10 +153,10 @@ def base_problems(base: str) -> Iterator[RunQarnotError]:
 
 
 def shared_address(address: str, environment: Mapping[str, str]) -> str:
-    """Return where other people find the dashboard that somebody sees at an address.
+    """Return the address at which other people can open the dashboard that a visitor sees.
 
-    On Binder that is the launch link, because the address ends with the visitor's server; of a fixed commit, so that it
-    opens the same tomorrow. In a JupyterHub each user has an own server, to which the hub leads who opens the link.
+    On Binder this is the launch link, because the visitor's server is temporary; it names a commit, so that it opens
+    the same version later. On a JupyterHub it is the hub's redirect to the server of the user who opens the link.
 
     Arguments:
         address: as the browser shows it.
@@ -171,7 +170,7 @@ def shared_address(address: str, environment: Mapping[str, str]) -> str:
 
 
 def is_local(address: str) -> bool:
-    """Whether an address leads everybody to their own computer."""
+    """Whether an address means the computer of whoever opens it."""
     host = (urlsplit(address).hostname or "").removesuffix(".")
     with contextlib.suppress(ValueError):
         found = ipaddress.ip_address(_as_browsers_read(host))
@@ -181,7 +180,7 @@ def is_local(address: str) -> bool:
 
 
 def _as_browsers_read(host: str) -> str:
-    """Return the usual form of an IPv4 address such as `127.1` or `2130706433`, and anything else as it is."""
+    """Return the dotted form of an IPv4 address such as `127.1` or `2130706433`; other hosts unchanged."""
     try:
         return socket.inet_ntoa(socket.inet_aton(host)) if re.fullmatch(r"[0-9.]+|0x[0-9a-f.x]+", host) else host
     except OSError:
@@ -189,16 +188,16 @@ def _as_browsers_read(host: str) -> str:
 
 
 def is_mybinder(environment: Mapping[str, str]) -> bool:
-    """Whether this runs on mybinder.org, and not on a BinderHub that somebody has for people he knows."""
+    """Whether this runs on mybinder.org and not on a private BinderHub."""
     return urlsplit(environment.get("BINDER_LAUNCH_HOST", "")).hostname == "mybinder.org"
 
 
 def _through_hub(address: str, host: str = "") -> str:
-    """Return the address by which a JupyterHub leads each user to a page of their own; of other addresses, the same.
+    """Return the address that a JupyterHub redirects to each user's own page; other addresses unchanged.
 
     Arguments:
         address: such as `https://hub.example.org/user/anna/run-qarnot/`.
-        host: scheme and name of the hub, where users' servers have names of their own.
+        host: scheme and name of the hub, if users' servers have host names of their own.
     """
     try:
         parts = urlsplit(address)
@@ -213,12 +212,12 @@ def _through_hub(address: str, host: str = "") -> str:
 
 
 def read_link(query: str, catalog: Catalog, usual: str = "") -> Filling:
-    """Read the query of an address; nothing in it can make this fail.
+    """Read the query of an address. This never raises, whatever the query contains.
 
     Arguments:
         query: as the browser has it, with or without “?”.
-        catalog: whose images and options count.
-        usual: the id of the image that is meant where the query names none.
+        catalog: with the images and their options.
+        usual: the id of the image if the query names none.
     """
     too_long = len(query) > _LONGEST_QUERY
     query = _ESCAPED_AND.sub("&", query[:_LONGEST_QUERY].removeprefix("?"))
@@ -239,7 +238,7 @@ def _is_value(key: str) -> bool:
 
 
 def _plain_key(key: str) -> str:
-    """A key as this module writes it. An option's name stays as it is: `_read_options` finds what is meant."""
+    """Return a key as this module writes it. `_read_options` resolves the names of options."""
     return key.lower() if key.lower() in _FIXED else PREFIX + key[len(PREFIX) :]
 
 
@@ -292,7 +291,7 @@ def _read_hours(pairs: Pairs, image: Image, ignored: list[RunQarnotError]) -> st
         if text:
             check_hours(parse_hours(text, image), image)
     except InputError as error:
-        clock = error.code == "hours-or-clock"  # the time that it offers instead may be over when the link is opened
+        clock = error.code == "hours-or-clock"  # the suggested time of day may have passed when the link is opened
         ignored.append(InputError("link-clock", field="hours", time=text.strip()[:20]) if clock else error)
         return ""
     return text
@@ -351,21 +350,21 @@ def _read_options(pairs: Pairs, image: Image, ignored: list[RunQarnotError]) -> 
 
 
 def _option_name(image: Image, key: str) -> str:
-    """The option that a key means: that of its name, else the only one whose name differs in capitals alone."""
+    """Return the option that a key names: exactly, else the only one that matches without regard to case."""
     name = key.removeprefix(PREFIX)
     alike = [other for other in image.options if other.lower() == name.lower()]
     return alike[0] if name not in image.options and len(alike) == 1 else name
 
 
 def _first(key: str, texts: Sequence[str], ignored: list[RunQarnotError]) -> str | None:
-    """The value that counts of those that a key has; None if it has none."""
+    """Return the first value of a key, and report the others; None if there is none."""
     if len(set(texts)) > 1:
         ignored.append(InputError("link-twice", key=key[:_LONGEST_KEY]))
     return texts[0] if texts else None
 
 
 def _read_option(image: Image, name: str, texts: list[str], ignored: list[RunQarnotError]) -> Value:
-    """The value as the form holds it."""
+    """Return the value in the form's representation."""
     check_names(image, [name[:200]])
     option = image.options[name]
     if option.type == "secret":
@@ -387,14 +386,14 @@ def _refuse_secret(name: str, option: Option) -> None:
 
 
 def _texts(value: object) -> list[str]:
-    """A value as it stands in a link; several choices become several pairs."""
+    """Return a value as texts of a link; several choices become several pairs."""
     if isinstance(value, list | tuple):
         return [str(item) for item in value]
     return [str(value).lower() if isinstance(value, bool) else str(value)]
 
 
 def _with_query(base: str, query: str) -> str:
-    """Put `query` behind an address, in place of any earlier values of the form; a token in it does not go along."""
+    """Return an address with `query` in place of its form values; a token in the address is removed."""
     try:
         parts = urlsplit(_through_hub(base))
     except ValueError:
