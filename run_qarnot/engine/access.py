@@ -1,4 +1,4 @@
-"""How this process reaches a session's app: its tunnel, whether the app answers, and which connections there are."""
+"""Reaches a session's app from this process: the tunnel, whether the app answers, and its connections."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ log = logging.getLogger(__name__)
 
 
 class AppAccess:
-    """One session's way in, as seen from this process.
+    """Access to the app of one session from this process.
 
     Arguments:
         name: of the session.
         app: what runs there.
-        user: who logs in by SSH.
-        private_key: the session's own, in OpenSSH's format.
-        session_id: the same for all runs, which have the same port on this computer.
+        user: the user name for SSH.
+        private_key: of the session, in OpenSSH's format.
+        session_id: the same for all runs; the local port depends on it.
         lost: called when an open tunnel breaks.
     """
 
@@ -58,9 +58,9 @@ class AppAccess:
         self, name: str, app: App, user: str, private_key: str, session_id: str, lost: Callable[[], None]
     ) -> None:
         self.identity: str | None = None  # file of the user's private key, for the printed command
-        self.public_key = ""  # of the session, as derived from our token
+        self.public_key = ""  # of the session, derived from our token
         self.through_page = False  # see `Place`
-        self.problem: Sentence | None = None  # why there is no tunnel though there should be one
+        self.problem: Sentence | None = None  # why the tunnel could not be opened
         self.host_keys = HostKeys()
         self._name = name
         self._app = app
@@ -74,17 +74,17 @@ class AppAccess:
         self._denied_by: Forward | None = None
         self._app_token: str | None = None
         self._given_base = "/"  # the base URL that the app was started with
-        self.base_path = "/"  # where it answers: under that one, until it is known better
+        self.base_path = "/"  # where it answers: below the given one until `answers` finds out more
         self._place: Place | None = None
         self._opened = ""  # what JupyterLab opens first, in the session's folder
 
     @property
     def open_path(self) -> str:
-        """Of the app's page."""
+        """The path of the app's page."""
         return f"{self._app.open_path}/tree/{self._opened}" if self._opened else self._app.open_path
 
     def use_own_keys(self, private_key: str | None) -> None:
-        """Open the tunnel with the user's own key, or keys (agent, `~/.ssh`): for sessions that know no other.
+        """Open the tunnel with the user's own key, or keys (agent, `~/.ssh`), if the machine accepts no other.
 
         Raises:
             SessionError: the key cannot be used.
@@ -96,15 +96,15 @@ class AppAccess:
         self._own_keys, self._denied_by = True, None
 
     def has_key(self, facts: TaskSnapshot) -> bool:
-        """Whether this process has a key that the machine takes, as far as is known."""
+        """Whether this process has a key that the machine accepts, as far as is known."""
         denied = self._denied_by is not None and self._denied_by in facts.forwards  # another machine may accept it
         own = SESSION_KEY in _keys(facts) and not self.needs_other_token(facts)
         return not denied and (self._own_keys or own)
 
     def needs_other_token(self, facts: TaskSnapshot) -> bool:
-        """Whether the session's key was derived from another Qarnot token than ours: its machine has a different one.
+        """Whether the machine's session key was derived from another Qarnot token than ours.
 
-        The machine's keys stand in the constant `DOCKER_SSH`; where that is not told, ours is taken for right.
+        The constant `DOCKER_SSH` lists the machine's keys. If the cluster does not return it, ours is assumed.
         """
         lines = facts.constants.get("DOCKER_SSH", "").splitlines()
         known = {tuple(line.split()[:2]) for line in lines if " " in line.strip()}
@@ -119,11 +119,11 @@ class AppAccess:
         return self._tunnel.is_open
 
     async def keep(self, forward: Forward, attempt: int) -> None:
-        """Have the tunnel open, and lead to this forward. What speaks against it stands in `problem`.
+        """Open the tunnel to this forward, or keep it open. If that fails, `problem` says why.
 
         Arguments:
             forward: of the machine's SSH port.
-            attempt: of the run, to which the machine belongs.
+            attempt: of the run that the machine belongs to.
         """
 
         def problem(key: asyncssh.SSHKey) -> Message | None:
@@ -134,7 +134,7 @@ class AppAccess:
         shown = self._tunnel.host_key
         if self._tunnel.leads_to(forward) and (
             shown is None or not problem(shown)
-        ):  # it may have been pinned meanwhile
+        ):  # other keys may have been pinned meanwhile
             return
         try:
             await self._tunnel.open(forward, self._app.port, problem)
@@ -148,7 +148,7 @@ class AppAccess:
             self._place, self.problem = None, None
 
     async def let_go(self) -> None:
-        """The machine is away; another may come, and be reached at the same address."""
+        """Disconnect from the machine but keep the local port, for the next machine."""
         await self._tunnel.disconnect()
 
     async def close(self) -> None:
@@ -156,13 +156,13 @@ class AppAccess:
         self._place = None
 
     async def answers(self) -> bool:
-        """Ask the app, through the tunnel: under the base URL that it was given, or else without."""
+        """Whether the app answers through the tunnel, below its given base URL or without it."""
         port, path = self._tunnel.port, self._app.probe_path
         if not self.is_open or port is None:
             return False
         if path is None:
             return True
-        # The given one again at last: the app may have come up between two questions, and some answer everything.
+        # The given one is tried again at the end: the app may have started in between, and some answer every path.
         for base in dict.fromkeys((self._given_base, "/")):
             if await answers(port, base.rstrip("/") + path):
                 again = base != self._given_base and await answers(port, self._given_base.rstrip("/") + path)
@@ -171,14 +171,14 @@ class AppAccess:
         return False
 
     async def idle(self) -> Idle:
-        """Ask the machine, through the tunnel, since when nobody uses the app."""
+        """Read from the machine, through the tunnel, since when nobody uses the app."""
         return idle.read(await self._tunnel.read(f"{FOLDER}/{idle.FILE}")) if self.is_open else Idle()
 
     async def keep_on(self) -> None:
-        """Have the machine take it for used now.
+        """Make the machine count the app as used now.
 
         Raises:
-            SessionError: there is no way to the machine.
+            SessionError: the machine cannot be reached.
         """
         try:
             await self._tunnel.touch(f"{FOLDER}/{idle.KEEP_ON_FILE}")
@@ -187,27 +187,28 @@ class AppAccess:
 
     @property
     def sees_nothing(self) -> bool:
-        """Whether nobody here can tell if the app answers: it prints no link, and no tunnel can be opened."""
+        """Whether this process cannot find out if the app answers: it prints no link, and the tunnel failed."""
         return self._app.port is not None and self._app.ready_pattern is None and self.problem is not None
 
     @property
     def mount(self) -> Mount:
-        """How the app can be put under a path of another address: not at all, if it does not take the base URL."""
+        """How a proxy can serve the app below a path: not at all if the app ignores its base URL."""
         mount = self._app.mount
         takes_base = self._given_base != "/" and self.base_path == self._given_base
         return Mount.NONE if mount is Mount.PREFIX and not takes_base else mount
 
     @property
     def ignores_base(self) -> bool:
-        """Whether the app was given a base URL, and answers elsewhere."""
+        """Whether the app was given a base URL and answers at another path."""
         return self._given_base not in ("/", self.base_path)
 
     async def seems_ready(self, facts: TaskSnapshot, printed: Iterable[Callable[[], Awaitable[Iterable[str]]]]) -> bool:
-        """Know it without a tunnel: by the link that the app prints, or by the SSH greeting of the machine.
+        """Whether the app seems ready, without a tunnel: by its printed link, or by the machine's SSH greeting.
 
         Arguments:
             facts: the latest.
-            printed: read the texts in which the link may stand, each only when it was not in those before.
+            printed: functions that read texts which may contain the link; each is called only if the ones before
+                did not find it.
         """
         if self._app.ready_pattern is None:
             ssh = next((forward for forward in facts.forwards if forward.app_port == SSH_PORT), None)
@@ -224,7 +225,7 @@ class AppAccess:
         return False
 
     def learn(self, facts: TaskSnapshot) -> None:
-        """Take over the base URL that the app was given. Anybody on the account may have written the constant."""
+        """Read the base URL that the app was given. Anybody on the account may have written the constant."""
         self._opened = _opened(facts) if self._app.kind == "jupyterlab" else ""
         base = facts.constants.get(bootstrap.BASE_URL, "")
         if self._app.mount is Mount.PREFIX and base != self._given_base and _BASE_URL.fullmatch(base):
@@ -237,13 +238,15 @@ class AppAccess:
         return self._app_token
 
     def connections(self, facts: TaskSnapshot, attempt: int) -> tuple[Connection, ...]:
-        """Work out the ways in."""
+        """Return the connections to the session."""
         return connections(self._reach(facts, attempt), self._where())
 
     def tunnel_spec(self, facts: TaskSnapshot, attempt: int) -> TunnelSpec | None:
-        """Return what a launcher on the visitor's computer needs; None where there is no way for it."""
+        """Return what a launcher on the visitor's computer needs; None if it cannot connect."""
         reach = self._reach(facts, attempt)
-        known = reach.session_key_accepted and SESSION_KEY in _keys(facts)  # `use_own_keys` brings others, for here
+        known = reach.session_key_accepted and SESSION_KEY in _keys(
+            facts
+        )  # keys of `use_own_keys` are for this process alone
         return tunnel_spec(replace(reach, session_key_accepted=known), self._private_key)
 
     def _reach(self, facts: TaskSnapshot, attempt: int) -> Reach:
@@ -266,7 +269,7 @@ class AppAccess:
         )
 
     def _where(self) -> Place:
-        """Where this process runs; found out once for as long as the tunnel stays, so that commands do not change."""
+        """The facts about this process, kept while the tunnel is open so that printed commands do not change."""
         if self._place is None:
             port = self._tunnel.port if self._tunnel.is_open else None
             self._place = Place(port, next(iter(free_ports(self._port))), self.identity, os.devnull, self.through_page)
@@ -274,7 +277,7 @@ class AppAccess:
 
 
 def _opened(facts: TaskSnapshot) -> str:
-    """Anybody on the account may have written the constant."""
+    """Return the checked path of what JupyterLab opens first. Anybody may have written the constant."""
     try:
         return check_open(facts.constants.get(bootstrap.OPEN, ""))
     except InputError:

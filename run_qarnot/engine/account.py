@@ -1,4 +1,4 @@
-"""What a token opens: the sessions of an account, and new ones."""
+"""An account: its sessions, and new ones."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from run_qarnot.model.web_file import WebFile
 
 @dataclass(frozen=True)
 class AccountSummary:
-    """Who the account is and what it may do; None where the cluster does not say. Credits in euros."""
+    """The account's identity and limits; None for what the cluster does not state. Credits in euros."""
 
     email: str
     running: int | None
@@ -43,7 +43,7 @@ class AccountSummary:
 
 
 class Account:
-    """One account on one cluster. Make it with `open`; close it at the end."""
+    """One account on one cluster. Create it with `open`; close it at the end."""
 
     def __init__(self, settings: Settings, token: str, catalog: Catalog, client: Client) -> None:
         self.settings = settings
@@ -58,24 +58,24 @@ class Account:
         """Connect and have the token checked.
 
         Raises:
-            InputError: it cannot be a token.
+            InputError: the text cannot be a token.
             RefusedError: the cluster does not accept it.
-            UnreachableError: no cluster there; within five seconds.
+            UnreachableError: there is no cluster; raised within five seconds.
         """
         token = check_token(token)
         return cls(settings, token, catalog, await Client.connect(settings, token))
 
     async def close(self, drain_seconds: float = 5.0) -> None:
-        """Wait until plugins were told what happened, or `drain_seconds` are over. Sessions go on."""
+        """Wait until plugins have received all events, at most `drain_seconds`. Sessions continue."""
         await in_thread(self.catalog.hooks.drain, drain_seconds)
 
     @property
     def is_refused(self) -> bool:
-        """Whether the cluster accepted the token, and does not any more."""
+        """Whether the cluster accepted the token before and refuses it now."""
         return self.client.is_refused
 
     async def summary(self) -> AccountSummary:
-        """Ask who we are, what runs and what is left."""
+        """Request the account's identity, running tasks and remaining credits."""
         facts = await self.client.account()
         host = urlsplit(self.settings.cluster_url).hostname or self.settings.cluster_url
         return AccountSummary(facts.email, facts.running, facts.max_running, facts.credits, host)
@@ -97,11 +97,11 @@ class Account:
         return await self.client.machines()
 
     async def sessions(self) -> list[Session]:
-        """Return all sessions that this product started on the account, that with the newest run first."""
+        """Return all sessions that this product started on the account; the one with the newest run comes first."""
         return [self._found(runs) for runs in sessions_in(await self.client.tasks())]
 
     def wait_estimates(self, found: Iterable[Session]) -> dict[str, float]:
-        """Return by the id of an image how many seconds it usually takes until a machine runs it.
+        """Return, by image id, the usual number of seconds until a machine runs it.
 
         Arguments:
             found: what `sessions` returned.
@@ -110,15 +110,15 @@ class Account:
         return wait_estimates(sorted(tasks, key=lambda task: str(task.created), reverse=True))
 
     async def find(self, text: str, *, whole: bool = False) -> Session:
-        """Find a session by name, id, or a unique beginning of either. Of one name, the newest is meant.
+        """Find a session by name, id, or a unique prefix of either. If several have the name, the newest is returned.
 
         Arguments:
             text: what was typed.
-            whole: the beginning of a name will not do: what cannot be undone must not meet the next session, whose name
-                is a longer one. That of an id will: nobody types it for another.
+            whole: do not accept the prefix of a name. Used for actions that cannot be undone, which must not affect
+                another session with a longer name. A prefix of an id is accepted.
 
         Raises:
-            NotFoundError: there is none, or there are several.
+            NotFoundError: no session matches, or several do.
         """
         found = sessions_in(await self.client.tasks())
         for runs in found:
@@ -140,13 +140,13 @@ class Account:
         """Check everything, and return a new session, whose first run `follow` will prepare and submit.
 
         Arguments:
-            spec: what is asked for. With `resume`, it begins with copies of another session's files, made by the
+            spec: the request. With `resume`, the session begins with copies of another session's files, made by the
                 storage; the two are independent of each other.
             uploads: files of this computer; of those with one name as a copy, these win.
             web: files of the web; likewise.
 
         Raises:
-            RunQarnotError: something is not right; nothing was made, uploaded or started.
+            RunQarnotError: a check failed; nothing was created, uploaded or started.
         """
         check_names(web, {upload.key for upload in uploads})
         web = await look(web)
@@ -165,29 +165,29 @@ class Account:
         return session
 
     async def copies(self, session: str) -> Copies:
-        """Say what a copy of a session would begin with, how large that is, and how much room there is.
+        """Return the files that a copy of a session would begin with, their size, and the free space.
 
         Arguments:
             session: as for `find`.
         """
         facts = (await self.find(session)).facts
-        assert facts is not None  # what is found is submitted
+        assert facts is not None  # only submitted sessions are found
         return await find_copies(self.client, facts)
 
     async def start_again(self, session: Session, **changes: Any) -> None:
-        """Check everything, and begin the next run of a session that ended; `follow` will prepare and submit it.
+        """Check the request and begin the next run of an ended session. `follow` then prepares and submits it.
 
-        Name, address, files, packages, options and keys are those of the run before.
+        The run has the name, address, files, packages, options and keys of the previous one.
 
         Arguments:
-            session: that ended.
-            changes: fields of `SessionSpec` in place of those of the run before: `image`, `hours`, `options` (added to
-                those of before), `user_key`, `machine`, `scheduling`, `hardware` …
+            session: an ended one.
+            changes: fields of `SessionSpec` that differ from the previous run: `image`, `hours`, `options` (added to
+                the previous ones), `user_key`, `machine`, `scheduling`, `hardware` …
 
         Raises:
-            SessionError: it runs; the session is that run now, whoever started it. Or what was entered for an option is
-                not known any more.
-            RunQarnotError: something else is not right; nothing was made or started.
+            SessionError: the session is running, perhaps started elsewhere; `session` then follows that run. Or the
+                value of an option is no longer known.
+            RunQarnotError: another check failed; nothing was created or started.
         """
         if session.facts is not None and await session.join():
             raise SessionError("runs-already", name=session.view.name, reference=session.view.reference)
@@ -195,22 +195,22 @@ class Account:
         session.begin(plan, bootstrap.attach([], plan.constants))
 
     async def extend(self, session: Session, hours: float) -> None:
-        """Give a session more hours, in the only way that there is: save it, stop it, begin its next run.
+        """Give a session more hours: save it, stop it, begin its next run. A task's limit cannot be changed.
 
-        What is only in memory there, such as variables and cells that run, is lost: ask the user first.
+        The content of the machine's memory, such as variables and running cells, is lost: ask the user first.
 
         Arguments:
-            session: runs, or has ended; somebody may be following it.
-            hours: the next run stops after so many.
+            session: running or ended; another task may be following it.
+            hours: the limit of the next run.
 
         Raises:
-            InputError: the image does not allow so many hours, or is not in the catalog any more.
-            SessionError: it cannot go on in another run, or could not be saved. Then it still runs.
+            InputError: the image does not allow so many hours, or is no longer in the catalog.
+            SessionError: there cannot be another run, or saving failed. The session still runs then.
             RunQarnotError: the account may not start another run, or the cluster does not answer.
         """
         if session.ends_by_itself:
             raise SessionError("limit-fixed", name=session.view.name, hint=Message("limit-command"))
-        plan = await self._next_plan(session, {"hours": hours})  # checks everything, before anything is stopped
+        plan = await self._next_plan(session, {"hours": hours})  # all checks come before the stop
         if not session.view.is_over:
             await session.stop()
         session.begin(plan, bootstrap.attach([], plan.constants))
@@ -223,13 +223,13 @@ class Account:
         return await self._planner.next(session.facts, spec)
 
     async def left_over(self) -> list[LeftOver]:
-        """Return the buckets of sessions that are gone: forgotten, or never submitted. See `leftovers`."""
+        """Return the buckets of sessions that no longer exist or were never submitted. See `leftovers`."""
         return await find_left_over(self.client)
 
     async def delete_left_over(self, wanted: Sequence[LeftOver]) -> list[LeftOver]:
-        """Delete buckets that `left_over` returned, as far as they still are as they were then; return those.
+        """Delete those buckets of `left_over` that have not changed since; return them.
 
-        Ask the user first: there is no way back.
+        This cannot be undone: ask the user first.
         """
         return await delete_left_over(self.client, wanted)
 
@@ -238,5 +238,5 @@ class Account:
 
 
 def _ids(runs: Sequence[TaskSnapshot]) -> set[str]:
-    """What a session may be called by, beside its name: its own id, and those of its runs."""
+    """The ids by which a session is found: its own and those of its runs."""
     return {runs[-1].session_id, *(task.id for task in runs)}

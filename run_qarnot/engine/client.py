@@ -1,8 +1,8 @@
-"""One account on one cluster, asked without blocking: its tasks, its storage, its clock.
+"""The asynchronous client of one account on one cluster: its tasks, its storage, its clock.
 
-The parts of the engine get this, and nothing of the account around it. Each method is one of `cloud.api.Cloud` or of
-`cloud.s3.client.Storage`, which say what it does and raises; it runs in a thread of the one executor
-(`daemon_executor`), so that a call that hangs keeps neither another one nor the end of the program.
+The parts of the engine get this client instead of the account. Each method is one of `cloud.api.Cloud` or
+`cloud.s3.client.Storage`, where it is documented. It runs in a thread of the shared executor (`daemon_executor`), so
+that a call that hangs delays neither other calls nor the end of the program.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ T = TypeVar("T")
 def _cluster(
     method: Callable[Concatenate[Cloud, P], T],
 ) -> Callable[Concatenate[Client, P], Coroutine[Any, Any, T]]:
-    """A method of the cluster, called in a thread."""
+    """Wrap a method of `Cloud`: it is called in a thread."""
 
     async def call(self: Client, /, *arguments: P.args, **named: P.kwargs) -> T:
         return await self._ask(method, *arguments, **named)
@@ -37,7 +37,7 @@ def _cluster(
 def _stored(
     method: Callable[Concatenate[Storage, P], T],
 ) -> Callable[Concatenate[AsyncStorage, P], Coroutine[Any, Any, T]]:
-    """A method of the storage, called in a thread."""
+    """Wrap a method of `Storage`: it is called in a thread."""
 
     async def call(self: AsyncStorage, /, *arguments: P.args, **named: P.kwargs) -> T:
         return await in_thread(method, self.blocking, *arguments, **named)
@@ -48,7 +48,7 @@ def _stored(
 class AsyncStorage:
     """The buckets of an account.
 
-    `blocking`: the same storage for who is in a thread of their own, such as a zip that is written as it is read.
+    `blocking` is the same storage for callers with a thread of their own, such as a zip that is written as it is read.
     """
 
     def __init__(self, storage: Storage) -> None:
@@ -71,14 +71,14 @@ class AsyncStorage:
 
 
 class Client:
-    """An account that was opened. Make it with `connect`.
+    """An open account. Create it with `connect`.
 
     Arguments:
         cloud: the connection.
 
     Attributes:
-        is_refused: the cluster accepted the token, and does not any more.
-        preparing: what is not submitted yet, by launch id: the cluster does not know that it needs its buckets.
+        is_refused: the cluster accepted the token before and refuses it now.
+        preparing: plans that are not submitted yet, by launch id. The cluster does not know that they need buckets.
     """
 
     def __init__(self, cloud: Cloud) -> None:
@@ -95,7 +95,7 @@ class Client:
         return cls(await in_thread(Cloud, settings, token))
 
     def now(self) -> datetime:
-        """The time by the cluster's clock: this machine's may be wrong, and the cluster keeps the limits."""
+        """The time by the cluster's clock, which enforces the limits. This machine's clock may be wrong."""
         return datetime.now(UTC) + self._cloud.clock_offset
 
     account = _cluster(Cloud.account)

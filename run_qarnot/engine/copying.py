@@ -1,4 +1,4 @@
-"""An independent copy of a session: which files it begins with, and whether there is room for them."""
+"""An independent copy of a session: its initial files, and whether there is room for them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _OURS = ".run-qarnot/"  # start script, receipt and records, which each session 
 
 @dataclass(frozen=True)
 class Copies:
-    """What a copy of a session begins with.
+    """The initial files of a copy of a session.
 
     Arguments:
         name: of the session that is copied.
-        files: that are copied: what its last run left, and what was added since.
-        brought: buckets that it reads and that belong to no session: the copy reads them too.
-        free: bytes that the account may still store; None where the cluster does not say.
+        files: the results of its last run, and files that were added since.
+        brought: buckets that it reads and that belong to no session; the copy reads them too.
+        free: bytes that the account may still store; None if the cluster does not say.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Copies:
 
     @property
     def size(self) -> int:
-        """In bytes."""
+        """The total size in bytes."""
         return sum(each.file.size for each in self.files)
 
     def check(self) -> None:
@@ -45,13 +45,13 @@ class Copies:
 
 
 async def find_copies(client: Client, task: TaskSnapshot) -> Copies:
-    """Find what a copy of a session begins with.
+    """Find the initial files of a copy of a session.
 
-    Of one path, the last of the run's buckets wins, as on a machine; but what was added after the run wins over what
-    that left, and what was removed in it is left out.
+    If several buckets have a path, the last one wins, as on a machine. But files that were added after the run win
+    over its results, and files that were removed in the run are left out.
 
     Arguments:
-        task: the latest run of the session. Of one that runs, what it has saved so far counts.
+        task: the latest run of the session. If it is running, its saved files are used.
     """
     buckets = [*(each for each in task.resources if session_of_bucket(each) is not None)]
     files: dict[str, StoredCopy] = {}

@@ -1,8 +1,8 @@
-"""Threads for calls that block: a call that hangs keeps neither the next one, nor the end of the program.
+"""Runs blocking calls in daemon threads: a call that hangs delays neither other calls nor the end of the program.
 
-All blocking calls of the engine, the commands and the page run here, none in asyncio's default executor: its threads
-are joined when the loop and the program end, so that Ctrl-C would wait for a storage that never answers. These threads
-are daemons, and nobody waits for them.
+All blocking calls of the engine, the commands and the page run here and not in asyncio's default executor, whose
+threads are joined when the loop and the program end: Ctrl-C would wait for a storage that never answers. These threads
+are never joined.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ T = TypeVar("T")
 
 
 class DaemonExecutor(ThreadPoolExecutor):
-    """An executor whose threads are made when all others are busy, and end after `shutdown`, or with the program.
+    """An executor that starts a thread when all others are busy. Threads end after `shutdown` or with the program.
 
-    It is a `ThreadPoolExecutor` by type alone: asyncio takes no other as the default executor of a loop.
+    It derives from `ThreadPoolExecutor` only because asyncio accepts no other default executor of a loop.
 
     Arguments:
         name: of the threads.
-        most: threads; what comes while all of them are busy waits.
+        most: number of threads; further calls are queued.
     """
 
     def __init__(self, name: str, most: int) -> None:
-        super().__init__(1)  # of whose threads none is ever made
+        super().__init__(1)  # none of its threads is ever started
         self._name = name
         self._most = most
         self._jobs: deque[Callable[[], None]] = deque()
@@ -40,7 +40,7 @@ class DaemonExecutor(ThreadPoolExecutor):
         self._is_over = False
 
     def submit(self, function: Callable[P, T], /, *arguments: P.args, **named: P.kwargs) -> Future[T]:
-        """Have a function called in one of the threads."""
+        """Call a function in one of the threads."""
         future: Future[T] = Future()
 
         def job() -> None:
@@ -50,7 +50,7 @@ class DaemonExecutor(ThreadPoolExecutor):
                 return
             try:
                 result = function(*arguments, **named)
-            except BaseException as error:  # it belongs to who asked  # noqa: BLE001
+            except BaseException as error:  # raised to the caller by the future  # noqa: BLE001
                 future.set_exception(error)
             else:
                 future.set_result(result)
@@ -66,7 +66,7 @@ class DaemonExecutor(ThreadPoolExecutor):
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Do nothing more. What has begun is left to itself: nobody ever waits for it."""
+        """Start no further calls. Running calls are abandoned: nothing waits for them."""
         with self._changed:
             self._is_over = True
             self._changed.notify_all()
@@ -76,7 +76,7 @@ class DaemonExecutor(ThreadPoolExecutor):
             job()
 
     def _next(self) -> Callable[[], None] | None:
-        """Wait for a job; None when there will be no more."""
+        """Wait for a job; None after `shutdown`."""
         with self._changed:
             self._idle += 1
             self._changed.wait_for(lambda: self._jobs or self._is_over)
@@ -85,9 +85,9 @@ class DaemonExecutor(ThreadPoolExecutor):
 
 
 def run(main: Coroutine[Any, Any, T]) -> T:
-    """Run a program on a loop of its own, like `asyncio.run`; its end waits for nothing that blocks.
+    """Run a coroutine in a new event loop, like `asyncio.run`, but without waiting for blocking calls at the end.
 
-    asyncio itself looks names up (`getaddrinfo`) in the default executor of the loop.
+    asyncio itself calls `getaddrinfo` in the loop's default executor.
     """
 
     async def run_here() -> T:
@@ -97,18 +97,18 @@ def run(main: Coroutine[Any, Any, T]) -> T:
     return asyncio.run(run_here())
 
 
-_shared = DaemonExecutor("blocking", 64)  # each thread is made when all others are busy, so there are seldom many
+_shared = DaemonExecutor("blocking", 64)  # threads are started only when all others are busy, so there are usually few
 
 
 async def in_thread(function: Callable[P, T], /, *arguments: P.args, **named: P.kwargs) -> T:
-    """Run a function that blocks, in a thread of this process; like `asyncio.to_thread`, but an end waits for nothing.
+    """Run a blocking function in a thread, like `asyncio.to_thread`, but never wait for it at the end of the program.
 
-    Who is cancelled goes on at once; the function is left to itself.
+    A cancelled caller continues at once; the function is abandoned.
     """
     return await run_in(_shared, function, *arguments, **named)
 
 
 async def run_in(executor: Executor, function: Callable[P, T], /, *arguments: P.args, **named: P.kwargs) -> T:
-    """Run a function that blocks in a certain executor, in the context of who asks."""
+    """Run a blocking function in the given executor, with the caller's context variables."""
     call = partial(contextvars.copy_context().run, function, *arguments, **named)
     return await asyncio.get_running_loop().run_in_executor(executor, call)

@@ -1,4 +1,4 @@
-"""What to do next about a session: pure functions of what is known. `session` carries it out.
+"""Decides the next steps for a session: pure functions of the known facts. `run` carries them out.
 
 TaskSnapshot ─► observe ─► SessionView ─► decide ─► Steps
 """
@@ -18,19 +18,19 @@ from run_qarnot.model.plan import Label, TaskPlan
 from run_qarnot.model.view import RunView, SessionView
 
 NEVER_READY = Message("ended-before-ready")
-_END_TOLERANCE = timedelta(seconds=20)  # between the limit and the platform acting on it
-_PROBING_SECONDS = 2.0  # between two looks at the cluster, while the app itself is asked whether it answers
+_END_TOLERANCE = timedelta(seconds=20)  # between the time limit and the platform's stop
+_PROBING_SECONDS = 2.0  # between two polls of the cluster while the app itself is probed
 
 
 @dataclass(frozen=True)
 class Steps:
-    """What the session's loop should do now.
+    """The next steps of the session's loop.
 
     Arguments:
-        tunnel_to: open, or keep, a tunnel to this forward; None to close it.
-        probe: ask the app, through the tunnel, whether it answers.
-        read_output: look for the app's own link in the output, where it cannot be asked.
-        wait: seconds until the cluster is asked again.
+        tunnel_to: open a tunnel to this forward, or keep it open; None to close it.
+        probe: find out through the tunnel whether the app answers.
+        read_output: look for the app's link in the output if it cannot be probed.
+        wait: seconds until the next poll of the cluster.
     """
 
     tunnel_to: Forward | None = None
@@ -40,7 +40,7 @@ class Steps:
 
 
 def planned_view(plan: TaskPlan, app_title: Title) -> SessionView:
-    """Return the view of a session whose first run is about to be prepared."""
+    """Return the view of a session before its first run is prepared."""
     started = plan.ends - plan.time_limit
     return SessionView(
         id="",
@@ -60,14 +60,14 @@ def planned_view(plan: TaskPlan, app_title: Title) -> SessionView:
 
 
 def next_view(view: SessionView, plan: TaskPlan, app_title: Title) -> SessionView:
-    """Return the view of a session of which another run is about to be prepared."""
+    """Return the view of a session before another run of it is prepared."""
     planned = planned_view(plan, app_title)
     lasting = ("id", "created", "saved", "saved_asked", "runs", "cost", "carbon", "asked")
     return replace(planned, run=view.run + 1, **{name: getattr(view, name) for name in lasting})
 
 
 def first_view(tasks: Sequence[TaskSnapshot], app_title: Title) -> SessionView:
-    """Return the view of a session of which only the tasks are known, before `observe` looks at how the last one is.
+    """Return the initial view of a session that was found by its tasks. `observe` then adds the state of the last one.
 
     Arguments:
         tasks: of its runs, the oldest first; at least one.
@@ -92,13 +92,13 @@ def first_view(tasks: Sequence[TaskSnapshot], app_title: Title) -> SessionView:
 
 
 def observe(view: SessionView, facts: TaskSnapshot, now: datetime, *, ended_unready: bool = False) -> SessionView:
-    """Return the view after a look at the task. What is seen too late changes nothing (`state.Moment`).
+    """Return the view after a poll of the task. An outdated snapshot changes nothing (`state.Moment`).
 
     Arguments:
-        view: the one before.
-        facts: what the cluster says now.
+        view: the previous one.
+        facts: the task's latest snapshot.
         now: the time by the cluster's clock.
-        ended_unready: the app is not meant to end by itself and never answered, so that a normal end is a failure.
+        ended_unready: the app should not end by itself and never answered, so that a normal end is a failure.
     """
     seen = _observed(view, facts, now, ended_unready=ended_unready)
     started = facts.created or view.started
@@ -115,10 +115,10 @@ def _observed(view: SessionView, facts: TaskSnapshot, now: datetime, *, ended_un
     if state is State.UNKNOWN and view.state is State.UNKNOWN:
         return view
     if state is State.UNKNOWN and not facts.forwards and view.state is State.READY and facts.attempt > view.attempt:
-        state = State.STARTING  # it is on another machine, whatever the word means
+        state = State.STARTING  # a new attempt means another machine, whatever the unknown state is
     seen, before = Moment(view.run, attempt, state), Moment(view.run, view.attempt, view.state)
     if state is State.STARTING and before == Moment(view.run, attempt, State.READY):
-        seen = before  # the cluster has no word for ready; only we know it
+        seen = before  # the cluster has no state for ready; only this process knows it
     if not seen.may_follow(before):
         return view
     changed = replace(view, attempt=attempt, state=seen.state)
@@ -130,7 +130,7 @@ def _observed(view: SessionView, facts: TaskSnapshot, now: datetime, *, ended_un
 
 
 def _with_run(view: SessionView, facts: TaskSnapshot) -> tuple[RunView, ...]:
-    """The runs, with what is known now of the latest one."""
+    """Return the runs with the latest one updated."""
     before = view.runs[-1] if view.runs and view.runs[-1].id == facts.id else None
     run = replace(before or RunView(facts.id), started=facts.created, ended=view.ended, reason=view.reason)
     return (*(view.runs[:-1] if before else view.runs), run)
@@ -142,8 +142,8 @@ def decide(view: SessionView, facts: TaskSnapshot, *, can_tunnel: bool, age: flo
     Arguments:
         view: after `observe`.
         facts: the latest.
-        can_tunnel: whether there is something to tunnel to, and a key that the machine takes, as far as we know.
-        age: seconds since the session was started; young sessions are looked at more often.
+        can_tunnel: whether the app has a port and the machine accepts a key of ours, as far as is known.
+        age: seconds since the session was started; new sessions are polled more often.
     """
     if view.state not in {State.STARTING, State.READY}:
         return Steps(wait=_cadence(view.state, age))
@@ -159,7 +159,7 @@ def decide(view: SessionView, facts: TaskSnapshot, *, can_tunnel: bool, age: flo
 
 
 def end_reason(facts: TaskSnapshot) -> EndReason:
-    """Say why a task that is over ended."""
+    """Return why an ended task ended."""
     match facts.state.lower():
         case "failure":
             return EndReason.FAILED
@@ -182,7 +182,7 @@ def _ended(view: SessionView, facts: TaskSnapshot, now: datetime, error: Sentenc
 
 
 def _cadence(state: State, age: float) -> float:
-    """Seconds between two looks: short while something is about to happen, long when nothing is."""
+    """Return the seconds between two polls: few while a change is expected, more otherwise."""
     if state in {State.STOPPING, State.SAVING}:
         return 0.5
     if state is State.READY:

@@ -1,6 +1,6 @@
-"""What is asked of a session seldom: what it has cost so far, when it was saved last, why it failed.
+"""Details of a session that are requested rarely: its cost so far, its last save, why it failed.
 
-Cost is shown with the time when it was asked. No price is ever invented.
+Cost is shown with the time of the request. No price is guessed.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from run_qarnot.engine.client import Client
 from run_qarnot.engine.results import Results
 from run_qarnot.model.view import SessionView
 
-_WHOLE_OUTPUT = 16_000  # characters; of a longer output, the beginning may be gone
-_LEAST_HOURS = 1 / 60  # of less, the cost of an hour would be a guess
+_WHOLE_OUTPUT = 16_000  # characters; the cluster may have dropped the beginning of a longer output
+_LEAST_HOURS = 1 / 60  # for a shorter time, the cost of an hour would be a guess
 
 
 async def details(client: Client, task: TaskSnapshot, view: SessionView, results: Results) -> dict[str, Any]:
-    """Ask for them; return the fields of a `SessionView`, None where nobody says.
+    """Request the details; return them as fields of a `SessionView`, None if unknown.
 
     Arguments:
         task: of the latest run.
@@ -41,10 +41,10 @@ async def details(client: Client, task: TaskSnapshot, view: SessionView, results
 
 
 async def never_ready(client: Client, app: App, task: TaskSnapshot, view: SessionView, results: Results) -> bool:
-    """Whether an app that is not meant to end by itself ended normally before it answered.
+    """Whether an app that should not end by itself ended normally before it answered.
 
-    For sessions that nobody followed. It can be known only of apps that print a link once they answer, and only while
-    the beginning of the output is there: the cluster keeps the end of a long one (`reference/qarnot-platform.md` §2.5).
+    This is for sessions that no process followed. It is known only for apps that print a link once they answer, and
+    only if the output is complete: the cluster keeps the end of a long one (`reference/qarnot-platform.md` §2.5).
     """
     if view.state is not State.ENDED or view.reason != EndReason.FINISHED or app.ready_pattern is None:
         return False
@@ -57,9 +57,9 @@ async def never_ready(client: Client, app: App, task: TaskSnapshot, view: Sessio
 
 
 async def _cost(client: Client, task: TaskSnapshot, view: SessionView) -> dict[str, Any]:
-    """Euros and grams of CO2e of each run and of all, as far as the platform tells them.
+    """Return euros and grams of CO2e of each run and in total, as far as the platform states them.
 
-    A run that is over is asked for until the platform has told what it cost; the latest one each time.
+    The latest run is requested each time, an ended one only until the platform has stated its cost.
     """
     runs = []
     for run in view.runs:
@@ -78,18 +78,18 @@ async def _cost(client: Client, task: TaskSnapshot, view: SessionView) -> dict[s
 
 
 def _total(amounts: Iterable[float | None]) -> float | None:
-    """The sum of what is known; None if nothing is."""
+    """Return the sum of the known amounts; None if none is known."""
     known = [amount for amount in amounts if amount is not None]
     return sum(known) if known else None
 
 
 async def last_save(client: Client, view: SessionView, results: Results) -> dict[str, Any]:
-    """Ask the storage when it was saved last, and say when it was asked: `saved` is None if it never was.
+    """Return the time of the last save, from the storage, and the time of the request. `saved` is None without a save.
 
-    A save that we have seen ourselves may be younger than all files: what has not changed is not sent again.
+    A save that this process has seen may be later than all files, because unchanged files are not uploaded again.
 
     Raises:
-        RunQarnotError: the storage does not say.
+        RunQarnotError: the storage does not answer, or refuses.
     """
     if view.state is State.ENDED and view.ended is not None and view.has_run:
         saved: datetime | None = view.ended  # results are uploaded at the end, a cancelled session's too

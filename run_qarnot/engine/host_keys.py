@@ -1,8 +1,8 @@
-"""Which host key the machine of a session may show: what it printed itself, else what it showed first.
+"""Checks the host key of a session's machine: against the keys that it printed, else against the first one it showed.
 
-Every machine makes its own keys (`reference/qarnot-platform.md` §3.4), so that no file of known hosts helps. A start
-script that prints the fingerprints of its keys lets us compare them over the platform's API (`pinned`). Other images
-are believed at first sight, as with `ssh`, and then held to it for as long as this process follows the session.
+Every machine generates its own keys (`reference/qarnot-platform.md` §3.4), so that a file of known hosts does not help.
+If the start script prints the fingerprints of its keys, they are read over the platform's API (`pinned`). Otherwise
+the first key is trusted, as by `ssh`, and must stay the same while this process follows the session.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import asyncssh
 from run_qarnot.core.messages import Message
 from run_qarnot.model.connections import Forward
 
-_MOST_READINGS = 20  # of the output of one attempt; a start script of an earlier version prints no keys
+_MOST_READINGS = 20  # times that the output of one attempt is read; start scripts of earlier versions print no keys
 
 
 class HostKeys:
     """The host keys of one session, in memory only.
 
-    `pinned`: SHA256 fingerprints (`SHA256:…`, as `ssh-keygen -l` writes them) that the machine has printed; empty where
-    it has printed none.
+    `pinned`: SHA256 fingerprints (`SHA256:…`, as written by `ssh-keygen -l`) that the machine has printed; empty if it
+    has printed none.
     """
 
     def __init__(self) -> None:
@@ -30,28 +30,28 @@ class HostKeys:
         self._of_address: dict[tuple[str, int], asyncssh.SSHKey] = {}
 
     def is_asked(self, attempt: int) -> bool:
-        """Whether it is still to be found out what this attempt's machine has printed."""
+        """Whether the output of this attempt's machine should still be read for keys."""
         if attempt != self._attempt:
             self._attempt, self._readings = attempt, 0
         is_confirmed = bool(self.pinned) and self._trusted(attempt) is not None
         return not is_confirmed and self._readings < _MOST_READINGS
 
     def pin(self, fingerprints: frozenset[str], attempt: int) -> None:
-        """Accept no host key but these from now on.
+        """Accept only these host keys from now on.
 
         Arguments:
             fingerprints: as read from the output of this attempt; empty if nothing is printed yet.
-            attempt: of the run. What an earlier attempt printed still counts until this one prints its own.
+            attempt: of the run. Keys of an earlier attempt stay pinned until this one prints its own.
         """
         self._attempt, self._readings = attempt, self._readings + (not fingerprints)
         self.pinned = fingerprints
 
     def problem(self, key: asyncssh.SSHKey, forward: Forward, attempt: int) -> Message | None:
-        """Say why the machine that shows this key is not to be spoken to; None if nothing is wrong.
+        """Return why a machine with this key must not be trusted; None if it may.
 
         Arguments:
             key: the public host key.
-            forward: where it was shown.
+            forward: through which it was received.
             attempt: of the run; another attempt is another machine.
         """
         if self.pinned:
@@ -64,7 +64,7 @@ class HostKeys:
         return None
 
     def keep(self, key: asyncssh.SSHKey, forward: Forward, attempt: int) -> None:
-        """Hold the machine to this key from now on. Call it when it has let us in: before, it may be somebody else."""
+        """Require this key from now on. Call it after a successful login: before, the key may be another machine's."""
         self._of_attempt[attempt] = key
         self._of_address[forward.host, forward.port] = key
 
@@ -74,7 +74,7 @@ class HostKeys:
         return None if key is None else " ".join(key.export_public_key().decode().split()[:2])
 
     def fingerprints(self, attempt: int) -> tuple[str, ...]:
-        """Return what can be compared by eye: the fingerprint that was seen, else those that were printed."""
+        """Return fingerprints for a user to compare: the one that was seen, else those that were printed."""
         key = self._trusted(attempt)
         return tuple(sorted(self.pinned)) if key is None else (key.get_fingerprint(),)
 

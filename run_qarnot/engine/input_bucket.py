@@ -1,4 +1,4 @@
-"""What is added to a session: its input bucket, written from here, or by a browser without a byte passing here."""
+"""The input bucket of a session, filled by this process or directly by a browser."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ __all__ = ["DirectUpload", "InputBucket"]
 
 @dataclass(frozen=True)
 class InputBucket:
-    """The input bucket of a session. All methods raise `RunQarnotError` when the storage does not do it."""
+    """The input bucket of a session. All methods raise `RunQarnotError` if the storage fails or refuses."""
 
     storage: AsyncStorage
     bucket: str
-    is_own: bool  # made for this session; another one's rules are none of our business
+    is_own: bool  # created for this session; the CORS rules of other buckets are not changed
 
     async def add(
         self,
@@ -48,20 +48,20 @@ class InputBucket:
         return others | {each.key for each in web}
 
     async def begin(self, key: str, size: int, origin: str) -> DirectUpload:
-        """Begin the upload of a file, or go on with one that was broken off.
+        """Begin the upload of a file, or continue an interrupted one.
 
         Arguments:
             size: in bytes, at least `files.LARGE_BYTES`.
-            origin: of the page that will send it; a bucket of ours is told to take it from there.
+            origin: of the page that will send it; the session's own bucket is set to accept it (CORS).
         """
         if self.is_own:
             await self.storage.allow_origin(self.bucket, origin)
         return await self.storage.direct(self.bucket, key, size)
 
     async def unfinished(self) -> list[str]:
-        """Return the names of files that were begun, by whomever, and are not complete."""
+        """Return the keys of files whose upload was begun, by any program, and is not complete."""
         return await self.storage.unfinished(self.bucket)
 
     async def forget(self, key: str) -> None:
-        """Free what has arrived of an unfinished file."""
+        """Delete the parts of an unfinished file."""
         await self.storage.forget_unfinished(self.bucket, key)

@@ -1,9 +1,9 @@
-"""Which buckets may be deleted: those of a session that ended, and those that sessions left behind.
+"""Finds buckets that may be deleted: those of an ended session, and those of sessions that no longer exist.
 
-What is deleted is gone for ever. So a bucket counts as left over only if everything says so: it has the name and
-the tag of a session of ours, no task of that name is there, no task or pool of the account (whoever started it, also
-an ended one, from which somebody may continue) names it, and for a day nothing has come into it. The day is for files
-that are on their way to a session which is not submitted yet: of that, the cluster knows nothing.
+Deleting cannot be undone. So a bucket counts as left over only if all of this is true: it has the name and the tag of a
+session, no task has that name, no task or pool of the account uses it (also an ended one, or one of another program),
+and nothing was added to it for a day. The day protects uploads for a session that is not submitted yet, which the
+cluster does not know.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _MOST_NAMES = 10  # in one sentence
 
 @dataclass(frozen=True)
 class LeftOver:
-    """A bucket whose session is gone.
+    """A bucket whose session no longer exists.
 
     Arguments:
         bucket: its name.
         session: the name of the session.
-        files: how many are in it.
-        size: their bytes.
-        changed: when something came into it last.
+        files: the number of files.
+        size: of all files, in bytes.
+        changed: the time of its last change.
     """
 
     bucket: str
@@ -44,11 +44,11 @@ class LeftOver:
 
 
 async def deletable_buckets(client: Client, view: SessionView, runs: Container[str]) -> list[str]:
-    """Return the buckets that are an ended session's own.
+    """Return the buckets that belong to an ended session alone.
 
-    Version 0.1 continued a session in a new one, which has only what it changed in buckets of its own. So as long as
-    anything else names these buckets, running or ended, they stay. One start by the same name is an exception: if
-    `view` was never submitted, the buckets belong to the start that was.
+    Version 0.1 continued a session in a new one, whose own buckets hold only changed files. So buckets that any other
+    task uses, running or ended, are kept. One case is special: if `view` was never submitted and a session of the same
+    name was, the buckets belong to the latter.
 
     Arguments:
         runs: the ids of the session's own tasks.
@@ -67,12 +67,14 @@ async def deletable_buckets(client: Client, view: SessionView, runs: Container[s
 
 
 async def find_left_over(client: Client) -> list[LeftOver]:
-    """Find the buckets that sessions left behind, in the order of their names.
+    """Find the buckets of sessions that no longer exist, sorted by name.
 
     Raises:
-        RunQarnotError: the cluster or the storage does not answer, or refuses: then nothing can be said of any.
+        RunQarnotError: the cluster or the storage does not answer, or refuses; then no bucket is known to be left over.
     """
-    made = await client.storage.buckets()  # before the tasks: what is begun in between is too young
+    made = (
+        await client.storage.buckets()
+    )  # requested before the tasks: buckets that are created in between are too new to count
     in_use = set().union(*(user.buckets for user in await client.bucket_users()))
     in_use.update(*(plan.resources for plan in client.preparing.values()))
     names = {task.name for task in await client.tasks()}
@@ -86,7 +88,7 @@ async def find_left_over(client: Client) -> list[LeftOver]:
 
 
 async def delete_left_over(client: Client, wanted: Sequence[LeftOver]) -> list[LeftOver]:
-    """Delete those of `wanted` that still are as they were found; return them."""
+    """Delete those of `wanted` that have not changed since they were found; return them."""
     still = [each for each in await find_left_over(client) if each in wanted]
     for each in still:
         await client.storage.delete_bucket(each.bucket)
@@ -94,7 +96,7 @@ async def delete_left_over(client: Client, wanted: Sequence[LeftOver]) -> list[L
 
 
 def _listed(names: Sequence[str]) -> str:
-    """The names in one line. Anybody on the account may have chosen them."""
+    """Return the names in one line, escaped: anybody with access to the account may have chosen them."""
     shown = [name if name.isprintable() else ascii(name) for name in dict.fromkeys(names)]
     return ", ".join([*shown[:_MOST_NAMES], *(["…"] if len(shown) > _MOST_NAMES else [])])
 
@@ -104,13 +106,13 @@ def _look_into_all(storage: Storage, buckets: Mapping[str, datetime]) -> list[Le
 
 
 def _look_into(storage: Storage, bucket: str, created: datetime) -> LeftOver | None:
-    """Say what is in a bucket; None if it is not tagged as the session's whose name it has, or nobody can tell."""
+    """Return what a bucket contains; None if its tag and name are not of one session, or the storage does not say."""
     session = storage.owner(bucket)
     if session is None or session != session_of_bucket(bucket):
         return None
     try:
         files, upload = storage.files(bucket), storage.last_upload(bucket)
     except RefusedError:
-        return None  # perhaps something is on its way there
+        return None  # there may be an unfinished upload
     changed = max([created, *(file.modified for file in files), *filter(None, [upload])])
     return LeftOver(bucket, session, len(files), sum(file.size for file in files), changed)

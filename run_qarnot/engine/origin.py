@@ -1,4 +1,4 @@
-"""The storage's address, for a page that is allowed to send files there and nowhere else."""
+"""The storage's origin, for the page's security policy: the page may send files only there."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from run_qarnot.model.settings import Settings
 
 
 async def find_storage_origin(settings: Settings) -> str | None:
-    """Return the origin of the cluster's storage; None when the cluster does not say."""
+    """Return the origin of the cluster's storage; None if the cluster does not say."""
     return await in_thread(storage_origin, settings)

@@ -1,4 +1,4 @@
-"""What a container printed: what is new since the last look, and the app's own link in it."""
+"""Reads the output of a container: new lines, the app's link, host keys."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from run_qarnot.engine.results import Results
 Listener = Callable[[list[str]], None]
 Trouble = Callable[[Message], None]
 _FETCH_SECONDS = 1.0
-_LOG_FILE = "logs/qarnot.log"  # where the original images write their link (§3.5)
+_LOG_FILE = "logs/qarnot.log"  # in which the original images write their link (§3.5)
 
-# What `start.sh` prints for each host key of its SSH server: of one instance, or of the first of several.
+# A line of `start.sh` for each host key of its SSH server, of the only instance or of the first one.
 _HOST_KEY = re.compile(r"(?:0> ?)?Run Qarnot: SSH host key (SHA256:[A-Za-z0-9+/]{43})\r?")
 _MOST_HOST_KEYS = 8
 
-# The aggregate stream names the instance on each line (§2.5): of the first one, it says nothing to people.
+# The aggregate stream prefixes each line with the instance (§2.5); the prefix of the first one is not shown.
 _PREFIX = re.compile(r"^0> ?", re.MULTILINE)
 
 
@@ -37,17 +37,17 @@ def plain(text: str) -> str:
 
 
 def as_shown(line: str) -> str:
-    """Return a line of the output as a terminal leaves it, without the instance prefix."""
+    """Return a line as a terminal shows it, without the instance prefix."""
     return in_terminal(plain(line.rstrip("\r").rpartition("\r")[2]))
 
 
 def in_terminal(line: str) -> str:
-    """Return a line as a terminal leaves it: of a progress bar the last state, no colours, nothing invisible."""
+    """Return a line as a terminal shows it: the last state of a progress bar, no colours, no invisible characters."""
     return visible.lines(visible.without_sequences(line.rstrip("\r").rpartition("\r")[2]))
 
 
 def new_text(before: str, now: str) -> str:
-    """Return what was added. The cluster keeps a ring: old text may be gone, so the overlap is looked for."""
+    """Return the added text. The cluster drops the beginning of long output, so the overlap is searched for."""
     if now.startswith(before):
         return now[len(before) :]
     tail = before[-200:]
@@ -56,32 +56,31 @@ def new_text(before: str, now: str) -> str:
 
 
 def complete_lines(text: str) -> tuple[list[str], str]:
-    """Split into complete lines and the unfinished rest, which a later look will complete."""
+    """Split a text into complete lines and the unfinished rest."""
     *lines, rest = text.split("\n")
     return [as_shown(line) for line in lines], rest
 
 
 def find_link(pattern: str, text: str) -> re.Match[str] | None:
-    """Return the last match: after a restart the app prints a new link, and the newest counts.
+    """Return the last match, because the app prints a new link after a restart.
 
-    One at the very end of the text may be half a link, of which the rest is still to come, and is not counted.
+    A match at the very end of the text is ignored: the link may be incomplete.
     """
     return next(reversed([match for match in re.finditer(pattern, text) if match.end() < len(text)]), None)
 
 
 def find_host_keys(text: str) -> set[str]:
-    """Return the fingerprints (`SHA256:…`) of the host keys that the machine's SSH server has now.
+    """Return the fingerprints (`SHA256:…`) of the current host keys of the machine's SSH server.
 
-    They are in lines that stand together; each attempt prints such lines anew, and the last ones count. Anybody may
-    have written the text: only whole lines of exactly this form are looked at, and more keys than a server has are
-    none.
+    Each attempt prints a block of such lines, and the last block is used. Any program may have printed text: only
+    complete lines of exactly this form are read, and a block with more keys than a server has is ignored.
 
     Arguments:
-        text: what the container printed so far, with or without the prefixes of the instances.
+        text: the output so far, with or without the prefixes of the instances.
     """
     block: list[str] = []
     is_open = False
-    for line in text.split("\n")[:-1]:  # the last one may be half a line
+    for line in text.split("\n")[:-1]:  # the last line may be incomplete
         found = _HOST_KEY.fullmatch(line)
         if found:
             block = [*block, found[1]][: _MOST_HOST_KEYS + 1] if is_open else [found[1]]
@@ -90,14 +89,14 @@ def find_host_keys(text: str) -> set[str]:
 
 
 async def printed(client: Client, task_id: str) -> tuple[str, ...]:
-    """Return what a container printed so far; nothing where the cluster does not say."""
+    """Return the output of a container so far; empty if the cluster does not answer."""
     with contextlib.suppress(RunQarnotError):
         return await client.streams(task_id)
     return ()
 
 
 async def streams(client: Client, task_id: str) -> tuple[str, str]:
-    """Return standard output and errors so far; of what is not on the cluster yet, nothing."""
+    """Return standard output and standard error so far; empty before the submission."""
     if not task_id:
         return "", ""
     printed, errors = await client.streams(task_id)
@@ -105,14 +104,14 @@ async def streams(client: Client, task_id: str) -> tuple[str, str]:
 
 
 async def log_file(results: Results) -> tuple[str, ...]:
-    """Return the beginning of the app's log among the results: the link is in its first lines."""
+    """Return the beginning of the app's log file in the results, which contains the link."""
     with contextlib.suppress(RunQarnotError):
         return ((await in_thread(results.head, _LOG_FILE)).decode(errors="replace"),)
     return ()
 
 
 async def with_reason(client: Client, facts: TaskSnapshot) -> TaskSnapshot:
-    """Our start script says why it cannot go on; the cluster only knows an exit code."""
+    """Return the task with the error that the start script printed, if it failed: the cluster has an exit code."""
     if observed_state(facts.state) is State.FAILED:
         with contextlib.suppress(RunQarnotError):
             said = bootstrap.reason(await client.output(facts.id))
@@ -121,11 +120,11 @@ async def with_reason(client: Client, facts: TaskSnapshot) -> TaskSnapshot:
 
 
 class Follower:
-    """Fetches the output again and again while somebody listens, and tells the lines that are new.
+    """Fetches the output periodically while there are listeners, and passes them the new lines.
 
     Arguments:
-        fetch: returns standard output and errors so far.
-        is_over: whether there will be no more.
+        fetch: returns standard output and standard error so far.
+        is_over: whether the run has ended.
     """
 
     def __init__(self, fetch: Callable[[], Awaitable[tuple[str, str]]], is_over: Callable[[], bool]) -> None:
@@ -136,7 +135,7 @@ class Follower:
         self._work: asyncio.Task[None] | None = None
 
     def subscribe(self, listener: Listener, trouble: Trouble = lambda _: None) -> Callable[[], None]:
-        """Have `listener` told new lines, and `trouble` why none come; returns the way to end that."""
+        """Call `listener` with new lines and `trouble` with what fails; return a function that ends it."""
         subscription = listener, trouble
         self._listeners.append(subscription)
         if self._work is None or self._work.done():
@@ -152,17 +151,17 @@ class Follower:
         return unsubscribe
 
     def again(self) -> None:
-        """Begin anew for those who listen: another container prints now."""
+        """Start again from the beginning: another container prints now."""
         if self._work is not None:
             self._work.cancel()
         self._failure = None
         self._work = asyncio.get_running_loop().create_task(self._follow()) if self._listeners else None
 
     async def finished(self) -> None:
-        """Wait until there is no more to tell.
+        """Wait until the listeners have received the whole output.
 
         Raises:
-            RunQarnotError: it is over, and the cluster refuses to say what was printed.
+            RunQarnotError: the run has ended, and the cluster refuses to return its output.
         """
         if self._work is not None:
             await self._work
@@ -172,19 +171,21 @@ class Follower:
     async def _follow(self) -> None:
         seen, rests, is_complete = ["", ""], ["", ""], False
         while self._listeners and not is_complete:
-            over = self._is_over()  # asked first: what was printed before the end is fetched after it
+            over = self._is_over()  # read before the fetch, which then returns all output
             try:
                 texts = await self._fetch()
             except NotFoundError:
                 return
             except RunQarnotError as error:
-                if over and not error.transient:  # before the end, a token that is refused may be good again
+                if over and not error.transient:  # before the end, a refused token may become valid again
                     self._failure = error
                     return
                 self._tell_trouble(Message("retrying" if over else "retrying-session", what=error.sentence))
             else:
                 is_complete = over
-                for stream, text in enumerate(texts):  # each by itself: put together, one would grow in the middle
+                for stream, text in enumerate(
+                    texts
+                ):  # separately: in a combined text, lines would be inserted in the middle
                     lines, rest = complete_lines(rests[stream] + new_text(seen[stream], text))
                     seen[stream], rests[stream] = text, rest
                     self._tell([*lines, rest] if over and rest else lines)

@@ -1,4 +1,4 @@
-"""A file that comes in small pieces and goes on to a bucket in larger parts: nothing of it lies on our disk."""
+"""Collects small pieces of a file into larger parts for a bucket, in memory only."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # the storage's libraries are heavy, and the page opens without them
+if TYPE_CHECKING:  # the storage's libraries are large, and the page loads without them
     from run_qarnot.cloud.s3.browser_upload import DirectUpload
 
 __all__ = ["PartBuffer", "PartData"]
@@ -15,22 +15,22 @@ __all__ = ["PartBuffer", "PartData"]
 
 @dataclass(frozen=True)
 class PartData:
-    """A part that is complete, to be sent: its number from 1 on, and its bytes."""
+    """A complete part to be sent: its number from 1, and its bytes."""
 
     number: int
     data: bytes
 
 
 class PartBuffer:
-    """Cuts what comes into parts, and knows which of them the bucket has.
+    """Splits incoming bytes into parts, and records which of them the bucket has.
 
-    `take` and what it changes belong to one thread; `put` and `check` block, and may be called from others.
+    `take` must be called from one thread; `put` and `check` block and may be called from other threads.
     """
 
     def __init__(self, upload: DirectUpload, sent: Mapping[int, str] | None = None) -> None:
-        """Begin at the first part that is not among `sent`: the MD5 of those that an earlier relay sent, by number.
+        """Begin at the first part that is not in `sent`: the MD5 of the parts that an earlier buffer sent, by number.
 
-        The last part is always asked for again, so that there is something to end with.
+        The last part is always requested again, so that there is an event that ends the upload.
         """
         self.upload = upload
         first = next(number for number in count(1) if number not in (sent or {}))
@@ -40,10 +40,10 @@ class PartBuffer:
         self.received = (self._next - 1) * upload.part_size
 
     def take(self, offset: int, data: memoryview | bytes) -> list[PartData]:
-        """Take a piece if it begins where the last one ended; return the parts that are complete with it."""
+        """Add a piece if it begins where the last one ended; return the parts that it completes."""
         size = memoryview(data).nbytes
         if offset != self.received or size > self.upload.size - offset:
-            return []  # it came twice, or something before it was lost: it is sent again
+            return []  # a duplicate, or a piece before it was lost: the browser sends it again
         self._rest += data
         self.received += size
         parts = []
@@ -56,30 +56,30 @@ class PartBuffer:
 
     @property
     def waiting(self) -> int:
-        """How many parts are complete and not in the bucket."""
+        """The number of complete parts that are not in the bucket yet."""
         return self._next - 1 - len(self._sent)
 
     @property
     def is_sent(self) -> bool:
-        """Whether the bucket has all parts, as far as it answered."""
+        """Whether the bucket has confirmed all parts."""
         return len(self._sent) == self.upload.count
 
     def put(self, part: PartData) -> None:
         """Send a part to the bucket.
 
         Raises:
-            RunQarnotError: the storage does not take it.
+            RunQarnotError: the storage fails or refuses.
         """
         self._sent[part.number] = self.upload.put(part.number, part.data)
 
     def check(self) -> bool:
-        """Ask the storage whether it has what came; the file can be completed then.
+        """Whether the storage has all received parts, so that the file can be completed.
 
         Raises:
-            TransferError: the storage does not say.
+            TransferError: the storage does not answer.
         """
         return self.upload.check([self._sent[number] for number in sorted(self._sent)])
 
     def again(self) -> PartBuffer:
-        """Return a relay that goes on where this one failed."""
+        """Return a buffer that continues where this one failed."""
         return PartBuffer(self.upload, dict(self._sent))

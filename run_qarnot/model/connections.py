@@ -145,9 +145,7 @@ class Place:
     local_port: int = 8888  # where the user's own ssh should listen
     identity: str | None = None  # file of the user's private key, when it is not where ssh looks by itself
     null_device: str = "/dev/null"  # "NUL" on Windows
-    through_page: bool = (
-        False  # the visitor's browser is on another computer, so the page's server forwards its requests
-    )
+    through_page: bool = False  # the visitor's browser is on another computer: the page's server forwards requests
     ssh_fails: bool = False  # the last SSH connection to the machine failed
 
 
