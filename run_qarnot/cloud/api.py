@@ -1,7 +1,7 @@
-"""One account on one cluster: the calls that the engine needs, with our own types. Everything here blocks.
+"""The client of the REST API for one account, with our own types. All methods block.
 
-The SDK knows the forms of tasks and jobs (`internals`). Tasks are read from the wire's JSON by us, because its own
-parsing raises on one unexpected null (§6.30) and some properties create buckets when read (§6.17).
+Tasks and jobs are written by the SDK (`internals`). Tasks are parsed here and not by the SDK, because its parser raises
+on one unexpected null (§6.30) and some properties create buckets when read (§6.17).
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ from run_qarnot.core.messages import Message
 from run_qarnot.model.plan import SAVES_TAG, TAG, TaskPlan
 from run_qarnot.model.settings import Settings
 
-_STORAGE_URL = "https://storage.qarnot.com"  # of a cluster that does not say (§1.2)
+_STORAGE_URL = "https://storage.qarnot.com"  # if the cluster does not state it (§1.2)
 _PAGE = 100
-_MOST_PAGES = 1000  # of a list; a longer one is taken for endless
+_MOST_PAGES = 1000  # of a list; a longer one counts as endless
 _CLOCK_TOLERANCE = timedelta(seconds=30)
 
 log = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ class Cloud:
         self.storage = Storage(transfers, self.address, calls=calls, conditional_puts=settings.compat.conditional_puts)
 
     def _storage_url(self) -> str:
-        """Where the storage is, as the cluster says (§1.2)."""
+        """The address of the storage, as stated by the cluster (§1.2)."""
         address = self._object("GET", "/settings").get("storage", _STORAGE_URL)
         if address is None:
             raise UnreachableError("storage-unreachable", problem=Message("storage-not-named"))
@@ -158,7 +158,7 @@ class Cloud:
         """Return a task, by its id or its launch id.
 
         Raises:
-            NotFoundError: it is not there (any more).
+            NotFoundError: it does not exist.
         """
         task = read_task(self._json("GET", f"/tasks/{quote(task_id, safe='')}", name=name or task_id))
         if not task.id:

@@ -1,4 +1,4 @@
-"""Where a browser finds the storage of a cluster: its address without path, as security policies name it."""
+"""The origin of a cluster's storage: its address without path, as security policies name it."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from run_qarnot.core.errors import RunQarnotError
 from run_qarnot.model.settings import Settings
 
 _TIMEOUT = (2.0, 4.0)  # seconds to connect, to answer
-_HOST = re.compile(r"[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]")  # nothing that could end a policy's word
+_HOST = re.compile(r"[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\]")  # without characters that end a word of a policy
 
 
 def storage_origin(settings: Settings) -> str | None:
-    """Return the storage's origin; the cluster tells everybody (`GET /settings`, §1.2 of the platform's reference).
+    """Return the storage's origin. The cluster states it without a token (`GET /settings`, §1.2).
 
-    Nobody answers, or something else than a web address: None. Blocks.
+    None if the cluster does not answer, or not with a web address. Blocks.
     """
     address: object = settings.storage_url
     if address is None:

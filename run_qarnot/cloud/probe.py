@@ -1,6 +1,6 @@
-"""What the cluster and its storage answer, word for word, for `run_qarnot.doctor`.
+"""Raw answers of the cluster and its storage, for `run_qarnot.doctor`.
 
-Nothing is translated, tried again or raised: an error is an answer too.
+Nothing is translated, retried or raised: an error is an answer, too.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from run_qarnot.cloud.limits import AnswerLimitError
 from run_qarnot.core.errors import InputError
 from run_qarnot.model.settings import Settings
 
-_LONGEST_TEXT = 4000  # characters of an answer that are kept
+_LONGEST_TEXT = 4000  # characters; the rest of an answer is dropped
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Answer:
     """An answer over HTTP.
 
     Arguments:
-        status: 0 when none came; then `text` names why.
+        status: 0 without an answer; `text` then says why.
         body: JSON; None for anything else.
-        headers: by their names in small letters.
+        headers: by lower-case names.
     """
 
     status: int
@@ -49,7 +49,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class StorageAnswer:
-    """An answer of the storage: `code` is S3's word for an error, "200" and the like for none."""
+    """An answer of the storage: `code` is S3's error code, or the status such as "200" without an error."""
 
     status: int
     code: str
@@ -84,7 +84,7 @@ class ApiProbe:
 
 
 def proxy_of(url: str) -> str:
-    """Return the proxy through which an address is asked, as the environment says; empty for none.
+    """Return the proxy for an address, from the environment; empty for none.
 
     Raises:
         InputError: it cannot be used.

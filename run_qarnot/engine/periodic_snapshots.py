@@ -1,7 +1,7 @@
-"""The saves that the cluster makes by itself, again and again: asked for until it makes them.
+"""The periodic snapshots that the cluster makes: requested until it has accepted them.
 
-They are asked for right after the submission. If that was refused, or the process died in between, the task has none:
-whoever follows it asks again.
+They are requested right after the submission. If that failed, or the process ended in between, the task has none, and
+the process that follows it requests them again.
 """
 
 from __future__ import annotations
@@ -16,23 +16,25 @@ from run_qarnot.engine.retry import backoff
 
 
 class PeriodicSnapshots:
-    """The regular saves of one session.
+    """The periodic snapshots of one session.
 
     Arguments:
         client: of the account.
-        seconds: between two of them; 0 for none.
+        seconds: between two snapshots; 0 for none.
     """
 
     def __init__(self, client: Client, seconds: int) -> None:
-        self.problem: Message | None = None  # why there are none though there should be
+        self.problem: Message | None = None  # why they could not be requested
         self._client = client
         self._seconds = seconds
-        self._is_arranged = False  # asked for again and again, their time would begin anew and never be over
+        self._is_arranged = (
+            False  # each request restarts the interval, so that repeated ones would prevent every snapshot
+        )
         self._pauses = backoff()
         self._next = float("-inf")
 
     async def keep(self, facts: TaskSnapshot) -> None:
-        """Ask for them, if the cluster says that a task which runs has none."""
+        """Request them if the cluster says that the running task has none."""
         now = asyncio.get_running_loop().time()
         if facts.snapshot_seconds != 0 or self._is_arranged:
             self.problem = None

@@ -1,4 +1,4 @@
-"""From what the user asks for to a plan: everything is checked against the account before anything is made."""
+"""Makes a plan from a request: everything is checked against the account before anything is created."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class Planner:
         """Plan the first run of a new session.
 
         Arguments:
-            spec: what is asked for.
+            spec: the request.
             uploads: the keys of the files that will be sent.
-            brought: buckets that the session reads beside its own and those of the spec.
+            brought: buckets that the session reads in addition to its own and those of the spec.
 
         Raises:
-            RunQarnotError: something is not right.
+            RunQarnotError: a check failed.
         """
         spec, profiles = await self._checked(spec)
         buckets = await self._own_buckets(spec.name, uploads)
@@ -54,10 +54,10 @@ class Planner:
 
         Arguments:
             before: the latest run.
-            spec: what is asked for.
+            spec: the request.
 
         Raises:
-            RunQarnotError: something is not right.
+            RunQarnotError: a check failed.
         """
         spec, profiles = await self._checked(spec)
         await self._check_buckets(spec.buckets)
@@ -88,7 +88,7 @@ class Planner:
         return await in_thread(self.catalog.hooks.prepare, plan, spec)
 
     async def _checked(self, spec: SessionSpec) -> tuple[SessionSpec, list[str]]:
-        """Return the spec with what it means on this account, and the profiles that do, the preferred first."""
+        """Return the spec with the account's values filled in, and the usable profiles, the preferred first."""
         spec = spec.checked()
         profiles = first_profile(spec.profiles, await self.client.profiles())
         if not profiles:
@@ -99,14 +99,14 @@ class Planner:
         return replace(spec, hardware={**spec.hardware, **await self._constraint(spec.machine)}), profiles
 
     async def _known(self, before: TaskSnapshot, wanted: Iterable[str]) -> list[str]:
-        """Leave out those that were deleted since, with a session from which version 0.1 continued this one."""
+        """Leave out buckets that were deleted with an earlier session which version 0.1 continued in this one."""
         known = await self.client.storage.buckets()
         if gone := [bucket for bucket in wanted if bucket not in known]:
             log.warning("Deleted since, so not brought along with the files of %s: %s", before.name, ", ".join(gone))
         return [bucket for bucket in wanted if bucket in known]
 
     async def _check_buckets(self, wanted: Sequence[str]) -> None:
-        """Raise InputError for the first that is not there: Qarnot says so only once the files have travelled."""
+        """Raise InputError for the first missing bucket. Qarnot would report it only after the uploads."""
         known = await self.client.storage.buckets() if wanted else {}
         for bucket in wanted:
             if bucket not in known:
@@ -119,11 +119,11 @@ class Planner:
         return {known[machine].constraint: known[machine].value} if machine else {}
 
     async def _own_buckets(self, name: str, uploads: Collection[str]) -> tuple[str, str]:
-        """Return the buckets for the inputs and the results of a session that is about to start.
+        """Return the buckets for the inputs and the results of a new session.
 
-        Shared bucket names once let two sessions destroy each other's files (`design.md` §11).
+        Each session has its own: with shared ones, two sessions would overwrite each other's files (`design.md` §11).
 
-        A start that broke off while its files travelled may be repeated: of what is there, nothing is overwritten.
+        An interrupted start may be repeated: existing files are not overwritten.
         """
         if any(task.name == name for task in await self.client.tasks()):
             raise InputError("name-taken", field="name", name=name)

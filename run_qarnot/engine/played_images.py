@@ -1,8 +1,8 @@
 """Which images a cluster can run.
 
 Qarnot runs every docker image. The local cluster has no containers: it runs the commands of a catalog on this computer,
-and plays some images with this computer's own programs. It names those in a constant of each profile (`PROFILES` in
-`qarnot_local/runtime/profiles.py`). A profile without that constant runs everything.
+and emulates some images with this computer's programs. It names these in a constant of each profile (`PROFILES` in
+`qarnot_local/runtime/profiles.py`). A profile without that constant runs every image.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from run_qarnot.engine.client import Client
 
 _OF_THE_IMAGE = re.compile(r"(^|[\s'\"])/opt/")
 PLAYED = "LOCAL_CLUSTER_IMAGES"
-PLAYED_BUNDLED = "LOCAL_CLUSTER_BUNDLED_IMAGES"  # with our own start script, whose JupyterLab is this computer's
+PLAYED_BUNDLED = "LOCAL_CLUSTER_BUNDLED_IMAGES"  # started by our own start script, with this computer's JupyterLab
 
 
 def can_run(image: Image, constants: Mapping[str, str]) -> bool:
@@ -31,13 +31,13 @@ def can_run(image: Image, constants: Mapping[str, str]) -> bool:
     if PLAYED not in constants:
         return True
     repo = image.repo or str(image.constants.get("DOCKER_REPO") or constants.get("DOCKER_REPO", ""))
-    if image.start == "bundled":  # the start script itself needs a container of its own
+    if image.start == "bundled":  # the start script needs a container
         is_lab = image.effective_app.kind == "jupyterlab" and not image.command
         return is_lab and _fits(repo, constants.get(PLAYED_BUNDLED, ""))
     if _OF_THE_IMAGE.search(image.command) and not _fits(repo, constants[PLAYED]):
-        return False  # it names a program that is in the image alone
+        return False  # it names a program that exists only in the image
     if image.command or image.constants.get("DOCKER_CMD"):
-        return True  # is run by the computer itself
+        return True  # the computer itself can run it
     return _fits(repo, constants[PLAYED])
 
 
@@ -46,9 +46,9 @@ def _fits(repo: str, patterns: str) -> bool:
 
 
 async def not_runnable(client: Client, images: Iterable[Image]) -> list[str]:
-    """Return the ids of the images that the account's cluster cannot run. What it does not say counts as runnable.
+    """Return the ids of the images that the account's cluster cannot run. Unknown ones count as runnable.
 
-    A profile that the account does not have is another matter: `Account.start` refuses it with its own sentence.
+    Profiles that the account does not have are not considered: `Account.start` refuses them with its own error.
     """
     known: dict[str, Mapping[str, str]] = {}
     found = []

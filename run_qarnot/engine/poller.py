@@ -1,7 +1,7 @@
-"""One look at the cluster serves all sessions that want one at that moment.
+"""Batches concurrent polls: sessions that poll within the same tick share one request.
 
-Sessions wait for ticks of a common clock (`until_tick`), so that fifty of them ask together; what asks together is
-answered by one request for the whole list. One that asks alone costs a request for one task.
+Sessions wait for ticks of a common clock (`until_tick`), so that fifty of them poll together, with one request for the
+list of all tasks. A single session requests its own task.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ All = Callable[[], Awaitable[list[TaskSnapshot]]]
 
 
 class BatchedPoller:
-    """Looks at tasks for several sessions at once.
+    """Polls tasks for several sessions at once.
 
     Arguments:
-        poll_one: asks for one task by id and name; raises NotFoundError.
-        poll_all: asks for all tasks.
+        poll_one: requests one task by id and name; raises NotFoundError.
+        poll_all: requests all tasks.
     """
 
     def __init__(self, poll_one: One, poll_all: All) -> None:
@@ -34,10 +34,10 @@ class BatchedPoller:
         self._round: asyncio.Task[None] | None = None
 
     async def poll(self, task_id: str, name: str) -> TaskSnapshot:
-        """Ask for a task, together with whoever asks at the same moment.
+        """Request a task, together with other callers of the same tick.
 
         Raises:
-            NotFoundError: it is not there.
+            NotFoundError: the task does not exist.
             RunQarnotError: the cluster does not answer, or refuses.
         """
         if task_id not in self._wanted:
@@ -52,10 +52,10 @@ class BatchedPoller:
         wanted, self._wanted, self._round = self._wanted, {}, None
         try:
             found = await self._fetch(wanted)
-        except Exception as error:  # noqa: BLE001  it belongs to those who asked
+        except Exception as error:  # noqa: BLE001  every caller gets it
             for _, future in wanted.values():
                 future.set_exception(error)
-                future.exception()  # who asked may have gone
+                future.exception()  # the caller may be cancelled: mark the error as retrieved
             return
         for task_id, (name, future) in wanted.items():
             if task_id in found:
@@ -68,18 +68,17 @@ class BatchedPoller:
         found: dict[str, TaskSnapshot] = {}
         if len(wanted) > 1:
             found = {facts.id: facts for facts in await self._poll_all()}
-        for task_id in (
-            wanted.keys() - found.keys()
-        ):  # a list may lag behind: only the task itself tells that it is gone
+        # The list may be outdated: only a request for the task itself shows that it does not exist.
+        for task_id in wanted.keys() - found.keys():
             with contextlib.suppress(NotFoundError):
                 found[task_id] = await self._poll_one(task_id, wanted[task_id][0])
         return found
 
 
 def until_tick(now: float, wait: float) -> float:
-    """Return the seconds to the tick nearest to `wait` from now; ticks are at multiples of `wait`.
+    """Return the seconds until the tick that is nearest to `wait` from now. Ticks are multiples of `wait`.
 
-    At least half of `wait`, at most one and a half: sessions with the same rhythm fall into step.
+    The result is between 0.5 and 1.5 times `wait`, so that sessions with the same interval synchronize.
     """
     tick = round((now + wait) / wait) * wait
     return max(tick - now, wait / 2)

@@ -11,12 +11,12 @@ from run_qarnot.model.connections import LOOPBACK
 
 
 def free_ports(first: int) -> Iterable[int]:
-    """Yield ports of this computer that nobody uses, from `first` on."""
+    """Yield free ports of this computer, starting at `first`."""
     return (port for port in count(first) if port < 65536 and is_free(port))
 
 
 def is_free(port: int) -> bool:
-    """Whether nobody uses the port: on no address, because what listens on all would answer in our place."""
+    """Whether the port is free on all addresses: a program that listens on all of them would answer in our place."""
     for family, address in ((socket.AF_INET, LOOPBACK), (socket.AF_INET6, "::1")):
         with contextlib.suppress(OSError), socket.socket(family) as probe:
             probe.settimeout(0.2)

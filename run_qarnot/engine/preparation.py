@@ -1,7 +1,6 @@
-"""From a plan to a submitted task: buckets, uploads, the job that limits the time, the task.
+"""Turns a plan into a submitted task: buckets, uploads, the job that limits the time, the task.
 
-Each thing is written down the moment it exists, so that trying again goes on where it stopped, and an answer that got
-lost makes nothing twice.
+Each step finds what an earlier attempt created, so that a retry continues and a lost answer creates nothing twice.
 """
 
 from __future__ import annotations
@@ -37,11 +36,11 @@ log = logging.getLogger(__name__)
 
 
 class Preparation:
-    """What has to be done before a session is on the cluster.
+    """The steps from a plan to a submitted task.
 
     Arguments:
         client: of the account.
-        plan: what.
+        plan: of the run.
         uploads: the user's files.
         tell: told what is being done.
         copies: files of another session, which this one begins with; of those with one name the user's win.
@@ -74,14 +73,14 @@ class Preparation:
         return self._given_up.is_set()
 
     def give_up(self) -> None:
-        """Stop as soon as possible; nothing is submitted any more."""
+        """Stop as soon as possible; nothing will be submitted."""
         self._given_up.set()
 
     async def prepare(self) -> None:
-        """Make the buckets and upload the files.
+        """Create the buckets and upload the files.
 
         Raises:
-            RunQarnotError: it cannot be done, or was given up; what is uploaded stays.
+            RunQarnotError: a step failed, or it was given up; uploaded files are kept.
         """
         self._tell(self._making())
         for bucket in (self.plan.inputs, self.plan.results):
@@ -91,7 +90,7 @@ class Preparation:
         )
         storage, inputs = self._client.storage, self.plan.inputs
         await copy(storage, inputs, self._copies, self._tell, self._given_up)
-        # Of a start that broke off, the script of an older version of ours may be there.
+        # An interrupted start may have left the scripts of an older version.
         await upload(storage, inputs, scripts, self._tell, self._given_up, replace=True)
         try:
             await upload(storage, inputs, files, self._tell, self._given_up)
@@ -107,7 +106,7 @@ class Preparation:
             raise SessionError("given-up", name=self.plan.name)
 
     def _making(self) -> Message:
-        """Say which buckets are made, where they do not have the names that one would expect."""
+        """Describe the step; name the buckets if they do not have the usual names."""
         wanted = TaskPlan.bucket_names(self.plan.name)
         for expected, bucket in zip(wanted, (self.plan.inputs, self.plan.results), strict=True):
             if bucket != expected and is_bucket_of(self.plan.name, bucket):
@@ -115,10 +114,10 @@ class Preparation:
         return Message("making-buckets")
 
     async def submit(self) -> TaskSnapshot:
-        """Make the job and the task; return the first look at it. Not to be broken off: only its end tells what runs.
+        """Create the job and the task; return its first snapshot. Do not cancel this: only its result says what runs.
 
         Raises:
-            RunQarnotError: it cannot be done; nothing runs.
+            RunQarnotError: it failed; nothing runs.
         """
         self._tell(Message("asking-for-machine"))
         client, plan = self._client, self.plan.starting(self._client.now())
@@ -133,17 +132,17 @@ class Preparation:
                 await retrying(self._tell, client.delete, facts)
                 raise self._overtaken()
         except UnreachableError:
-            raise  # perhaps it runs: its job must stay, because it limits its time
+            raise  # the task may run: its job, which limits its time, must be kept
         except RunQarnotError:
             await client.drop_job(job)
             raise
         await self._save_regularly(facts)
         return facts
 
-    # — of several starts by one name, to the same buckets: while the files travel, the cluster knows of none —
+    # — concurrent starts with one name and the same buckets: the cluster does not know them during the uploads —
 
     async def _others(self) -> list[TaskSnapshot]:
-        """Return what others have submitted by this name; of the same session only what is not over."""
+        """Return the tasks of other starts with this name; of the same session only those that are not over."""
         tasks = await retrying(self._tell, self._client.tasks)
         named = [task for task in tasks if task.name == self.plan.name and task.launch_id != self.plan.launch_id]
         if self.plan.is_first:
@@ -151,19 +150,19 @@ class Preparation:
         return [task for task in named if is_running(task) and task.session_id == self.plan.session_id]
 
     async def _is_first(self, facts: TaskSnapshot) -> bool:
-        """Whether nobody submitted before, in the moment between our look and our submission."""
+        """Whether no other start submitted a task between our check and our submission."""
         try:
             others = await self._others()
         except RunQarnotError:
-            return True  # it is on the cluster, and must not look as if it were not
+            return True  # the task is submitted, so this must not fail
         return is_first(facts, others)
 
     async def _check_files(self) -> None:
-        """Look whether the bucket holds what was sent, and nothing else.
+        """Check that the bucket contains the files that were sent, and no others.
 
         Raises:
-            InputError: others have sent files there too.
-            TransferError: one of ours is gone.
+            InputError: another program has added files.
+            TransferError: a file is missing.
         """
         inputs = self.plan.inputs
         ours = (
@@ -172,7 +171,7 @@ class Preparation:
             | {each.file.key for each in self._copies}
         )
         if not self.plan.is_first or not is_bucket_of(self.plan.name, inputs):
-            return  # it holds what was added since; or a plugin wants it so, and knows what else is there
+            return  # it contains files that were added later, or a plugin's bucket with files of its own
         found = {file.key for file in await retrying(self._tell, self._client.storage.files, inputs)}
         if others := sorted(found - ours - bootstrap.KEYS):
             raise InputError("bucket-shared", field="name", name=others[0], bucket=inputs)
@@ -185,24 +184,24 @@ class Preparation:
         return InputError("name-overtaken", field="name", name=self.plan.name, bucket=self.plan.inputs)
 
     async def _save_regularly(self, facts: TaskSnapshot) -> None:
-        """Arrange the saves. It is on the cluster by now: that this is refused must not look as if it were not."""
+        """Request periodic snapshots. The task is submitted, so a refusal must not look like a failed start."""
         seconds = self.plan.snapshot_seconds
         try:
             if seconds:
                 await retrying(self._tell, self._client.snapshot_every, facts, seconds)
-        except RunQarnotError as error:  # a short batch may be over already; else `Saves` asks again, and says so
+        except RunQarnotError as error:  # a short batch may be over; otherwise `PeriodicSnapshots` requests them again
             log.info("%s is not saved every %d s: %s", self.plan.name, seconds, error)
 
 
 def is_running(task: TaskSnapshot) -> bool:
-    """Whether a task is not over; one whose state is not known is taken for one that runs."""
+    """Whether a task is not over. An unknown state counts as running."""
     return observed_state(task.state) not in FINAL
 
 
 def is_first(task: TaskSnapshot, others: Iterable[TaskSnapshot]) -> bool:
-    """Whether a task was created before all others; of those of one moment, the one with the lowest id is the first.
+    """Whether a task was created before all others. The lowest id decides between equal times.
 
-    So of several starts exactly one goes on, whoever asks. Where the cluster does not tell a time, none does.
+    So of several starts exactly one continues, in whichever process. Without a time from the cluster, none does.
     """
     return all(
         task.created is not None and other.created is not None and (task.created, task.id) < (other.created, other.id)
@@ -219,11 +218,11 @@ async def upload(
     *,
     replace: bool = False,
 ) -> None:
-    """Upload files, telling how many bytes have arrived, at most once a second.
+    """Upload files and report the bytes, at most once a second.
 
     Raises:
-        InputError: another file of that name is in the bucket, and it is not to be replaced.
-        TransferError: a file could not be moved, or it was given up.
+        InputError: the bucket has another file of that name, and `replace` is false.
+        TransferError: a file could not be uploaded, or it was given up.
     """
     if not uploads:
         return
@@ -235,7 +234,7 @@ async def upload(
 async def copy(
     storage: AsyncStorage, bucket: str, copies: Sequence[StoredCopy], tell: Tell, given_up: threading.Event
 ) -> None:
-    """Have the storage copy files into a bucket, telling how many bytes have arrived.
+    """Let the storage copy files into a bucket, and report the bytes.
 
     Raises:
         TransferError: a file could not be copied, or it was given up.
@@ -253,7 +252,7 @@ async def _told(
     tell: Tell,
     given_up: threading.Event | None,
 ) -> None:
-    """Do what is given `progress` and `cancelled`; tell how many bytes have arrived, at most once a second."""
+    """Call a function with `progress` and `cancelled`; report the bytes, at most once a second."""
     loop, moved, told, gone = asyncio.get_running_loop(), 0, float("-inf"), threading.Event()
 
     def cancelled() -> bool:
@@ -278,7 +277,7 @@ async def _told(
 
 
 def _bytes_of(uploads: Sequence[Upload]) -> int:
-    """How much there is to send. What cannot be looked at any more is said when it is its turn."""
+    """Return the bytes to send. A file that cannot be read is reported when it is uploaded."""
     total = 0
     for each in uploads:
         with contextlib.suppress(OSError):

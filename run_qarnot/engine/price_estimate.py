@@ -1,4 +1,4 @@
-"""What an hour of an image usually costs on some hardware: known from the account's own runs."""
+"""Estimates the cost of an hour of an image on some hardware from the account's own runs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from run_qarnot.model.price import LEAST_SECONDS, usual_price
 
 __all__ = ["TaskSnapshot", "price_per_hour", "similar_runs"]
 
-_LATEST = 3  # runs: each costs a request
+_LATEST = 3  # runs; each takes a request
 
 
 def similar_runs(
@@ -23,7 +23,7 @@ def similar_runs(
         tasks: of the account, the newest first.
         image: its id.
         hardware: constraints, as `SessionSpec` has them, with those of the image.
-        scheduling: as `SessionSpec` has it; empty: as the account has it, which may be any.
+        scheduling: as `SessionSpec` has it; empty for the account's default, which may be any.
     """
     found = [
         task
@@ -37,7 +37,7 @@ def similar_runs(
 
 
 async def price_per_hour(client: Client, runs: Iterable[TaskSnapshot]) -> float | None:
-    """Ask what runs have cost; return what an hour of one machine usually costs in euros, None if nobody says.
+    """Request the cost of runs; return the usual cost of an hour of one machine in euros, None if unknown.
 
     Raises:
         RunQarnotError: the cluster does not answer.

@@ -1,4 +1,4 @@
-"""What the page's server needs to reach a session's app in a visitor's place. Light: it loads neither SSH nor cloud."""
+"""What the page's server needs to proxy a session's app. This module imports neither SSH nor the cloud's libraries."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _SHORTEST_KEY = 32
 
 @dataclass(frozen=True)
 class ProxiedSession:
-    """A running session, as kernels register it with the page's server. It is never written to a disk."""
+    """A running session, as kernels register it with the page's server. It is never written to disk."""
 
     id: str  # `rq-<12 hex>`
-    key: str = field(repr=False)  # of whoever may register this session or open it; derived from the Qarnot token
+    key: str = field(repr=False)  # required to register or open this session; derived from the Qarnot token
     user: str
     private_key: str = field(repr=False)  # in OpenSSH's format
     ssh: Forward
@@ -31,10 +31,10 @@ class ProxiedSession:
     app_token: str | None = field(repr=False)
     base_path: str = "/"  # where the app answers; `/<id>/` for PREFIX
     mount: Mount = Mount.PREFIX
-    host_keys: tuple[str, ...] = ()  # SHA256 fingerprints, one of which the machine must show; empty: any
+    host_keys: tuple[str, ...] = ()  # SHA256 fingerprints; the machine must have one of them; empty: any
 
     def as_message(self) -> dict[str, Any]:
-        """Return it as values of JSON."""
+        """Return the session as JSON values."""
         return asdict(self)
 
     @classmethod
@@ -42,7 +42,7 @@ class ProxiedSession:
         """Read what `as_message` wrote.
 
         Raises:
-            ValueError: it is something else.
+            ValueError: the message has another form.
         """
         try:
             session = cls(**message)
@@ -59,7 +59,7 @@ class ProxiedSession:
         return session
 
     def host_key_problem(self, key: SSHKey) -> Message | None:
-        """Say what is wrong with the host key that a machine shows; None if nothing is."""
+        """Return what is wrong with a machine's host key; None if nothing is."""
         if not self.host_keys or key.get_fingerprint() in self.host_keys:
             return None
         return Message("host-key-changed")

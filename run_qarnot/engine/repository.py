@@ -1,7 +1,7 @@
-"""Fetches a git repository to this computer, so that it goes to a session with its other files.
+"""Fetches a git repository to this computer, from which it is uploaded with the session's other files.
 
-Here and not on the machine: that works with every image, also where there is neither git nor a way to the Internet, and
-a private repository's token stays in this process.
+It is not fetched on the machine, because this works with every image, also without git or Internet access, and the
+token of a private repository stays in this process.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ if TYPE_CHECKING:
 
 REQUIREMENTS = "requirements.txt"
 _MOST_FILES = 20_000
-_USER = "oauth2"  # with a token as password: what GitLab wants; GitHub and Gitea take any
+_USER = "oauth2"  # with a token as password: GitLab requires it; GitHub and Gitea accept any
 _TIMEOUT_SECONDS = 30.0
 _HASH_DIGITS = 40
-_OURS = b"refs/run-qarnot/start"  # git takes a folder for none of its own without a ref; storage keeps no empty folders
+_OURS = b"refs/run-qarnot/start"  # git wants a `refs` folder, and storage keeps no empty ones
 _UNUSED = frozenset({"description", "hooks", "info"})  # of `.git`
 
 
 async def fetch(spec: SessionSpec, given: Container[str]) -> tuple[TemporaryDirectory[str] | None, list[Upload]]:
-    """Fetch the repository of a session that is to be started.
+    """Fetch the repository of a session before its start.
 
     Arguments:
-        spec: checked.
-        given: paths of files that the user sends; those win.
+        spec: a checked one.
+        given: paths of the user's files, which replace those of the repository.
 
     Returns:
-        The folder of the files, for as long as they are to be there; and the files.
+        The folder of the files, which exists until it is cleaned up; and the files.
 
     Raises:
         InputError: as `clone`.
@@ -60,22 +60,23 @@ async def fetch(spec: SessionSpec, given: Container[str]) -> tuple[TemporaryDire
     except BaseException:  # re-raised (including cancellation) after removing the files
         temporary.cleanup()
         raise
-    kept = {REQUIREMENTS} if spec.resume else set()  # that of the session which it continues: its packages
+    kept = {REQUIREMENTS} if spec.resume else set()  # the packages of the session that it continues
     return temporary, [each for each in uploads if each.key not in given and each.key not in kept]
 
 
 def clone(repository: Repository, folder: Path, most_bytes: int = MOST_BYTES) -> list[Upload]:
-    """Fetch one commit; return its files, and those by which git knows it, to be uploaded. Blocks.
+    """Fetch one commit; return its files and those of `.git`, to be uploaded. Blocks.
 
-    Links become small files that name their target, as git makes them where there are none: storage has no links.
+    Symbolic links become small files that name their target, as git writes them where links are not supported, because
+    storage has no links.
 
     Arguments:
-        repository: checked.
-        folder: an empty one, which must be there until the files are uploaded.
-        most_bytes: of what is fetched, and of its files.
+        repository: a checked one.
+        folder: an empty one, which must exist until the files are uploaded.
+        most_bytes: limit on the fetched bytes and on the size of the files.
 
     Raises:
-        InputError: there is no such repository or ref, it wants a token, is too large, or nobody answers.
+        InputError: there is no such repository or ref, it needs a token, is too large, or the server does not answer.
     """
     from dulwich.client import HTTPUnauthorized, InvalidWants
     from dulwich.errors import NotGitRepository
@@ -88,7 +89,7 @@ def clone(repository: Repository, folder: Path, most_bytes: int = MOST_BYTES) ->
         raise InputError("git-denied", field="git", address=repository.url) from error
     except (NotGitRepository, InvalidWants) as error:
         raise InputError("git-missing", field="git", address=str(repository)) from error
-    except KeyError as error:  # the server said nothing, and sent it not
+    except KeyError as error:  # the server sent no error and not the requested commit
         raise InputError("git-missing", field="git", address=str(repository)) from error
     except Exception as error:  # a server may send anything, and dulwich has dozens of errors for it
         if private := private_host(error):
@@ -162,7 +163,7 @@ def _keep_public(pools: Any, host: str) -> None:
 
 
 def _find(refs: Mapping[Ref, ObjectID], ref: str) -> tuple[bytes, ObjectID]:
-    """Return the full name and the id of what somebody calls by a short name, or by the id."""
+    """Return the full name and the id of a ref that is given by its short name or id."""
     wanted = ref.encode()
     for name in (b"refs/heads/" + wanted, b"refs/tags/" + wanted) if ref else (b"HEAD",):
         if found := refs.get(name):  # type: ignore[call-overload]
@@ -174,7 +175,7 @@ def _find(refs: Mapping[Ref, ObjectID], ref: str) -> tuple[bytes, ObjectID]:
 
 
 def _limited(write: Callable[[bytes], int], most: int) -> Callable[[bytes], int]:
-    """Return a function that writes so many bytes at most."""
+    """Return a function that writes at most so many bytes."""
     total = 0
 
     def count(data: bytes) -> int:
@@ -192,7 +193,7 @@ def _check_size(found: int, most: int) -> None:
 
 
 def _check_out(repo: Repo, commit: ObjectID, most_bytes: int) -> None:
-    """Write the files of a commit, once their size is known: a small pack may hold large ones."""
+    """Write the files of a commit, after checking their size: a small pack may contain large files."""
     from dulwich.index import build_index_from_tree
     from dulwich.object_store import iter_tree_contents
     from dulwich.objects import S_ISGITLINK, Commit
@@ -213,13 +214,13 @@ def _write_link(target: str | bytes | os.PathLike[str], path: str | bytes | os.P
 
 
 def _name(repo: Repo, url: str, name: bytes, commit: ObjectID) -> None:
-    """Have git know where the commit came from, so that what is changed in the session can be sent there."""
+    """Configure the remote and the branch in `.git`, so that changes of the session can be pushed."""
     from dulwich.refs import Ref
 
     branch = name.removeprefix(b"refs/heads/") if name.startswith(b"refs/heads/") else b""
     repo.refs[Ref(_OURS)] = commit
     config = repo.get_config()
-    for key, value in ((b"filemode", False), (b"symlinks", False)):  # storage keeps neither
+    for key, value in ((b"filemode", False), (b"symlinks", False)):  # storage keeps neither modes nor links
         config.set((b"core",), key, value)
     config.set((b"remote", b"origin"), b"url", url.encode())
     config.set((b"remote", b"origin"), b"fetch", b"+refs/heads/*:refs/remotes/origin/*")
@@ -235,7 +236,7 @@ def _name(repo: Repo, url: str, name: bytes, commit: ObjectID) -> None:
 
 
 def _uploads(repository: Repository, folder: Path) -> Iterator[Upload]:
-    """Yield the files, and a list of packages that leads to that of the repository."""
+    """Yield the files, and a `requirements.txt` that refers to the repository's."""
     root = folder / repository.folder
     for place, folders, names in os.walk(root):
         is_git = Path(place) == root / ".git"

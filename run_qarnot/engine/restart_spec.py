@@ -1,9 +1,8 @@
-"""What to ask for so that a session goes on in another run.
+"""Makes the request for the next run of a session from its last one.
 
-Qarnot takes a limit (`maxWallTime`) when a job is made and has no call that changes it: the OpenAPI document has no PUT
-or PATCH of jobs, a task's PUT takes constants and tags only and cannot move it to another job (`TaskUpdateInput`), and
-the SDK refuses ("can't set attribute on a submitted job"). So a limit is never extended in place: more hours are
-another run.
+Qarnot accepts a limit (`maxWallTime`) when a job is created and has no call that changes it: the OpenAPI document has
+no PUT or PATCH of jobs, a task's PUT accepts constants and tags only and cannot move it to another job
+(`TaskUpdateInput`), and the SDK refuses ("can't set attribute on a submitted job"). So more hours need another run.
 """
 
 from __future__ import annotations
@@ -23,19 +22,19 @@ from run_qarnot.engine.idleness import limit_of
 from run_qarnot.model.plan import SESSION_KEY, USER_KEY, Label
 from run_qarnot.model.spec import SessionSpec
 
-_HIDDEN = "[SECRET]"  # in place of the values of `QARNOT_SECRET__*` (`reference/qarnot-platform.md` §2.2)
+_HIDDEN = "[SECRET]"  # shown instead of the values of `QARNOT_SECRET__*` (`reference/qarnot-platform.md` §2.2)
 
 
 def restart_spec(facts: TaskSnapshot, image: Image, changes: Mapping[str, Any]) -> SessionSpec:
-    """Return what is to be asked for, so that a session goes on: its options, keys and machine, but for some changes.
+    """Return the request for the next run: options, keys and machine of the last one, with some changes.
 
     Arguments:
-        facts: of its latest run.
-        image: for the next run. With another one than before, the options are that one's defaults.
-        changes: fields of a `SessionSpec`, such as `hours`; `options` are added to those of before.
+        facts: of the latest run.
+        image: for the next run. If it differs from the previous one, the options are its defaults.
+        changes: fields of a `SessionSpec`, such as `hours`; `options` are added to the previous ones.
 
     Raises:
-        SessionError: what was entered is not known any more, and not among the changes.
+        SessionError: the value of an option is no longer known, and not among the changes.
     """
     given = dict(changes.get("options", {}))
     options: dict[str, Any] = {}
@@ -59,7 +58,7 @@ def restart_spec(facts: TaskSnapshot, image: Image, changes: Mapping[str, Any]) 
 
 
 def hours_of(facts: TaskSnapshot) -> float | None:
-    """Return the time limit that a run had, in hours, to a hundredth; None if it cannot be told."""
+    """Return the time limit of a run in hours, rounded to a hundredth; None if unknown."""
     ends = times.from_text(facts.label(Label.ENDS))
     if ends is None or facts.created is None:
         return None
@@ -67,7 +66,7 @@ def hours_of(facts: TaskSnapshot) -> float | None:
 
 
 def entered_options(facts: TaskSnapshot, image: Image) -> dict[str, str | bool | float | list[str]]:
-    """Return what was entered, as far as the task's constants tell it. A secret among it is hidden from all output."""
+    """Return the options that the task's constants contain. Secret ones are hidden from all output."""
     found: dict[str, str | bool | float | list[str]] = {}
     for name, option in image.options.items():
         if _is_unknown(facts, option) or (text := facts.constants.get(option.constant or "")) is None:
@@ -86,7 +85,7 @@ def entered_options(facts: TaskSnapshot, image: Image) -> dict[str, str | bool |
 
 
 def unknown_options(facts: TaskSnapshot, image: Image) -> list[str]:
-    """Return the options whose value the task does not tell: a plugin used it, or the cluster hides it."""
+    """Return the options whose value the task does not contain: a plugin consumed it, or the cluster hides it."""
     return [name for name, option in image.options.items() if _is_unknown(facts, option)]
 
 

@@ -1,4 +1,4 @@
-"""What a session has saved: its result bucket, read."""
+"""The saved files of a session: reads its result bucket."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ _HEAD_BYTES = 1 << 20
 
 @dataclass(frozen=True)
 class Results:
-    """Blocking methods say so: run them in a thread."""
+    """The result bucket of a session. Methods whose docstring says "Blocks" must run in a thread."""
 
     storage: AsyncStorage
-    bucket: str | None  # None: a session that was made without one, by another program
+    bucket: str | None  # None: another program started the session without one
 
     async def files(self) -> list[StoredFile]:
-        """Return the files that were saved so far."""
+        """Return the saved files."""
         return await self.storage.files(self.bucket) if self.bucket else []
 
     async def address(self, key: str, seconds: int = _ADDRESS_SECONDS) -> str:
-        """Return an address at which a browser gets one file straight from the storage, good for so many seconds."""
+        """Return an address from which a browser downloads one file, without our server, valid for so many seconds."""
         return await self.storage.presign(self.bucket or "", key, seconds)
 
     async def read_head(self, key: str, limit: int = _HEAD_BYTES) -> bytes:
@@ -46,17 +46,17 @@ class Results:
         return bytes(head[:limit])
 
     def give_way(self, inputs: str, added: Container[str], *, replace: bool) -> None:
-        """Let files that were added be those that the machine has. Blocks.
+        """Remove results that would replace added files on the machine. Blocks.
 
-        The results come after the inputs, so of a file that the machine has changed and saved its own version wins.
+        The machine reads the results after the inputs, so that a version which it has changed and saved would win.
 
         Arguments:
-            inputs: the bucket to which they were added.
+            inputs: the bucket to which the files were added.
             added: their paths.
-            replace: the machine's versions may go.
+            replace: the machine's versions may be deleted.
 
         Raises:
-            InputError: there is such a version, and it may not.
+            InputError: there is such a version, and `replace` is false.
         """
         if self.bucket is None:
             return
@@ -67,14 +67,14 @@ class Results:
         self.storage.blocking.delete(self.bucket, changed)
 
     def prefer_uploads(self, inputs: str, ended: datetime | None) -> None:
-        """Before another run: what was uploaded after the last one wins over what that left. Blocks.
+        """Remove results that would replace files uploaded since the last run. Blocks.
 
-        The results come after the inputs, so of a file that both have, the version of the results goes. And what was
-        uploaded anew is off the record of what was removed (`bootstrap.REMOVED`).
+        The machine reads the results after the inputs, so that their version of a file would win. Files that were
+        uploaded again are also taken off the list of removed files (`bootstrap.REMOVED`).
 
         Arguments:
-            inputs: the bucket with what was uploaded.
-            ended: when the last run ended, by the cluster's clock; the storage tells times in whole seconds.
+            inputs: the bucket with the uploads.
+            ended: when the last run ended, by the cluster's clock; the storage's times are whole seconds.
         """
         if self.bucket is None or ended is None:
             return
@@ -92,7 +92,7 @@ class Results:
     def zip(
         self, files: Sequence[StoredFile] | None = None, *, cancelled: Callable[[], bool] = lambda: False
     ) -> Iterator[bytes]:
-        """Yield files as one zip; all of them if none are named. Blocks."""
+        """Yield files as one zip; all files if `files` is None. Blocks."""
         return self.storage.blocking.zip(
             self.bucket or "", self._files() if files is None else files, cancelled=cancelled
         )
@@ -105,7 +105,7 @@ class Results:
         *,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> list[str]:
-        """Write files below a folder, and return those whose checksum could not be confirmed. Blocks."""
+        """Write files below a folder; return the keys of those whose checksum could not be verified. Blocks."""
         return self.storage.blocking.download(self.bucket or "", files, folder, progress, cancelled=cancelled)
 
     def _files(self) -> list[StoredFile]:

@@ -1,4 +1,4 @@
-"""Trying again, when the cluster does not answer: with growing pauses, and never where it could do harm."""
+"""Retries calls to the cluster, with exponential backoff. Only for calls that may be repeated."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LONGEST_PAUSE = 15.0
 
 
 def backoff() -> Iterator[float]:
-    """Yield the seconds between tries: doubling, up to a limit."""
+    """Yield the seconds between attempts: doubled each time, up to a limit."""
     pause = _FIRST_PAUSE
     while True:
         yield pause
@@ -27,14 +27,14 @@ def backoff() -> Iterator[float]:
 
 
 async def retrying(tell: Tell, act: Callable[P, Awaitable[T]], /, *arguments: P.args, **named: P.kwargs) -> T:
-    """Do something that may be repeated without harm, at most `TRIES` times, until the cluster answers.
+    """Call a repeatable action until the cluster answers, at most `TRIES` times.
 
     Arguments:
-        tell: told that it is tried again.
-        act: the action, with its arguments.
+        tell: called before each retry with the reason.
+        act: the action, followed by its arguments.
 
     Raises:
-        UnreachableError: it did not answer the last time either.
+        UnreachableError: the last attempt failed, too.
     """
     for attempt, pause in enumerate(backoff(), start=1):
         try:

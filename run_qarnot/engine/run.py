@@ -1,4 +1,4 @@
-"""One run of a session: a task, prepared, followed, saved, stopped. What it finds out goes into the session's view."""
+"""One run of a session: its task is prepared, followed, saved and stopped. The session's view shows its state."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ from run_qarnot.model.plan import SESSION_KEY, USER_KEY, Label, TaskPlan
 from run_qarnot.model.view import SessionView
 
 _PROBE_SECONDS = 0.3
-_ABORT_AGAIN_SECONDS = 10.0  # a task that was still queued may have refused the first time
+_ABORT_AGAIN_SECONDS = 10.0  # a task that is still queued may refuse the first time
 RUNNING = frozenset({State.STARTING, State.READY})
 
 
 @dataclass(frozen=True)
 class RunIdentity:
-    """Who a run is.
+    """The identity of a run, from which keys and addresses are derived.
 
     Arguments:
-        token: the Qarnot token, from which keys are derived.
-        session_id: from which, with the token, what is the same in all runs is derived: the base URL, the app's token.
-        launch_id: from which, with the token, the key to the machine is derived.
-        user: who logs in on the machine.
-        app: what runs there.
+        token: the Qarnot token.
+        session_id: with the token, it gives the values that are the same in all runs: base URL and app token.
+        launch_id: with the token, it gives the key to the machine.
+        user: the user name on the machine.
+        app: that runs there.
     """
 
     token: str
@@ -61,14 +61,14 @@ class RunIdentity:
 
 
 class SessionRun:
-    """A run of a session. Make it with `planned` or `found`."""
+    """A run of a session. Create it with `planned` or `found`."""
 
     def __init__(self, client: Client, state: ViewPublisher, identity: RunIdentity, snapshot_seconds: int) -> None:
         self.facts: TaskSnapshot | None = None
         self.number = state.view.run
         self.identity = identity
         self.app = identity.app
-        self.is_asked_to_stop = False  # the cluster was: who goes away now leaves nothing that runs on
+        self.is_asked_to_stop = False  # the cluster has received the request, so that this process may end
         self._client = client
         self.state = state
         self._preparation: Preparation | None = None
@@ -97,7 +97,7 @@ class SessionRun:
     def planned(
         cls, client: Client, state: ViewPublisher, identity: RunIdentity, preparation: Preparation
     ) -> SessionRun:
-        """Make a run that `follow` will prepare and submit."""
+        """Create a run that `follow` will prepare and submit."""
         run = cls(client, state, identity, preparation.plan.snapshot_seconds)
         run._planned_keys = preparation.plan.labels[Label.KEYS]
         run._preparation = preparation
@@ -106,13 +106,13 @@ class SessionRun:
 
     @classmethod
     def found(cls, client: Client, state: ViewPublisher, identity: RunIdentity, facts: TaskSnapshot) -> SessionRun:
-        """Make a run from what the cluster knows of it: nothing else is needed."""
+        """Create a run from its task on the cluster."""
         run = cls(client, state, identity, facts.wanted_snapshot_seconds)
         run.observe(facts)
         return run
 
     def publish_to(self, state: ViewPublisher) -> None:
-        """Publish what is found out from now on to another session object."""
+        """Publish further changes to the view of another session object."""
         self.state = self._readiness.state = self._use.state = self._added.state = state
 
     @property
@@ -127,7 +127,7 @@ class SessionRun:
 
     @property
     def view(self) -> SessionView:
-        """Of the session; of this run, as long as no other one follows it."""
+        """The session's view, which shows this run until another one begins."""
         return self.state.view
 
     @property
@@ -136,7 +136,7 @@ class SessionRun:
 
     @property
     def task_id(self) -> str:
-        """Of its task; empty until it is submitted."""
+        """The id of its task; empty before the submission."""
         return self.facts.id if self.facts is not None else ""
 
     @property
@@ -145,29 +145,29 @@ class SessionRun:
 
     @property
     def plan(self) -> TaskPlan | None:
-        """What was asked for, if it was planned here."""
+        """The plan, if this process made it."""
         return self._preparation.plan if self._preparation is not None else None
 
-    # — the way in —
+    # — access —
 
     @property
     def knows_session_key(self) -> bool:
-        """Whether the machine lets us in with the key that we derive, so that the user needs none."""
+        """Whether the machine accepts the derived session key, so that the user needs no key."""
         keys_label = self.facts.label(Label.KEYS) if self.facts else self._planned_keys
         return SESSION_KEY in keys_label.split("+") and not self.needs_other_token
 
     @property
     def takes_user_key(self) -> bool:
-        """Whether the machine lets the user in with a key of their own."""
+        """Whether the machine accepts the user's own key."""
         return self.facts is not None and USER_KEY in self.facts.label(Label.KEYS).split("+")
 
     @property
     def needs_other_token(self) -> bool:
-        """Whether it was started with another Qarnot token, from which the key to its machine is derived."""
+        """Whether the run was started with another Qarnot token, so that our key differs from its machine's."""
         return self.facts is not None and self.access.needs_other_token(self.facts)
 
     def proxied(self) -> ProxiedSession | None:
-        """Return what the page's server needs to lead visitors to the app; None while there is no such way."""
+        """Return what the page's server needs to proxy the app; None while it cannot."""
         if self.facts is None or all(each.kind is not ConnectionKind.PAGE for each in self.view.connections):
             return None
         ssh = next(forward for forward in self.facts.forwards if forward.app_port == SSH_PORT)
@@ -184,10 +184,10 @@ class SessionRun:
     # — following —
 
     async def follow(self) -> None:
-        """Prepare and submit if new; then observe, decide, act and tell, until the end.
+        """Prepare and submit a new run; then observe, decide, act and publish until it ends.
 
         Raises:
-            RunQarnotError: preparing failed. Whatever happens later becomes part of the view.
+            RunQarnotError: the preparation failed. Later errors become part of the view.
         """
         try:
             if self._preparation is not None and self.facts is None:
@@ -210,7 +210,7 @@ class SessionRun:
             await self.access.close()
 
     async def poll(self) -> None:
-        """Poll once, for a list or `show`: is it over, and does the app answer?"""
+        """Poll once, for a list or `show`: find out whether the run is over and whether the app answers."""
         steps = await self.look()
         try:
             if steps.tunnel_to is not None:
@@ -223,7 +223,7 @@ class SessionRun:
             self.tell_connections()
 
     async def look(self) -> Steps:
-        """Ask the cluster, together with others that ask now; return what is to be done."""
+        """Poll the cluster, batched with other sessions; return the next steps."""
         try:
             facts = await self._client.poll(self.task_id, self.view.name)
         except NotFoundError:
@@ -236,14 +236,14 @@ class SessionRun:
         return decide(self.view, facts, can_tunnel=self.access.can_tunnel(facts), age=age)
 
     async def look_again(self) -> None:
-        """Ask the cluster for what is to be done next, whoever follows."""
+        """Poll the cluster at once, without waiting for the loop that follows the run."""
         try:
             self.observe(await retrying(self.state.tell_trouble, self._client.task, self.task_id, self.view.name))
         except NotFoundError:
             self.deleted()
 
     def observe(self, facts: TaskSnapshot) -> None:
-        """Take over what the cluster says."""
+        """Update the view from a snapshot of the task."""
         self.facts = facts
         self.access.learn(facts)
         if self.view.run != self.number:
@@ -267,18 +267,18 @@ class SessionRun:
         self.tell_connections()
 
     def deleted(self) -> None:
-        """Its task is gone."""
+        """Publish that the task no longer exists."""
         if self.view.run == self.number:
             self.state.change(state=State.ENDED, reason=EndReason.DELETED.value, connections=())
 
     # — acting —
 
     async def keep_on(self) -> None:
-        """Have it taken for used now; errors are those of `Session.keep_on`."""
+        """Make the run count as used now; errors are those of `Session.keep_on`."""
         await self._use.keep_on()
 
     async def find_idle_end(self) -> None:
-        """Find out whether it ended because nobody used it."""
+        """Find out whether the run ended because nobody used it."""
         assert self.facts is not None
         self.facts = await idleness.with_idle_end(self.facts, self._results)
         reason = end_reason(self.facts).value
@@ -303,7 +303,7 @@ class SessionRun:
         if self._preparation is not None:
             self._preparation.give_up()
         try:
-            if self.facts is None:  # it is being prepared: that ends by itself, or gets as far as to be stopped
+            if self.facts is None:  # the preparation ends by itself, or submits a task that can be stopped
                 await self.state.until(lambda _: self.facts is not None or self.is_over)
             if self.facts is not None:
                 await self._stop(save=save)
@@ -316,17 +316,17 @@ class SessionRun:
 
     @property
     def owes_files(self) -> bool:
-        """Whether files were added that a machine which is being loaded may not have: `follow` will send them."""
+        """Whether added files wait for a machine that is being loaded: `follow` will send them."""
         return self._added.are_owed
 
     async def send(self, give_way: Callable[[], object]) -> None:
-        """Send what was added to the inputs to the machine; if that is still being loaded, later.
+        """Send added input files to the machine, or later if it is still being loaded.
 
-        It is saved before: the machine gets every resource that has changed, and its own results are among them, for
-        the case of a preemption (`cloud.api`). What was saved a moment ago does no harm there; older work would.
+        The results are saved first: the machine receives every changed resource, which includes its own results, for
+        the case of a preemption (`cloud.api`). A fresh copy does no harm; an older one would undo work.
 
         Arguments:
-            give_way: called once it is saved, in a thread: see `Results.give_way`.
+            give_way: called in a thread after the save: see `Results.give_way`.
         """
         if self.view.state not in RUNNING:
             self._added.wait_for_machine()
@@ -337,10 +337,10 @@ class SessionRun:
         await self._client.refresh_resources(self.facts)
 
     async def close_job(self) -> None:
-        """Have the job that held it count no more."""
-        facts = self.facts  # only if the cluster itself said that it ended: terminating a job ends what is in it
+        """Terminate the job of an ended task, so that it does not count against the quota."""
+        facts = self.facts  # only if the cluster reports the end, because terminating a job ends its tasks
         if facts is not None and facts.job is not None and observed_state(facts.state) in FINAL:
-            with contextlib.suppress(RunQarnotError):  # only a count in the account's quota
+            with contextlib.suppress(RunQarnotError):  # it affects only a count in the account's quota
                 await self._client.close_job(facts)
 
     # — inner: preparing —
@@ -352,7 +352,7 @@ class SessionRun:
                 await preparation.prepare()
                 await self._submit(preparation)
         except RunQarnotError as error:
-            if error.code == "runs-already":  # the session goes on with that run
+            if error.code == "runs-already":  # the session continues with that run
                 raise
             if preparation.given_up and not isinstance(error, UnreachableError):
                 self.state.change(state=State.ENDED, reason=EndReason.GIVEN_UP.value)
@@ -365,7 +365,7 @@ class SessionRun:
             await self._stop(save=False)
 
     async def _submit(self, preparation: Preparation) -> None:
-        """Submit, and see it through: whoever goes meanwhile must know whether something runs."""
+        """Submit, even if cancelled meanwhile: the caller must know whether a task runs."""
         submitting = asyncio.create_task(preparation.submit())
         try:
             self.observe(await asyncio.shield(submitting))
@@ -375,7 +375,7 @@ class SessionRun:
                 await self._stop(save=False)
             raise
 
-    # — inner: carrying out —
+    # — inner: acting —
 
     async def _act(self, steps: Steps) -> None:
         if self.is_over:
@@ -412,7 +412,7 @@ class SessionRun:
         self.tell_connections()
 
     async def _pin_host_keys(self) -> None:
-        """Hold this attempt's machine to the host keys that its start script printed, read over the platform's API."""
+        """Pin the host keys that the start script of this attempt printed, read over the platform's API."""
         host_keys, attempt = self.access.host_keys, self.view.attempt
         if (
             self.facts is None
@@ -451,14 +451,16 @@ class SessionRun:
         with self.state.doing(Message("stopping")):
             while not self.is_over:
                 facts = self.facts
-                saves_itself = save and self.view.state is State.SAVING  # it has finished, and its results are wanted
+                saves_itself = (
+                    save and self.view.state is State.SAVING
+                )  # the app has finished, and its results are being uploaded
                 if facts is not None and not saves_itself and loop.time() > asked + _ABORT_AGAIN_SECONDS:
                     asked, self.is_asked_to_stop = loop.time(), True
                     await retrying(tell, self._client.abort, facts)
                 await retrying(tell, self.look)
                 await asyncio.sleep(0 if self.is_over else 0.3)
 
-    # — inner: telling —
+    # — inner: publishing —
 
     def tell_connections(self) -> None:
         """Publish the connections that there are now."""
@@ -466,7 +468,7 @@ class SessionRun:
             self._readiness.publish_connections(self.facts)
 
     async def _sleep(self, seconds: float) -> None:
-        """Wait, but act at once when somebody wants something or the tunnel is lost."""
+        """Wait, but wake up at once for a request of the user or a lost tunnel."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), max(seconds, 0))
         self._wake.clear()

@@ -1,4 +1,4 @@
-"""A session: a named workspace that lasts, and its runs. It tells its listeners a new `SessionView` at each change."""
+"""A session: a named workspace and its runs. Listeners receive a new `SessionView` at each change."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ from run_qarnot.model.web_file import WebFile
 
 __all__ = ["OTHER_TOKEN", "Session", "StoredFile", "Upload"]
 
-_ENDING = frozenset({State.SAVING, State.STOPPING})  # what is added now reaches no machine
+_ENDING = frozenset({State.SAVING, State.STOPPING})  # files that are added in these states reach no machine
 
 
 class Session:
-    """A session of an account. Make it with `new` or `found`."""
+    """A session of an account. Create it with `new` or `found`."""
 
     def __init__(self, client: Client, catalog: Catalog, token: str, view: SessionView) -> None:
         self._client = client
         self._catalog = catalog
         self._token = token
         self._state = ViewPublisher(view, self._changed)
-        self._past: list[TaskSnapshot] = []  # of the runs before, the oldest first
+        self._past: list[TaskSnapshot] = []  # of earlier runs, the oldest first
         self._run: SessionRun
-        self.temporary: TemporaryDirectory[str] | None = None  # with files that are uploaded
+        self.temporary: TemporaryDirectory[str] | None = None  # contains files to be uploaded
         self._log = output.Follower(self._streams, is_over=lambda: self.view.is_over)
 
     @classmethod
@@ -68,7 +68,7 @@ class Session:
         copies: Sequence[StoredCopy] = (),
         web: Sequence[WebFile] = (),
     ) -> Session:
-        """Make a session whose first run `follow` will prepare and submit; the arguments are those of `Preparation`."""
+        """Create a session whose first run `follow` will prepare and submit; arguments as for `Preparation`."""
         image = catalog.get(plan.labels[Label.IMAGE])
         session = cls(client, catalog, token, planned_view(plan, image.effective_app.title))
         session._run = session._planned(image, plan, uploads, copies, web=web)
@@ -76,7 +76,7 @@ class Session:
 
     @classmethod
     def found(cls, client: Client, catalog: Catalog, token: str, tasks: Sequence[TaskSnapshot]) -> Session:
-        """Make a session from what the cluster knows of it: nothing else is needed.
+        """Create a session from its tasks on the cluster.
 
         Arguments:
             tasks: of its runs, the oldest first; at least one.
@@ -91,14 +91,14 @@ class Session:
         return session
 
     def begin(self, plan: TaskPlan, uploads: Sequence[Upload]) -> None:
-        """Make another run the latest one, which `follow` will prepare and submit. The one before is over."""
+        """Begin another run, which `follow` will prepare and submit. The previous one must be over."""
         image = self._catalog.get(plan.labels[Label.IMAGE])
         past, ended = list(self.tasks), self.view.ended
         self._state.move(next_view(self.view, plan, image.effective_app.title))
         self._replace(self._planned(image, plan, uploads, ended=ended), past)
 
     def adopt(self, tasks: Sequence[TaskSnapshot]) -> None:
-        """Make the run that somebody else has started the latest one.
+        """Continue with a run that another process has started.
 
         Arguments:
             tasks: as for `found`; the last one is that run.
@@ -131,87 +131,87 @@ class Session:
 
     @property
     def session_id(self) -> str:
-        """What all runs have in common (`rq-session`)."""
+        """The id that all runs share (label `rq-session`)."""
         return self._run.identity.session_id
 
     @property
     def facts(self) -> TaskSnapshot | None:
-        """Of the latest run; None until it is submitted."""
+        """The snapshot of the latest run's task; None before the submission."""
         return self._run.facts
 
     @property
     def tasks(self) -> tuple[TaskSnapshot, ...]:
-        """Of all runs that were submitted, the oldest first."""
+        """The tasks of all submitted runs, the oldest first."""
         return (*self._past, *([self._run.facts] if self._run.facts is not None else []))
 
     # — listening —
 
     @property
     def view(self) -> SessionView:
-        """What is known now."""
+        """The latest view."""
         return self._state.view
 
     def subscribe(self, listener: Callable[[SessionView], None]) -> Callable[[], None]:
-        """Have `listener` told each new view; returns the way to end that."""
+        """Call `listener` with each new view; return a function that ends it."""
         return self._state.subscribe(listener)
 
     def subscribe_log(
         self, listener: Callable[[list[str]], None], trouble: Callable[[Message], None] = lambda _: None
     ) -> Callable[[], None]:
-        """Have `listener` told new lines of output, and `trouble` why none come; fetched only for who listens."""
+        """As `Follower.subscribe`. Output is fetched only while there are listeners."""
         return self._log.subscribe(listener, trouble)
 
     async def log_is_complete(self) -> None:
-        """Wait until the log's listeners have been told everything, once it is over; raise what keeps them from it."""
+        """Wait until the listeners have received the whole output of an ended run; errors as `Follower.finished`."""
         await self._log.finished()
 
     async def until(self, condition: Callable[[SessionView], bool]) -> SessionView:
-        """Wait for a view; somebody must be following."""
+        """Wait for a view that meets the condition, while another task runs `follow`."""
         return await self._state.until(condition)
 
     async def submitted(self) -> SessionView:
-        """Wait until the latest run is submitted, or over; somebody must be following."""
+        """Wait until the latest run is submitted or over, while another task runs `follow`."""
         return await self._state.until(lambda view: self._run.facts is not None or view.is_over)
 
     @property
     def is_submitted(self) -> bool:
-        """Whether the cluster has the latest run."""
+        """Whether the latest run is submitted."""
         return self._run.facts is not None
 
     @property
     def is_asked_to_stop(self) -> bool:
-        """Whether the cluster was: who goes away now leaves nothing that runs on."""
+        """Whether the cluster has received the request to stop, so that this process may end."""
         return self._run.is_asked_to_stop
 
     @property
     def ends_by_itself(self) -> bool:
-        """Whether there is nothing to open, and the end of the command is what one waits for."""
+        """Whether the app is a command that ends, without a page to open."""
         return self._run.app.ends_by_itself
 
-    # — the way in —
+    # — access —
 
     @property
     def knows_session_key(self) -> bool:
-        """Whether the machine lets us in with the key that we derive, so that the user needs none."""
+        """Whether the machine accepts the derived session key, so that the user needs no key."""
         return self._run.knows_session_key
 
     @property
     def takes_user_key(self) -> bool:
-        """Whether the machine lets the user in with a key of their own."""
+        """Whether the machine accepts the user's own key."""
         return self._run.takes_user_key
 
     @property
     def needs_other_token(self) -> bool:
-        """Whether it was started with another Qarnot token, from which the key to its machine is derived."""
+        """Whether the run was started with another Qarnot token, so that our key differs from its machine's."""
         return self._run.needs_other_token
 
     @property
     def access_problem(self) -> Sentence | None:
-        """Why there is no tunnel though there should be one."""
+        """Why the tunnel could not be opened."""
         return self._run.access.problem
 
     def use_own_keys(self, private_key: str | None = None) -> None:
-        """Open the tunnel with the user's own key, or keys (agent, `~/.ssh`): for sessions that know no other.
+        """Open the tunnel with the user's own key, or keys (agent, `~/.ssh`), if the machine accepts no other.
 
         Raises:
             SessionError: the key cannot be used.
@@ -219,35 +219,35 @@ class Session:
         self._run.access.use_own_keys(private_key)
 
     def use_identity(self, file: str | None) -> None:
-        """Name the file of the user's private key in the printed command."""
+        """Set the file of the user's private key that the printed command names."""
         self._run.access.identity = file
 
     def app_address(self) -> str | None:
-        """The app's address through this process' own tunnel, while that is open."""
+        """Return the app's address through this process' tunnel; None while it is closed."""
         return next((connection.url for connection in self.view.connections if connection.kind == "tunnel"), None)
 
     def app_links(self) -> tuple[Link, ...]:
-        """The addresses of the app's further pages through this process' own tunnel, while that is open."""
+        """Return the addresses of the app's further pages through this process' tunnel, while it is open."""
         return next((connection.links for connection in self.view.connections if connection.kind == "tunnel"), ())
 
     def tunnel_spec(self) -> TunnelSpec | None:
-        """What a launcher on the visitor's own computer needs, once it is of use; None before."""
+        """Return what a launcher on the visitor's computer needs; None until the session can be opened."""
         if self.facts is None or not self._run.can_be_entered:
             return None
         return self._run.access.tunnel_spec(self.facts, self.view.attempt)
 
     def lead_through_page(self) -> None:
-        """Offer the connection `page` and no tunnel: the visitor's browser is not on this computer."""
+        """Offer the connection `page` and no tunnel, because the visitor's browser is on another computer."""
         self._run.access.through_page = True
         self._run.tell_connections()
 
     def proxied(self) -> ProxiedSession | None:
-        """Return what the page's server needs to lead visitors to the app; None while there is no such way."""
+        """Return what the page's server needs to proxy the app; None while it cannot."""
         return self._run.proxied()
 
     @property
     def open_path(self) -> str:
-        """Of the app's page, without a slash in front."""
+        """The path of the app's page, without a leading slash."""
         return quote(self._run.access.open_path.lstrip("/"))
 
     def page_path(self, link: int | None) -> str:
@@ -257,15 +257,15 @@ class Session:
     # — following —
 
     async def follow(self) -> None:
-        """Prepare and submit the latest run if it is new; then observe, decide, act and tell, until its end.
+        """Prepare and submit the latest run if it is new; then observe, decide, act and publish until it ends.
 
-        Cancel it to stop watching: the session goes on, the tunnel closes.
+        Cancel this to stop following: the tunnel closes and the session continues.
 
         Raises:
-            RunQarnotError: preparing failed. Whatever happens later becomes part of the view.
+            RunQarnotError: the preparation failed. Later errors become part of the view.
         """
         run: SessionRun | None = None
-        while run is not self._run:  # another one may have begun meanwhile
+        while run is not self._run:  # another run may have begun meanwhile
             run = self._run
             try:
                 await run.follow()
@@ -274,9 +274,9 @@ class Session:
                     raise
 
     async def join(self) -> bool:
-        """Make the session's run that is on the cluster now the latest one; return whether there is one that runs."""
+        """Continue with the session's latest run on the cluster; return whether it is running."""
         own, found = self._run.identity.launch_id, await self._client.tasks()
-        if not self.is_submitted:  # what is left of it, if it gave way to another start at the same moment
+        if not self.is_submitted:  # its own task may still be listed after another start at the same moment won
             found = [task for task in found if task.launch_id != own]
         tasks = runs_of(self.session_id, found)
         if tasks and tasks[-1].id != self._run.task_id:
@@ -284,26 +284,26 @@ class Session:
         return bool(tasks) and is_running(tasks[-1])
 
     async def poll(self) -> SessionView:
-        """Poll once, for a list or `show`: is it over, and does the app answer?"""
+        """Poll once, for a list or `show`: find out whether the run is over and whether the app answers."""
         await self._run.poll()
         return self.view
 
     async def detail(self) -> SessionView:
-        """Add what is asked seldom: cost, carbon, the time of the last save."""
+        """Add details that are requested rarely: cost, carbon, the time of the last save."""
         if self.facts is not None:
             self._state.learn(**await details(self._client, self.facts, self.view, self.results))
             run = self._run
-            if self.view.reason == EndReason.FINISHED:  # it was found after its end
+            if self.view.reason == EndReason.FINISHED:  # the session was found after its end
                 await run.find_idle_end()
             if not run.was_ready and await never_ready(self._client, run.app, self.facts, self.view, self.results):
                 self._state.learn(state=State.FAILED, reason=EndReason.FAILED.value, error=NEVER_READY)
         return self.view
 
     async def look_for_saves(self) -> SessionView:
-        """Ask the storage when it was saved last: saves come by themselves, and nobody tells.
+        """Ask the storage for the time of the last save, because the cluster does not report periodic saves.
 
         Raises:
-            RunQarnotError: the storage does not say.
+            RunQarnotError: the storage does not answer, or refuses.
         """
         self._state.learn(**await last_save(self._client, self.view, self.results))
         return self.view
@@ -311,10 +311,10 @@ class Session:
     # — acting —
 
     async def keep_on(self) -> None:
-        """Have it taken for used now, so that it does not stop soon because nobody uses it.
+        """Make the session count as used now, so that it does not stop soon as idle.
 
         Raises:
-            SessionError: there is no way to its machine.
+            SessionError: its machine cannot be reached.
         """
         await self._run.keep_on()
 
@@ -322,22 +322,22 @@ class Session:
         """Take a snapshot of the results and wait until it is complete.
 
         Raises:
-            SessionError: it is not running, or the snapshot failed; the session goes on.
+            SessionError: it is not running, or the snapshot failed; the session continues.
         """
         await self._run.save()
 
     async def stop(self, *, save: bool = True) -> None:
-        """Save, wait for it, stop, and wait for the end.
+        """Save and stop the run; return when it has ended.
 
         Raises:
-            SessionError: it could not be saved; then it is still running.
+            SessionError: saving failed; the session is still running then.
             RunQarnotError: the cluster does not answer, or refuses.
         """
         await self._run.stop(save=save)
 
     @property
     def inputs(self) -> InputBucket | None:
-        """The bucket to which files can be added now, if there is one; what is added after a run is for the next."""
+        """The bucket to which files can be added now, or None. Those added after a run are for the next one."""
         bucket = self.view.inputs
         if self.facts is None or bucket is None or self.view.state in _ENDING or self._is_deleted:
             return None
@@ -345,7 +345,7 @@ class Session:
 
     @property
     def owes_files(self) -> bool:
-        """Whether files were added that a machine which is being loaded may not have: `follow` will send them."""
+        """Whether added files wait for a machine that is being loaded: `follow` will send them."""
         return self._run.owes_files
 
     async def add(
@@ -356,7 +356,7 @@ class Session:
         web: Sequence[WebFile] = (),
         replace: bool = False,
     ) -> None:
-        """Add files to the inputs, and have them sent to the machine if it runs; else the next run gets them.
+        """Add files to the inputs and send them to the running machine. Without one, the next run gets them.
 
         Arguments:
             uploads: files of this computer.
@@ -365,11 +365,11 @@ class Session:
             replace: files of the same names are replaced.
 
         Raises:
-            InputError: another file of that name is there, and `replace` is false. Then none of `direct` is added; if
-                it is one of `uploads`, nothing is. Or a machine has changed such a file, which is known of one that
-                runs only once it was saved; then the new ones are in the bucket, and what the machine has is kept.
-                Asking again sends nothing twice.
-            SessionError: it is ending, or could not be saved; then the files are in the bucket, not on the machine.
+            InputError: another file of that name exists, and `replace` is false. Then no file of `direct` is added, and
+                if the name is one of `uploads`, no file at all. Or the machine has changed such a file, which is known
+                only after the save: then the new files are in the bucket, and the machine's are kept. A second call
+                sends nothing twice.
+            SessionError: it is ending, or saving failed; then the files are in the bucket and not on the machine.
         """
         inputs = self.inputs
         if inputs is None:
@@ -377,7 +377,7 @@ class Session:
         with self._state.doing(Message("uploading"), after_end=self.view.is_over) as tell:
             added = await inputs.add(uploads, direct, web, tell, replace=replace)
         if not self.view.is_over:
-            await self._run.look_again()  # the way to the bucket may have been long
+            await self._run.look_again()  # the upload may have taken a long time
         give_way = partial(self.results.give_way, inputs.bucket, added, replace=replace)
         if self.view.state in _ENDING:
             raise self._too_late()
@@ -394,26 +394,26 @@ class Session:
         return self.view.reason == EndReason.DELETED
 
     async def deletable_buckets(self) -> list[str]:
-        """Return the buckets that `delete` deletes with the files, to ask the user first.
+        """Return the buckets that `delete` would delete, to ask the user first.
 
         Raises:
-            SessionError: the session still runs, or something else needs its files.
+            SessionError: the session is running, or another session needs its files.
         """
         if not self.view.is_over:
             raise SessionError("still-running", name=self.view.name, reference=self.view.reference)
         return await deletable_buckets(self._client, self.view, {task.id for task in self.tasks})
 
     async def delete(self, *, files: bool = False) -> None:
-        """Forget an ended session, all its runs; with its own two buckets, if asked.
+        """Delete the tasks of an ended session, and with `files` its own two buckets.
 
-        Of one that was never submitted the cluster has no task, but perhaps buckets.
+        A session that was never submitted has no task, but perhaps buckets.
 
         Raises:
             SessionError: as `deletable_buckets`; nothing was deleted.
         """
         if not self.view.is_over:
             raise SessionError("still-running", name=self.view.name, reference=self.view.reference)
-        # The buckets first, so that what fails here can be tried again: only the tasks know them.
+        # The buckets first, so that a failure can be retried: only the tasks name the buckets.
         for bucket in await self.deletable_buckets() if files else ():
             await self._client.storage.delete_bucket(bucket)
         for task in self.tasks:
@@ -423,23 +423,23 @@ class Session:
     # — results —
 
     async def logs(self) -> str:
-        """Return what the container of the latest run printed so far."""
+        """Return the output of the latest run so far."""
         text = output.plain(await self._client.output(self._run.task_id))
         return "\n".join(map(output.as_shown, text.split("\n")))
 
     @property
     def results(self) -> Results:
-        """The files that were saved so far."""
+        """The saved files."""
         return Results(self._client.storage, self.view.results)
 
     async def panels(self) -> list[Panel]:
-        """Ask the plugins for what they want to show of this session."""
+        """Return the panels of the plugins for this session."""
         return await in_thread(self._catalog.hooks.panels, self.view, self.results.head)
 
     # — inner —
 
     def _changed(self, before: SessionView, after: SessionView) -> None:
-        """Tell the plugins what happened. Returns at once."""
+        """Send the events to the plugins. Returns at once."""
         self._catalog.hooks.changed(before, after, self._client.now())
         if self.temporary is not None and after.state is not State.PREPARING:
             self._cleaning = asyncio.ensure_future(in_thread(self.temporary.cleanup))
@@ -455,7 +455,7 @@ def runs_of(session_id: str, tasks: Iterable[TaskSnapshot]) -> list[TaskSnapshot
 
 
 def sessions_in(tasks: Iterable[TaskSnapshot]) -> list[list[TaskSnapshot]]:
-    """Return the runs of each session, the oldest first; the session first whose latest run is the newest."""
+    """Return the runs of each session, the oldest first. The session with the newest run comes first."""
     found: dict[str, list[TaskSnapshot]] = {}
     for task in sorted(tasks, key=_created):
         found.setdefault(task.session_id, []).append(task)
@@ -463,7 +463,7 @@ def sessions_in(tasks: Iterable[TaskSnapshot]) -> list[list[TaskSnapshot]]:
 
 
 def _one_running(runs: list[TaskSnapshot]) -> list[TaskSnapshot]:
-    """Leave out all but the first of those that run: of several starts at one moment that one goes on (`is_first`)."""
+    """Leave out all but the first running task: of several concurrent starts, the first one continues (`is_first`)."""
     running = [task for task in runs if is_running(task)]
     return [*(task for task in runs if task not in running), *running[:1]]
 

@@ -1,4 +1,4 @@
-"""What is known of a session, and who is told when it changes."""
+"""The view of a session, and its listeners."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _USUAL = frozenset({State.STARTING, State.READY})
 
 
 class Tell(Protocol):
-    """Says what is being done, and how much of it."""
+    """Reports the current action and its progress, 0 to 1."""
 
     def __call__(self, what: Message | None, progress: float | None = None, /) -> None: ...
 
@@ -28,13 +28,13 @@ Changed = Callable[[SessionView, SessionView], None]
 
 
 class ViewPublisher:
-    """Holds the latest view and tells each new one.
+    """Holds the latest view and passes each new one to the listeners.
 
-    The view's note says what is being done, or else what is in the way, or else how it usually is.
+    The view's note is the current action, else the current trouble, else the usual note of the state.
 
     Arguments:
         view: the first one.
-        changed: told the view before and the one after, before any listener.
+        changed: called with the views before and after each change, before any listener.
     """
 
     def __init__(self, view: SessionView, changed: Changed) -> None:
@@ -47,7 +47,7 @@ class ViewPublisher:
         self._listeners: list[Listener] = []
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Have `listener` told each new view; returns the way to end that."""
+        """Call `listener` with each new view; return a function that ends it."""
         self._listeners.append(listener)
 
         def unsubscribe() -> None:
@@ -57,7 +57,7 @@ class ViewPublisher:
         return unsubscribe
 
     async def until(self, condition: Callable[[SessionView], bool]) -> SessionView:
-        """Wait for a view."""
+        """Wait for a view that meets the condition."""
         reached = asyncio.Event()
         unsubscribe = self.subscribe(lambda view: reached.set() if condition(view) else None)
         try:
@@ -69,10 +69,10 @@ class ViewPublisher:
 
     @contextlib.contextmanager
     def doing(self, what: Message, *, after_end: bool = False) -> Iterator[Tell]:
-        """Say what is being done, for the block; what the block is given says it anew.
+        """Show an action while the block runs. The block receives a function that changes it.
 
         Arguments:
-            after_end: it is done to a session whose run is over; else its end is said instead.
+            after_end: show the action also when the run is over, instead of its end.
         """
         before, self._after_end = (self._doing, self._after_end), after_end
         self.tell_doing(what)
@@ -83,22 +83,22 @@ class ViewPublisher:
             self.tell_doing(doing)
 
     def tell_doing(self, what: Message | None, progress: float | None = None) -> None:
-        """Say what is being done; of what is being sent, also how much is there, 0 to 1."""
+        """Show an action, and the progress of a transfer, 0 to 1."""
         self._doing = what
         self.change(progress=progress)
 
     def tell_trouble(self, what: Message | None) -> None:
-        """Say what is in the way; None when it is gone."""
+        """Show a problem; None when it is solved."""
         self._trouble = what
         self.change()
 
     def tell_usual(self, what: Message | None, **changes: object) -> None:
-        """Change parts of the view. While it starts or is ready, and there is nothing else to say, say this."""
+        """Change parts of the view, and show a note while the app starts or is ready and nothing else is shown."""
         self._usual = what
         self.change(**changes)
 
     def move(self, view: SessionView) -> None:
-        """Set the view of another state, of which nobody knows yet how it usually is."""
+        """Set the view of another state and drop the usual note of the previous one."""
         self._usual = None
         self.set(view)
 
@@ -107,12 +107,12 @@ class ViewPublisher:
         self.set(replace(self.view, **changes))  # type: ignore[arg-type]
 
     def learn(self, **facts: object) -> None:
-        """Complete the view by what was so before: the listeners are told, but it is no event for plugins."""
+        """Add facts to the view. Listeners are called, but plugins get no event, because nothing has happened."""
         self.set(replace(self.view, **facts), is_event=False)  # type: ignore[arg-type]
 
     def set(self, view: SessionView, *, is_event: bool = True) -> None:
-        """Set the view, with the note of the moment; nobody is told of what has not changed."""
-        usual = self._usual if view.state in _USUAL else None  # after a preemption it is loaded again
+        """Set the view with the current note. An unchanged view is not published."""
+        usual = self._usual if view.state in _USUAL else None  # not in a state such as loading after a preemption
         if view.state in FINAL:
             view = replace(view, note=self._doing if self._after_end else None)
         else:

@@ -1,4 +1,4 @@
-"""A save: a snapshot is asked for, and waited for until the cluster says that it is complete."""
+"""Saves a session: requests a snapshot and waits until the cluster reports that it is complete."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ async def take_snapshot(
     Arguments:
         client: of the account.
         facts: of the task.
-        tell: told when the cluster does not answer.
-        is_still_there: asked now and then: a machine that is gone finishes no snapshot.
+        tell: called when the cluster does not answer.
+        is_still_there: called now and then; the snapshot of a machine that is gone never completes.
 
     Raises:
         SessionError: the snapshot failed.

@@ -1,9 +1,9 @@
-"""What is to be known of the way to a session before it is started: whether SSH goes out, which images have a gateway.
+"""Finds out, before a session is started, whether outgoing SSH works and which images have a gateway.
 
-Each run has a port of its own at the gateway, so what the account runs now is the only sure thing to ask. Where nothing
-runs, the gateway's host is asked at a port where perhaps nobody listens: also a refusal says that the way is open. No
-answer at all may be the fault of either side, and says nothing. (mybinder.org drops what it blocks,
-`reference/binder.md` §6; no source says what the gateway does with ports that are not in use.)
+Each run has its own port at the gateway, so a run of the account is the only reliable target. Without one, the
+gateway's host is tried at a port that may be unused: a refusal also proves that SSH is not blocked. A time-out may be
+the fault of either side and proves nothing. (mybinder.org drops blocked connections, `reference/binder.md` §6; no
+source says what the gateway does with unused ports.)
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ async def look_around(
     is_elsewhere: bool,
     ssh_out: SshOut | None = None,
 ) -> Surroundings:
-    """Return what the account's runs, and a connection or two, tell.
+    """Find out the surroundings from the account's runs and a few connections.
 
     Arguments:
-        runs: of the account; what has ended has no forwards and tells nothing.
-        catalog: says at which port an image's app is.
+        runs: of the account; ended ones have no forwards and are ignored.
+        catalog: with the ports of the images' apps.
         cluster_url: of the API.
-        is_elsewhere: the visitor's browser is not on this computer.
-        ssh_out: what is known of that without trying.
+        is_elsewhere: the visitor's browser is on another computer.
+        ssh_out: what is already known.
     """
     runs = list(runs)
     if ssh_out is None:
@@ -51,7 +51,7 @@ async def look_around(
 
 
 def _with_gateway(runs: Iterable[TaskSnapshot], catalog: Catalog) -> Iterator[str]:
-    """Yield the ids of the images of which a run has an HTTPS gateway (§3.5)."""
+    """Yield the ids of images that have a run with an HTTPS gateway (§3.5)."""
     for run in runs:
         image = catalog.images.get(run.label(Label.IMAGE))
         ends = {(forward.app_port, forward.port) for forward in run.forwards}
@@ -60,11 +60,11 @@ def _with_gateway(runs: Iterable[TaskSnapshot], catalog: Catalog) -> Iterator[st
 
 
 async def find_ssh_out(forwards: Iterable[Forward], cluster_url: str) -> SshOut:
-    """Try to connect; takes three seconds at most, and sends nothing.
+    """Try to connect. This takes three seconds at most and sends nothing.
 
     Arguments:
-        forwards: of the runs that are ready; only those of SSH count, and no more than three of them are asked.
-        cluster_url: of the API, by which the gateway is known when nothing runs.
+        forwards: of ready runs; at most three SSH forwards are tried.
+        cluster_url: of the API, from which the gateway is derived without a run.
     """
     running = list(dict.fromkeys(each for each in forwards if each.app_port == SSH_PORT and each.is_valid))
     if running:
@@ -78,11 +78,11 @@ async def find_ssh_out(forwards: Iterable[Forward], cluster_url: str) -> SshOut:
 
 
 async def _connects(forward: Forward, refusal: SshOut = SshOut.BLOCKED) -> SshOut:
-    """Return OPEN if somebody takes the connection, BLOCKED if there is no way, UNKNOWN if nobody says anything.
+    """Return OPEN for an accepted connection, BLOCKED without a route, UNKNOWN after a time-out.
 
     Arguments:
         forward: where to connect to.
-        refusal: what it means when the connection is refused.
+        refusal: the result for a refused connection.
     """
     try:
         async with asyncio.timeout(_WAIT_SECONDS):

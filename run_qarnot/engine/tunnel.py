@@ -1,4 +1,4 @@
-"""The way to a session's app without a terminal: an SSH connection held by this process, and a port on loopback."""
+"""The SSH tunnel to a session's app: a connection of this process, and a local port."""
 
 from __future__ import annotations
 
@@ -22,13 +22,12 @@ _KEEPALIVE_SECONDS = 15.0
 _FILE_SECONDS = 5.0
 _MOST_BYTES = 4096
 _CHUNK_BYTES = 1 << 16
-_LONGEST_LINE = 1024  # the first of an answer; what is longer is none
-_UP = re.compile(
-    rb"HTTP/1\.[01] (200|30[12378])\b"
-)  # a redirect, such as to a login page, is given by an app that is up
-_PLAIN_KEYS = "-*-cert-v0?@openssh.com"  # host certificates are of no use to us: we know no authority
+_LONGEST_LINE = 1024  # bytes of the first line of an answer
+# An app that redirects, such as to a login page, is up.
+_UP = re.compile(rb"HTTP/1\.[01] (200|30[12378])\b")
+_PLAIN_KEYS = "-*-cert-v0?@openssh.com"  # no host certificates, because no authority is known
 
-# OpenSSH's server says so by this sentence alone: the code is that of any protocol error.
+# OpenSSH's server reports this only by the sentence: the code is that of any protocol error.
 _TOO_MANY = "too many authentication failures"
 
 HostKeyCheck = Callable[[asyncssh.SSHKey], Message | None]
@@ -42,7 +41,7 @@ asyncssh.set_log_level(logging.WARNING)
 class TunnelError(Exception):
     """The tunnel cannot be opened; `problem` says why.
 
-    `denied`: our keys are not accepted, so it is not tried again.
+    `denied`: the machine does not accept our keys, so that a retry is useless.
     """
 
     def __init__(self, problem: Sentence, *, denied: bool = False) -> None:
@@ -52,17 +51,17 @@ class TunnelError(Exception):
 
 
 class Tunnel:
-    """A port on loopback that leads to a port of the session's machine.
+    """A local port that is forwarded to a port of the session's machine.
 
-    `port` is taken with the first `open`, and kept until `close`: while the machine is away nobody else gets it, or
-    what is open in the user's browser would lead to another session.
+    `port` is bound at the first `open` and kept until `close`, also without a machine: otherwise another session could
+    bind it, and open tabs of the browser would show that session.
     """
 
     def __init__(self, user: str, keys: Iterable[str] | None, first_port: int) -> None:
         """Arguments:
-        user: who logs in on the machine.
+        user: the user name on the machine.
         keys: see `use_keys`.
-        first_port: of this computer, if it is free; else the next that is.
+        first_port: the preferred local port; if it is not free, the next free one is used.
         """
         self._user = user
         self._first_port = first_port
@@ -76,10 +75,10 @@ class Tunnel:
         self.port: int | None = None
 
     def use_keys(self, keys: Iterable[str] | None) -> None:
-        """Log in with these keys from the next `open` on; port and connection stay as they are.
+        """Use these keys from the next `open` on; the current connection is not affected.
 
         Arguments:
-            keys: private ones in OpenSSH's format; None for the user's own (agent, `~/.ssh`).
+            keys: private keys in OpenSSH's format; None for the user's own (agent, `~/.ssh`).
 
         Raises:
             TunnelError: a key cannot be read, or has a passphrase.
@@ -94,20 +93,20 @@ class Tunnel:
         return self._connection is not None and not self._connection.is_closed()
 
     def leads_to(self, forward: Forward) -> bool:
-        """Whether the tunnel is open, and to this forward."""
+        """Whether the tunnel is open to this forward."""
         return self.is_open and self._forward == forward
 
     async def open(self, forward: Forward, app_port: int, problem: HostKeyCheck) -> None:
-        """Open the tunnel, or open it again. The user's known hosts are left alone (`host_keys`).
+        """Open the tunnel, or reopen it. The user's file of known hosts is not used (`host_keys`).
 
         Arguments:
             forward: of the machine's SSH port.
             app_port: of the machine's loopback, where the tunnel ends.
-            problem: says what is wrong with the host key that is shown; None if nothing is. A machine with a wrong
-                one is offered no key of ours, and gets no traffic.
+            problem: returns what is wrong with a host key; None if nothing is. A machine with a wrong one is offered
+                no key of ours and receives no traffic.
 
         Raises:
-            TunnelError: nobody answers, the host key is wrong, or our key is not accepted.
+            TunnelError: there is no answer, the host key is wrong, or our key is refused.
         """
         await self.disconnect()
         client = _Client(problem)
@@ -132,11 +131,11 @@ class Tunnel:
 
     @property
     def host_key(self) -> asyncssh.SSHKey | None:
-        """What the machine showed, while the tunnel is open."""
+        """The machine's host key while the tunnel is open."""
         return None if self._connection is None else self._connection.get_server_host_key()
 
     def when_lost(self, callback: Callable[[], None]) -> None:
-        """Call `callback` once, when the connection ends for whatever reason."""
+        """Call `callback` once when the connection ends for any reason."""
 
         async def watch(connection: asyncssh.SSHClientConnection) -> None:
             await connection.wait_closed()
@@ -146,7 +145,7 @@ class Tunnel:
             self._watch = asyncio.get_running_loop().create_task(watch(self._connection))
 
     async def close(self) -> None:
-        """Give up the port, too."""
+        """Disconnect and release the local port."""
         server, self._server = self._server, None
         if server is not None:
             server.close()
@@ -155,7 +154,7 @@ class Tunnel:
         await self.disconnect()
 
     async def disconnect(self) -> None:
-        """Let go of the machine; the port stays ours."""
+        """Disconnect from the machine but keep the local port."""
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
@@ -163,10 +162,10 @@ class Tunnel:
                 await asyncio.wait_for(connection.wait_closed(), 2)
 
     async def read(self, path: str) -> bytes:
-        """Return the beginning of a file of the machine, by SFTP; nothing where there is none, or no way to it.
+        """Return the beginning of a file of the machine, by SFTP; empty if it cannot be read.
 
         Arguments:
-            path: whole.
+            path: an absolute one.
         """
         with contextlib.suppress(OSError, asyncssh.Error, TimeoutError):
             async with self._files() as files, files.open(path, "rb") as file:
@@ -200,7 +199,7 @@ class Tunnel:
             forward.port,
             username=self._user,
             client_factory=lambda: client,
-            known_hosts=([], [], []),  # none; then `client` is asked
+            known_hosts=([], [], []),  # none, so that asyncssh calls `client`
             server_host_key_algs=_PLAIN_KEYS,
             config=None,
             preferred_auth="publickey",
@@ -209,7 +208,7 @@ class Tunnel:
         )
 
     async def _listen(self) -> None:
-        """Listen on the port of before, else on the first free one."""
+        """Bind the previously used port if possible, otherwise the first free one."""
         if self._server is not None:
             return
         problem = OSError("none was tried")
@@ -229,7 +228,7 @@ class Tunnel:
         visit.add_done_callback(self._visits.discard)
 
     async def _lead(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Lead somebody who came to our port to the app; while there is no machine, he is sent away."""
+        """Accept a local connection and forward it to the app. Closes it if no machine is connected."""
         with contextlib.suppress(OSError, asyncssh.Error), contextlib.closing(writer):
             if self._connection is not None:
                 from_app, to_app = await self._connection.open_connection("localhost", self._app_port)
@@ -245,21 +244,21 @@ async def _copy(reader: _Reader, writer: _Writer) -> None:
 
 
 async def answers(port: int, path: str) -> bool:
-    """Whether an app answers `GET path` behind a port of this computer. Redirects are not followed.
+    """Whether an app answers `GET path` at a local port. Redirects are not followed.
 
-    Only the first line is read: an app that sends it drop by drop, or more than that, costs neither time nor memory.
+    Only the first line is read, with limits on time and size, whatever the app sends.
     """
     request = f"GET {path} HTTP/1.1\r\nHost: {LOOPBACK}:{port}\r\nAccept: */*\r\nConnection: close\r\n\r\n"
     return _UP.match(await _first_line(LOOPBACK, port, request.encode())) is not None
 
 
 async def speaks_ssh(host: str, port: int) -> bool:
-    """Whether an SSH server greets us there."""
+    """Whether an SSH server sends its greeting there."""
     return (await _first_line(host, port)).startswith(b"SSH-")
 
 
 async def _first_line(host: str, port: int, request: bytes = b"") -> bytes:
-    """Return the first line that comes; nothing if none comes in time, or none that is short enough."""
+    """Return the first line; empty if it does not arrive in time or is too long."""
     writer = None
     try:
         async with asyncio.timeout(_PROBE_SECONDS):
@@ -274,7 +273,7 @@ async def _first_line(host: str, port: int, request: bytes = b"") -> bytes:
 
 
 class _Client(asyncssh.SSHClient):
-    """Asks whether a host key is right before anything is sent to its owner."""
+    """Checks the host key before anything is sent to the machine."""
 
     def __init__(self, problem: HostKeyCheck) -> None:
         self._problem = problem

@@ -1,4 +1,4 @@
-"""How long it usually takes until a machine runs: known from the account's own sessions, which the cluster keeps."""
+"""Estimates the time until a machine runs from the account's earlier sessions."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from statistics import median
 from run_qarnot.cloud.models import TaskSnapshot
 from run_qarnot.model.plan import Label
 
-_FEWEST = 2  # one alone says nothing of what is usual
+_FEWEST = 2  # one session is not enough for an estimate
 _LATEST = 7
 
 
 def wait_estimates(tasks: Iterable[TaskSnapshot]) -> dict[str, float]:
-    """Return for each image, by its id, the median of its latest sessions; images with too few are left out.
+    """Return, by image id, the median in seconds of the latest sessions; images with too few are left out.
 
     Arguments:
         tasks: the newest first.

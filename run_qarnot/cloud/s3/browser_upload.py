@@ -1,10 +1,9 @@
-"""Uploads whose bytes a browser sends to the bucket itself: we begin them, sign an address for each part, look at what
-has arrived, and complete them. Not a byte of theirs passes here, unless the browser cannot send them: then we do.
+"""Uploads whose parts a browser sends directly to the bucket. This module begins them, signs an address for each part,
+checks what has arrived, and completes them. If the browser cannot send parts, they are sent from here (`put`).
 
-An address is good for one part of one upload, for minutes, and for nothing else. It is a secret all the same: `redact`
-masks its signature.
+An address is valid for one part of one upload, for minutes. It is a secret all the same: `redact` masks its signature.
 
-Nothing is believed: of each part the browser says the MD5, and the storage, asked by us, must say the same.
+The browser is not trusted: it states the MD5 of each part, and the storage must confirm it.
 """
 
 from __future__ import annotations
@@ -29,10 +28,9 @@ _PUT = "PUT"
 
 
 class DirectUpload:
-    """One file on its way from a browser. All methods block; they may be called from any thread.
+    """The upload of one file by a browser. All methods block; they may be called from any thread.
 
-    `stored` is what had arrived when it was begun, and what was put since: MD5 by number of the part, for parts of the
-    right size.
+    `stored` lists the parts of the right size that had arrived at the beginning or were `put` since: MD5 by number.
     """
 
     def __init__(
@@ -52,16 +50,16 @@ class DirectUpload:
 
     @property
     def count(self) -> int:
-        """How many parts the file has; all but the last have `part_size` bytes."""
+        """The number of parts; all but the last have `part_size` bytes."""
         return len(self._sizes)
 
     @property
     def etag(self) -> str:
-        """Of the whole file, once `check` has seen all its parts."""
+        """The ETag of the whole file, after `check` has confirmed all parts."""
         return etag_of_parts([bytes.fromhex(etag) for etag in self._etags])
 
     def address(self, number: int) -> str:
-        """Return the address to which the browser sends a part; it needs no network.
+        """Return the address to which the browser sends a part. This needs no network.
 
         Raises:
             TransferError: the file has no such part.
@@ -75,7 +73,7 @@ class DirectUpload:
         """Send a part from here, unless it is `stored`; return its MD5, in hexadecimal.
 
         Raises:
-            RunQarnotError: the storage does not take it.
+            RunQarnotError: the storage fails or refuses.
         """
         digest = md5(data)
         if self.stored.get(number) != digest.hexdigest():
@@ -87,13 +85,13 @@ class DirectUpload:
         return digest.hexdigest()
 
     def check(self, digests: Sequence[str]) -> bool:
-        """Ask the storage whether all parts are there.
+        """Whether the storage has all parts.
 
         Arguments:
-            digests: the MD5 of each part as the browser read it, in hexadecimal.
+            digests: the MD5 of each part as computed by the browser, in hexadecimal.
 
         Raises:
-            TransferError: the storage does not say.
+            TransferError: the storage does not answer.
         """
         with named(self.key):
             parts = self._multipart.parts()
@@ -103,21 +101,21 @@ class DirectUpload:
         return bool(self._etags)
 
     def complete(self, *, replace: bool) -> None:
-        """Make it a file of the bucket; `check` must have said yes."""
+        """Complete the file; `check` must have returned True."""
         if not self._etags:
             raise TransferError("upload", name=self.key, problem=Message("parts-missing"))
         self._multipart.complete(self._etags, replace=replace)
 
     def abort(self) -> None:
-        """Give it up, and free what has arrived."""
+        """Cancel the upload and delete its parts."""
         self._multipart.abort()
 
 
 def allow_origin(client: S3Client, bucket: str, origin: str, work: Transfer) -> None:
-    """Add a rule to a bucket: a page of this origin may send parts. Other rules stay; one that fits is not repeated.
+    """Add a CORS rule that lets a page of this origin send parts. Other rules are kept; existing ones not repeated.
 
     Raises:
-        RunQarnotError: the storage does not have such rules, or does not let us.
+        RunQarnotError: the storage does not support CORS rules, or refuses.
     """
     rules = _rules(client, bucket, work)
     if not any(origin in rule["AllowedOrigins"] and _PUT in rule["AllowedMethods"] for rule in rules):
@@ -132,4 +130,4 @@ def _rules(client: S3Client, bucket: str, work: Transfer) -> list[CORSRuleOutput
     except RefusedError as error:
         if error_code(error) == "NoSuchCORSConfiguration":
             return []
-        raise  # there may be rules that we cannot see, and would replace
+        raise  # otherwise rules that we cannot read would be replaced

@@ -1,6 +1,6 @@
-"""Buckets: what the engine needs of the storage. Everything here blocks; the client may be used by several threads.
+"""The client for buckets. All methods block; several threads may use one client.
 
-Uploads only ever add. Nothing here mirrors, and nothing deletes but what says so in its name (`design.md` §2.1).
+Uploads only add files. Nothing is mirrored, and only methods named `delete` delete files (`design.md` §2.1).
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ if TYPE_CHECKING:
 OWNER_TAG = "run-qarnot"
 
 _CHUNK = 1 << 20
-_MOST_AT_ONCE = 1000  # that S3 deletes
-_MOST_PRESIGNED_SECONDS = 7 * 24 * 3600  # S3's rule; Ceph refuses an address that is signed for longer
+_MOST_AT_ONCE = 1000  # keys in one request to delete
+_MOST_PRESIGNED_SECONDS = 7 * 24 * 3600  # S3's limit; Ceph refuses an address that is signed for longer
 _NOT_FOUND, _FORBIDDEN = "404", "403"  # the answer to a HEAD has no other code
-_UNREADABLE = "500"  # botocore's code for an answer that is no XML; a failure of the server has a code of its own
-_QUICK_WAITS = (0.2, 0.6)  # for calls that somebody waits for
+_UNREADABLE = "500"  # botocore's code for an answer that is not XML; a failure of the server has another code
+_QUICK_WAITS = (0.2, 0.6)  # for calls that a user waits for
 
 
 class _Behind(TypedDict, total=False):
-    """The last unfinished upload of a page of them, by the storage's own names."""
+    """The position after which the next page of unfinished uploads begins, as S3 names it."""
 
     KeyMarker: str
     UploadIdMarker: str
@@ -77,11 +77,11 @@ class Storage:
         """Take clients of boto3.
 
         Arguments:
-            client: to move files.
-            cluster: the address, for the sentences of errors.
-            waits: seconds before each further attempt to move something.
-            calls: for calls with small answers, that somebody waits for; the same when left out.
-            conditional_puts: the storage itself refuses to replace a file.
+            client: for transfers.
+            cluster: the address, for error messages.
+            waits: seconds before each further attempt of a transfer.
+            calls: for calls with small answers that a user waits for; the same client by default.
+            conditional_puts: the storage supports conditions, so that it refuses to replace a file.
         """
         self._client = client
         self._calls = client if calls is None else calls
@@ -89,27 +89,27 @@ class Storage:
         self._waits = waits
         self._conditions = Conditions(are_kept=conditional_puts)
         self._quick = Transfer(cluster, waits=_QUICK_WAITS)
-        # botocore's own attempts sleep where nobody can wake them; those of `Work` end when the user says so.
+        # botocore's own retries sleep and cannot be interrupted; those of `Transfer` end when the user cancels.
         for each in (client, self._calls):
             each.meta.events.unregister("needs-retry.s3", unique_id="retry-config-s3")
             accept_any_key(each)
         count_what_is_sent(client)
 
     def create(self, bucket: str, owner: str) -> None:
-        """Make a bucket unless the account has it already.
+        """Create a bucket unless the account has it already.
 
-        It is looked for first: once the account has as many buckets as it may have, Ceph refuses to make even one that
-        is there (`reference/storage-ceph.md`).
+        It is searched for first: at the account's limit of buckets, Ceph refuses to create even an existing one
+        (`reference/storage-ceph.md`).
 
-        It is tagged as the session's: a name alone proves nothing once the session is forgotten. Nobody outside Qarnot
-        knows whether its storage takes tags, as Ceph does; without them the bucket is merely never found as left over.
+        It is tagged with its session, because the name alone proves nothing once the session is deleted. It is not
+        known whether Qarnot's storage supports tags, as Ceph does; without tags a left-over bucket is not found.
 
         Arguments:
             bucket: its name.
             owner: the name of its session.
 
         Raises:
-            InputError: it belongs to another account.
+            InputError: the bucket belongs to another account.
         """
         if bucket not in self.buckets():
             try:
@@ -117,14 +117,14 @@ class Storage:
             except RefusedError as error:
                 if error_code(error) == "BucketAlreadyExists":
                     raise InputError("bucket-foreign", field="name", bucket=bucket) from error
-                if bucket not in self.buckets():  # else it was made by a call whose answer was lost
+                if bucket not in self.buckets():  # otherwise an earlier call created it and its answer was lost
                     raise
         tags: list[TagTypeDef] = [{"Key": OWNER_TAG, "Value": owner}]
         with contextlib.suppress(RunQarnotError):
             self._quick.attempt(lambda: self._calls.put_bucket_tagging(Bucket=bucket, Tagging={"TagSet": tags}))
 
     def is_foreign(self, bucket: str) -> bool:
-        """Whether a bucket belongs to another account: all accounts of a storage share its names.
+        """Whether a bucket belongs to another account. Names are shared by all accounts of a storage.
 
         Arguments:
             bucket: not one of `buckets`.
@@ -135,20 +135,20 @@ class Storage:
             if error_code(error) not in {_NOT_FOUND, _FORBIDDEN}:
                 raise
             return error_code(error) == _FORBIDDEN
-        return True  # its owner lets everybody look
+        return True  # its owner lets everybody read it
 
     def owner(self, bucket: str) -> str | None:
-        """Return the session whose bucket this is, by its tag; None if it has none, or nobody can tell."""
+        """Return the session of a bucket from its tag; None without a tag or an answer."""
         with contextlib.suppress(RefusedError):  # such as NoSuchTagSet
             answer = self._quick.attempt(lambda: self._calls.get_bucket_tagging(Bucket=bucket))
             return next((str(tag["Value"]) for tag in answer["TagSet"] if tag["Key"] == OWNER_TAG), None)
         return None
 
     def last_upload(self, bucket: str) -> datetime | None:
-        """Return when the last part of an upload that was neither completed nor aborted came; None without any.
+        """Return when the last part of an unfinished upload arrived; None without unfinished uploads.
 
         Raises:
-            RefusedError: the storage does not list unfinished uploads, so nobody can tell.
+            RefusedError: the storage does not list unfinished uploads.
         """
         found: list[datetime] = []
         unfinished = self._unfinished(bucket, self._quick)
@@ -163,13 +163,13 @@ class Storage:
         return max(found, default=None)
 
     def buckets(self) -> dict[str, datetime]:
-        """Return the names of all buckets of the account, and when each was made."""
+        """Return the names of all buckets of the account, with the time of their creation."""
         found = self._quick.attempt(self._calls.list_buckets)
         with translated(self._cluster):
             return {str(bucket["Name"]): bucket["CreationDate"] for bucket in found.get("Buckets", [])}
 
     def files(self, bucket: str, prefix: str = "") -> list[StoredFile]:
-        """Return the files of a bucket; a bucket that does not exist has none."""
+        """Return the files of a bucket; none if it does not exist."""
         return list(self._list(bucket, prefix))
 
     def upload(
@@ -181,22 +181,22 @@ class Storage:
         cancelled: Cancelled = lambda: False,
         replace: bool = False,
     ) -> None:
-        """Add files to a bucket, several parts at once, with the same memory whatever their sizes.
+        """Add files to a bucket, several parts at once, with constant memory.
 
-        What the bucket has already is not sent again: neither whole files, nor parts of an upload that was broken off,
-        however long ago. Every checksum is compared.
+        Files and parts that the bucket already has are not sent again, even from an upload that was interrupted long
+        ago. Every checksum is compared.
 
         Arguments:
-            bucket: it exists.
+            bucket: an existing one.
             uploads: the files.
-            progress: is told bytes as they are sent; less than zero when some have to be sent again.
-            cancelled: is asked often; the first time that it says yes ends the upload at once.
-            replace: what stands there under the name of an upload, with other content, is replaced.
+            progress: called with the bytes sent since the last call; negative if some must be sent again.
+            cancelled: called often; the upload ends at once when it returns True.
+            replace: replace files that have the name of an upload and other content.
 
         Raises:
-            InputError: another file of that name is there, and `replace` is false; said before anything is sent. One
-                that comes later stays, too: it is found by the storage itself, when ours arrives.
-            TransferError: names the first file that could not be moved; what was moved stays, parts too.
+            InputError: another file of that name exists, and `replace` is false; raised before anything is sent. A
+                file that is created during the upload is kept, too, if the storage supports conditions.
+            TransferError: names the first file that could not be sent; what was sent is kept, including parts.
         """
         work = Transfer(self._cluster, progress, cancelled, self._waits)
         missing = self._not_there_yet(bucket, uploads, work, replace=replace)
@@ -217,11 +217,10 @@ class Storage:
     ) -> None:
         """Copy files of other buckets into a bucket. The arguments are those of `upload`.
 
-        What stands there under the same name with the same ETag was copied by an earlier attempt; what has another one
-        is replaced.
+        An existing file with the same ETag was copied by an earlier attempt; one with another ETag is replaced.
 
         Raises:
-            TransferError: names the first file that could not be copied; what was copied stays.
+            TransferError: names the first file that could not be copied; copied files are kept.
         """
         work = Transfer(self._cluster, progress, cancelled, self._waits)
         there = {file.key: file.etag for file in self._list(bucket, "")}
@@ -234,21 +233,21 @@ class Storage:
         work.run(begin, COPY_THREADS)
 
     def direct(self, bucket: str, key: str, size: int) -> DirectUpload:
-        """Begin an upload whose parts a browser sends itself, or go on with one that was broken off.
+        """Begin an upload whose parts a browser sends, or continue an interrupted one.
 
         Arguments:
-            size: in bytes, at least `parts.PART_BYTES`: a smaller file has no parts.
+            size: in bytes, at least `files.LARGE_BYTES`: smaller files have no parts.
         """
         with named(key):
             begun = self._unfinished(bucket, self._quick).of(key)
             return DirectUpload(self._client, bucket, key, size, begun, self._quick)
 
     def complete(self, bucket: str, uploads: Sequence[DirectUpload], *, replace: bool = False) -> None:
-        """Make files of uploads whose parts have all arrived.
+        """Complete uploads whose parts have all arrived.
 
         Raises:
-            InputError: another file of that name is there, and `replace` is false; said before anything is made.
-            TransferError: names the first that could not be made.
+            InputError: another file of that name exists, and `replace` is false; raised before any is completed.
+            TransferError: names the first file that could not be completed.
         """
         there = self._there(bucket, [upload.key for upload in uploads])
         for upload in uploads:
@@ -259,16 +258,16 @@ class Storage:
                 upload.complete(replace=replace)
 
     def unfinished(self, bucket: str) -> list[str]:
-        """Return the names of files whose upload in parts was begun and not completed."""
+        """Return the keys of files whose multipart upload is not complete."""
         return sorted(self._unfinished(bucket, self._quick).by_key)
 
     def forget_unfinished(self, bucket: str, key: str) -> None:
-        """Free the parts of all unfinished uploads of a file."""
+        """Delete the parts of all unfinished uploads of a file."""
         for upload_id in self._unfinished(bucket, self._quick).of(key):
             Multipart(self._calls, bucket, key, upload_id, self._quick).abort()
 
     def allow_origin(self, bucket: str, origin: str) -> None:
-        """Let the page at `origin` send parts to a bucket; where the storage does not have it, nothing happens."""
+        """Let the page at `origin` send parts to a bucket. Ignored if the storage does not support it."""
         with contextlib.suppress(RunQarnotError):
             allow_origin(self._client, bucket, origin, self._quick)
 
@@ -280,13 +279,13 @@ class Storage:
             yield from iter(lambda: body.read(_CHUNK), b"")
 
     def zip(self, bucket: str, files: Sequence[StoredFile], *, cancelled: Cancelled = lambda: False) -> Iterator[bytes]:
-        """Yield files of a bucket as one zip: nothing on disk, constant memory, zip64 where it is needed.
+        """Yield files of a bucket as one zip: nothing on disk, constant memory, zip64 if needed.
 
-        Stored, not compressed: reading is the limit, and most results are compressed formats already. Each file is the
-        version that stands there when its turn comes, whole.
+        Files are stored, not compressed: reading is the bottleneck, and most results are compressed formats. Each file
+        is a consistent version: the current one when its turn comes.
 
         Raises:
-            TransferError: a file could not be read; what was yielded is no zip.
+            TransferError: a file could not be read; the yielded bytes are not a complete zip.
         """
         files = [file for file in files if not file.is_folder]
         work = Transfer(self._cluster, cancelled=cancelled, waits=self._waits)
@@ -306,16 +305,16 @@ class Storage:
         *,
         cancelled: Cancelled = lambda: False,
     ) -> list[str]:
-        """Write files of a bucket below `folder`. Nothing that exists is overwritten, nothing incomplete has its name.
+        """Write files of a bucket below `folder`. Existing files are not overwritten, incomplete ones not named.
 
-        A file that an earlier attempt has brought is not read again, and one that it has begun is gone on with. The
-        arguments are those of `upload`. A file gets the name that `paths.local_paths` says.
+        Complete files of an earlier attempt are not read again, and incomplete ones are continued. The arguments are
+        those of `upload`. The names are those of `paths.local_paths`.
 
         Returns:
-            The keys of files whose checksum could not be confirmed: see `saving`.
+            The keys of files whose checksum could not be verified: see `download`.
 
         Raises:
-            InputError: a file is there already, with other content; said before anything is written.
+            InputError: a file with other content exists; raised before anything is written.
             TransferError: a file could not be read or written.
         """
         files = [file for file in files if not file.is_folder]
@@ -324,7 +323,7 @@ class Storage:
         return Saving(self._client, bucket, self._cluster, work).save(files, targets)
 
     def presign(self, bucket: str, key: str, seconds: int) -> str:
-        """Return an address that gives one file, without a token, for so many seconds, a week at most.
+        """Return an address from which one file can be read without a token, for so many seconds, at most a week.
 
         Browsers save the file instead of showing it.
         """
@@ -334,10 +333,10 @@ class Storage:
             return str(self._client.generate_presigned_url("get_object", Params=parameters, ExpiresIn=seconds))
 
     def delete(self, bucket: str, keys: Sequence[str]) -> None:
-        """Delete files of a bucket. There is no way back.
+        """Delete files of a bucket. This cannot be undone.
 
-        A list of keys is sent as XML. Those that XML cannot hold are deleted one by one: Ceph refuses a list as a whole
-        if one of them is in it.
+        A list of keys is sent as XML. Keys that XML cannot contain are deleted one by one, because Ceph refuses a whole
+        list with such a key.
         """
         listed = [key for key in keys if fits_xml(key)]
         for start in range(0, len(listed), _MOST_AT_ONCE):
@@ -346,7 +345,7 @@ class Storage:
                 "Quiet": True,
             }
             answer = self._quick.attempt(partial(self._client.delete_objects, Bucket=bucket, Delete=objects))
-            for error in answer.get("Errors", []):  # a 200 all the same; asking again would never end
+            for error in answer.get("Errors", []):  # despite status 200; a retry would loop forever
                 said = str(error.get("Message") or error.get("Code") or "")
                 message = Verbatim(said) if said else Message("without-reason")
                 raise RefusedError("storage-refused", action="DeleteObjects", message=message)
@@ -355,10 +354,10 @@ class Storage:
                 self._quick.attempt(partial(self._client.delete_object, Bucket=bucket, Key=key))
 
     def delete_bucket(self, bucket: str) -> None:
-        """Delete a bucket with all that is in it, unfinished uploads too. There is no way back.
+        """Delete a bucket with all its content, including unfinished uploads. This cannot be undone.
 
         Raises:
-            RefusedError: the storage does not delete a file.
+            RefusedError: the storage refuses to delete a file.
         """
         for key, upload_ids in self._unfinished(bucket, self._quick).by_key.items():
             for upload_id in upload_ids:
@@ -378,7 +377,7 @@ class Storage:
 
     def _list(self, bucket: str, prefix: str) -> Iterator[StoredFile]:
         marker, is_more = "", True
-        while is_more:  # boto3's own paginator has no second attempt: after an error it says that nothing follows
+        while is_more:  # boto3's paginator cannot be retried: after an error it reports that there are no more pages
             asked = partial(self._calls.list_objects, Bucket=bucket, Prefix=prefix, Marker=marker)
             try:
                 page = self._quick.attempt(asked)
@@ -393,7 +392,7 @@ class Storage:
             is_more = bool(page.get("IsTruncated") and page.get("Contents"))
 
     def _there(self, bucket: str, wanted: Sequence[str]) -> dict[str, StoredFile]:
-        """Return what stands under the names of files to come; raise InputError for one that cannot stand there."""
+        """Return the existing files with these keys; raise InputError for a key that cannot be stored."""
         found = {file.key: file for file in self._list(bucket, "")}
         check_folders(wanted, found)
         return {key: found[key] for key in wanted if key in found}
@@ -423,7 +422,7 @@ class Storage:
         try:
             found = work.attempt(partial(self._list_unfinished, bucket))
         except RefusedError:
-            return Unfinished({}, is_known=False)  # not allowed: everything is sent anew
+            return Unfinished({}, is_known=False)  # not allowed: everything is sent again
         except UnreachableError as error:
             if error_code(error) != _UNREADABLE:
                 raise
@@ -434,9 +433,9 @@ class Storage:
         return Unfinished(by_key)
 
     def _list_unfinished(self, bucket: str) -> list[tuple[datetime, str, str]]:
-        """Return when each was begun, its key and its id; the newest first.
+        """Return the start, the key and the id of each, the newest first.
 
-        boto3's own pages cannot be used: Ceph encodes the keys of uploads, but not the key at which a page ends.
+        boto3's paginator cannot be used: Ceph encodes the keys of uploads, but not the key at which a page ends.
         """
         found: list[tuple[datetime, str, str]] = []
         behind: _Behind = {}

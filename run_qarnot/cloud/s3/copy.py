@@ -1,4 +1,4 @@
-"""Files of one bucket into another of the same storage, copied by the storage itself: no byte passes here."""
+"""Copies files from one bucket to another of the same storage. The storage itself copies the bytes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from run_qarnot.cloud.s3.transfer import Job, Transfer, named
 from run_qarnot.model.files import StoredCopy
 
 THREADS = 4
-LARGE_BYTES = 1 << 30  # from here on in parts; S3 copies at most 5 GiB at once
+LARGE_BYTES = 1 << 30  # files from this size on are copied in parts; S3 copies at most 5 GiB at once
 PART_BYTES = 512 << 20
 
 
@@ -24,7 +24,7 @@ class Copying:
     def __init__(self, client: Any, bucket: str, copy: StoredCopy, work: Transfer) -> None:
         self._client = client
         self._names = {"Bucket": bucket, "Key": copy.file.key}
-        # botocore quotes it once more where it is a dictionary, and `?` in a key would begin a version
+        # botocore would quote a dictionary once more, and `?` in a key would begin a version
         self._source = f"{copy.bucket}/{quote(copy.file.key)}"
         self._file = copy.file
         self._work = work
@@ -65,7 +65,7 @@ class Copying:
 
 
 def _parts_of(size: int) -> list[Part]:
-    """The parts in which a file is copied; none where it is copied at once."""
+    """Return the parts in which a file is copied; none if it is copied at once."""
     if size < LARGE_BYTES:
         return []
     starts = range(0, size, PART_BYTES)

@@ -1,8 +1,7 @@
-"""Files of a bucket onto the disk: whole and compared with their checksums, or not under their names at all.
+"""Downloads files of a bucket. A file gets its name only when it is complete and its checksum is verified.
 
-What is not complete stands beside its target as `.partial-…`, named after the version of the object, so that the next
-attempt goes on with it. It is one run of bytes from the first on: pieces are read ahead in parallel, and written in
-order.
+An incomplete file is stored beside its target as `.partial-…`, named after the version of the object, so that the next
+attempt continues it. It is a prefix of the object: pieces are read ahead in parallel and written in order.
 """
 
 from __future__ import annotations
@@ -25,11 +24,11 @@ from run_qarnot.model.files import StoredFile, publish
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_ROUNDS = 3  # so often a file is begun again because it was replaced, or did not arrive as it should
+_ROUNDS = 3  # attempts per file when it is replaced meanwhile or arrives damaged
 
 
 class _OtherError(Exception):
-    """What arrived is not what the storage has."""
+    """The received content differs from the stored one."""
 
 
 @dataclass
@@ -57,15 +56,15 @@ class Saving:
         self._work = work
         self._targets: dict[str, Path] = {}
         self._taken: frozenset[Path] = frozenset()
-        self._etags: dict[str, tuple[str, ...]] = {}  # what arrived the last time, where it was not what it should be
+        self._etags: dict[str, tuple[str, ...]] = {}  # checksums of the previous attempt, if they were wrong
         self._encrypted: set[str] = set()  # their ETags are no MD5
         self._unconfirmed: list[str] = []
 
     def save(self, files: Sequence[StoredFile], targets: dict[str, Path]) -> list[str]:
-        """Write the files; return the keys of those whose checksum could not be confirmed.
+        """Write the files; return the keys of those whose checksum could not be verified.
 
         Raises:
-            InputError: a file is there already, with other content; said before anything is written.
+            InputError: a file with other content exists; raised before anything is written.
             TransferError: a file could not be read or written.
         """
         self._targets, self._taken = targets, frozenset(targets.values())
@@ -77,7 +76,7 @@ class Saving:
         return self._unconfirmed
 
     def _is_there(self, file: StoredFile) -> bool:
-        """Whether an earlier attempt has brought this very file."""
+        """Whether an earlier attempt has completed this file."""
         target = self._targets[file.key]
         if not os.path.lexists(target):
             return False
@@ -89,7 +88,7 @@ class Saving:
         raise InputError("output-exists", path=target)
 
     def _round(self, files: Sequence[StoredFile], *, is_last: bool) -> list[StoredFile]:
-        """Try all files; return those that have to be begun again."""
+        """Try all files; return those that must be started again."""
         again: list[StoredFile] = []
         plans = [self._plan(file) for file in files]
         with ReadAhead(
@@ -124,7 +123,7 @@ class Saving:
         target = self._targets[file.key]
         beginning = f".partial-{_short(file.key)}-"
         partial = target.parent / f"{beginning}{_short(f'{file.etag} {file.size}')}"
-        while partial in self._taken:  # somebody who knows how we name them could have called a file so
+        while partial in self._taken:  # a file of the bucket may have this name on purpose
             partial = partial.with_name(f"{partial.name}_")
         try:
             have = min(partial.stat().st_size, file.size) if file.etag and partial.is_file() else 0
@@ -157,26 +156,26 @@ class Saving:
             plan.partial.unlink(missing_ok=True)
             raise
         except RunQarnotError:
-            if file.size < PART_BYTES or not file.etag:  # not worth going on with, or not possible
+            if file.size < PART_BYTES or not file.etag:  # too small to be continued, or without a version
                 plan.partial.unlink(missing_ok=True)
             raise
         except OSError:
             with contextlib.suppress(OSError):
-                plan.partial.unlink(missing_ok=True)  # a full disk must not be kept full by what nobody sees
+                plan.partial.unlink(missing_ok=True)  # hidden files must not keep a full disk full
             raise
 
     def _forget_older(self, partial: Path) -> None:
-        """Remove what was begun of other versions of the same file."""
+        """Remove incomplete downloads of other versions of the same file."""
         beginning = partial.name.rsplit("-", 1)[0]
         for other in partial.parent.glob(f"{beginning}-*"):
             if other != partial and other not in self._taken:
                 other.unlink(missing_ok=True)
 
     def _compare(self, file: StoredFile, checksum: Checksum) -> None:
-        """Have a file with a wrong checksum brought once more.
+        """Download a file with a wrong checksum once more.
 
-        When the same bytes come again, a plain MD5 is believed more than they are. The checksum of an object in parts
-        is not: how large its parts were is a guess, and a result must not be out of reach because that was wrong.
+        If the same bytes arrive again, a plain MD5 still means an error. The checksum of an object in parts does not:
+        the size of its parts is a guess, and a wrong guess must not make a result inaccessible.
         """
         if checksum.matches() is not False or file.key in self._encrypted:
             return
@@ -202,7 +201,7 @@ class Saving:
 
     @contextlib.contextmanager
     def _named(self, plan: _Plan) -> Iterator[None]:
-        """What goes wrong names the file."""
+        """Turn errors of the block into errors that name the file."""
         try:
             yield
         except OSError as error:

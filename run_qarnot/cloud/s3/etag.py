@@ -1,6 +1,6 @@
 """How files are divided into parts, and the checksums (ETags) of a storage. Pure functions.
 
-The parts are those of boto3 and the SDK, so that whoever uploads a file gives it the same ETag: the MD5 of the content
+The parts are those of boto3 and the SDK, so that every uploader gives a file the same ETag: the MD5 of the content
 below 8 MiB, and `md5(md5 of each part)-N` from there on (`reference/qarnot-platform.md` §4.2).
 """
 
@@ -71,12 +71,12 @@ def etag_of_parts(digests: list[bytes]) -> str:
 
 
 def is_encrypted(answer: Mapping[str, Any]) -> bool:
-    """Whether an answer is about an object that the storage encrypts: then its ETag is no MD5."""
+    """Whether an answer is about an object that the storage encrypts, so that its ETag is not an MD5."""
     return "ServerSideEncryption" in answer or "SSECustomerAlgorithm" in answer
 
 
 class Checksum:
-    """Takes content piece by piece, and tells at the end whether it is that of an object with this ETag.
+    """Compares content, which is added piece by piece, with the ETag of an object.
 
     The ETag of an object in parts does not state their size: all sizes of whole MiB that fit their number are tried, up
     to a limit.
@@ -96,11 +96,11 @@ class Checksum:
 
     @property
     def etags(self) -> tuple[str, ...]:
-        """All ETags that the content may have: equal for equal contents."""
+        """The ETags that the content may have; equal contents have equal ones."""
         return tuple(each.etag() for each in self._sums)
 
     def matches(self) -> bool | None:
-        """Whether the content is the object's; None if its ETag does not tell."""
+        """Whether the content is the object's; None if the ETag does not allow a comparison."""
         if self._wanted in self.etags:
             return True
         return False if self._is_sure and self._sums else None

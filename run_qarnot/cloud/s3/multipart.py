@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class IfNew(TypedDict, total=False):
-    """Of a request that makes an object, by the storage's own name."""
+    """The condition of a request that creates an object, as S3 names it."""
 
     IfNoneMatch: str
 
@@ -79,7 +79,7 @@ class StoredPart:
 
 
 class UploadNames(TypedDict):
-    """What every request about an upload in parts says, by the storage's own names."""
+    """The parameters of every request about a multipart upload, as S3 names them."""
 
     Bucket: str
     Key: str
@@ -173,7 +173,7 @@ class Multipart:
             )
         except self._client.exceptions.ClientError as error:
             if condition and error.response["Error"]["Code"] in _NO_CONDITIONS:
-                return self._completed(listed, {})  # the key was looked at right before
+                return self._completed(listed, {})  # the key was checked right before
             if error.response["Error"]["Code"] == _GONE_OR_BUSY:
                 self._client.list_parts(
                     **self.names, MaxParts=1
@@ -200,7 +200,7 @@ def stored_etag(client: S3Client, bucket: str, key: str) -> str:
     except client.exceptions.ClientError as error:
         if error.response["ResponseMetadata"]["HTTPStatusCode"] == _NOT_FOUND:
             return ""
-        raise  # nobody knows what is there
+        raise  # it is unknown which object exists
 
 
 def check_refusal(error: RunQarnotError, there: str, sent: str, bucket: str, key: str, *, replace: bool) -> None:

@@ -36,7 +36,7 @@ class ReplacedError(Exception):
 
 
 class _Asked(TypedDict, total=False):
-    """What of an object is wanted, by the storage's own names."""
+    """The parameters of a request for an object, as S3 names them."""
 
     IfMatch: str
     Range: str
