@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import runpy
 import shutil
@@ -136,16 +137,19 @@ def test_code_server_runs_only_if_the_archive_is_the_one_that_was_published(tmp_
         tar.add(program.parents[1], "code-server-1")
     digest = hashlib.sha256(archive.read_bytes()).hexdigest() if genuine else plugin["SHA256"]
     script = plugin["COMMAND"].removeprefix("sh -c '").removesuffix("'")
-    script = script[script.index("curl -fsSL") :]
+    script = script[script.index("archive=$(mktemp)") :]
     changes = {
         plugin["ARCHIVE"]: archive.as_uri(), "--proto =https": "", plugin["SHA256"]: digest,
-        "/tmp/code-server.tar.gz": str(tmp_path / "fetched"), "/opt/code-server": str(tmp_path / "opt"),
+        "/opt/code-server": str(tmp_path / "opt"),
     }  # fmt: skip
     for old, new in changes.items():
         assert old in script
         script = script.replace(old, new)
-    ended = subprocess.run(["sh", "-c", script], capture_output=True, text=True)
+    (tmp_path / "tmp").mkdir()
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
+    ended = subprocess.run(["sh", "-c", script], env=environment, capture_output=True, text=True)
     assert (ended.returncode == 0) is genuine
+    assert not genuine or not list((tmp_path / "tmp").iterdir()), "the archive is removed"
     assert ("runs --auth password" in ended.stdout) is genuine
     assert (tmp_path / "opt").exists() is genuine
 
