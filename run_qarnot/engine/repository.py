@@ -110,7 +110,7 @@ def _fetch(repository: Repository, target: Path, most_bytes: int) -> None:
 
 
 def _fetch_pack(repository: Repository, repo: Repo, most_bytes: int) -> tuple[bytes, ObjectID]:
-    """Fetch what one ref means and no history; return its full name, and the id of the commit."""
+    """Fetch the commit of one ref without history; return the ref's full name and the commit's id."""
     from dulwich.client import Urllib3HttpGitClient, default_urllib3_manager
     from dulwich.config import ConfigFile
     from dulwich.object_store import peel_sha

@@ -19,7 +19,7 @@ from urllib.parse import quote, urlencode
 from run_qarnot.core.messages import Message, Title
 from run_qarnot.core.names import is_name
 
-LOOPBACK = "127.0.0.1"  # never `localhost`: somebody else may hold that port of ::1
+LOOPBACK = "127.0.0.1"  # never `localhost`: another user may listen on the same port of ::1
 KNOWN_HOSTS_COMMAND = "KnownHostsCommand"  # an option of OpenSSH
 SSH_PORT = 22
 FOLDER = "/job"  # on a machine: inputs are copied to it, and its content is saved
@@ -234,7 +234,7 @@ def _connections(reach: Reach, place: Place) -> Iterable[Connection]:
         return
     if reach.session_key_accepted and reach.app_port is not None:
         if place.through_page and not place.ssh_fails and reach.mount is not Mount.NONE:
-            # Its address is made by a click (`page.proxied`): each works once.
+            # Its address is made at each click (`page.proxied`) and works once.
             links = tuple(Link(each.title, None) for each in reach.ports)
             yield Connection(ConnectionKind.PAGE, None, None, Message("connection.page"), links)
         yield _tunnel_connection(reach, replace(place, tunnel_port=None) if place.through_page else place)
