@@ -33,7 +33,7 @@ def test_files_of_this_computer_and_of_a_browser_arrive_together(cluster: LocalC
         assert await asyncio.to_thread(sent.check, [digest])
         heard: list[object] = []
         tell = lambda *words: heard.append(words)  # noqa: E731
-        added = await inputs.add([Upload(tmp_path / "ours", "ours")], [sent], tell, replace=False)
+        added = await inputs.add([Upload(tmp_path / "ours", "ours")], [sent], [], tell, replace=False)
         assert added == {"ours", "theirs"}
         assert {file.key: file.size for file in await storage.files("filled-in")} == {"ours": 4, "theirs": LARGE_BYTES}
 

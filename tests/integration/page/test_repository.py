@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 from support.git_server import make_repository, serving
-from support.pages import FORM, NAME, cards, play_with_account, reasons, record, shows, start, synced, tell, until
+from support.pages import FORM, NAME, cards, play_with_account, reasons, record, shows, start, synced, tell
+from support.waiting import until
 from support.web_server import web_server
 
 from qarnot_local import LocalCluster
