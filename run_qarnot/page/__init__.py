@@ -1,6 +1,6 @@
 """The page: `build.build` for the notebook, `server.serve` for our own server, and an extension for a Jupyter Server.
 
-Everything is imported where it is needed: the kernel wants no server, and the server no widgets.
+Modules are imported where they are needed: the kernel needs no server, and the server no widgets.
 """
 
 from __future__ import annotations

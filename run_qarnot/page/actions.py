@@ -1,6 +1,6 @@
-"""What components and controllers may ask of the page: one object, `PageActions`, with a part for each controller.
+"""The interface of the page for components and controllers: one object, `PageActions`, with a part per controller.
 
-Protocols alone: a controller knows the components that it fills, components know these, and nobody imports a circle.
+These are protocols only, so that components do not import controllers, which import components.
 """
 
 from __future__ import annotations
@@ -20,30 +20,30 @@ if TYPE_CHECKING:
 
 
 class Shared(NamedTuple):
-    """What is shared: text to copy."""
+    """The texts that Share shows, to be copied."""
 
     link: str
     badge: str
 
 
 class AccountActions(Protocol):
-    """The account: opened by a token, forgotten by Change."""
+    """The account, which a token opens and Change closes."""
 
     @property
     def current(self) -> Account | None:
-        """The account that is open."""
+        """The open account, if there is one."""
 
     @property
     def state(self) -> str:
-        """Of the card: "asking", "checking" or "known"."""
+        """The state of the card: "asking", "checking" or "known"."""
 
     @property
     def is_preset(self) -> bool:
-        """Whether it is the operator's, so that there is no field for a token."""
+        """Whether it is the operator's account, so that there is no field for a token."""
 
     @property
     def credits(self) -> float | None:
-        """Euros that it has left, as last asked; None if the cluster does not say."""
+        """The credits in euros at the last request; None if unknown."""
 
     @property
     def is_admin(self) -> bool:
@@ -59,10 +59,10 @@ class AccountActions(Protocol):
         """Forget the account and all that belongs to it."""
 
     def refresh(self) -> None:
-        """Ask again for what the card says of it."""
+        """Request the values of the card again."""
 
     def token_hint(self) -> str:
-        """What to do about a token that is not accepted any more: a word of the cards; empty if it is."""
+        """Return the hint for a token that is no longer accepted, as a key of the card's words; empty if it is."""
 
 
 class FormActions(Protocol):
@@ -70,80 +70,80 @@ class FormActions(Protocol):
 
     @property
     def current(self) -> Form:
-        """What was entered so far."""
+        """The form as entered so far."""
 
     def choose(self, image_id: str) -> None:
         """Choose an image of the catalog."""
 
     def set_option(self, name: str, value: OptionValue) -> None:
-        """Take over an option of the chosen image."""
+        """Set an option of the chosen image."""
 
     def set_texts(self, values: dict[str, str]) -> None:
-        """Take over what is typed: `FORM_FIELDS`."""
+        """Set the typed fields: `FORM_FIELDS`."""
 
     def show_blockers(self) -> None:
         """Show why Start is not possible."""
 
     def show_problems(self) -> None:
-        """Show what is wrong with catalog and plugins, as far as is known now."""
+        """Show the problems of catalog and plugins that are known now."""
 
     def show_history(self, usual: Mapping[str, float], most_used: list[str]) -> None:
-        """Show what earlier sessions tell of images: seconds until a machine runs, and which are used most."""
+        """Show statistics of earlier sessions: seconds until a machine runs, and the most used images."""
 
     def show_not_here(self, images: list[str]) -> None:
         """Show which images, by id, the cluster cannot run."""
 
     def show_pace(self, bytes_per_second: int) -> None:
-        """Say how fast files go from the server to the cluster; 0 where that is not known to be slow."""
+        """Show the speed of uploads from the server to the cluster; 0 unless it is known to be slow."""
 
     def sessions_changed(self) -> None:
-        """Show what follows from the sessions: those that one can continue from, and prices."""
+        """Show what depends on the sessions: those to continue from, and prices."""
 
     async def offer_choices(self) -> None:
-        """Show what the account has to choose from, once somebody looks at More options."""
+        """Load the choices of the account, once More options is open."""
 
     async def start(self) -> None:
-        """Start what the form says, if nothing speaks against it."""
+        """Start a session of the form, unless there are blockers."""
 
     def preset(self) -> str:
-        """Return what a launch link would say of the form as it is now."""
+        """Return the query of a launch link for the current form."""
 
     def apply_preset(self, query: str) -> None:
-        """Fill the form with what `preset` has returned."""
+        """Fill the form from the result of `preset`."""
 
     def share(self, address: str) -> Shared:
-        """Make a link that fills the form as it is now."""
+        """Return a link to the current form."""
 
     def share_session(self, session: Session, address: str) -> Shared:
-        """Make a link that fills the form as it was for a session."""
+        """Return a link to the form of a session."""
 
     def take_from(self, session: Session) -> None:
-        """Fill the form with what a session was started with; nothing starts."""
+        """Fill the form with the values of a session; nothing starts."""
 
     def form_of(self, session: Session) -> Form:
-        """Return what a session was started with, with a new name."""
+        """Return the form of a session, with a new name."""
 
     def forget(self) -> None:
-        """Forget what was typed, the files, and what the account told."""
+        """Clear the typed fields, the files and the values of the account."""
 
 
 class EntryActions(Protocol):
-    """How a session will be opened, said before it is started."""
+    """Predicts how a session will be opened."""
 
     async def look_around(self, account: Account, found: Iterable[Session], ssh_out: SshOut | None = None) -> None:
-        """Find out what the way to a session is like; `ssh_out` where it is known without trying."""
+        """Find out how sessions can be reached; `ssh_out` is what is known without trying."""
 
     def agree(self, *, agreed: bool) -> None:
-        """The visitor agrees to open the session in another way than by a click here, or does not any more."""
+        """Set whether the visitor agrees to open the session in another way than by a click here."""
 
     def blockers(self, form: Form) -> list[Blocker]:
-        """Say how a session of this form will be opened; return why it cannot be started yet."""
+        """Show how a session of this form will be opened; return why it cannot be started yet."""
 
     def check(self, form: Form, name: str) -> None:
-        """Refuse to repeat the session `name` with this form, if the visitor was not asked."""
+        """Refuse to restart the session `name` with this form, if the visitor must be asked first."""
 
     def forget(self) -> None:
-        """The account is another one."""
+        """Reset for another account."""
 
 
 class SessionActions(Protocol):
@@ -151,44 +151,44 @@ class SessionActions(Protocol):
 
     @property
     def opener(self) -> SessionOpener:
-        """Leads a browser to a session."""
+        """Opens sessions for the browser."""
 
     def add(self, session: Session) -> None:
-        """Show a session that was just started, and see it through."""
+        """Show a session that was just started, and follow it."""
 
     def restore(self, found: Iterable[Session], usual: Mapping[str, float]) -> None:
         """Show the sessions of an account; `usual` are seconds until a machine runs, by image."""
 
     def show_older(self) -> None:
-        """Show the next of those that ended long ago."""
+        """Show more of the sessions that ended long ago."""
 
     def views(self) -> list[SessionView]:
-        """Return what is known of all of them."""
+        """Return the views of all sessions."""
 
     def tasks(self) -> list[TaskSnapshot]:
-        """Return what the cluster says of all of them, the newest first."""
+        """Return the tasks of all sessions, the newest first."""
 
     def needing_us(self) -> list[str]:
-        """Return the names of those that are given files or stopped by this page, and not yet done."""
+        """Return the names of sessions to which this page is sending files, or which it is stopping."""
 
     def told(self, before: SessionView | None, view: SessionView) -> None:
-        """A card shows a new view."""
+        """React to a new view of a card."""
 
     async def start_again(self, session: Session, changes: Mapping[str, str]) -> None:
-        """Begin the next run of a session; `changes` are "image", "hours" and "idle", as typed, empty for as before."""
+        """Begin the next run of a session; `changes` has "image", "hours" and "idle", as typed; empty: unchanged."""
 
     async def extend(self, session: Session, hours: str) -> None:
         """Give a session more hours."""
 
     def deleted(self, session: Session) -> None:
-        """A session is gone."""
+        """Remove the card of a deleted session."""
 
     def clear(self) -> None:
-        """Let go of all."""
+        """Remove all sessions from the page."""
 
 
 class PageActions(Protocol):
-    """The page, as its parts see it."""
+    """The interface of the page for its parts."""
 
     @property
     def account(self) -> AccountActions:
@@ -200,14 +200,14 @@ class PageActions(Protocol):
 
     @property
     def entry(self) -> EntryActions:
-        """The way to a session."""
+        """The prediction of how a session will be opened."""
 
     @property
     def sessions(self) -> SessionActions:
         """The sessions."""
 
     def set_language(self, wanted: str) -> None:
-        """Go on in another language."""
+        """Switch to another language."""
 
     def visitor_arrived(self, query: str) -> None:
-        """The visitor of a page that was made ahead is there; `query` is of the address."""
+        """React to the visitor of a preheated page; `query` is that of the address."""

@@ -21,7 +21,7 @@ class AppCookies:
         self._known: OrderedDict[bytes, None] = OrderedDict()
 
     def to_visitor(self, set_cookie: str, path: str) -> str | None:
-        """Return a `Set-Cookie` header as the visitor's browser gets it; None for what the app may not set.
+        """Return a `Set-Cookie` header for the visitor's browser; None if the app may not set this cookie.
 
         Arguments:
             set_cookie: of the app.
@@ -36,7 +36,7 @@ class AppCookies:
         return "; ".join([pair, *kept, f"Path={path}"])
 
     def to_app(self, cookies: str) -> str:
-        """Return what the app gets of a `Cookie` header; of one name the first, which has the longest path."""
+        """Return the app's part of a `Cookie` header. Of one name it is the first, which has the longest path."""
         passed: dict[str, str] = {}
         for pair in cookies.split(";"):
             name, is_pair, value = (part.strip() for part in pair.partition("="))

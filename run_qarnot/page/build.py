@@ -1,8 +1,8 @@
 """Puts the page together: `build()` is all that the notebook calls.
 
-One direction: components ask `PageActions` for what the visitor wants; a controller changes the form or asks the
-engine; components show what they are told. The engine is imported only when there is a token, so that the first paint
-loads neither `qarnot` nor `boto3`.
+One direction: components call `PageActions` for the visitor's actions; a controller changes the form or calls the
+engine; then it sets the traits of components. The engine is imported only when there is a token, so that the first
+paint loads neither `qarnot` nor `boto3`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from run_qarnot.page.words import section
 def build(opener: Opener = open_account) -> Shell | HTML:
     """Build the page from the environment and the current folder; must run in a kernel (on its loop).
 
-    Other servers lack the page's routes, limits and farewells; there, it says how to start it.
+    Other servers lack the page's routes, limits and end of kernels; there, it shows how to start our server.
     """
     downloads = Downloads.from_environment()
     if downloads.folder is None:
@@ -56,14 +56,14 @@ def build(opener: Opener = open_account) -> Shell | HTML:
     page.shell.logout = os.environ.get(LOGOUT_VARIABLE, "")
     page.begin()
     if os.environ.get("VOILA_PREHEAT") == "True":
-        page.shell.preheated = True  # nobody is there yet: the browser says when, and with which address
+        page.shell.preheated = True  # no visitor yet: the browser reports the arrival and the address
     else:
         page.visitor_arrived(os.environ.get("QUERY_STRING", ""))
     return page.shell
 
 
 def _say_how_to_start() -> HTML:
-    """Return a sentence in the page's place; the class tells the template that something is there."""
+    """Return a sentence instead of the page; its class tells the template that the page has loaded."""
     language.set_language(language.preferred(os.environ.get("HTTP_ACCEPT_LANGUAGE", "")))
     style = "max-width: 960px; margin: 0 auto; padding: 24px 16px; font-size: 15px; line-height: 1.5"
     text = html.escape(section("extension")["elsewhere"])
@@ -84,7 +84,7 @@ class Page:
     def __init__(self, settings: Settings, catalog: Catalog, opener: Opener, downloads: Downloads) -> None:
         self.tasks = Background()
         self.catalog = catalog
-        self.uploads = Uploads(downloads.folder)  # which the server erases, should this kernel be killed
+        self.uploads = Uploads(downloads.folder)  # which the server deletes if this kernel is killed
         self.account_card = AccountCard(self, self.tasks)
         self.environment_card = EnvironmentCard(self, self.tasks)
         self.start_card = StartCard(self, self.tasks, self.uploads)
@@ -101,17 +101,17 @@ class Page:
         self.sessions = SessionsController(self, self.tasks, self.shell, catalog, downloads)
 
     def begin(self) -> None:
-        """Show the form, and watch whether somebody looks."""
+        """Show the form, and watch the browser's pings."""
         self.form.begin()
         self.tasks.spawn(self.sessions.pause_when_nobody_looks(), self.shell.failed)
 
     def visitor_arrived(self, query: str) -> None:
-        """A visitor is there: open the operator's account if there is one, and fill in what the address says."""
+        """Open the operator's account, if there is one, and fill in the form values of the address."""
         self.account.visitor_arrived()
         self.form.fill(query)
 
     def set_language(self, wanted: str) -> None:
-        """Go on in another language."""
+        """Switch to another language."""
         if wanted == language.spoken() or wanted not in language.LANGUAGES:
             return
         language.set_language(wanted)

@@ -1,4 +1,4 @@
-"""Programs of ours that a server runs in the background, and that end with it, even if it is killed."""
+"""Background programs of a server, which end with it even if it is killed."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # else imported where it is needed: to compile the components needs no ipyvue
+if TYPE_CHECKING:  # imported where it is needed, because compiling the components needs no ipyvue
     from ipyvue.Template import Template
 
 SOURCES = Path(__file__).parent / "components"
@@ -30,7 +30,7 @@ _DIGEST = re.compile(r"^// (\w+) (\w{16})$", re.MULTILINE)
 
 @functools.cache
 def template(source: Path) -> Template:
-    """Return what shows the component of a `.vue` file; one for all components of a kind."""
+    """Return the template widget of a `.vue` file, which all components of a kind share."""
     from ipyvue.Template import Template
 
     if digests().get(source.stem) == digest(source):
@@ -41,7 +41,7 @@ def template(source: Path) -> Template:
 
 
 def parts(source: Path) -> tuple[str, str, str]:
-    """Return a `.vue` file, the script that all components share, and what the component has in scripts of its own."""
+    """Return a `.vue` file, the script that all components share, and the component's own scripts."""
     own = sorted(path for path in SOURCES.glob("*.js") if path.name.split(".")[0] == source.stem)
     scripts = [path.read_text(encoding="utf-8") for path in own]
     if source.stem in _LIBRARIES:
@@ -52,13 +52,13 @@ def parts(source: Path) -> tuple[str, str, str]:
 
 
 def digest(source: Path) -> str:
-    """Return what tells whether a component is still the one that was compiled."""
+    """Return a digest that shows whether a component has changed since it was compiled."""
     return hashlib.sha256("\0".join(parts(source)).encode()).hexdigest()[:16]
 
 
 @functools.cache
 def digests() -> dict[str, str]:
-    """Return the digests of what was compiled, by component; none where there is nothing, or nobody who serves it."""
+    """Return the digests of the compiled components; empty if there are none, or no server that serves them."""
     if "VOILA_BASE_URL" not in os.environ or not MODULE.is_file():
         return {}
     return dict(_DIGEST.findall(MODULE.read_bytes()[:2000].decode(errors="replace")))
@@ -66,9 +66,9 @@ def digests() -> dict[str, str]:
 
 @functools.cache
 def _have_it_fetched() -> None:
-    """Tell the browser where the module is."""
+    """Send the browser the module's address."""
     from ipyvue.esm import define_module
 
-    version = hashlib.sha256(MODULE.read_bytes()).hexdigest()[:16]  # so that the browser may keep it
+    version = hashlib.sha256(MODULE.read_bytes()).hexdigest()[:16]  # for the browser's cache
     base = os.environ["VOILA_BASE_URL"]
     define_module(_NAME, url=f"{base}voila/templates/{_NAME}/static/{MODULE.name}?v={version}", dependencies=[])

@@ -113,7 +113,7 @@ class Component(VuetifyTemplate):  # type: ignore[misc,unused-ignore]
             self.failed(self._error)
 
     def vue_dismiss(self, _data: object) -> None:
-        """The user closed the error."""
+        """Clear the error that the user closed."""
         self.problem = self._error = None
 
 

@@ -1,4 +1,4 @@
-"""The page in somebody else's Jupyter Server, such as that of a JupyterHub user or of Binder.
+"""The page as an extension of another Jupyter Server, such as that of a JupyterHub user or of Binder.
 
 One route, `…/run-qarnot/`, forwards everything to our own server, which the first request starts. Nothing else of that
 server changes. Requests need its login and authorisation, and requests that other sites send are refused (CSRF).
@@ -44,17 +44,17 @@ def load(server: Any) -> None:
 def launcher_entry() -> dict[str, Any]:
     """Return the tile in JupyterLab's launcher, for jupyter-server-proxy (`jupyter_serverproxy_servers`).
 
-    The tile leads to our route. The proxy's own one, under this entry point's name, leads nowhere: it would hold
-    answers in memory and cut long messages (`reference/anywhere.md` §3).
+    The tile opens our route. The proxy's own route, under this entry point's name, has no server: it would hold answers
+    in memory and cut long messages (`reference/anywhere.md` §3).
     """
-    is_session = "TASK_PATH" in os.environ  # on a machine of Qarnot, where the page itself has started JupyterLab
+    is_session = "TASK_PATH" in os.environ  # on a machine of Qarnot, whose JupyterLab was started by the page
     icon = str(_HERE / "icon.svg")
     tile = {"title": "Run Qarnot", "path_info": f"{ROUTE}/", "icon_path": icon, "category": "Notebook"}
     return {"unix_socket": os.devnull, "launcher_entry": tile | {"enabled": not is_session}, "new_browser_tab": True}
 
 
 class Activity:
-    """Reports activity to the Jupyter server while a request is open: else it may end as idle, and the page with it."""
+    """Reports activity to the Jupyter server while a request is open, so that it does not end as idle with the page."""
 
     def __init__(self, settings: dict[str, Any]) -> None:
         self._times: dict[str, datetime] = settings.setdefault("last_activity_times", {})
@@ -62,14 +62,14 @@ class Activity:
         self._timer = tornado.ioloop.PeriodicCallback(self._note, _NOTE_MILLISECONDS)
 
     def begin(self) -> None:
-        """A request has come."""
+        """Count a request that begins."""
         self._open += 1
         self._note()
         if not self._timer.is_running():
             self._timer.start()
 
     def end(self) -> None:
-        """It has been answered, or its websocket was closed."""
+        """Count a request that was answered, or whose websocket was closed."""
         self._open -= 1
         self._note()
         if not self._open:
@@ -146,16 +146,16 @@ class Route(StreamingProxyHandler, JupyterHandler):  # type: ignore[misc,unused-
         return super().rewrite_request(headers)
 
     def rewrite_response(self, status: int, headers: HTTPHeaders) -> None:
-        """Add this server's rule about who may show its pages in a frame: a hub's is stricter than ours."""
+        """Add this server's policy on frames: a hub's is stricter than ours."""
         if found := re.search(r"frame-ancestors[^;]*", self.content_security_policy):
             headers.add("Content-Security-Policy", found[0])
 
     async def answer_unreachable(self) -> None:
-        """The page's server has just ended, or is ending."""
+        """Answer while the page's server ends."""
         await self._answer_status()
 
     def redirect(self, url: str, permanent: bool = False, status: int | None = None) -> None:
-        """Remember the target: what is answered in `prepare` must be sent by `answer`."""
+        """Store the target, because answers in `prepare` must be sent by `answer`."""
         self._location = url
 
     def write_error(self, status_code: int, **_: Any) -> None:
@@ -165,14 +165,14 @@ class Route(StreamingProxyHandler, JupyterHandler):  # type: ignore[misc,unused-
         self.finish(f"{status_code} {self._reason}.\n")
 
     def _is_foreign(self) -> bool:
-        """Whether a page of another site sent this. Programs send neither header, websockets only `Origin`."""
+        """Whether a page of another site sent the request. Programs send neither header, websockets only `Origin`."""
         headers = self.request.headers
         if "Sec-Fetch-Site" in headers:
             return headers["Sec-Fetch-Site"] in _OTHER_SITES
         return "Origin" in headers and urlsplit(headers["Origin"]).netloc.lower() != self.request.host.lower()
 
     def _reads_page(self) -> bool:
-        """Whether a script fetches the page, which would start a kernel and reveal its id."""
+        """Whether a script requests the page, which would start a kernel and reveal its id."""
         mode = self.request.headers.get("Sec-Fetch-Mode", "navigate")
         return self.request.method == "GET" and self.request.path == self._background.base_url and mode != "navigate"
 
@@ -213,14 +213,14 @@ class Route(StreamingProxyHandler, JupyterHandler):  # type: ignore[misc,unused-
 
 
 def _without_token(uri: str) -> str:
-    """Return an address without the login token; what a link says stays as it was written."""
+    """Return an address without the login token; the values of a link are not changed."""
     path, _, query = uri.partition("?")
     kept = [pair for pair in query.split("&") if unquote_plus(pair.partition("=")[0]) != "token"]
     return f"{path}?{'&'.join(kept)}" if any(kept) else path
 
 
 _BONES = "".join(f'<div class="bone" style="height: {height}px"></div>' for height in (150, 260, 220))
-# 503 means that it is starting; anything else is worth a look: the page, or why there is none.
+# 503 means that it is starting; on any other status the page is loaded, or its error shown.
 _RELOAD = """<script>
 const ask = async () => {
   const answer = await fetch(location, { method: 'HEAD' }).catch(() => ({ status: 503 }))
@@ -248,7 +248,7 @@ def _failed(said: str) -> str:
 
 
 def _in_both(key: str) -> str:
-    """Return a sentence in both languages, of which the browser shows one."""
+    """Return a sentence in both languages; the browser shows one of them."""
     english, french = words.WORDS["extension"][key], words_fr.WORDS["extension"][key]
     return (
         f'<span class="in-en">{html.escape(english)}</span><span class="in-fr" lang="fr">{html.escape(french)}</span>'

@@ -1,6 +1,6 @@
-"""Connections to one server that are open and idle (HTTP keep-alive): the next request need not open one.
+"""A pool of idle connections to one server (HTTP keep-alive), for the next requests.
 
-Behind a tunnel each connection is an SSH channel, which costs a round trip to the machine and back.
+Behind a tunnel each connection is an SSH channel, which takes a round trip to open.
 """
 
 from __future__ import annotations
@@ -10,27 +10,27 @@ import time
 from tornado.iostream import IOStream
 
 _MOST = 8  # a browser opens six to a host
-_IDLE_SECONDS = 15.0  # many servers close them themselves after some seconds; then the request is sent again
+_IDLE_SECONDS = 15.0  # many servers close idle connections after some seconds; the request is then repeated
 
 
 class KeptConnections:
-    """Keeps connections of which one answer has ended, and no other has begun."""
+    """Keeps connections between two requests."""
 
     def __init__(self) -> None:
         self._idle: list[tuple[float, IOStream]] = []
 
     def keep(self, stream: IOStream) -> None:
-        """Take over a connection, to give it away again or to close it. One with more to read is closed."""
+        """Add a connection. One with unread data is closed instead."""
         if _is_spoilt(stream):
             stream.close()
             return
-        stream.set_close_callback(lambda: self._forget(stream))  # has the event loop watch it, too
+        stream.set_close_callback(lambda: self._forget(stream))  # this also makes the event loop watch it
         self._idle.append((time.monotonic() + _IDLE_SECONDS, stream))
         while len(self._idle) > _MOST:
             self._idle.pop(0)[1].close()
 
     def take(self) -> IOStream | None:
-        """Return the one that was used last, if there is one that may still be open."""
+        """Remove and return the most recently used connection that may still be open, if any."""
         now = time.monotonic()
         for ends, stream in list(self._idle):
             if ends < now or _is_spoilt(stream):
@@ -43,7 +43,7 @@ class KeptConnections:
         return stream
 
     def close(self) -> None:
-        """Close all: they lead to where nobody is any more."""
+        """Close all connections, because the server is gone."""
         idle, self._idle = self._idle, []
         for _, stream in idle:
             stream.close()
@@ -56,5 +56,5 @@ class KeptConnections:
 
 
 def _is_spoilt(stream: IOStream) -> bool:
-    """Whether it is closed, or holds what would be taken for the next answer."""
+    """Whether it is closed, or has data that would be read as the next answer."""
     return stream.closed() or stream._read_buffer_size > 0

@@ -35,7 +35,7 @@ class Zygote:
         self._asking = threading.Lock()
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "run_qarnot.page.zygote"],
-            env=os.environ | {"SPT_NOENV": "1"},  # else titles are written over the environment, which `ps` shows too
+            env=os.environ | {"SPT_NOENV": "1"},  # otherwise titles are written over the environment, which `ps` shows
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             process_group=0,  # Ctrl-C reaches only the server, which then ends it
         )  # fmt: skip
@@ -46,7 +46,7 @@ class Zygote:
         Arguments:
             argv: what follows `python -m ipykernel_launcher`.
             env: its whole environment.
-            cwd: its folder; none for the server's.
+            cwd: its folder; None for the server's.
 
         Raises:
             OSError: the process that is copied has ended.
@@ -73,7 +73,7 @@ class Kernel(psutil.Process):  # type: ignore[misc,unused-ignore]
     stdin = stdout = stderr = None
 
     def poll(self) -> int | None:
-        """Return none while it runs, then 0."""
+        """Return None while it runs, then 0."""
         with contextlib.suppress(psutil.NoSuchProcess):
             if self.is_running() and self.status() != psutil.STATUS_ZOMBIE:
                 return None
@@ -95,7 +95,7 @@ class ForkedKernel(LocalProvisioner):  # type: ignore[misc,unused-ignore]
     zygote: ClassVar[Zygote | None] = None  # of the server; a process runs one server
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
-        """Start the kernel of a visitor; `cmd` and `kwargs` are those of `LocalProvisioner`."""
+        """Start the kernel of a visitor. The arguments are those of `LocalProvisioner`."""
         if cmd[:3] != _LAUNCHER:
             return await super().launch_kernel(cmd, **kwargs)
         cmd, zygote = [*cmd, NO_CAPTURE], type(self).zygote

@@ -1,8 +1,9 @@
-"""A session from the visitor's own computer: the ssh command, and a script that opens tunnel and browser.
+"""Launchers for the visitor's own computer: the ssh command, and a script that opens tunnel and browser.
 
-The script needs no key of the visitor's: it contains the session's own, where the machine accepts that, and never the
-Qarnot token. Key, known hosts and an HTML page that redirects to the app (the address contains the app's token, and
-every user can read arguments of programs) are in a folder that only the visitor can read; it is removed at the end.
+If the machine accepts the session's own key, the script contains it, so that the visitor needs none. It never contains
+the Qarnot token. Key, known hosts and an HTML page that redirects to the app are in a folder that only the visitor can
+read, and are removed at the end. (The address is in a page because it contains the app's token, and every user can read
+the arguments of programs.)
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from run_qarnot.model.connections import KNOWN_HOSTS_COMMAND, TunnelSpec, is_hos
 from run_qarnot.page.words import section
 
 _KNOWN_HOSTS = "UserKnownHostsFile="
-_ALIAS = "session"  # by which the machine stands in our known hosts
+_ALIAS = "session"  # the machine's name in the file of known hosts
 _URL = re.compile(r"http://127\.0\.0\.1:\d{1,5}/[\w@=:,./+?&%~-]*", re.ASCII)
 _PRIVATE_KEY = re.compile(
     r"-----BEGIN OPENSSH PRIVATE KEY-----\n([A-Za-z0-9+/=]{1,76}\n)+-----END OPENSSH PRIVATE KEY-----\n"
@@ -29,7 +30,7 @@ _FINGERPRINT = re.compile(r"SHA256:[A-Za-z0-9+/]{43}")
 
 
 class System(StrEnum):
-    """What the person's computer runs, as the page asks for it."""
+    """The system of the visitor's computer."""
 
     LINUX = "linux"
     MACOS = "macos"
@@ -59,7 +60,7 @@ def command_for(system: System, command: str) -> str:
 
 
 def can_launch(spec: TunnelSpec) -> bool:
-    """Whether a launcher can be written. What comes from outside goes into a program only if it has the right form."""
+    """Whether a launcher can be written: values of the cluster become part of a program only in the right form."""
     return (
         is_name(spec.name)
         and is_user(spec.user)
@@ -73,7 +74,7 @@ def can_launch(spec: TunnelSpec) -> bool:
 
 
 def make_launcher(system: System, spec: TunnelSpec) -> Launcher | None:
-    """Return a file that opens the tunnel, and then the app in the browser; None where `can_launch` says no."""
+    """Return a file that opens the tunnel and then the app in the browser; None if `can_launch` is False."""
     if not can_launch(spec):
         return None
     if system is System.WINDOWS:
@@ -83,7 +84,7 @@ def make_launcher(system: System, spec: TunnelSpec) -> Launcher | None:
 
 
 def _ssh(spec: TunnelSpec) -> list[str]:
-    """The arguments of OpenSSH, which runs in the private folder: so no path is in them."""
+    """Return the arguments of OpenSSH, without paths, because it runs in the private folder."""
     key = ["-i", "key", "-o", "IdentitiesOnly=yes", "-o", "BatchMode=yes"] if spec.private_key else []
     is_known = bool(spec.host_key or spec.fingerprints)
     options = (
@@ -99,7 +100,7 @@ def _ssh(spec: TunnelSpec) -> list[str]:
 
 
 def _files(spec: TunnelSpec) -> dict[str, str]:
-    """What is written into the private folder, by name."""
+    """Return the content of the files in the private folder, by name."""
     files = {"open.html": redirect_page(spec.url)}
     if spec.private_key:
         files["key"] = spec.private_key
@@ -125,7 +126,7 @@ fi
 
 
 def _script(spec: TunnelSpec, system: System, own_name: str) -> str:
-    """ssh itself opens the browser: once it is connected it runs `LocalCommand`, which also removes the key."""
+    """Return a script in which ssh opens the browser: `LocalCommand`, run once connected, also removes the key."""
     say = {key: shlex.quote(text) for key, text in section("launcher").items()}
     opener = "open" if system is System.MACOS else "xdg-open"
     local = f'rm -f key; nohup {opener} "$PWD/open.html" >/dev/null 2>&1 &'
@@ -183,7 +184,7 @@ _BATCH = (
     "@echo off",
     "chcp 65001 >nul",
     'set "RUN_QARNOT_LAUNCHER=%~f0"',
-    # Run what follows the mark, read as UTF-8: PowerShell itself would read it in an old code page.
+    # Runs the text after the mark, read as UTF-8, because PowerShell itself would use an old code page.
     'powershell -NoProfile -Command "Invoke-Expression (([IO.File]::ReadAllText($env:RUN_QARNOT_LAUNCHER)'
     " -split '(?m)^#PowerShell')[1])\"",
     "exit /b",
@@ -192,12 +193,12 @@ _BATCH = (
 
 
 def _batch(spec: TunnelSpec) -> str:
-    """Return a batch file that is a PowerShell program but for its first lines, in which nothing varies."""
+    """Return a batch file whose constant first lines run the rest as a PowerShell program."""
     return "\r\n".join((*_BATCH, *_powershell(spec).splitlines(), ""))
 
 
 def _powershell(spec: TunnelSpec) -> str:
-    """ssh cannot open the browser there: the script does, once the process that listens at the port is ssh."""
+    """Return a program that opens the browser once ssh listens at the port, because ssh on Windows cannot."""
     words = section("launcher")
     say = {key: _literal(text.format(port=spec.local_port)) for key, text in words.items()}
     files = "\n".join(
@@ -269,10 +270,10 @@ def _scan_powershell(spec: TunnelSpec) -> str:
 
 
 def _lines(text: str) -> str:
-    """Return an expression for some lines that end as on Unix: OpenSSH cannot read a key with other ends of line."""
+    """Return an expression for lines with Unix line ends: OpenSSH cannot read a key with others."""
     return f'(({", ".join(map(_literal, text.split(chr(10))))}) -join "`n")'
 
 
 def _literal(text: str) -> str:
-    """Return a text as PowerShell writes it. Typographic quotes end a text there as well as a plain one does."""
+    """Return a PowerShell string literal. Typographic quotes end one, too, and are doubled."""
     return "'" + re.sub("(['‘’‚‛])", r"\1\1", text) + "'"

@@ -1,4 +1,4 @@
-"""Limits of a server: how fast a login token can be guessed, how many pages can be open."""
+"""Limits of a server: on attempts to log in, and on open pages."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ _CGROUP = Path("/sys/fs/cgroup")
 
 
 class Backoff:
-    """Exponential back-off after wrong tries: five are free, then each doubles the wait, up to a minute.
+    """Exponential back-off after wrong tokens: five are free, then each doubles the wait, up to a minute.
 
-    One counter for all clients, because an attacker can use many addresses. It does not affect who is logged in.
+    There is one counter for all clients, because an attacker can use many addresses. Visitors who are logged in are
+    not affected.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
@@ -35,11 +36,11 @@ class Backoff:
         self._last = self._next = 0.0
 
     def wait(self) -> float:
-        """Return the seconds until the next try is checked; 0 if it is checked now."""
+        """Return the seconds until the next attempt is checked; 0 if it is checked now."""
         return max(0.0, self._next - self._now())
 
     def fail(self) -> None:
-        """Count a wrong try."""
+        """Count a wrong token."""
         now = self._now()
         if now - self._last > _FORGET_SECONDS:
             self._failures = 0
@@ -49,7 +50,7 @@ class Backoff:
 
 
 def default_max_visitors() -> int:
-    """Return how many pages the memory of this machine, or of this container, has room for."""
+    """Return how many pages fit into the memory of this machine or container."""
     free = psutil.virtual_memory().available
     with contextlib.suppress(OSError, ValueError):
         free = min(free, int((_CGROUP / "memory.max").read_text()) - int((_CGROUP / "memory.current").read_text()))
@@ -58,7 +59,7 @@ def default_max_visitors() -> int:
 
 @dataclass
 class _Visit:
-    """A page that is being opened; its kernel is not there yet."""
+    """A page that is being opened and has no kernel yet."""
 
     waits: bool = True
 

@@ -1,4 +1,4 @@
-"""The sockets on which our server listens, and the address that leads to them."""
+"""The sockets on which our server listens, and their address."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Listener:
     """Sockets that accept connections.
 
     Arguments:
-        host: as it stands in an address; for a Unix socket, as nginx writes it: `unix:/path:`.
-        port: none for a Unix socket.
-        ips: the addresses that are held.
+        host: as in an address; for a Unix socket in nginx's form: `unix:/path:`.
+        port: None for a Unix socket.
+        ips: the bound addresses.
     """
 
     sockets: list[socket.socket]
@@ -48,12 +48,12 @@ def listen(ip: str, port: int | None) -> Listener:
     """Listen on a TCP port.
 
     Arguments:
-        ip: an address of this machine, or its name. `localhost` is two addresses: if only 127.0.0.1 were held, another
-            user of the machine could hold ::1, which browsers try first.
-        port: none for the first one from 8866 on that is free on all addresses.
+        ip: an address of this machine, or its name. `localhost` binds two addresses: with 127.0.0.1 alone, another user
+            of the machine could bind ::1, which browsers try first.
+        port: None for the first one from 8866 on that is free on all addresses.
 
     Raises:
-        InputError: the port is taken, or nobody can listen there.
+        InputError: the port is taken, or the address cannot be bound.
     """
     ips = _addresses(ip)
     for candidate in range(FIRST_PORT, FIRST_PORT + _PORTS_TRIED) if port is None else [port]:
@@ -96,7 +96,7 @@ def listening_on_unix_socket(path: Path) -> Iterator[Listener]:
     finally:
         listener.close()
         with contextlib.suppress(OSError):
-            if path.stat().st_ino == made.st_ino:  # else another server has replaced it
+            if path.stat().st_ino == made.st_ino:  # otherwise another server has replaced it
                 path.unlink()
 
 
@@ -136,7 +136,7 @@ def _has_ipv6() -> bool:
 
 
 def _bind(ips: tuple[str, ...], port: int) -> list[socket.socket]:
-    """Bind all or none."""
+    """Bind all addresses, or none."""
     sockets: list[socket.socket] = []
     try:
         for ip in ips:

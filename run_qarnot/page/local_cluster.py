@@ -1,8 +1,8 @@
 """“Try it here”: a local cluster that the page's server runs, for visitors without an account.
 
-The server listens on a Unix socket in its private folder; a kernel asks there for the cluster, and gets its addresses
-and its token. It outlives the kernel, so that a reload of the page finds its sessions, and ends with the server.
-Only servers of a single person offer it: what runs there runs on the server's machine as the server's user.
+The server listens on a Unix socket in its private folder, where a kernel requests the cluster's addresses and token.
+The cluster outlives the kernel, so that a reload of the page finds its sessions, and ends with the server. Only servers
+of a single person offer it, because its sessions run on the server's machine as the server's user.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ _NOT_FOR_CLUSTER = re.compile(r"(RUN_)?QARNOT_")
 
 
 def is_installed() -> bool:
-    """Whether the packages of the local cluster are there."""
+    """Whether the packages of the local cluster are installed."""
     return all(importlib.util.find_spec(package) is not None for package in PACKAGES)
 
 
 @contextlib.asynccontextmanager
 async def offered(folder: Path) -> AsyncIterator[None]:
-    """Offer it to this server's kernels for the block; the first request starts it.
+    """Offer it to this server's kernels during the block; the first request starts it.
 
     Arguments:
         folder: the server's private one (`download_route.make_folder`).
@@ -56,7 +56,7 @@ def is_offered(folder: Path | None) -> TypeGuard[Path]:
 
 
 async def find(folder: Path | None, settings: Settings, *, start: bool) -> tuple[Settings, str] | None:
-    """Return settings and token with which the cluster is used; None if it does not run.
+    """Return settings and token of the cluster; None if it does not run.
 
     Arguments:
         folder: the server's private one.
@@ -83,7 +83,7 @@ async def _ask(folder: Path, question: bytes) -> dict[str, str]:
 
 
 class _Cluster:
-    """The server's side: starts the cluster, and remembers the variables that it printed."""
+    """The server's side: starts the cluster and keeps the variables that it printed."""
 
     def __init__(self) -> None:
         self._starting = asyncio.Lock()

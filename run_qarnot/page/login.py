@@ -30,7 +30,7 @@ LOCAL = "local"  # the only visitor of a server whose parent has authenticated a
 _COOKIE_DAYS = 30
 _LONGEST_FORM = 64 * 1024
 _MOST_LOGGED_OUT = 10_000
-_TOKEN_KEY = re.compile(r"(amp;)*token", re.IGNORECASE)  # links are copied out of HTML with `&amp;` in them
+_TOKEN_KEY = re.compile(r"(amp;)*token", re.IGNORECASE)  # links that are copied from HTML source contain `&amp;`
 _UNUSUAL = re.compile(r"[^\x21-\x7e]|\\")
 
 
@@ -46,7 +46,7 @@ class Login:
     """Checks login tokens and cookies.
 
     Arguments:
-        token: the login token; none makes a random one.
+        token: the login token; None for a random one.
         base_url: the path that cookies are for.
         is_needed: false when another server has authenticated the visitors.
 
@@ -70,7 +70,7 @@ class Login:
 
     @property
     def query(self) -> str:
-        """The query by which an address logs in; empty where it need not."""
+        """The query that logs in; empty without a login."""
         return f"?token={quote(self.token, safe='')}" if self.is_needed else ""
 
     def visitor(self, request: HTTPServerRequest) -> str | None:
@@ -86,7 +86,7 @@ class Login:
         return None if visitor in self._logged_out else visitor
 
     def is_token(self, given: str) -> bool:
-        """Whether this is the login token, without counting a wrong one: for visitors who are logged in."""
+        """Whether this is the login token, for visitors who are logged in: a wrong one is not counted."""
         return hmac.compare_digest(given.strip().encode(), self.token.encode())
 
     def check(self, given: str) -> bool:
@@ -147,7 +147,7 @@ class Login:
 
 
 def tokens_in(query: str) -> Iterator[str]:
-    """Yield the values of all that a query calls a token, but empty ones."""
+    """Yield the values of all tokens in a query, except empty ones."""
     for part in query.split("&"):
         key, _, value = part.partition("=")
         if value and _TOKEN_KEY.fullmatch(unquote_plus(key)):
@@ -155,7 +155,7 @@ def tokens_in(query: str) -> Iterator[str]:
 
 
 def without_tokens(query: str, instead: str = "") -> str:
-    """Return a query without what it calls a token, the rest as it was; `instead` stands there for all of them."""
+    """Return a query without its tokens and otherwise unchanged; `instead` replaces all of them."""
     kept = [part for part in query.split("&") if not _TOKEN_KEY.fullmatch(unquote_plus(part.partition("=")[0]))]
     return "&".join(filter(None, [*kept, instead]))
 
@@ -189,14 +189,14 @@ class Identity(IdentityProvider):  # type: ignore[misc,unused-ignore]
 
 
 class TokenHandler(PlainHandler):
-    """An address with a token in it: our own logs in, and no token stays in the address.
+    """Handles an address with tokens: our own logs in, and all are removed from the address.
 
-    This comes before the page is made, so that no token reaches a kernel, the page's source or the browser's history.
+    This precedes the page, so that no token reaches a kernel, the page's source or the browser's history.
     """
 
     def prepare(self) -> None:
         login, tokens = login_of(self), list(tokens_in(self.request.query))
-        if not login.is_needed:  # most likely our parent's login token, which that has checked
+        if not login.is_needed:  # probably the login token of the parent server, which has checked it
             self._go_on()
             return
         is_known = login.visitor(self.request) is not None
@@ -205,7 +205,9 @@ class TokenHandler(PlainHandler):
             return
         if not is_known:
             login.let_in(self)
-        self._go_on("" if all(map(login.is_token, tokens)) else "token=")  # the page says of others that there was one
+        self._go_on(
+            "" if all(map(login.is_token, tokens)) else "token="
+        )  # the page reports that the address contained another token
 
     def _is_right(self, tokens: list[str]) -> bool:
         with contextlib.suppress(TooManyTries):
@@ -216,7 +218,7 @@ class TokenHandler(PlainHandler):
         self.redirect(self._target(instead))
 
     def _target(self, instead: str = "") -> str:
-        """The address without tokens: the page with the rest of the query, or the form's `next`."""
+        """Return the address without tokens: the page with the rest of the query, or the form's `next`."""
         login = login_of(self)
         if self.request.path != login.base_url:
             return login.next_of(self.get_query_argument("next", ""))
@@ -272,7 +274,7 @@ class LoginHandler(PlainHandler):
 
 
 class LogoutHandler(PlainHandler):
-    """Logs out, and ends the visitor's pages. By GET only from our own page or the address bar, else it asks first."""
+    """Logs out and ends the visitor's pages. A GET from another page than ours is asked to confirm first."""
 
     is_public = True
 
@@ -291,6 +293,6 @@ class LogoutHandler(PlainHandler):
 
 
 def _read_form(body: bytes) -> dict[str, str]:
-    """Read an `application/x-www-form-urlencoded` form; of two fields of a name, the last."""
+    """Read an `application/x-www-form-urlencoded` form. The last field of a name is used."""
     pairs = (part.partition("=") for part in body.decode("ascii", "replace").split("&"))
     return {unquote_plus(key): unquote_plus(value) for key, _, value in pairs}

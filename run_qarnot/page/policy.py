@@ -24,9 +24,9 @@ class Policy:
     """How a server is reached.
 
     Arguments:
-        port: where it listens; none for a Unix socket.
-        local_only: it listens for this machine alone, and no proxy is in front.
-        trust_proxy: believe the `X-Forwarded-Host` header of whoever connects.
+        port: where it listens; None for a Unix socket.
+        local_only: it listens on loopback only, and there is no proxy in front.
+        trust_proxy: trust the `X-Forwarded-Host` header of all clients.
     """
 
     port: int | None
@@ -34,15 +34,15 @@ class Policy:
     trust_proxy: bool
 
     def read_proxy_headers(self, request: HTTPServerRequest) -> None:
-        """Let `request.host` be what the visitor's browser asked for, if the proxy says it."""
+        """Set `request.host` to the host that the visitor's browser requested, if the proxy states it."""
         name = request.headers.get("X-Forwarded-Host", "").split(",")[0].strip()
         if self.trust_proxy and _HOST.fullmatch(name):
             request.host = request.headers["Host"] = name
 
     def knows_host(self, request: HTTPServerRequest) -> bool:
-        """Whether the request's host is what the visitor's browser asked for.
+        """Whether the request's host is the one that the visitor's browser requested.
 
-        Proxies that pass on no `Host` put there where they connect to: our own port, or anything for a Unix socket.
+        Proxies that do not forward `Host` send their own target: our port, or any text for a Unix socket.
         """
         if not self.trust_proxy or "X-Forwarded-Host" in request.headers:
             return True

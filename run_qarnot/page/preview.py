@@ -1,4 +1,4 @@
-"""Previews of results. Nothing of a file is run: text is shown as text, and only bitmap pictures as pictures.
+"""Previews of results. No file is executed: text is shown as text, and only bitmap pictures as pictures.
 
 Of a notebook, the cells and their text output are shown; HTML and scripts in outputs are not rendered.
 """
@@ -82,7 +82,7 @@ def preview(name: str, size: int, head: bytes) -> Look:
         try:
             return _shortened(_cells(json.loads(text)))
         except (ValueError, RecursionError):
-            pass  # then it is shown as the text that it is
+            pass  # it is shown as text
     if "\n" not in text:  # line ends of old Macs, or states of a progress bar
         text = text.replace("\r", "\n")
     return _shortened([{"kind": "output", "text": text}], cut=cut)

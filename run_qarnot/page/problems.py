@@ -21,7 +21,7 @@ class ProblemProps(TypedDict):
 
     what: str
     todo: str
-    report: str  # for whoever is asked for help
+    report: str  # to be sent to support
     field: str
     words: dict[str, str]
 

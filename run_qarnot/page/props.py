@@ -1,4 +1,4 @@
-"""Values of the core → plain data for the browser. Text stays text; a link is passed on only if it is one."""
+"""Converts values to plain data for the browser. Text stays text; only links to web addresses are passed on."""
 
 from __future__ import annotations
 
@@ -61,9 +61,9 @@ def image_row(image: Image) -> Row:
 
 
 def problem_rows(catalog: Catalog, *, for_admin: bool = False) -> list[Row]:
-    """What is wrong with catalog and plugins: one row for each entry or plugin, by whom, with the reasons, one a line.
+    """Return the problems of catalog and plugins: a row per entry or plugin, with its source and reasons, one per line.
 
-    `details`, which are tracebacks, are for admins alone.
+    `details`, which are tracebacks, are for admins only.
     """
     grouped: dict[tuple[str, str], list[Problem]] = {}
     for problem in catalog.problems_so_far:
@@ -81,14 +81,14 @@ def problem_rows(catalog: Catalog, *, for_admin: bool = False) -> list[Row]:
 
 
 def _level(entry: str, problems: Iterable[Problem], catalog: Catalog) -> str:
-    """How bad it is: "broken" if the entry cannot be used, "note" if all may be meant so, "partly" between them."""
+    """Return the severity: "broken" if the entry cannot be used, "note" for warnings alone, otherwise "partly"."""
     if all(problem.warning for problem in problems):
         return "note"
     return "broken" if entry and entry not in catalog.images else "partly"
 
 
 def option_row(name: str, option: Option, value: object) -> Row:
-    """A form field. The default of a secret is not shown, and what is typed into one never comes back here."""
+    """Return a form field. Neither the default nor the entered value of a secret is sent to the browser."""
     secret = option.type == "secret"
     shown = option.default if value is None else value
     return {
@@ -119,7 +119,7 @@ def file_row(incoming: Incoming) -> Row:
 
 
 def resume_rows(views: Iterable[SessionView], titles: Mapping[str, str], sizes: Mapping[str, int]) -> list[Row]:
-    """Sessions that one can continue from, with what one remembers them by.
+    """Return the sessions to continue from.
 
     Arguments:
         titles: of the images.
@@ -140,7 +140,7 @@ def resume_rows(views: Iterable[SessionView], titles: Mapping[str, str], sizes: 
 
 
 def link_row(link: Filling, image: Image | None) -> Row | None:
-    """What a link filled in and what was left out of it; None when there is nothing to say."""
+    """Return what a link filled in and what was left out of it; None if neither."""
     filled = []
     if image is not None:
         filled.append({"label": words.field("image"), "value": image.name})
@@ -150,7 +150,7 @@ def link_row(link: Filling, image: Image | None) -> Row | None:
             filled.append({"label": words.field("idle"), "value": link.idle})
         if link.machines:
             filled.append({"label": words.field("machines"), "value": str(link.machines)})
-        if link.git:  # in full: its code will run with the user's files
+        if link.git:  # the whole address, because its code will run with the user's files
             filled.append({"label": words.field("git"), "value": link.git})
         if link.opened:
             filled.append({"label": words.field("open"), "value": link.opened})
@@ -170,7 +170,7 @@ def link_row(link: Filling, image: Image | None) -> Row | None:
 
 
 def session_row(view: SessionView, image_title: str, now: datetime, *, batch: bool = False) -> Row:
-    """Everything that a session's card shows; times as ISO 8601, and `now`, so that a wrong clock does no harm."""
+    """Return the values of a session's card. Times are ISO 8601; `now` corrects a wrong clock of the browser."""
     word = partial(words.state_word, batch=batch)
     connections = [] if view.is_over else view.connections
     return {
@@ -201,7 +201,7 @@ def session_row(view: SessionView, image_title: str, now: datetime, *, batch: bo
         "ssh": _ssh_row(connections),
         "notes": {connection.kind.value: str(connection.note) for connection in connections},
         "cost": None if view.cost is None else f"{number(view.cost, 2)} €",
-        "costs": view.cost,  # euros, when it was asked
+        "costs": view.cost,  # euros, at the time of the request
         "costs_per_hour": view.cost_per_hour,
         "per_hour": None if view.cost_per_hour is None else f"{number(view.cost_per_hour, 2)} €",
         "carbon": None if view.carbon is None else f"{number(view.carbon, 0)} g",
@@ -211,7 +211,7 @@ def session_row(view: SessionView, image_title: str, now: datetime, *, batch: bo
 
 
 def price_row(price: Price, hours: float, machines: int = 1) -> Row:
-    """What a start costs on all of its machines, as text; None for what is not known."""
+    """Return the price of a start on all of its machines, as texts; None for unknown values."""
     per_hour, most = price.hourly(machines), price.most(hours, machines)
     return {
         "per_hour": None if per_hour is None else f"{number(per_hour, 2)} €",
@@ -221,7 +221,7 @@ def price_row(price: Price, hours: float, machines: int = 1) -> Row:
 
 
 def planned_hours(view: SessionView) -> float | None:
-    """How long a session was meant to run, to the tenth of an hour: the cluster keeps only when it ends."""
+    """Return the planned hours of a session, rounded to a tenth: the cluster keeps only the planned end."""
     started = view.started or view.created
     if view.ends is None or started is None:
         return None
@@ -229,13 +229,13 @@ def planned_hours(view: SessionView) -> float | None:
 
 
 def shared_hours(hours: float) -> float:
-    """Return hours as a link has them: what comes from a time of the day has more places than anybody types."""
+    """Return hours for a link, rounded: those that come from a time of day have many decimals."""
     return hours if hours == round(hours, 2) else math.floor(hours * 10) / 10 or hours
 
 
 def shared_options(entered: Mapping[str, T], image: Image) -> dict[str, T]:
-    """Return what a link says of the options of an earlier session: not what is the default anyway, nor what the
-    catalog does not allow any more."""
+    """Return the options of an earlier session for a link, without defaults and without values that the catalog no
+    longer allows."""
 
     def is_worth_saying(name: str, value: T) -> bool:
         option = image.options[name]
@@ -249,11 +249,11 @@ def shared_options(entered: Mapping[str, T], image: Image) -> dict[str, T]:
 
 
 def result_rows(files: Iterable[StoredFile], since: datetime | None = None) -> Row:
-    """The first results by name, how many there are in all, and their size.
+    """Return the first results by name, their total number and size.
 
     Arguments:
         files: all results.
-        since: when the latest run began; what was saved later is new.
+        since: when the latest run began; files that were saved later are new.
     """
     ordered = sorted(files, key=lambda file: file.key)
     return {
@@ -273,7 +273,7 @@ def result_rows(files: Iterable[StoredFile], since: datetime | None = None) -> R
 
 
 def _best_door(view: SessionView) -> Row | None:
-    """The first connection that a click can open, once the app answers. A `page` one gets its address by the click."""
+    """Return the first connection that a click can open. A `page` connection gets its address at the click."""
     if view.state not in _OPEN_STATES:
         return None
     for kind in _OPENED_BY_CLICK:

@@ -1,4 +1,4 @@
-"""The kernel's side of the proxy: tells the page's server where sessions are, and gets tickets for visitors."""
+"""The kernel's side of the proxy: registers sessions with the page's server and gets tickets for visitors."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from run_qarnot.engine.proxied import ProxiedSession
     from run_qarnot.engine.session import Session
 
-VISITORS_VARIABLE = "RUN_QARNOT_VISITORS"  # from the server; "elsewhere" where browsers are not on its computer
+VISITORS_VARIABLE = "RUN_QARNOT_VISITORS"  # set by the server; "elsewhere" if browsers are on other computers
 TICKET = "rq-ticket"
 
 
 def visitors_are_elsewhere(environment: Mapping[str, str]) -> bool:
-    """Whether the visitors' browsers are not on the computer of this kernel."""
+    """Whether the visitors' browsers are on other computers than this kernel."""
     return environment.get(VISITORS_VARIABLE) == "elsewhere"
 
 
@@ -30,7 +30,7 @@ class SessionOpener:
 
     def __init__(self, folder: Path | None, base_url: str) -> None:
         """Arguments:
-        folder: the server's private one; None without a server of ours.
+        folder: the private one of our server; None with another server.
         base_url: of the page.
         """
         self._folder = folder
@@ -43,13 +43,13 @@ class SessionOpener:
 
     @property
     def is_needed(self) -> bool:
-        """Whether visitors reach sessions through the server, and it is one of ours."""
+        """Whether visitors reach sessions through our server."""
         return visitors_are_elsewhere(os.environ) and registry_socket.is_available(self._folder)
 
     async def keep(self, session: Session) -> None:
-        """Tell the server where a session is, or that it is over, if that has changed.
+        """Send the server a session's address, or its end, if it has changed.
 
-        Failing to do so is no error yet: `address` reports it when a visitor opens the session.
+        A failure is not reported here, but by `address` when a visitor opens the session.
         """
         place, known = session.proxied(), self._registered.get(session.view.name)
         if self._folder is None or not (place or known):
@@ -68,12 +68,12 @@ class SessionOpener:
         """Return an address that opens a session's app, once and within a minute.
 
         Arguments:
-            session: that is ready.
+            session: a ready one.
             origin: of the page that the visitor sees.
-            link: the number of one of its further pages, from 0 on; None for the app's own.
+            link: the number of one of its further pages, from 0; None for the app's own page.
 
         Raises:
-            SessionError: it is not ready any more, or the server does not answer.
+            SessionError: it is no longer ready, or the server does not answer.
         """
         place = session.proxied()
         if place is None or self._folder is None:

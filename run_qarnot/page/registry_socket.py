@@ -1,6 +1,7 @@
-"""How a kernel talks to the session registry of the server: over a Unix socket in the server's private folder.
+"""The kernels' connection to the session registry of the server: a Unix socket in the server's private folder.
 
-Secrets travel this way and no other: not in files, arguments or the environment. One line of JSON asks, one answers.
+Secrets are sent only this way, never in files, arguments or the environment. A request and its answer are a line of
+JSON each.
 """
 
 from __future__ import annotations
@@ -30,17 +31,17 @@ class RegistryError(Exception):
 
 
 def is_available(folder: Path | None) -> bool:
-    """Whether a server takes registrations: ours does, where the system has Unix sockets."""
+    """Whether there is a registry: our server has one if the system has Unix sockets."""
     return folder is not None and (folder / _NAME).exists()
 
 
 @contextlib.asynccontextmanager
 async def listening(registry: SessionRegistry, folder: Path) -> AsyncIterator[None]:
-    """Take registrations during the block.
+    """Accept registrations during the block.
 
     Arguments:
-        registry: where they go.
-        folder: the server's own, which nobody else may read.
+        registry: stores them.
+        folder: the server's private one.
     """
     if not hasattr(asyncio, "start_unix_server"):
         yield
@@ -64,12 +65,12 @@ async def listening(registry: SessionRegistry, folder: Path) -> AsyncIterator[No
 
 
 async def register(folder: Path, session: ProxiedSession) -> None:
-    """Tell the server where a session is. Raises RegistryError."""
+    """Register a session with the server. Raises RegistryError."""
     await _ask(folder, {"do": "register", "session": session.as_message()})
 
 
 async def end(folder: Path, session_id: str, key: str) -> None:
-    """Tell the server that a session is over. Raises RegistryError."""
+    """Remove an ended session from the server. Raises RegistryError."""
     await _ask(folder, {"do": "end", "id": session_id, "key": key})
 
 
@@ -78,7 +79,7 @@ async def get_ticket(folder: Path, session: ProxiedSession, path: str, origin: s
 
     Arguments:
         folder: the server's.
-        session: where it is now.
+        session: with its current address.
         path: of the app's page, without a slash in front.
         origin: of the page that the visitor sees.
 

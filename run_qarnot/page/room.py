@@ -1,7 +1,7 @@
-"""Room on the disk for files that are announced but not here yet, shared by all pages of a server.
+"""Disk space reserved for uploads that have not arrived yet, shared by all pages of a server.
 
-Each page is a process of its own. It writes how many bytes it still expects into a file of the folder that all pages
-share, and holds a lock on that file for as long as it lives; so what a killed page expected counts no more.
+Each page is a separate process. It writes the number of bytes that it expects into a file of a shared folder, and locks
+that file until it ends, so that the reservation of a killed page does not count.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from pathlib import Path
 
 try:
     import fcntl
-except ImportError:  # Windows, which the README sends to WSL
+except ImportError:  # Windows; the README recommends WSL
     fcntl = None  # type: ignore[assignment,unused-ignore]
 
-SPARE_BYTES = 64 * 1024 * 1024  # of the disk, left to others
+SPARE_BYTES = 64 * 1024 * 1024  # left free for other programs
 _PREFIX = "expected-"
 
 
 class Room:
-    """The bytes that one page still expects.
+    """The reservation of one page.
 
     Arguments:
-        folder: on the disk in question, common to all pages.
+        folder: on the disk of the uploads, shared by all pages.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -39,7 +39,7 @@ class Room:
         self._finalizer = weakref.finalize(self, _forget, self._file, self._own)  # also at exit
 
     def take(self, size: int) -> bool:
-        """Reserve `size` bytes, if the disk has room for them beside all that is reserved; return whether it has."""
+        """Reserve `size` bytes if the disk has room besides all reservations; return whether it has."""
         with self._alone():
             free = shutil.disk_usage(self._folder).free - SPARE_BYTES
             if size > free - self._expected - self._of_others():
@@ -48,12 +48,12 @@ class Room:
         return True
 
     def give_back(self, size: int) -> None:
-        """Release `size` bytes: they have arrived, or were cancelled."""
+        """Release `size` bytes that have arrived or were cancelled."""
         if size:
             self._expect(max(0, self._expected - size))
 
     def has(self, size: int) -> bool:
-        """Whether so many bytes can be written now: other programs use the disk, too."""
+        """Whether so many bytes can be written now, because other programs use the disk, too."""
         return shutil.disk_usage(self._folder).free >= size + SPARE_BYTES
 
     def close(self) -> None:
@@ -69,7 +69,7 @@ class Room:
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        """Hold the lock that pages take while they reserve."""
+        """Hold the lock for reservations of all pages."""
         lock = os.open(self._folder, os.O_RDONLY)
         try:
             _lock(lock)
@@ -89,7 +89,7 @@ def _lock(file: int) -> None:
 
 
 def _expected_in(path: Path) -> int:
-    """The bytes that another page has reserved; 0 if it has ended."""
+    """Return the bytes that another page has reserved; 0 if it has ended."""
     try:
         file = os.open(path, os.O_RDONLY)
     except OSError:

@@ -30,9 +30,9 @@ _RETRY_SECONDS = 30
 
 
 def own_routes(base_url: str, downloads: Path, registry: SessionRegistry) -> list[Route]:
-    """Return the routes that are not Voila's. They are looked at first.
+    """Return the routes that are not Voila's. They take precedence.
 
-    A handler may have `is_public = True`; to all others `Front` lets only visitors who are logged in.
+    Handlers need a login, which `Front` checks, unless they have `is_public = True`.
     """
     base = re.escape(base_url)
     return [
@@ -45,7 +45,7 @@ def own_routes(base_url: str, downloads: Path, registry: SessionRegistry) -> lis
 
 
 def voila_routes(base_url: str, routes: list[Route]) -> list[Route]:
-    """Return Voila's routes with our handlers in place of some of its own; what the page does not need is left out."""
+    """Return Voila's routes with some handlers replaced by ours, and without those that the page does not need."""
     changed = []
     for pattern, kind, *arguments in routes:
         if kind is RequestInfoSocketHandler:  # for notebooks that use `wait_for_request`; it checks no login
@@ -76,12 +76,12 @@ class Front(Router):
         return self._app.get_handler_delegate(request, *instead) if instead else found
 
     def _instead(self, request: HTTPServerRequest, kind: type) -> tuple[type[PlainHandler], dict[str, Any]] | None:
-        """Return the handler that answers in place of the found one, with its arguments; None if all checks pass."""
+        """Return the handler, with its arguments, that answers a request which fails a check; None if all pass."""
         policy, login, base_url = self._policy, self._login, self._login.base_url
         if policy.is_foreign_name(request):
             return SayHandler, {"status": 403, "name": "foreign_name", "host": request.host[:200]}
         if policy.is_foreign_page(request):
-            if "Upgrade" in request.headers:  # its page shows no answer, so the operator is told
+            if "Upgrade" in request.headers:  # the browser shows no answer, so the operator's log does
                 origin = request.headers.get("Origin", "")[:200]
                 _log.warning("A websocket of %s was refused. Is there a proxy? Then start with --trust-proxy.", origin)
             return SayHandler, {"status": 403, "name": "foreign_page"}

@@ -54,11 +54,11 @@ def serve(settings: Settings, how: Serving, notebook: Path | None = None) -> Non
 
     Arguments:
         settings: for the kernels; `login_token` guards the page. Without one, a random token does.
-        how: where to listen, and under which conditions.
-        notebook: another than ours, for tests.
+        how: where and how to listen.
+        notebook: a replacement of ours, for tests.
 
     Raises:
-        InputError: it cannot listen there, or the login token is too short.
+        InputError: the address cannot be bound, or the login token is too short.
     """
     login = Login(settings.login_token, how.base_url, is_needed=how.login)
     with (
@@ -107,7 +107,7 @@ class Dashboard(Voila):  # type: ignore[misc,unused-ignore]
             "max_visitors": default_max_visitors() if self.how.max_visitors is None else self.how.max_visitors,
             "default_handler_class": SayHandler,
             "default_handler_args": routes.NOT_FOUND,
-            # `routes.Front` has looked at origin and host, for all handlers alike
+            # `routes.Front` has checked origin and host for all handlers
             "disable_check_xsrf": True,
             "allow_remote_access": True,
         }
@@ -165,13 +165,13 @@ class Dashboard(Voila):  # type: ignore[misc,unused-ignore]
             try:
                 await asyncio.gather(*map(self._kill_unopened, self.kernel_manager.list_kernel_ids()))
                 await self.kernel_manager.shutdown_all(now=False)
-            except (tornado.web.HTTPError, asyncio.InvalidStateError):  # one is starting, or has ended by itself
+            except (tornado.web.HTTPError, asyncio.InvalidStateError):  # a kernel is starting, or has ended by itself
                 await asyncio.sleep(0.1)
             else:
                 break
 
     async def _kill_unopened(self, kernel_id: str) -> None:
-        """Kill a kernel whose page is not in a browser yet: it has nothing to clean up.
+        """Kill a kernel whose page is not loaded yet, because it has nothing to clean up.
 
         Asked to end, ipykernel would close the sockets on which it is still answering, and log a traceback.
         """
@@ -180,7 +180,7 @@ class Dashboard(Voila):  # type: ignore[misc,unused-ignore]
             await self.kernel_manager.shutdown_kernel(kernel_id, now=True)
 
     async def _allow_storage(self) -> None:
-        """Let pages that are opened from now on send files straight to the storage; before, they go through a kernel.
+        """Let pages that are opened from now on send files directly to the storage. Earlier pages use a kernel.
 
         The engine is imported and the cluster asked in threads, so that the event loop is not blocked.
         """
@@ -189,9 +189,9 @@ class Dashboard(Voila):  # type: ignore[misc,unused-ignore]
         self.page_headers["Content-Security-Policy"] = content_security_policy(origin)
 
     def _announce(self) -> None:
-        """Print the address; the server accepts connections now.
+        """Print the address once the server accepts connections.
 
-        A random login token is part of it, because it is known nowhere else; one that was configured is not printed.
+        It contains a random login token, which is printed nowhere else; a configured token is not printed.
         """
         address = f"{self.listener.address}{self.base_url}"
         shown = address + (self.login.query if self.login.is_random else "")
@@ -208,10 +208,10 @@ def _open(address: str) -> None:
 
 
 class _Quiet(logging.Filter):
-    """Drops two warnings that each visit causes and that mean nothing here.
+    """Drops two warnings that each visit causes and that are irrelevant here.
 
-    The notebook has no outputs that could be trusted; and Jupyter gives ping times in milliseconds, which Tornado takes
-    for seconds.
+    The notebook has no outputs that could be trusted; and Jupyter passes ping times in milliseconds, which Tornado
+    reads as seconds.
     """
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -231,7 +231,7 @@ def _make_app(
     config.KernelProvisionerFactory.default_provisioner_name = kernels.PROVISIONER
     if sys.platform != "win32" and len(tempfile.gettempdir()) <= _LONGEST_IPC_FOLDER:
         config.KernelManager.transport = "ipc"  # sockets in a private folder, not open ports
-    config.Voila.config_file_paths = []  # no voila.json of the user changes this server
+    config.Voila.config_file_paths = []  # ignore a voila.json of the user
     app = Dashboard(config=config, log_level=logging.WARNING)
     app.notebook_path = str(notebook)
     app.ip, app.port = how.ip, listener.port or 0
@@ -252,7 +252,7 @@ def _make_app(
 
 
 def _redact_logs(voila: logging.Logger) -> None:
-    """Warnings of Voila and Tornado to stderr, redacted: addresses in them may hold tokens."""
+    """Write warnings of Voila and Tornado to stderr, redacted, because their addresses may contain tokens."""
     for logger in (voila, logging.getLogger("tornado")):
         if not logger.handlers:
             logger.addHandler(logging.StreamHandler(sys.stderr))
@@ -266,11 +266,11 @@ def _redact_logs(voila: logging.Logger) -> None:
 
 @contextlib.contextmanager
 def _environment(settings: Settings, login: Login, *, here: bool = True) -> Iterator[Path]:
-    """The environment of the kernels, for as long as we serve: what `settings` says, and our private folder.
+    """Set the environment of the kernels during the block: the settings and our private folder.
 
     Arguments:
         settings: for the kernels.
-        login: whose address to log out the page shows, if there is one.
+        login: the page shows its address to log out, if there is one.
         here: whether the browsers of all visitors are on this computer.
     """
     before = dict(os.environ)
@@ -295,7 +295,7 @@ def _environment(settings: Settings, login: Login, *, here: bool = True) -> Iter
 
 @contextlib.contextmanager
 def _zygote(*, fork: bool) -> Iterator[None]:
-    """Let kernels be copies of a process that has loaded everything, for as long as we serve, if `fork` is wanted."""
+    """Fork kernels from a process that has loaded everything, during the block, if `fork` is True."""
     if not (fork and kernels.can_fork()):
         yield
         return
@@ -308,7 +308,7 @@ def _zygote(*, fork: bool) -> Iterator[None]:
 
 
 def _kernel_variables(settings: Settings, *, here: bool) -> dict[str, str]:
-    """`settings` as `read_settings` reads them back; paths absolute, because the kernel has its own folder."""
+    """Return the settings as variables for `read_settings`. Paths are absolute, because kernels have another folder."""
     package_parent = str(Path(__file__).resolve().parents[2])
     values = {
         "QARNOT_CLUSTER_URL": settings.cluster_url,

@@ -1,4 +1,4 @@
-"""How our server is mounted: the options of `run-qarnot dashboard` and of `python -m run_qarnot.page.server`."""
+"""The options of our server: of `run-qarnot dashboard` and of `python -m run_qarnot.page.server`."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f\\?#]")
 
 @dataclass(frozen=True)
 class Serving:
-    """Where the server listens, and under which conditions.
+    """Where and how the server listens.
 
     Arguments:
         ip: the address to listen on; `localhost` means 127.0.0.1 and ::1.
-        port: none for 8866 or the next free one.
-        unix_socket: listen on this socket instead of an address; nobody but this user can connect.
-        base_url: the path under which the page lives, as `clean_base_url` returns it.
-        trust_proxy: believe the `X-Forwarded-*` headers of whoever connects.
-        login: false when whoever connects to `unix_socket` has authenticated the visitor.
-        open_browser: whether to show the page once it answers.
-        preheat: how many kernels wait for visitors, each with the page built; a page then opens sooner.
-        max_visitors: how many pages may be open at once; none for as many as the memory allows.
-        fork: whether kernels are copies of a process that has loaded everything, where the system can fork.
+        port: None for 8866 or the next free one.
+        unix_socket: listen on this socket instead of an address; only this user can connect.
+        base_url: the path of the page, as returned by `clean_base_url`.
+        trust_proxy: trust the `X-Forwarded-*` headers of all clients.
+        login: False if the program that connects to `unix_socket` has authenticated the visitor.
+        open_browser: open the page in a browser once it answers.
+        preheat: number of kernels that wait for visitors with the page built; pages then open faster.
+        max_visitors: limit on open pages; None for as many as the memory allows.
+        fork: fork kernels from a process that has loaded everything, if the system can fork.
 
     Raises:
-        InputError: options that exclude each other.
+        InputError: two options exclude each other.
     """
 
     ip: str = "localhost"
@@ -54,7 +54,7 @@ def clean_base_url(text: str) -> str:
     """Return a base URL with a slash at both ends, percent-encoded as browsers send it.
 
     Raises:
-        InputError: it is no path, or one that browsers would change.
+        InputError: it is not a path, or browsers would change it.
     """
     path = text.strip().strip("/")
     parts = [unquote(part) for part in path.split("/")] if path else []
@@ -84,10 +84,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def from_arguments(arguments: argparse.Namespace) -> Serving:
-    """Return what was typed.
+    """Return the parsed options.
 
     Raises:
-        InputError: options that exclude each other.
+        InputError: two options exclude each other.
     """
     return Serving(
         ip=arguments.ip,

@@ -26,7 +26,7 @@ _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 
 
 def route(base_url: str, registry: SessionRegistry) -> tuple[str, Any, dict[str, Any]]:
-    """Return the handler's place among Tornado's handlers.
+    """Return the entry for Tornado's list of handlers.
 
     Arguments:
         base_url: of the dashboard, with a slash at both ends.
@@ -126,7 +126,7 @@ class SessionProxyHandler(StreamingProxyHandler):
             secure = "; Secure" if found.origin.startswith("https:") else ""
             cookie = f"{COOKIE}={value}; HttpOnly; SameSite=Strict{secure}; Path={self._path}"
             await self._lead_to(self._path + found.path, cookie)
-        elif known.origin_of_visit(self._cookie()) is not None:  # back in the browser's history, to a used ticket
+        elif known.origin_of_visit(self._cookie()) is not None:  # the browser's Back button requests a used ticket
             await self._lead_to(self._path)
         else:
             await self._say("closed")

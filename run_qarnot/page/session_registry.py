@@ -1,7 +1,7 @@
-"""The sessions that visitors reach through this server: in its memory only, registered by the kernels of their pages.
+"""The sessions that visitors reach through this server. Kernels register them; they are kept in memory only.
 
-The server holds the tunnel to a session itself, so that JupyterLab stays connected when the tab of the dashboard is
-closed, and its kernel with it. A tunnel is opened by the first request, and closed some minutes after the last.
+The server itself opens the tunnel to a session, so that JupyterLab stays connected when the dashboard's tab, and with
+it its kernel, is closed. A tunnel is opened by the first request and closed some minutes after the last one.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class SessionRegistry:
 
         Raises:
             PermissionError: there is no such session, or it has another key.
-            ValueError: origin or path are none.
+            ValueError: origin or path have the wrong form.
         """
         known = self._sessions.get(session_id)
         if known is None:
@@ -97,7 +97,7 @@ class RegisteredSession:
         self.has_ended = False
         self._idle_seconds = idle_seconds
         self._tunnel: Tunnel | None = None
-        self._opened: ProxiedSession | None = None  # that the last attempt to open the tunnel was for
+        self._opened: ProxiedSession | None = None  # the address of the last attempt to open the tunnel
         self._opening = asyncio.Lock()
         self._retry_at = 0.0
         self._uses = 0
@@ -151,14 +151,14 @@ class RegisteredSession:
         return tunnel
 
     def acquire(self) -> None:
-        """A request begins."""
+        """Count a request that begins."""
         self._uses += 1
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
 
     def release(self) -> None:
-        """A request, or a websocket, has ended."""
+        """Count a request, or websocket, that has ended."""
         self._uses -= 1
         if self._uses == 0:
             self._idle = asyncio.get_running_loop().call_later(self._idle_seconds, self._close_idle)

@@ -23,7 +23,7 @@ _MAX_PAGE_BYTES = 32 * 1024 * 1024
 # JSON with addresses of icons: of kernels, and of tiles in the launcher (jupyter-server-proxy)
 _LISTS = re.compile(r"api/kernelspecs(/[^/]*)?|server-proxy/servers-info")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
-# They identify the visitor or the proxies in front, which the remote machine must not learn; or they are for us.
+# They identify the visitor or the proxies in front, which the remote machine must not learn, or are meant for us.
 _NOT_FOR_APPS = (
     "Authorization", "Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Proto",
     "X-Forwarded-Prefix", "X-Forwarded-Scheme", "X-Forwarded-Ssl", "X-Real-Ip", "X-Scheme", "Cf-Connecting-Ip",
@@ -135,7 +135,7 @@ class Rewriting:
             value = value.replace(self.session.app_token, "")
         if name in ("Location", "Content-Location"):
             return self._outer_address(value)
-        if self.session.mount is Mount.PREFIX:  # the base path is unique, wherever it stands
+        if self.session.mount is Mount.PREFIX:  # the base path is unique, so that it can be replaced anywhere
             value = value.replace(self.session.base_path, self.outer_path)
         return value
 

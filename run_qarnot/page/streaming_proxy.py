@@ -4,7 +4,7 @@ It knows nothing of Jupyter, Voila or sessions. Subclasses authenticate in `prep
 
     class Route(StreamingProxyHandler, JupyterHandler):
         async def prepare(self) -> None:
-            await super().prepare()  # of JupyterHandler: who is it?
+            await super().prepare()  # JupyterHandler's authentication
             if not self._finished:
                 await self.forward(Path("/run/server.sock"))
 
@@ -12,8 +12,8 @@ Bodies have no size limit and are never held in memory, except answers for which
 is read only as fast as the other side takes it. WebSockets, and whatever else an `Upgrade` may negotiate, are copied
 as bytes once the target has answered 101, so that subprotocols, extensions and large messages pass unchanged.
 
-Each request has a connection to the target of its own while it is answered. When one side closes early, so does the
-other. A subclass that gives `forward` a pool of idle connections has them reused, by requests without a body.
+Each request uses one connection to the target. When one side closes early, so does the other. If `forward` gets a pool
+of idle connections, requests without a body reuse them.
 """
 
 from __future__ import annotations

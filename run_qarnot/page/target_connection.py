@@ -32,12 +32,12 @@ class TargetConnection(HTTP1Connection):
     def __init__(self, stream: IOStream, *, is_used: bool = False) -> None:
         stream.set_nodelay(True)
         self.is_used = is_used
-        self._has_request = False  # the whole of it
+        self._has_request = False  # the complete one
         limits = HTTP1ConnectionParameters(
             no_keep_alive=True, chunk_size=_CHUNK_BYTES, max_header_size=_MAX_HEADER_BYTES, max_body_size=UNLIMITED
         )
         super().__init__(stream, True, limits)
-        self.head_arrived = asyncio.Event()  # or there will be none
+        self.head_arrived = asyncio.Event()  # or the connection failed
 
     def write_headers(
         self, start_line: RequestStartLine | ResponseStartLine, headers: HTTPHeaders, chunk: bytes | None = None
@@ -48,7 +48,7 @@ class TargetConnection(HTTP1Connection):
         return written
 
     def finish_request(self) -> None:
-        """The request's body is complete."""
+        """Mark the request's body as complete."""
         if not self._has_request and self.stream is not None and not self.stream.closed():
             self._has_request = True
             self.finish()

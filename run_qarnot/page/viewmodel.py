@@ -1,4 +1,4 @@
-"""What the page knows and why Start is not possible yet: no widgets, no network, no disk.
+"""The model of the form, and why Start is not possible: without widgets, network or disk.
 
 Start is enabled exactly when `Form.blockers` is empty, and the list of blockers is on the page.
 """
@@ -49,7 +49,7 @@ FORM_FIELDS = (
     "open",
 )
 SECRET_FIELDS = ("git_token",)  # typed beside those; the browser never gets them back
-_MACHINES = ("specification", "cpu_model", "gpu", "ssd")  # the constraints that name one, or something of one
+_MACHINES = ("specification", "cpu_model", "gpu", "ssd")  # the constraints that name a machine or a part of one
 NO_PRICE = Price()
 OptionValue = str | bool | float | list[str]
 
@@ -70,7 +70,7 @@ class Form:
     hours: str = ""
     resume: str = ""
     key: str = field(default="", repr=False)
-    buckets: str = ""  # one a line
+    buckets: str = ""  # one per line
     scheduling: str = ""
     cores: str = ""
     memory: str = ""
@@ -83,22 +83,22 @@ class Form:
     options: Mapping[str, OptionValue] = field(default_factory=dict)
 
     def with_image(self, image: Image) -> Form:
-        """Choose an image; what depends on the image starts afresh."""
+        """Choose an image; values that depend on it are reset."""
         if image.id == self.image:
             return self
         return replace(self, image=image.id, hours=times.write_hours(image.hours), idle="", machines="", options={})
 
     def texts(self) -> dict[str, str]:
-        """What is typed and no secret."""
+        """The typed fields, without secrets."""
         return {name: getattr(self, name) for name in FORM_FIELDS}
 
     def with_texts(self, texts: Mapping[str, str]) -> Form:
-        """Take over what is typed: `FORM_FIELDS`, and `SECRET_FIELDS` where they are among it."""
+        """Set the typed fields: `FORM_FIELDS`, and those of `SECRET_FIELDS` that are in `values`."""
         names = (*FORM_FIELDS, *(name for name in SECRET_FIELDS if name in texts))
         return replace(self, **{name: texts[name] for name in names})  # type: ignore[arg-type]  # no `options`
 
     def with_link(self, link: Filling, image: Image) -> Form:
-        """Take over what a link says; only `links.read_link` makes it, so that every value has been checked."""
+        """Set the values of a link. `links.read_link` has checked each of them."""
         chosen = self.with_image(image)
         options = {**chosen.options, **link.options}
         return replace(
@@ -113,11 +113,11 @@ class Form:
         )
 
     def with_machine(self, hardware: Mapping[str, object], scheduling: str, image: Image) -> Form:
-        """Take over what the machine of a session had to be, as far as its image does not want it anyway.
+        """Set the machine of a session, without the constraints of its image.
 
         Arguments:
-            hardware: constraints, as `SessionSpec` has them.
-            scheduling: likewise.
+            hardware: constraints, as in `SessionSpec`.
+            scheduling: as in `SessionSpec`.
             image: of the session.
         """
         wanted = {name: value for name, value in hardware.items() if image.hardware.get(name) != value}
@@ -132,17 +132,17 @@ class Form:
         )
 
     def given_options(self) -> dict[str, OptionValue]:
-        """The image's options that were touched, and not emptied again."""
+        """The image's options that have an entered value."""
         return {name: value for name, value in self.options.items() if value not in ("", [])}
 
     def with_option(self, name: str, value: OptionValue) -> Form:
         return replace(self, options={**self.options, name: value})
 
     def spec(self, catalog: Catalog) -> SessionSpec:
-        """Return what is asked for, in clean form.
+        """Return the request of the form.
 
         Raises:
-            RunQarnotError: the first reason why this cannot be started.
+            RunQarnotError: the first reason why it cannot be started.
         """
         image = catalog.get(self.image)
         return SessionSpec(
@@ -163,21 +163,21 @@ class Form:
         ).checked()
 
     def hardware(self, image: Image, machines: Mapping[str, str]) -> dict[str, object]:
-        """Return what the machine must be: the constraints of the image, and those that were entered.
+        """Return the constraints on the machine: those of the image and the entered ones.
 
         Arguments:
             image: the chosen one.
-            machines: the kinds of the machines that one can choose, by their names.
+            machines: the kinds of the machines that can be chosen, by name.
 
         Raises:
-            InputError: a size is no number.
+            InputError: a size is not a number.
         """
         kind = machines.get(self.machine, "")
         chosen: dict[str, object] = {kind: True if kind == self.machine else self.machine} if kind else {}
         return {**image.hardware, **parse_size(self.cores, self.memory), **chosen}
 
     def asked_hours(self, image: Image) -> float:
-        """Return the hours that were entered; those of the image if they are no number."""
+        """Return the entered hours; the image's default if they are not a number."""
         try:
             return parse_hours(self.hours, image)
         except InputError:
@@ -203,11 +203,11 @@ class Form:
         """Return every reason why Start is not possible, in the order of the page.
 
         Arguments:
-            account: "known", "checking", or anything else for none.
+            account: "known", "checking", or any other text for none.
             uploads: the files of the list.
             preset: the operator's account is used, so that there is no field for a token.
-            not_here: images, by id, that the cluster cannot run.
-            price: what is known of it.
+            not_here: ids of images that the cluster cannot run.
+            price: as far as it is known.
         """
         return [
             *_account_blockers(account, preset=preset),
@@ -260,7 +260,7 @@ class Form:
         spec = SessionSpec(image, name, hours, key, resume, options, idle=idle, machines=machines, open=self.open)
         yield from map(_as_blocker, spec.blockers())
         app = image.effective_app
-        if app.port is None and not app.ends_by_itself and key is None:  # it would cost money and nobody could enter it
+        if app.port is None and not app.ends_by_itself and key is None:  # it would cost money, and no one could log in
             yield Blocker(words.blocker("needs-key"), "ssh-key")
 
 

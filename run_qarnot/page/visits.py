@@ -1,4 +1,4 @@
-"""How a visitor's browser proves that it may use a session: a single-use ticket, then a signed cookie.
+"""Authorises a visitor's browser for a session: a single-use ticket, then a signed cookie.
 
 Both are bound to one session. The cookie is signed with the session's key, which is derived from the Qarnot token, so
 that it stays valid when the server restarts and is worth nothing for another session.
@@ -40,7 +40,7 @@ class Tickets:
         """Return a new ticket, valid for a minute.
 
         Raises:
-            ValueError: `origin` is no origin, or `path` leads elsewhere.
+            ValueError: `origin` is not an origin, or `path` is outside the session.
         """
         if not _ORIGIN.fullmatch(origin) or path.startswith(("/", "\\")) or not (path.isascii() and path.isprintable()):
             raise ValueError("this leads nowhere")

@@ -1,6 +1,6 @@
-"""Card 1: the token comes in as an event, never as a trait, and one line says whose account it opened.
+"""Card 1: the token arrives as an event, never as a trait, and one line names the account.
 
-Who has none may use the local cluster, where the page's server offers it.
+Visitors without a token may use the local cluster, if the page's server offers it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _LONGEST_TOKEN = 4096
 
 
 class AccountCard(Component):
-    """`state` is one of: asking, checking, known. `trying`: it is about the account of the local cluster."""
+    """`state` is one of: asking, checking, known. `trying`: the account is that of the local cluster."""
 
     source = Path(__file__).with_suffix(".vue")
 
@@ -36,7 +36,7 @@ class AccountCard(Component):
 
     @property
     def is_given(self) -> bool:
-        """Whether the account is there without a token that somebody has typed."""
+        """Whether the account was opened without a typed token."""
         return self.preset or self.trying
 
     @event

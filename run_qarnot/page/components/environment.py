@@ -1,4 +1,4 @@
-"""Card 2: the images of the catalog, what is broken in it, and the chosen image's own options."""
+"""Card 2: the images of the catalog, its problems, and the options of the chosen image."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from run_qarnot.page.background import Background
 from run_qarnot.page.component import Component, Fields, event
 from run_qarnot.page.props import Row, image_row
 
-MANY = 8  # images, from which on one can search
+MANY = 8  # images, from which on there is a search field
 MOST_SHOWN = 24  # about a screenful
 _MOST_BROKEN = 50
 
 
 class EnvironmentCard(Component):
-    """Shows rows of `rows.image_row`, `rows.problem_rows` and `rows.option_row`, and no more than a screenful."""
+    """Shows rows of `props.image_row`, `props.problem_rows` and `props.option_row`, at most a screenful."""
 
     source = Path(__file__).with_suffix(".vue")
 
     images: Any = traitlets.List().tag(sync=True)
-    found = traitlets.Int(0).tag(sync=True)  # as many fit what is searched for
+    found = traitlets.Int(0).tag(sync=True)  # number of images that match the search
     many = traitlets.Bool(False).tag(sync=True)
     categories: Any = traitlets.List().tag(sync=True)
     broken: Any = traitlets.List().tag(sync=True)
@@ -36,7 +36,7 @@ class EnvironmentCard(Component):
     chosen_title = traitlets.Unicode("").tag(sync=True)
     options: Any = traitlets.List().tag(sync=True)
     about: Any = traitlets.Dict().tag(sync=True)  # the chosen image's row
-    reasons: Any = traitlets.Dict().tag(sync=True)  # why the value of an option will not do, by its test id
+    reasons: Any = traitlets.Dict().tag(sync=True)  # why the value of an option is invalid, by its test id
 
     def __init__(self, page: PageActions, tasks: Background) -> None:
         self._page = page
@@ -45,7 +45,7 @@ class EnvironmentCard(Component):
         super().__init__("environment", tasks)
 
     def show(self, catalog: Catalog) -> None:
-        """Show a catalog from its beginning; what is wrong in it is shown by `show_problems`."""
+        """Show a catalog from its beginning; `show_problems` shows its problems."""
         self._catalog = catalog
         offered = sum(not image.hidden for image in catalog)
         self.many = offered >= MANY
@@ -53,11 +53,11 @@ class EnvironmentCard(Component):
         self._search("", None)
 
     def show_problems(self, rows: list[Row]) -> None:
-        """Show rows of `rows.problem_rows`."""
+        """Show rows of `props.problem_rows`."""
         self.broken = rows[:_MOST_BROKEN]
 
     def choose(self, image: Image) -> None:
-        """Show which image is chosen: also one that would stand further down, or is hidden."""
+        """Show which image is chosen, even one that is further down or hidden."""
         self._image = image
         self.chosen, self.chosen_title, self.about = image.id, image.name, image_row(image)
         if image.id not in {row["id"] for row in self.images}:
@@ -65,7 +65,7 @@ class EnvironmentCard(Component):
 
     @event
     def vue_search(self, fields: Fields) -> None:
-        """A key stroke in the search field, or another category; "" means all of them."""
+        """Search for a typed text, or in another category; "" means all."""
         self._search(fields.text("text", 200), fields.text("category") or None)
 
     @event

@@ -1,8 +1,8 @@
-"""Files on their way from the browser: its half is in `files.vue` and `files.js`.
+"""Uploads from the browser, whose side is in `files.vue` and `files.js`.
 
-Two ways: through the kernel (`uploads`), or, where there is a bucket already and the file is large, straight to it in
-parts that the browser sends to presigned addresses (`engine.inputs`). Which one works is the browser's to find out.
-Where only the first one does, the bytes of a large file go on to the bucket as they come (`engine.relay`).
+There are two ways: through the kernel (`uploads`); or, for a large file with an existing bucket, directly to it in
+parts that the browser sends to presigned addresses (`engine.input_bucket`). The browser finds out which one works. If
+only the first does, the kernel forwards a large file to the bucket as it arrives (`engine.part_buffer`).
 """
 
 from __future__ import annotations
@@ -30,21 +30,21 @@ from run_qarnot.page.uploads import LONGEST_PART, PART_BYTES, WINDOW, Arrival, I
 if TYPE_CHECKING:
     from run_qarnot.engine.input_bucket import InputBucket
 
-MOST_NAMED = 5  # of files that are refused
+MOST_NAMED = 5  # names of refused files in a message
 MOST_ADDRESSES = 100  # in one message
 MOST_AT_ONCE = 500  # files in one message
 _SHOW_SECONDS = 0.25
-_MOST_WAITING = 0  # parts on their way from here to the bucket before the browser has to wait; its window lets two come
-_LARGEST_RELAYED = 16 << 20  # parts of files above 160 GB are larger: those wait on the disk, not in memory
+_MOST_WAITING = 0  # parts on the way to the bucket before the browser must wait; its window lets two more arrive
+_LARGEST_RELAYED = 16 << 20  # files above 160 GB have larger parts, which are stored on disk and not in memory
 _ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:\d+)?|https?://\[[0-9a-f:]+\](:\d+)?")
 _DIGEST = re.compile(r"[0-9a-f]{32}")
 
 
 class Files(Component):
-    """A place to drop files, and the list of them.
+    """A drop zone for files, and their list.
 
-    `compact`: in a session's card. `direct_bytes`: files of at least so many bytes go straight to the bucket if that
-    works; 0 means that there is none yet.
+    `compact`: in a session's card. `direct_bytes`: files of at least so many bytes are sent directly to the bucket if
+    possible; 0 without a bucket.
     """
 
     source = Path(__file__).with_suffix(".vue")
@@ -54,7 +54,7 @@ class Files(Component):
     window = traitlets.Int(WINDOW).tag(sync=True)
     direct_bytes = traitlets.Int(0).tag(sync=True)
     looking = traitlets.Bool(False).tag(sync=True)  # servers are asked about addresses
-    # bytes per second from here to the cluster, where that is slow; else 0
+    # bytes per second from here to the cluster if that is slow, otherwise 0
     onward_pace = traitlets.Int(0).tag(sync=True)
 
     def __init__(
@@ -70,16 +70,16 @@ class Files(Component):
         self._changed = changed
         self._inputs = inputs or (lambda: None)
         self._beginning: set[int] = set()
-        self._is_believed = True  # the storage says of parts what we say of them
-        self._told: dict[int, Row] | None = None  # what the browser shows; None before it does
-        self.show = Throttle(self._show, _SHOW_SECONDS)  # the list as it is, and what follows from it
+        self._is_believed = True  # the storage confirms the checksums of our parts
+        self._told: dict[int, Row] | None = None  # the rows that the browser shows; None before it shows any
+        self.show = Throttle(self._show, _SHOW_SECONDS)  # updates the list and what depends on it
         super().__init__("files", tasks, compact=compact, direct_bytes=LARGE_BYTES if inputs else 0)
 
     # both ways
 
     @event
     def vue_begin(self, fields: Fields) -> None:
-        """The browser is about to send files: through us, or, those that are `direct`, to the bucket."""
+        """Add files that the browser is about to send: through the kernel, or `direct` ones to the bucket."""
         refused: list[RunQarnotError] = []
         for each in fields.each("files", MOST_AT_ONCE):
             try:
@@ -104,31 +104,31 @@ class Files(Component):
 
     @event
     def vue_unlisted(self, fields: Fields) -> None:
-        """Something that was dropped cannot be read, so that nobody knows which files it is."""
+        """Report dropped items that the browser cannot read, so that their files are unknown."""
         names = fields.texts("names", MOST_AT_ONCE, 4000)
         raise _refused(names, Message("browser-cannot-read"))
 
     @event
     def vue_empty(self, fields: Fields) -> None:
-        """Folders that were dropped hold no file at all."""
+        """Report dropped folders without files."""
         names = fields.texts("names", MOST_AT_ONCE, 4000)
         raise _refused(names, Message("empty-folder"))
 
     @event
     def vue_unreadable(self, fields: Fields) -> None:
-        """The browser cannot read the file any more."""
+        """Mark a file that the browser can no longer read."""
         self._uploads.fail(fields.whole("id"), Trouble.UNREADABLE)
         self.show()
 
     @event
     def vue_retry(self, fields: Fields) -> None:
-        """The browser sends the rest of a file that broke off; it asks then how much of it has arrived."""
+        """Expect the rest of a broken file; the browser then asks how much has arrived."""
         self._uploads.retry(fields.whole("id"))
         self.show()
 
     @event
     def vue_remove(self, fields: Fields) -> None:
-        """Not wanted any more: what has arrived of it is erased, here or in the bucket."""
+        """Remove a file; its received bytes are deleted, here or in the bucket."""
         incoming = self._uploads.remove(fields.whole("id"))
         self.show()
         if incoming is not None:
@@ -154,7 +154,7 @@ class Files(Component):
 
     @event
     def vue_part(self, fields: Fields, buffers: Buffers) -> None:
-        """A part of a file; answered with how much of it is here, whatever happened to the part."""
+        """Receive a part of a file; answer with the number of bytes received, even if the part failed."""
         number, offset = fields.whole("id"), fields.whole("offset")
         incoming = self._uploads.find(number)
         try:
@@ -169,14 +169,14 @@ class Files(Component):
 
     @event
     def vue_query(self, fields: Fields) -> None:
-        """The browser has not heard from us for a while."""
+        """Answer a browser that has received no answer for a while."""
         self._have(fields.whole("id"))
 
     def _have(self, number: int) -> None:
-        """Say how much of a file is here, so that the browser sends more: not while the bucket has to catch up."""
+        """Send the number of bytes received, which lets the browser send more; not while the bucket is behind."""
         incoming = self._uploads.find(number)
         if incoming is not None and incoming.arrival is Arrival.COMING and incoming.relay is not None:
-            is_last = incoming.relay.received == incoming.size  # said when the bucket has all of it
+            is_last = incoming.relay.received == incoming.size  # answered when the bucket has the whole file
             if is_last or incoming.relay.waiting > _MOST_WAITING:
                 return
         self.call("have", number, self._uploads.received(number))
@@ -187,12 +187,12 @@ class Files(Component):
                 self.tasks.spawn(self._put(incoming, relay, part), self.failed)
 
     async def _put(self, incoming: Incoming, relay: PartBuffer, part: PartData) -> None:
-        """Send a part to the bucket; with the last one, ask whether all is there."""
+        """Send a part to the bucket; after the last one, check that all have arrived."""
         try:
             await in_thread(relay.put, part)
             is_there = relay.is_sent and await in_thread(relay.check)
         except RunQarnotError:
-            if incoming.relay is relay:  # else another part of it has failed before, or it is not wanted any more
+            if incoming.relay is relay:  # otherwise another part has failed before, or the file was removed
                 incoming.relay = relay.again()
                 self._lose(incoming.id)
             return
@@ -207,11 +207,11 @@ class Files(Component):
             await in_thread(relay.upload.abort)
         self._have(incoming.id)
 
-    # straight to the bucket; each question may come twice, because the connection may have been away
+    # directly to the bucket; each request may arrive twice after a lost connection
 
     @event
     async def vue_direct(self, fields: Fields) -> None:
-        """Where does the browser go on? Answered with the size of the parts and those that have arrived, or null."""
+        """Begin or continue a direct upload; answer with the size of the parts and those that have arrived, or null."""
         number, origin = fields.whole("id"), fields.text("origin", 300)
         incoming, inputs = self._coming(number), self._inputs()
         if not _ORIGIN.fullmatch(origin) or number in self._beginning:
@@ -221,7 +221,7 @@ class Files(Component):
             if inputs is not None and self._is_believed:
                 incoming.direct = await inputs.begin(incoming.key, incoming.size, origin)
         except RunQarnotError:
-            incoming.direct = None  # the storage does not do it: through us, then
+            incoming.direct = None  # the storage does not support it: send through the kernel
         finally:
             self._beginning.discard(number)
         if (direct := incoming.direct) is None:
@@ -233,7 +233,7 @@ class Files(Component):
 
     @event
     async def vue_address(self, fields: Fields) -> None:
-        """Where does the browser send a part? Never a trait: the address is a secret for as long as it is good."""
+        """Answer with the address for a part. It is never a trait, because it is a secret while it is valid."""
         number, part = fields.whole("id"), fields.whole("part")
         direct = self._coming(number).direct
         if direct is None or not 1 <= part <= MOST_PARTS:
@@ -242,11 +242,11 @@ class Files(Component):
 
     @event
     async def vue_arrived(self, fields: Fields) -> None:
-        """All parts are sent, the browser says; the storage is asked. Answered with whether it confirms that."""
+        """Check with the storage that all parts have arrived; answer with the result."""
         number = fields.whole("id")
         digests = fields.texts("digests", MOST_PARTS, 32)
         found = self._uploads.find(number)
-        if found is not None and found.arrival is Arrival.HERE:  # asked again
+        if found is not None and found.arrival is Arrival.HERE:  # a repeated request
             self._answer(number, "arrived", True)
             return
         incoming = self._coming(number)
@@ -265,16 +265,16 @@ class Files(Component):
 
     @event
     def vue_lost(self, fields: Fields) -> None:
-        """The bucket could not be reached any more, for long."""
+        """Mark a file for which the bucket was unreachable for a long time."""
         self._lose(fields.whole("id"))
 
     @event
     async def vue_through(self, fields: Fields) -> None:
-        """The bucket takes nothing from a page: the file comes through us, from its beginning."""
+        """Receive the file through the kernel from its beginning: the bucket accepts nothing from a page."""
         number = fields.whole("id")
         incoming = self._coming(number)
         direct = incoming.direct
-        if incoming.relay is None and (direct is not None or not incoming.received):  # else it is asked again
+        if incoming.relay is None and (direct is not None or not incoming.received):  # otherwise a repeated request
             if direct is not None and self._is_believed and direct.part_size <= _LARGEST_RELAYED:
                 incoming.relay = PartBuffer(direct)
             else:
@@ -293,10 +293,10 @@ class Files(Component):
             raise
 
     async def find_unfinished(self) -> bool:
-        """List what an earlier page began to send to the bucket; return whether there is any.
+        """List files whose upload to the bucket an earlier page began; return whether there are any.
 
         Raises:
-            RunQarnotError: the storage does not say.
+            RunQarnotError: the storage does not answer, or refuses.
         """
         inputs = self._inputs()
         names = await inputs.unfinished() if inputs is not None else []
@@ -307,17 +307,17 @@ class Files(Component):
 
     @property
     def rows(self) -> list[Row]:
-        """The list as the browser shows it."""
+        """The rows of the list."""
         return [file_row(incoming) for incoming in self._uploads]
 
     @event
     def vue_show_all(self, _fields: Fields) -> None:
-        """The browser begins to show the list, or has missed something."""
+        """Send the whole list to a browser that begins to show it, or has missed updates."""
         self._told = None
         self.show()
 
     def _show(self) -> None:
-        """Tell the browser what has changed: of thousands of files, all of them every time would be too much."""
+        """Send the browser the changed rows only, because there may be thousands of files."""
         now, before = {row["id"]: row for row in self.rows}, self._told or {}
         changed = [row for number, row in now.items() if before.get(number) != row]
         gone = None if self._told is None else [number for number in before if number not in now]
@@ -326,7 +326,7 @@ class Files(Component):
         self._changed()
 
     async def _free(self, incoming: Incoming) -> None:
-        """Free what has arrived of a file in the bucket, if anything may have."""
+        """Delete the parts of a file in the bucket, if there may be any."""
         inputs = self._inputs()
         if incoming.direct is not None:
             await in_thread(incoming.direct.abort)
@@ -350,6 +350,6 @@ class Files(Component):
 
 
 def _refused(names: Sequence[str], problem: Message) -> InputError:
-    """Say how many files are not taken, the first of their names, and why the first is not."""
+    """Return the error for refused files: their number, the first names, and the reason of the first."""
     shown = ", ".join(names[:MOST_NAMED]) + (" …" if len(names) > MOST_NAMED else "")
     return InputError("files-refused", field="upload", count=len(names), names=shown, problem=problem)

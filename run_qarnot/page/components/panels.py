@@ -1,4 +1,4 @@
-"""What plugins show of a session: asked for in the background, shown as text."""
+"""The panels of plugins for a session: requested in the background, shown as text."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MOST_ROWS, _MOST_COLUMNS, _LONGEST_CELL = 500, 20, 500
 
 
 class Panels(Component):
-    """Shows panels as plain data. `asked` is told when plugins were asked: one may have failed."""
+    """Shows panels as plain data. `asked` is called after plugins were called, because one may have failed."""
 
     source = Path(__file__).with_suffix(".vue")
 
@@ -39,15 +39,15 @@ class Panels(Component):
         self._session = session
         self._told = asked
         self._wanted = False
-        self._about: tuple[State, datetime | None] | None = None  # what they were asked about
+        self._about: tuple[State, datetime | None] | None = None  # the state for which they were called last
         self._found: list[Panel] = []
         self._asking: asyncio.Task[None] | None = None
         super().__init__("panels", tasks, session=session.view.name)
 
     def refresh(self) -> None:
-        """Ask the plugins again, if something has happened.
+        """Call the plugins again if the session has changed.
 
-        They may take seconds; all that is wished for meanwhile becomes one more asking.
+        They may take seconds; requests meanwhile become one more call.
         """
         self._wanted = True
         if self._asking is None or self._asking.done():
@@ -73,7 +73,7 @@ class Panels(Component):
 
 
 def _panel_row(panel: Panel) -> Row:
-    """A panel's Markdown as blocks of text, and its table as far as one reads it."""
+    """Return a panel's Markdown as blocks of text, and the first rows of its table."""
     return {
         "title": redact(chosen(panel.title)[:_LONGEST_CELL]),
         "by": panel.source,

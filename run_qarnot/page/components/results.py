@@ -1,4 +1,4 @@
-"""The results of a session: a tree, a look into a file, one file straight from the storage, several as a zip."""
+"""The results of a session: a tree, previews, single files directly from the storage, several as a zip."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MOST_RENAMED = 20  # that are shown
 
 
 class ResultsPanel(Component):
-    """`listing` is None until the results were asked for. Keys that come back are looked up, never trusted."""
+    """`listing` is None until the results were requested. Keys from the browser are looked up, never trusted."""
 
     source = Path(__file__).with_suffix(".vue")
 
@@ -43,25 +43,25 @@ class ResultsPanel(Component):
         super().__init__("results", tasks, session=session.view.name)
 
     def _names_in_zip(self, files: Sequence[StoredFile]) -> list[dict[str, str]]:
-        """Say which files get another name in a zip."""
+        """Return the files that get another name in a zip."""
         paths = renamed(zip_paths(file.key for file in files if not file.is_folder))
         rows = [{"key": visible.one_line(key), "path": visible.one_line(path)} for key, path in paths.items()]
         return rows[:_MOST_RENAMED]
 
     async def load(self) -> None:
-        """Ask the storage what there is."""
+        """Request the list of results from the storage."""
         self._files = {file.key: file for file in await self._session.results.files()}
         self.listing = result_rows(self._files.values(), self._session.view.started)
 
     @event
     async def vue_load(self, _fields: Fields) -> None:
-        """Once more, after it failed."""
+        """Request the list again after an error."""
         self.problem = None
         await self.load()
 
     @event
     async def vue_look(self, fields: Fields) -> None:
-        """Show what a file looks like; nothing of it is run."""
+        """Show the preview of a file."""
         file = self._file(fields.text("key", 4000))
         look = await in_thread(self._look, file)
         self.shown = {"key": file.key, "name": visible.one_line(file.key), **look._asdict()}
@@ -72,14 +72,14 @@ class ResultsPanel(Component):
 
     @event
     async def vue_fetch(self, fields: Fields) -> None:
-        """One file, straight from the storage to the browser; through us if the browser cannot reach the storage."""
+        """Download one file directly from the storage, or through our server if the browser cannot reach it."""
         self.problem = None
         key = self._file(fields.text("key", 4000)).key
         self.call("open", await self._session.results.address(key), key)
 
     @event
     async def vue_link(self, fields: Fields) -> None:
-        """An address of one file to pass on: whoever has it gets the file, for a day. Never a trait: it is a secret."""
+        """Send an address of one file, valid for a day for anybody. It is a secret and therefore never a trait."""
         self.problem = None
         key = self._file(fields.text("key", 4000)).key
         ends = datetime.now(UTC) + timedelta(seconds=_LINK_SECONDS)
@@ -87,7 +87,7 @@ class ResultsPanel(Component):
 
     @event
     async def vue_download(self, fields: Fields) -> None:
-        """A selection as a zip; an empty one means all. A key that ends in a slash means a folder."""
+        """Download a selection as a zip; an empty one means all. A key that ends in a slash means a folder."""
         self.problem = None
         wanted = fields.value("keys")
         if not isinstance(wanted, list) or len(wanted) > MOST_RESULTS:
@@ -100,7 +100,7 @@ class ResultsPanel(Component):
         self.call("download", await self._downloads.offer(name, lambda: self._session.results.zip(files), self.failed))
 
     def _look(self, file: StoredFile) -> Look:
-        """Blocks: a notebook with its pictures takes a while to fetch and to read."""
+        """Read and convert a file. Blocks: a notebook with pictures takes a while."""
         head = self._session.results.head(file.key, bytes_wanted(file.key, file.size))
         return preview(file.key, file.size, head)
 

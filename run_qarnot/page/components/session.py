@@ -1,4 +1,4 @@
-"""The card of one session: shows what the engine tells, and passes on what the visitor wants."""
+"""The card of one session: shows its view and passes the visitor's actions to the engine."""
 
 from __future__ import annotations
 
@@ -35,31 +35,30 @@ if TYPE_CHECKING:
 
 MOST_LOG_LINES = 5000  # kept by the browser
 _LINES_AT_ONCE = 500
-_GIVE_WAY = {"save", "add", "save_and_stop", "stop"}  # to stopping
+_GIVE_WAY = {"save", "add", "save_and_stop", "stop"}  # actions that a stop interrupts
 _NEEDS_US = {"add", "save_and_stop", "stop", "extend"}
-_DETAILS_SECONDS = 300.0  # cost and carbon are added up by the platform now and then only
+_DETAILS_SECONDS = 300.0  # the platform updates cost and carbon rarely
 
 
 class SessionCard(Component):
-    """`busy` names what was pressed and is not done yet: "", "add", "save", "save_and_stop", "stop", "extend",
-    "restart" or "delete"."""
+    """`busy` is the action in progress: "", "add", "save", "save_and_stop", "stop", "extend", "restart" or "delete"."""
 
     source = Path(__file__).with_suffix(".vue")
 
     view: Any = traitlets.Dict().tag(sync=True)
     busy = traitlets.Unicode("").tag(sync=True)
-    folded = traitlets.Bool(False).tag(sync=True)  # one line, of a session that was over before
+    folded = traitlets.Bool(False).tag(sync=True)  # shown as one line: the session had ended before
     files: Any = traitlets.Any().tag(sync=True, **widget_serialization)  # to be added while it runs
-    images: Any = traitlets.List().tag(sync=True)  # with which it can go on: id, title
+    images: Any = traitlets.List().tag(sync=True)  # for its next run: id, title
     can_add = traitlets.Bool(False).tag(sync=True)
-    unfinished = traitlets.Bool(False).tag(sync=True)  # files that an earlier page began to add
+    unfinished = traitlets.Bool(False).tag(sync=True)  # there are files that an earlier page began to add
     results: Any = traitlets.Any().tag(sync=True, **widget_serialization)
     panels: Any = traitlets.Any().tag(sync=True, **widget_serialization)  # of plugins
     share: Any = traitlets.Any().tag(sync=True, **widget_serialization)
-    can_extend = traitlets.Bool(False).tag(sync=True)  # in a new session, for more hours
+    can_extend = traitlets.Bool(False).tag(sync=True)  # by another run
     added = traitlets.Int(0).tag(sync=True)  # files that were sent last
     usual = traitlets.Float(allow_none=True, default_value=None).tag(sync=True)  # seconds until a machine runs
-    fresh = traitlets.Bool(False).tag(sync=True)  # just started: the browser goes there
+    fresh = traitlets.Bool(False).tag(sync=True)  # just started: the browser scrolls to it
     log_lines = traitlets.Int(MOST_LOG_LINES).tag(sync=True)
 
     def __init__(
@@ -79,7 +78,7 @@ class SessionCard(Component):
         self._following: asyncio.Task[None] | None = None
         self._asking: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
-        self._acting: asyncio.Task[None] | None = None  # what `busy` tells of
+        self._acting: asyncio.Task[None] | None = None  # the task of the action in `busy`
         self._stop_log: Callable[[], None] | None = None
         self._log_wanted = False
         self._use = UseHistory()
@@ -99,11 +98,11 @@ class SessionCard(Component):
         self._show()
         if session.view.state is State.FAILED:
             self._say_why(session.view)
-        if not session.view.is_over:  # those of an ended one are asked for when somebody looks
+        if not session.view.is_over:  # those of an ended session are requested when its card is opened
             panels.refresh()
 
     def follow(self) -> None:
-        """Watch the session, unless it is over or being watched, and ask what it costs."""
+        """Follow the session, unless it is over or already followed, and request its cost."""
         idle = self._following is None or self._following.done()
         if idle and not self.session.view.is_over:
             self._following = self.tasks.spawn(self.session.follow(), self.failed)
@@ -113,27 +112,27 @@ class SessionCard(Component):
             self._asking = self.tasks.spawn(self._keep_asking(), self.failed)
 
     async def find_unfinished(self) -> None:
-        """Find files that an earlier page began to add. That there may be some is not worth an error message."""
+        """Find files that an earlier page began to add. Errors are ignored, because there may be none."""
         if not self.session.view.is_over:
             with contextlib.suppress(RunQarnotError):
                 self.unfinished = await self.files.find_unfinished()
 
     def begin_again(self, image_title: str) -> None:
-        """The session runs again: it is no line among the ended ones any more."""
+        """Unfold the card of a session that runs again."""
         self._image_title = image_title
         self.folded, self.fresh, self.problem = False, True, None
         self.results.listing = None
         self._show()
 
     def rest(self) -> None:
-        """Stop watching; the session goes on."""
+        """Stop following; the session continues."""
         for work in (self._following, self._asking, self._looking):
             if work is not None:
                 work.cancel()
         self._close_log()
 
     def leave(self) -> None:
-        """Let go of the session: the card goes away."""
+        """Stop following and remove the card."""
         self.rest()
         self._throttle.cancel()
         self._unsubscribe()
@@ -143,7 +142,7 @@ class SessionCard(Component):
 
     @property
     def needs_us(self) -> bool:
-        """Whether what goes on would stay half done without this page."""
+        """Whether the action in progress would stay incomplete without this page."""
         return self.busy in _NEEDS_US
 
     def retranslate(self) -> None:
@@ -156,7 +155,7 @@ class SessionCard(Component):
 
     @event
     def vue_log(self, fields: Fields) -> None:
-        """The output is unfolded or folded; only while it is open is it fetched."""
+        """Open or close the output. It is fetched only while open."""
         if fields.flag("open"):
             self._open_log()
         else:
@@ -165,18 +164,18 @@ class SessionCard(Component):
 
     @event
     def vue_look(self, _fields: Fields) -> None:
-        """Somebody comes back to the page, or is asked whether to stop: when was it saved last?"""
+        """Request the time of the last save when the visitor returns to the page, or is asked whether to stop."""
         if self._looking is None or self._looking.done():
             self._looking = self.tasks.spawn(self._look_for_saves(), self.failed)
 
     @event
     async def vue_whole_log(self, _fields: Fields) -> None:
-        """A file of all output that the cluster keeps: the card shows the end of it."""
+        """Send all output that the cluster keeps as a file; the card shows only its end."""
         self.call("save_file", f"{self.session.view.reference}.log", redact(await self.session.logs()))
 
     @event
     async def vue_open(self, fields: Fields) -> None:
-        """The browser opened a tab that waits for its address, which works once. `link`: of which further page."""
+        """Send the address, which works once, to the tab that the browser has opened. `link`: of a further page."""
         link, known = fields.text("link", 10), {str(number): number for number in range(len(self.view["links"]))}
         if link and link not in known:
             raise HostileInput("link")
@@ -191,7 +190,7 @@ class SessionCard(Component):
 
     @event
     async def vue_launcher(self, fields: Fields) -> None:
-        """A file that opens the tunnel and the browser. It holds a key: what is sent is a ticket for a download."""
+        """Offer a launcher. It contains a key, so that only a ticket for its download is sent."""
         system, spec = fields.text("system"), self.session.tunnel_spec()
         launcher = make_launcher(System(system), spec) if spec is not None and system in set(System) else None
         if launcher is None:
@@ -205,13 +204,13 @@ class SessionCard(Component):
 
     @event
     async def vue_keep_on(self, _fields: Fields) -> None:
-        """Somebody wants it though nobody uses it."""
+        """Keep an idle session running."""
         self.problem = None
         await self.session.keep_on()
 
     @event
     async def vue_stop(self, fields: Fields) -> None:
-        """A save or a sending that takes long, or for ever, must not keep a machine that costs money."""
+        """Stop the session, also during a save or an upload, because a machine costs money."""
         save = fields.flag("save")
         if self.busy in _GIVE_WAY and self._acting is not None:
             self._acting.cancel()
@@ -220,7 +219,7 @@ class SessionCard(Component):
 
     @event
     async def vue_extend(self, fields: Fields) -> None:
-        """More hours: in a new session. Only after a question, because what is in memory is lost."""
+        """Give the session more hours by another run. The browser asks first, because the memory's content is lost."""
         hours = fields.text("hours", 20)
         if not self.can_extend:
             raise HostileInput("extend")
@@ -241,16 +240,16 @@ class SessionCard(Component):
         try:
             await self._while_busy("add", lambda: self.session.add(uploads, direct=direct, web=web, replace=replace))
         except RunQarnotError as error:
-            self.files.failed(error)  # where one looks: the card may be long
+            self.files.failed(error)  # beside the files, because the card may be long
             return
         self.added = len(sent)
-        for incoming in sent:  # and no others, which came meanwhile
+        for incoming in sent:  # but not files that were added meanwhile
             self._uploads.remove(incoming.id)
         self.files.show()
 
     @event
     async def vue_unfolded(self, _fields: Fields) -> None:
-        """An old session's results are asked for when somebody looks."""
+        """Request the results of an old session when its card is opened."""
         if self.results.listing is None:
             self.panels.refresh()
             await self.results.load()
@@ -261,20 +260,20 @@ class SessionCard(Component):
 
     @event
     async def vue_go_on(self, fields: Fields) -> None:
-        """The next run of an ended session."""
+        """Begin the next run of an ended session."""
         changes = {name: fields.text(name, 200) for name in ("image", "hours", "idle")}
         await self._while_busy("restart", lambda: self._page.sessions.start_again(self.session, changes))
 
     @event
     async def vue_delete(self, fields: Fields) -> None:
-        """Only after a question, and never for a session that runs: the engine refuses that too."""
+        """Delete the session. The browser asks first; the engine refuses to delete a running one."""
         files = fields.flag("files")
         await self._while_busy("delete", lambda: self.session.delete(files=files))
         self._page.sessions.deleted(self.session)
 
     async def _while_busy(self, what: str, action: Callable[[], Awaitable[None]]) -> None:
         if self.busy:
-            raise HostileInput(what)  # the buttons cannot be pressed then
+            raise HostileInput(what)  # the buttons are disabled then
         self.busy, self.problem = what, None
         self._acting = asyncio.current_task()
         try:
@@ -283,19 +282,19 @@ class SessionCard(Component):
             self.busy, self._acting = "", None
 
     async def _keep_asking(self) -> None:
-        """Ask now and then for what nobody tells: of a session that is over, once."""
+        """Request details periodically; of an ended session, once."""
         await self._load_details()
         while not self.session.view.is_over:
             await asyncio.sleep(_DETAILS_SECONDS)
             await self._load_details()
 
     async def _load_details(self) -> None:
-        """Ask for cost and the time of the last save: seldom, and not worth an error message."""
+        """Request cost and the time of the last save. Errors are ignored."""
         with contextlib.suppress(RunQarnotError):
             await self.session.detail()
 
     async def _look_for_saves(self) -> None:
-        """A storage that does not answer is no error here: then nothing is said of saves."""
+        """Request the time of the last save. Errors are ignored: no save is shown then."""
         with contextlib.suppress(RunQarnotError):
             await self.session.look_for_saves()
 
@@ -328,7 +327,7 @@ class SessionCard(Component):
         self.can_add = bool(files) and all(incoming.arrival is Arrival.HERE for incoming in files)
 
     def _react(self, view: SessionView) -> None:
-        """The state is a new one: show what one wants to see then."""
+        """React to a new state: open the parts of the card that matter in it."""
         if view.state is State.READY or view.is_over:
             self.tasks.spawn(self._load_details(), self.failed)
         if view.is_over:
@@ -339,12 +338,12 @@ class SessionCard(Component):
             self.call("show_log")
 
     def _say_why(self, view: SessionView) -> None:
-        """A machine's failure is an error as any: with what to do next, and a report to be copied."""
-        if self.session.is_submitted and view.error:  # else it failed here, and `follow` says it
+        """Show the failure of a machine as an error, with advice and a report to copy."""
+        if self.session.is_submitted and view.error:  # otherwise the preparation failed, which `follow` reports
             self.failed(SessionError("session-failed", name=view.name, reason=view.error, inputs=view.inputs))
 
     def _open_log(self) -> None:
-        """Whoever subscribes is told everything from the beginning, so the browser begins anew too."""
+        """Subscribe to the output. A subscription starts at the beginning, so the browser clears its log."""
         self._log_wanted = True
         if self._stop_log is None:
             self.call("clear_log")
@@ -356,7 +355,7 @@ class SessionCard(Component):
             self._stop_log = None
 
     def _tell_lines(self, lines: list[str]) -> None:
-        kept = lines[-MOST_LOG_LINES:]  # the browser would drop the others at once
+        kept = lines[-MOST_LOG_LINES:]  # the browser keeps no more
         if len(kept) < len(lines):
             self.call("cut_log")
         for start in range(0, len(kept), _LINES_AT_ONCE):

@@ -1,4 +1,4 @@
-"""“Share”: a launch link and its README badge, made when asked for, from the values of then."""
+"""“Share”: a launch link and its README badge, made on request from the current values."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _LONGEST_ADDRESS = 8000
 
 
 class Share(Component):
-    """`make` is given the dashboard's address, as the browser sees it."""
+    """`make` is called with the dashboard's address in the browser."""
 
     source = Path(__file__).with_suffix(".vue")
 
-    session = traitlets.Unicode("").tag(sync=True)  # the name of that whose values are shared; empty: the form's
+    session = traitlets.Unicode("").tag(sync=True)  # the session whose values are shared; empty: the form's
     shared: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)
 
     def __init__(self, tasks: Background, make: Callable[[str], Shared], session: str = "") -> None:
@@ -33,7 +33,7 @@ class Share(Component):
         self.shared = self._make(fields.text("address", _LONGEST_ADDRESS))._asdict()
 
     def put_away(self) -> None:
-        """Show nothing: what was made is not true any more, or not wanted."""
+        """Clear the panel; its link is stale."""
         self.problem = self.shared = None
 
     @event

@@ -1,4 +1,4 @@
-"""The frame: header, the sessions above the three cards, and the overlay for when the kernel is gone."""
+"""The frame: header, the sessions above the three cards, and the overlay for a lost kernel."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LONGEST_QUERY = 8000
 
 
 class Shell(Component):
-    """Holds the other components. Its pings tell the page that somebody looks, and the browser that we live."""
+    """Holds the other components. The browser's pings show that the page is open, the answers that the kernel lives."""
 
     source = Path(__file__).with_suffix(".vue")
 
@@ -28,27 +28,29 @@ class Shell(Component):
     environment: Any = traitlets.Any().tag(sync=True, **widget_serialization)
     start: Any = traitlets.Any().tag(sync=True, **widget_serialization)
     sessions: Any = traitlets.List().tag(sync=True, **widget_serialization)
-    ended: Any = traitlets.List().tag(sync=True, **widget_serialization)  # before the page was opened
+    ended: Any = traitlets.List().tag(
+        sync=True, **widget_serialization
+    )  # sessions that ended before the page was opened
     announcement = traitlets.Unicode("").tag(sync=True)  # read out by screen readers
-    ready: Any = traitlets.List().tag(sync=True)  # names of sessions: the tab tells of them
-    older = traitlets.Int(0).tag(sync=True)  # sessions that ended before, and have no card
+    ready: Any = traitlets.List().tag(sync=True)  # names of ready sessions, shown in the tab's title
+    older = traitlets.Int(0).tag(sync=True)  # number of ended sessions without a card
     finding = traitlets.Bool(False).tag(sync=True)
     link: Any = traitlets.Dict(allow_none=True, default_value=None).tag(sync=True)  # what a launch link filled in
-    preheated = traitlets.Bool(False).tag(sync=True)  # the browser then says `visitor_arrived`
-    asks_again = traitlets.Bool(False).tag(sync=True)  # somebody has typed a token, which a reload forgets
-    logout = traitlets.Unicode("").tag(sync=True)  # the address that logs out; empty where our server has no login
+    preheated = traitlets.Bool(False).tag(sync=True)  # the browser then sends `visitor_arrived`
+    asks_again = traitlets.Bool(False).tag(sync=True)  # a token was typed, which a reload forgets
+    logout = traitlets.Unicode("").tag(sync=True)  # the address that logs out; empty without a login
     languages: Any = traitlets.Dict(LANGUAGES).tag(sync=True)
 
     def __init__(self, page: PageActions, tasks: Background, account: AccountCard, **parts: Any) -> None:
         self.seen = time.monotonic()
-        self.shown = asyncio.Event()  # the browser has made all widgets that there were, and shows them
+        self.shown = asyncio.Event()  # the browser has created and shows all widgets
         self._page = page
         super().__init__("shell", tasks, account=account, **parts)
         traitlets.dlink((account, "state"), (self, "asks_again"), lambda now: now == "known" and not account.is_given)
 
     @event
     def vue_ping(self, _fields: Fields) -> None:
-        """Somebody looks at the page. Answered, because a dead kernel is silent otherwise."""
+        """Note that the page is open; answer, so that the browser notices a dead kernel."""
         self.seen = time.monotonic()
         self.shown.set()
         self.call("pong")
@@ -62,10 +64,10 @@ class Shell(Component):
 
     @event
     def vue_show_older(self, _fields: Fields) -> None:
-        """Some more of the sessions that ended long ago are wanted."""
+        """Show more of the sessions that ended long ago."""
         self._page.sessions.show_older()
 
     @event
     def vue_speak(self, fields: Fields) -> None:
-        """The switch, or what it said on an earlier visit."""
+        """Set the language from the switch, or from an earlier visit."""
         self._page.set_language(fields.text("language", 10))

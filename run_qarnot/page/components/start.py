@@ -1,4 +1,4 @@
-"""Card 3: files, more options, the reasons why not, and the one button."""
+"""Card 3: files, more options, the blockers, and the Start button."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _LONGEST_FIELD = 20_000
 
 
 class StartCard(Component):
-    """The browser keeps what is typed; `draft` is what it starts from.
+    """The browser holds the typed values; `draft` is their initial state.
 
-    Whenever `revision` grows, the browser takes over the fields that the draft names in `only`, and no others: what
-    was just typed into them is perhaps still on its way to us.
+    When `revision` grows, the browser replaces the fields that the draft names in `only`, and no others, whose latest
+    input may still be on its way to the kernel.
     """
 
     source = Path(__file__).with_suffix(".vue")
@@ -38,21 +38,21 @@ class StartCard(Component):
     draft: Any = traitlets.Dict().tag(sync=True)
     revision = traitlets.Int(0).tag(sync=True)
     resumable: Any = traitlets.List().tag(sync=True)
-    own_buckets: Any = traitlets.List().tag(sync=True)  # of the account, and of no session
-    machine_kinds: Any = traitlets.List().tag(sync=True)  # that the account has
+    own_buckets: Any = traitlets.List().tag(sync=True)  # of the account, but of no session
+    machine_kinds: Any = traitlets.List().tag(sync=True)  # that the account may use
     schedulings: Any = traitlets.List(["", *SCHEDULING]).tag(sync=True)
     price: Any = traitlets.Dict().tag(sync=True)  # a row of `props.price_row`
     most_hours = traitlets.Float(24).tag(sync=True)
     usual_machines = traitlets.Int(1).tag(sync=True)
     most_machines = traitlets.Int(1).tag(sync=True)
-    usual_idle = traitlets.Float(allow_none=True, default_value=None).tag(sync=True)  # minutes; None: cannot be chosen
-    one_key = traitlets.Bool(False).tag(sync=True)  # the image takes no other beside the user's
+    usual_idle = traitlets.Float(allow_none=True, default_value=None).tag(sync=True)  # minutes; None: not available
+    one_key = traitlets.Bool(False).tag(sync=True)  # the image accepts no other key besides the user's
     image_title = traitlets.Unicode("").tag(sync=True)
     starting = traitlets.Bool(False).tag(sync=True)
     share: Any = traitlets.Any().tag(sync=True, **widget_serialization)
 
     def __init__(self, page: PageActions, tasks: Background, uploads: Uploads) -> None:
-        self.looked = False  # at More options
+        self.looked = False  # whether More options was opened
         self._page = page
         share = Share(tasks, lambda address: page.form.share(address))
         files = Files(tasks, uploads, lambda: page.form.show_blockers())
@@ -65,24 +65,24 @@ class StartCard(Component):
 
     @event
     def vue_form(self, fields: Fields) -> None:
-        """What is typed, as it is typed."""
+        """Receive the typed values."""
         self._take(fields)
 
     @event
     async def vue_look(self, _fields: Fields) -> None:
-        """More options are open: what there is to choose from is asked for now, and not before."""
+        """Load the choices when More options is opened."""
         self.looked = True
         await self._page.form.offer_choices()
 
     @event
     def vue_save_preset(self, fields: Fields) -> None:
-        """The browser keeps what the form says, under a name; it asks for the part that a launch link can say."""
+        """Send the values that a launch link can contain; the browser stores them under a name."""
         self._take(fields)
         self.call("preset", self._page.form.preset())
 
     @event
     def vue_apply_preset(self, fields: Fields) -> None:
-        """Fill the form with what the browser has kept; the browser adds what no launch link says."""
+        """Fill the form with stored values; the browser adds those that a launch link cannot contain."""
         self._page.form.apply_preset(fields.text("query", _LONGEST_FIELD))
 
     @event
@@ -92,16 +92,16 @@ class StartCard(Component):
 
     @event
     def vue_agree(self, fields: Fields) -> None:
-        """To open the session in another way than by a click on this page."""
+        """Set whether the visitor agrees to open the session in another way than by a click on this page."""
         self._page.entry.agree(agreed=fields.flag("agreed"))
 
     def show_draft(self, values: dict[str, str], only: Sequence[str] = FORM_FIELDS, *, source: str = "") -> None:
-        """Have the browser take over `only` these fields.
+        """Replace fields in the browser.
 
         Arguments:
             values: of all fields.
-            only: names of those that are meant.
-            source: "usual": what was chosen last may win over them; "preset": the rest of a preset does.
+            only: names of the fields to replace.
+            source: "usual": the visitor's last choices may override them; "preset": the rest of a preset does.
         """
         self.draft = {**values, "only": list(only), "usual": source == "usual", "preset": source == "preset"}
         self.revision += 1

@@ -24,28 +24,28 @@ if TYPE_CHECKING:
     from run_qarnot.engine.account import Account
 
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
-_PACE_OF_MYBINDER = 125_000  # bytes per second: it lets out 1 Mbit/s (`reference/binder.md` §6)
+_PACE_OF_MYBINDER = 125_000  # bytes per second: it limits outgoing traffic to 1 Mbit/s (`reference/binder.md` §6)
 Opener = Callable[[Settings, str, Catalog], Awaitable["Account"]]
 
 
 async def open_account(settings: Settings, token: str, catalog: Catalog) -> Account:
-    """Open an account with the engine, which is imported here and in a thread: it takes half a second."""
+    """Open an account. The engine is imported here, in a thread, because that takes half a second."""
     module = await in_thread(importlib.import_module, "run_qarnot.engine.account")
     return cast("Account", await module.Account.open(settings, token, catalog))
 
 
 class AccountController:
-    """Fills the account card, and has the sessions of the account shown.
+    """Fills the account card and shows the sessions of the account.
 
     Arguments:
         page: the other parts.
         tasks: of the page.
         card: the account card.
-        shell: shows that sessions are looked for.
+        shell: shows that the sessions are being loaded.
         settings: of the operator; with their token, if there is one.
         catalog: of the page.
         opener: `open_account`.
-        folder: of our server, which knows the local cluster; None where there is none.
+        folder: of our server, which runs the local cluster; None without one.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class AccountController:
         return self.current is not None and self.settings.is_admin(self.current.email)
 
     def visitor_arrived(self) -> None:
-        """Open the operator's account, or that of the local cluster if it runs: the page was reloaded then."""
+        """Open the operator's account, or that of a local cluster that still runs after a reload of the page."""
         if self.settings.token:
             self._tasks.spawn(self.check_token(""), self._card.failed)
         elif self._card.can_try:
@@ -133,10 +133,10 @@ class AccountController:
         await self._enter_local_cluster(*found)
 
     def forget(self) -> None:
-        """Forget everything of this account: token, sessions, files, what was typed.
+        """Forget the account: its token, sessions, files and typed fields.
 
         Raises:
-            SessionError: a session would stay half done; nothing is forgotten.
+            SessionError: this page is still working on a session; nothing is forgotten.
         """
         if names := self._page.sessions.needing_us():
             raise SessionError("still-needed", names=", ".join(names))
@@ -150,18 +150,18 @@ class AccountController:
         self._page.form.forget()
 
     def refresh(self) -> None:
-        """Ask again for the numbers of the account: a session began, became ready or ended."""
+        """Request the numbers of the account again, after a session began, became ready or ended."""
         if self.current is not None:
             self._tasks.spawn(self._refresh(self.current), self._card.failed)
 
     def token_hint(self) -> str:
-        """What to do about a token that was accepted and is not any more: a word of the cards; empty if it is."""
+        """Return the hint for a token that is no longer accepted, as a key of the card's words; empty if it is."""
         if self.current is None or not self.current.is_refused:
             return ""
         return "token_team" if self._card.preset else "token_change"
 
     def show_pace(self) -> None:
-        """Say how long files take from our server to the cluster, where that is known to be slow."""
+        """Show how long uploads take from our server to the cluster, if it is known to be slow."""
         card = self._card
         self._page.form.show_pace(_PACE_OF_MYBINDER if card.on_binder and not card.trying else 0)
 
@@ -187,14 +187,14 @@ class AccountController:
         try:
             return await self._opener(self.settings, token, self._catalog)
         except RefusedError as error:
-            if error.code == "token-refused" and self._card.preset:  # visitors cannot mend it
+            if error.code == "token-refused" and self._card.preset:  # only the operator can replace it
                 raise RefusedError("team-token-refused", cluster=error.facts["cluster"]) from error
             raise
 
     async def _show(self, account: Account) -> None:
         summary = await account.summary()
         if account is not self.current:
-            return  # it was forgotten meanwhile: nothing of it is shown any more
+            return  # the account was closed meanwhile
         self._card.summary = {
             "email": summary.email,
             "running": summary.running,
@@ -203,18 +203,18 @@ class AccountController:
             "cluster": summary.cluster,
             "here": summary.cluster in _THIS_MACHINE,
         }
-        self._page.form.show_blockers()  # what is left decides whether a start can be paid
+        self._page.form.show_blockers()  # the credits decide whether a start can be paid
 
     async def _refresh(self, account: Account) -> None:
-        """What cannot be asked now stays as it was: the session's card says that the cluster does not answer."""
+        """Request the numbers. On an error they stay unchanged: session cards show that the cluster does not answer."""
         with contextlib.suppress(RunQarnotError):
             await self._show(account)
 
     async def _restore_sessions(self) -> None:
-        """Find every session of the account again, with nothing but the token.
+        """Find the sessions of the account.
 
-        No card is made before the browser shows the page: while it loads, it does not find widgets that new ones refer
-        to, such as a template that several share, and shows an error in their place.
+        Cards are made only after the browser has loaded the page: before, it does not find widgets that new ones refer
+        to, such as a shared template, and would show an error instead.
         """
         account = self.current
         if account is None:
@@ -222,7 +222,7 @@ class AccountController:
         self._shell.finding = True
         try:
             found = await account.sessions()
-            if self._card.is_given:  # else somebody has given a token
+            if self._card.is_given:  # otherwise a visitor has entered a token
                 await self._shell.shown.wait()
         finally:
             self._shell.finding = False

@@ -1,4 +1,4 @@
-"""How the session will be opened: said in the form before it is started, and asked about where this page cannot."""
+"""Predicts in the form how a session will be opened, and asks for consent if this page cannot open it."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 class EntryController:
-    """Knows what the way to a session is like, and whether the visitor agreed to another one than a click here.
+    """Holds the surroundings, and whether the visitor agreed to open the session in another way than by a click here.
 
     Arguments:
         page: the other parts.
-        card: the card with the button, where it is said.
+        card: the card with the button, which shows the prediction.
         catalog: of the page.
     """
 
@@ -36,12 +36,12 @@ class EntryController:
         self._agreed: frozenset[Expected] = frozenset()
 
     async def look_around(self, account: Account, found: Iterable[Session], ssh_out: SshOut | None = None) -> None:
-        """Find out what the way to a session is like, and say so.
+        """Find out how sessions can be reached, and show it.
 
         Arguments:
             account: of the visitor.
-            found: its sessions; one that runs tells the most.
-            ssh_out: whether SSH goes out, where that is known without trying.
+            found: its sessions; a running one gives the most reliable result.
+            ssh_out: whether outgoing SSH works, if that is known without trying.
         """
         from run_qarnot.engine.surroundings import look_around
 
@@ -53,37 +53,37 @@ class EntryController:
             self._page.form.show_blockers()
 
     def forget(self) -> None:
-        """The account is another one, and perhaps the cluster."""
+        """Reset for another account, perhaps on another cluster."""
         self.around, self._agreed = Surroundings(self.around.is_elsewhere), frozenset()
 
     def agree(self, *, agreed: bool) -> None:
-        """The visitor agrees to open the session of the form in another way, or does not any more."""
+        """Set whether the visitor agrees to open the session of the form in another way."""
         entry = {self._expected(self._page.form.current)}
         self._agreed = self._agreed | entry if agreed else self._agreed - entry
         self._page.form.show_blockers()
 
     def blockers(self, form: Form) -> list[Blocker]:
-        """Say on the card how a session of this form will be opened; return why it cannot be started yet."""
+        """Show on the card how a session of this form will be opened; return why it cannot be started yet."""
         entry = self._expected(form)
         kind = "" if entry in {Expected.NO_PAGE, Expected.HERE} else entry.value
         self._card.entry = {"kind": kind, "asks": entry.needs_consent, "agreed": entry in self._agreed}
         return [Blocker(words.blocker("entry"), "entry")] if self._is_open_question(entry, form) else []
 
     def check(self, form: Form, name: str) -> None:
-        """Refuse to start again, without a look at the form, what cannot be opened here.
+        """Refuse to restart a session, without showing the form, if this page cannot open it.
 
         Arguments:
-            form: what is started.
-            name: of the session of which it is a repetition.
+            form: of the session.
+            name: of the session.
 
         Raises:
-            SessionError: the visitor was not asked.
+            SessionError: the visitor must be asked first.
         """
         if self._is_open_question(self._expected(form), form):
             raise SessionError("not-from-here", name=name)
 
     def _is_open_question(self, entry: Expected, form: Form) -> bool:
-        """Whether the visitor must say how it will be opened; who gives a key of their own has said it."""
+        """Whether the visitor must say how it will be opened. Entering an own key says it."""
         return entry.needs_consent and entry not in self._agreed and not form.key.strip()
 
     def _expected(self, form: Form) -> Expected:

@@ -1,4 +1,4 @@
-"""The form: what was entered so far, why Start is not possible yet, and starting it."""
+"""The form: the entered values, the reasons why Start is not possible, and the start."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class FormController:
         tasks: of the page.
         environment: the card with the images.
         card: the card with the button.
-        shell: says what a link has filled in.
+        shell: shows which values came from a link.
         uploads: the files of the form.
         catalog: of the page.
     """
@@ -72,15 +72,17 @@ class FormController:
         catalog: Catalog,
     ) -> None:
         self.current = Form()
-        self.shared_address: Callable[[str], str] = str  # what others open, made of what the address bar shows
+        self.shared_address: Callable[[str], str] = str  # from the browser's address to the one that other people open
         self.uploads = uploads
         self._page, self._environment, self._card, self._shell = page, environment, card, shell
         self._catalog, self._tasks = catalog, tasks
         self._choices = AccountChoices(page, card, catalog)
         self._link = Filling()
         self._not_here: list[str] = []
-        self._prices: dict[PriceKey, float | None] = {}  # of an hour, as far as asked; None: nobody knows
-        self._starts: dict[str, tuple[Form, tuple[Incoming, ...]]] = {}  # by name: what was entered, secrets too
+        self._prices: dict[PriceKey, float | None] = {}  # of an hour, once requested; None: unknown
+        self._starts: dict[
+            str, tuple[Form, tuple[Incoming, ...]]
+        ] = {}  # by name: the entered values, including secrets
 
     def begin(self) -> None:
         """Show the catalog, and choose its first image."""
@@ -91,15 +93,15 @@ class FormController:
         self._show_draft(source="usual")
 
     def retranslate(self) -> None:
-        """Say everything again: the language is another one."""
+        """Re-render all texts in the current language."""
         self.show_problems()
         self._show_link()
         self.show_blockers()
 
-    # what is entered
+    # entering
 
     def choose(self, image_id: str) -> None:
-        """Choose an image of the catalog; one that is not there changes nothing."""
+        """Choose an image of the catalog; an unknown id changes nothing."""
         image = self._catalog.images.get(image_id)
         if image is None or image.id == self.current.image:
             return
@@ -116,12 +118,12 @@ class FormController:
     def set_texts(self, values: dict[str, str]) -> None:
         form = self.current.with_texts(values)
         if form != self.current:
-            self._card.problem = None  # it may be just what was put right
+            self._card.problem = None  # the choice may have solved it
         self.current = form
         self.show_blockers()
 
     def forget(self) -> None:
-        """Forget what was typed, the files, and what the account told: the account is another one."""
+        """Clear the typed fields, the files and the values of the account, for another account."""
         self.show_history({}, [])
         self._not_here = self._environment.not_here = []
         self._prices.clear()
@@ -140,10 +142,10 @@ class FormController:
         self._card.files.show()
         self._card.files.call("forget_remembered")
 
-    # what is shown
+    # showing
 
     def show_blockers(self) -> None:
-        """Work out why Start is not possible, and show it: the form has changed."""
+        """Show why Start is not possible, after a change of the form."""
         self._card.share.put_away()
         account = self._page.account
         price = self._price()
@@ -163,12 +165,12 @@ class FormController:
         self._environment.reasons = {blocker.field: blocker.text for blocker in blockers}
 
     def show_problems(self) -> None:
-        """Show what is wrong with catalog and plugins, as far as is known now."""
+        """Show the problems of catalog and plugins that are known now."""
         rows = problem_rows(self._catalog, for_admin=self._page.account.is_admin)
         self._environment.show_problems(rows)
 
     def show_history(self, usual: Mapping[str, float], most_used: list[str]) -> None:
-        """Show what earlier sessions tell of images.
+        """Show statistics of earlier sessions.
 
         Arguments:
             usual: seconds until a machine runs, by image.
@@ -182,17 +184,19 @@ class FormController:
         self.show_blockers()
 
     def show_pace(self, bytes_per_second: int) -> None:
-        """Say how fast files go from the server to the cluster; 0 where that is not known to be slow."""
+        """Show the speed of uploads from the server to the cluster; 0 unless it is known to be slow."""
         self._card.files.onward_pace = bytes_per_second
 
     def sessions_changed(self) -> None:
-        """Show what follows from the sessions: those that one can continue from, and prices."""
+        """Show what depends on the sessions: those to continue from, and prices."""
         self._choices.show_sessions()
-        self._prices = {key: price for key, price in self._prices.items() if price is not None}  # ask again for others
+        self._prices = {
+            key: price for key, price in self._prices.items() if price is not None
+        }  # request the others again
         self.show_blockers()
 
     async def offer_choices(self) -> None:
-        """Show what the account has to choose from, once somebody looks at More options."""
+        """Load the choices of the account, once More options is open."""
         account = self._page.account.current
         if account is not None and self._card.looked:
             await self._choices.offer(account)
@@ -211,10 +215,10 @@ class FormController:
         self._card.show_draft(self.current.texts(), only, source=source)
         self.show_blockers()
 
-    # what it costs
+    # prices
 
     def _price(self) -> Price:
-        """What is known of the price; what is not known yet is asked for, and shown once it is."""
+        """Return what is known of the price. An unknown price is requested, and shown when it arrives."""
         account = self._page.account
         key = self._price_key()
         if key is None or account.current is None:
@@ -226,7 +230,7 @@ class FormController:
         return Price(self._prices[key], account.credits)
 
     def _price_key(self) -> PriceKey | None:
-        """What decides the price: image, hardware, scheduling; None while they are not entered rightly."""
+        """Return what determines the price: image, hardware, scheduling; None while they are invalid."""
         image = self._catalog.images.get(self.current.image)
         kinds = {each["name"]: each["kind"] for each in self._card.machine_kinds}
         try:
@@ -241,13 +245,13 @@ class FormController:
         tasks = self._page.sessions.tasks()
         if not tasks:
             return []
-        from run_qarnot.engine.price_estimate import similar_runs  # where sessions are, the engine is
+        from run_qarnot.engine.price_estimate import similar_runs  # with sessions, the engine is loaded
 
         image, hardware, scheduling = key
         return similar_runs(tasks, image, dict(hardware), scheduling)
 
     async def _ask_price(self, account: Account, key: PriceKey, runs: list[TaskSnapshot]) -> None:
-        """A price that nobody tells is no error: then none is shown."""
+        """Request a price. An unknown price is not an error: none is shown."""
         from run_qarnot.engine.price_estimate import price_per_hour
 
         with contextlib.suppress(RunQarnotError):
@@ -267,7 +271,7 @@ class FormController:
     # launch links
 
     def fill(self, query: str) -> None:
-        """Fill the form with what a launch link says. It never starts anything."""
+        """Fill the form with the values of a launch link. This never starts anything."""
         self._link = read_link(query, self._catalog, self.current.image)
         image = self._catalog.images.get(self._link.image)
         if image is not None:
@@ -277,14 +281,14 @@ class FormController:
         self._show_link()
 
     def preset(self) -> str:
-        """Return what a launch link would say of the form as it is now; without secrets."""
+        """Return the query of a launch link for the current form, without secrets."""
         return urlsplit(self._link_of(_ANYWHERE, self.current)).query
 
     def apply_preset(self, query: str) -> None:
-        """Fill the form with what `preset` has returned.
+        """Fill the form from the result of `preset`.
 
         Raises:
-            RunQarnotError: something of it is not possible any more; the rest is filled in.
+            RunQarnotError: a value is no longer possible; the others are filled in.
         """
         link = read_link(query, self._catalog, self.current.image)
         if (image := self._catalog.images.get(link.image)) is not None:
@@ -295,12 +299,12 @@ class FormController:
             raise problem
 
     def share(self, address: str) -> Shared:
-        """Make a link that fills the form as it is now; without secrets."""
+        """Return a link to the current form, without secrets."""
         link = self._link_of(self.shared_address(address), self.current)
         return Shared(link, make_badge(link, self._catalog.get(self.current.image), parse_repository(self.current.git)))
 
     def share_session(self, session: Session, address: str) -> Shared:
-        """Make a link that fills the form as it was for a session; of an older one, as its task tells."""
+        """Return a link to the form of a session; if an earlier page started it, from the values of its task."""
         from run_qarnot.engine.restart_spec import entered_options
 
         view, facts = session.view, session.facts
@@ -318,7 +322,7 @@ class FormController:
         return Shared(link, make_badge(link, image, repository))
 
     def _link_of(self, address: str, form: Form) -> str:
-        """A link that fills in a form, without secrets."""
+        """Return a link to a form, without secrets."""
         image = self._catalog.get(form.image)
         options = _without_secrets(form.given_options(), image)
         hours, idle = shared_hours(parse_hours(form.hours, image)), parse_idle(form.idle)
@@ -339,7 +343,7 @@ class FormController:
     # starting
 
     async def start(self) -> None:
-        """Start what the form says, if nothing speaks against it."""
+        """Start a session of the form, unless there are blockers."""
         self.show_blockers()
         account, card = self._page.account.current, self._card
         if account is None or card.blockers or card.starting:
@@ -349,7 +353,7 @@ class FormController:
             await self._start(account)
         finally:
             card.starting = False
-            self.show_problems()  # plugins were asked
+            self.show_problems()  # calling plugins may have shown problems
 
     def take_from(self, session: Session) -> None:
         """Fill the form for a copy of a session; nothing starts before Start is pressed.
@@ -359,7 +363,7 @@ class FormController:
         """
         self.current = self.form_of(session)
         if not session.is_submitted and (begun := self._starts.get(session.view.name)):
-            self.uploads.restore(begun[1])  # the cluster has no files of it that could be copied
+            self.uploads.restore(begun[1])  # it has no files on the cluster that could be copied
         self._show_image()
         self._show_draft()
         self._card.files.show()
@@ -368,17 +372,17 @@ class FormController:
     async def _start(self, account: Account) -> None:
         form, files = self.current, tuple(self.uploads)
         await self._begin(account, form, files)
-        for incoming in files:  # and no others, which came meanwhile
+        for incoming in files:  # but not files that were added meanwhile
             self.uploads.remove(incoming.id)
         self.current = replace(self.current, git_token="")  # the repository was fetched
         self._card.call("forget_secrets")
-        if self.current.name == form.name:  # nor is a name lost that was typed meanwhile
+        if self.current.name == form.name:  # keep a name that was typed meanwhile
             self.current = replace(self.current, name=make_name(), resume="")
         self._show_draft(("name", "resume"))
         self._card.files.show()
 
     async def _begin(self, account: Account, form: Form, files: tuple[Incoming, ...]) -> None:
-        """Start a session of a form with files, and remember them for another start."""
+        """Start a session of a form with files, and keep both for another start."""
         spec = form.spec(self._catalog)
         if spec.repository is not None and visitors_are_elsewhere(os.environ):
             spec = replace(spec, repository=replace(spec.repository, public_only=True))
@@ -389,14 +393,14 @@ class FormController:
         self._page.sessions.add(session)
 
     def form_of(self, session: Session) -> Form:
-        """What a session was started with, but with a new name; its files come with `resume`.
+        """Return the form of a session with a new name; `resume` copies its files.
 
-        Of one that an earlier page started it is what its task tells.
+        If an earlier page started the session, the values are those of its task.
 
         Raises:
-            InputError: its image is not in the catalog any more.
+            InputError: its image is no longer in the catalog.
         """
-        from run_qarnot.engine.restart_spec import entered_options, user_key  # where sessions are, the engine is
+        from run_qarnot.engine.restart_spec import entered_options, user_key  # with sessions, the engine is loaded
 
         view, facts = session.view, session.facts
         image = self._catalog.get(view.image)

@@ -1,4 +1,4 @@
-"""The session cards of the page: which there are, and who is being watched while somebody looks."""
+"""The session cards of the page. Their sessions are followed while the browser sends pings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from run_qarnot.engine.session import Session
     from run_qarnot.page.components.session import SessionCard
 
-PATIENCE_SECONDS = 120.0  # without a ping: longer than the minute to which browsers slow down hidden pages
+PATIENCE_SECONDS = 120.0  # without a ping: more than the minute to which browsers slow down timers of hidden pages
 _CHECK_SECONDS = 10.0
 _ENDED_SHOWN = timedelta(days=7)
 _MOST_ENDED = 10
@@ -49,11 +49,11 @@ class SessionsController:
         self._catalog, self._downloads = catalog, downloads
         self._usual: Mapping[str, float] = {}  # seconds until a machine runs, by image
         self._cards: list[SessionCard] = []
-        self._others: list[Session] = []  # ended long ago: without a card until somebody asks for it
+        self._others: list[Session] = []  # ended long ago: without a card until the visitor asks for more
         self._resting = False
 
     def add(self, session: Session) -> None:
-        """Show a session that was just started, and see it through."""
+        """Show a session that was just started, and follow it."""
         self._cards.insert(0, self._make_card(session))
         self._cards[0].fresh = True
         self._show()
@@ -61,7 +61,7 @@ class SessionsController:
         self._changed()
 
     def restore(self, found: Iterable[Session], usual: Mapping[str, float]) -> None:
-        """Show what is on the account: all that is alive, and what ended lately.
+        """Show the sessions of the account: all that are alive, and those that ended recently.
 
         Arguments:
             found: sessions of the account, the newest first.
@@ -79,14 +79,14 @@ class SessionsController:
                 self._others.append(session)
                 continue
             self._cards.append(self._make_card(session))
-        self._cards.sort(key=lambda card: card.session.view.is_over)  # what runs is what one looks for
+        self._cards.sort(key=lambda card: card.session.view.is_over)  # running sessions come first
         self._show()
         for card in self._cards:
             card.follow()
             self._tasks.spawn(card.find_unfinished(), card.failed)
 
     def show_older(self) -> None:
-        """Show the next of those that ended long ago."""
+        """Show more of the sessions that ended long ago."""
         shown, self._others = self._others[:_MOST_ENDED], self._others[_MOST_ENDED:]
         cards = [self._make_card(session) for session in shown]
         self._cards += cards
@@ -95,7 +95,7 @@ class SessionsController:
             card.follow()
 
     def clear(self) -> None:
-        """Let go of all."""
+        """Remove all sessions from the page."""
         cards, self._cards, self._others = self._cards, [], []
         self._usual = {}
         self._show()
@@ -103,20 +103,20 @@ class SessionsController:
             card.leave()
 
     def needing_us(self) -> list[str]:
-        """Return the names of sessions that are given files or stopped by this page, and not yet done."""
+        """Return the names of sessions to which this page is sending files, or which it is stopping."""
         return [card.session.view.name for card in self._cards if card.needs_us]
 
     def retranslate(self) -> None:
-        """Say everything again: the language is another one."""
+        """Re-render all texts in the current language."""
         for card in self._cards:
             card.retranslate()
 
     def views(self) -> list[SessionView]:
-        """Return what is known of all sessions, with a card or without."""
+        """Return the views of all sessions, with or without a card."""
         return [*(card.session.view for card in self._cards), *(other.view for other in self._others)]
 
     def tasks(self) -> list[TaskSnapshot]:
-        """Return what the cluster says of all sessions, the newest first."""
+        """Return the tasks of all sessions, the newest first."""
         sessions = [*(card.session for card in self._cards), *self._others]
         known = [task for session in sessions for task in session.tasks]
         return sorted(known, key=lambda facts: facts.created.timestamp() if facts.created else 0.0, reverse=True)
@@ -125,11 +125,11 @@ class SessionsController:
         """Begin the next run of a session that ended, with its name, files and packages.
 
         Arguments:
-            session: that ended.
-            changes: "image", "hours" and "idle", as typed; what is empty or missing is as before.
+            session: an ended one.
+            changes: "image", "hours" and "idle", as typed; empty or missing values are unchanged.
 
         Raises:
-            RunQarnotError: it cannot; nothing was started. Or somebody else has started it: then it is shown.
+            RunQarnotError: a check failed; nothing was started. Or another process has started it: it is shown then.
         """
         account = self._page.account.current
         if account is None:
@@ -150,7 +150,7 @@ class SessionsController:
                 self._go_on(session)
 
     def _go_on(self, session: Session) -> None:
-        """Show a session above the form, and see its next run through."""
+        """Show a session above the form, and follow its next run."""
         for card in [card for card in self._cards if card.session is session]:
             self._cards.remove(card)
             self._cards.insert(0, card)
@@ -160,10 +160,10 @@ class SessionsController:
         self._changed()
 
     async def extend(self, session: Session, hours: str) -> None:
-        """Give a session more hours, in the only way that there is: it is stopped, and runs again.
+        """Give a session more hours: it is stopped, and its next run begins.
 
         Raises:
-            RunQarnotError: it cannot; then it still runs.
+            RunQarnotError: a check failed; the session still runs then.
         """
         account = self._page.account.current
         if account is not None:
@@ -172,7 +172,7 @@ class SessionsController:
             self._go_on(session)
 
     def deleted(self, session: Session) -> None:
-        """The session is gone."""
+        """Remove the card of a deleted session."""
         for card in [card for card in self._cards if card.session is session]:
             self._cards.remove(card)
             self._show()
@@ -180,7 +180,7 @@ class SessionsController:
         self._changed()
 
     def told(self, before: SessionView | None, view: SessionView) -> None:
-        """A card shows a new view of its session."""
+        """React to a new view of a session."""
         if before is not None and before.state != view.state:
             self._shell.announcement = f"{view.name}: {view.phase}"
             self._show_ready()
@@ -191,7 +191,7 @@ class SessionsController:
                 self._tasks.spawn(self._page.entry.look_around(account, found), self._shell.failed)
 
     async def pause_when_nobody_looks(self) -> None:
-        """Stop watching when the browser's pings stop, and go on when they come back.
+        """Stop following when the browser's pings stop, and continue when they come back.
 
         A kernel that keeps writing to widgets is never idle, so it would never be culled (§3 of the reference).
         """
@@ -200,7 +200,7 @@ class SessionsController:
             self.check(time.monotonic())
 
     def check(self, now: float) -> None:
-        """Rest or go on, whichever is right at `now`."""
+        """Stop or continue following, depending on the last ping before `now`."""
         alone = now - self._shell.seen > PATIENCE_SECONDS
         if alone != self._resting:
             self._resting = alone
@@ -211,7 +211,7 @@ class SessionsController:
                     card.follow()
 
     def _make_card(self, session: Session) -> SessionCard:
-        # Imported with the first session: most of the page, and no part of its first paint.
+        # Imported with the first session: it is large and not needed for the first paint.
         from run_qarnot.page.components.session import SessionCard
 
         usual = self._usual.get(session.view.image)
@@ -224,7 +224,7 @@ class SessionsController:
         return image.name if image is not None else session.view.image
 
     def _changed(self) -> None:
-        """A session began, became ready or ended: the numbers of the account are others now."""
+        """Refresh the numbers of the account, after a session began, became ready or ended."""
         self._page.form.sessions_changed()
         self._tasks.spawn(self._page.form.offer_choices(), self._shell.failed)
         self._page.account.refresh()
