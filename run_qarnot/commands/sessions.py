@@ -492,7 +492,7 @@ def _say_that_it_goes_on(session: Session) -> None:
         back = f"`run-qarnot open {reference}` returns to it, `run-qarnot stop {reference}` ends it."
         show.err(f"\n{name} goes on. {back}")
     else:
-        show.err(f"\n{name} was given up before it started; nothing runs.")
+        show.err(f"\n{name} was cancelled before it started; nothing is running.")
 
 
 async def _look(inputs: Sequence[Path | str]) -> list[WebFile]:

@@ -17,7 +17,7 @@ from support.waiting import wait_until
 from run_qarnot.engine.ports import free_ports
 
 pytestmark = pytest.mark.lifecycle
-LINK = re.compile(r"http://localhost:8888/rq-[0-9a-f]{12}/lab\?token=")
+LINK = re.compile(r"http://127\.0\.0\.1:8888/rq-[0-9a-f]{12}/lab\?token=")
 
 
 def connection(session, kind):

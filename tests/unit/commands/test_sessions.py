@@ -90,7 +90,7 @@ def test_a_tunnel_of_a_process_that_ends_is_printed_as_closed() -> None:
     [
         (State.READY, False, True, "goes on"),
         (State.READY, True, True, "was asked to stop"),
-        (State.PREPARING, False, False, "nothing runs"),
+        (State.PREPARING, False, False, "nothing is running"),
         (State.ENDED, False, True, ""),
     ],
 )

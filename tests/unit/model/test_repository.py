@@ -50,7 +50,7 @@ def test_a_ref_of_its_own_wins() -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_address_of_a_repository_is_refused_in_two_lines(text: str) -> None:
-    with pytest.raises(InputError, match="is no address of a git repository") as error:
+    with pytest.raises(InputError, match="is not the address of a git repository") as error:
         parse_repository(text)
     assert error.value.field == "git"
     assert "secret-of-the-test" not in str(error.value)
@@ -101,7 +101,7 @@ def test_jupyterlab_opens_a_file_of_the_repository_or_its_folder_and_other_apps_
 
 @pytest.mark.parametrize("path", ["../x", "a/../../x", "a\\b", "a\nb", "x" * 2001])
 def test_what_leads_elsewhere_is_not_opened(path: str) -> None:
-    with pytest.raises(InputError, match="is no path in the session"):
+    with pytest.raises(InputError, match="is not a path in the session"):
         check_open(path)
-    with pytest.raises(InputError, match="is no path in the session"):
+    with pytest.raises(InputError, match="is not a path in the session"):
         SessionSpec(LAB, "x", 1, open=path).checked()
