@@ -1,9 +1,9 @@
 """What travels with a session and works in its container.
 
 `start.sh`, `packages.py` and `machines.py` beside this file are for images that know nothing of Qarnot; they run in the
-container, never here (`docs/start.md`). `idle.py` ends a run that nobody uses. The configuration of Jupyter is for
-every image: it gives a Jupyter server that the image itself starts the base URL that a proxy needs
-(`reference/anywhere.md` §1), and starts `idle.py`. Images that have none do not read it.
+container, never here (`docs/start.md`). `idle.py` ends a run that nobody uses, `update.py` brings a repository up to
+date. The configuration of Jupyter is for every image: it gives a Jupyter server that the image itself starts the base
+URL that a proxy needs (`reference/anywhere.md` §1), and starts these two. Images that have none do not read it.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ FILES: Mapping[str, Path] = {
 BASE_URL, CONFIG_PATH = "RUN_QARNOT_BASE_URL", "JUPYTER_CONFIG_PATH"  # constants
 IDLE_MINUTES = "RUN_QARNOT_IDLE_MINUTES"
 CLUSTER = "RUN_QARNOT_CLUSTER"  # what connects the machines of a run
+REPOSITORY = "RUN_QARNOT_REPOSITORY"  # the folder of one that came along, in `/job`
+UPDATE = "RUN_QARNOT_UPDATE"  # "yes": before the app starts, it is brought up to date by `update.py`
 OPEN = "RUN_QARNOT_OPEN"  # what JupyterLab opens first, in `/job`
 _CONFIG_FOLDER = ".run-qarnot/jupyter"
 # Jupyter Server's, and that of the classic Notebook 6. `JUPYTER_CONFIG_PATH` wins over all other configuration in the
@@ -44,8 +46,11 @@ _JUDGE: Mapping[str, Path] = {
     },
 }
 
+_UPDATER: Mapping[str, Path] = {".run-qarnot/update.py": Path(__file__).with_name("update.py")}
+_STARTED_BY_JUPYTER = {IDLE_MINUTES, UPDATE}  # where the image itself starts the server
+
 # All that we put among the inputs.
-KEYS = frozenset({*FILES, *_JUDGE, *(f"{_CONFIG_FOLDER}/{name}" for name in _CONFIGS)})
+KEYS = frozenset({*FILES, *_JUDGE, *_UPDATER, *(f"{_CONFIG_FOLDER}/{name}" for name in _CONFIGS)})
 
 # What was removed in a session's runs, kept by `packages.py` among the results: it does not come back in the next run.
 REMOVED = ".run-qarnot/removed.json"
@@ -92,7 +97,8 @@ def attach(uploads: Sequence[Upload], constants: Mapping[str, str]) -> list[Uplo
     ours = dict(FILES) if constants.get("RUN_QARNOT_START") == "bundled" else {}
     if base_url := constants.get(BASE_URL):
         ours |= {f"{_CONFIG_FOLDER}/{name}": _config(app, base_url) for name, app in _CONFIGS.items()}
-        ours |= _JUDGE if constants.get(IDLE_MINUTES) else {}
+        ours |= _JUDGE if any(map(constants.get, _STARTED_BY_JUPYTER)) else {}
+    ours |= _UPDATER if constants.get(REPOSITORY) else {}
     return [*(upload for upload in uploads if upload.key not in KEYS), *(Upload(ours[key], key) for key in ours)]
 
 

@@ -455,6 +455,20 @@ restore() {
     fi
 }
 
+# What is said of it is in the log, too. Jupyter's configuration need not do it again.
+update_repositories() {
+    [ "${RUN_QARNOT_UPDATE:-}" = yes ] || return 0
+    unset RUN_QARNOT_UPDATE
+    if [ -n "$PYTHON" ]; then
+        run "$PYTHON" "$HERE/update.py" >"$STATE/update.log" 2>&1 </dev/null
+        while read -r line; do
+            say "${line#Run Qarnot: }"
+        done <"$STATE/update.log"
+    else
+        say 'This image has no Python: the repository stays as it is.'
+    fi
+}
+
 wait_for_app() {
     code=0
     while [ -z "$STOPPING" ]; do
@@ -482,6 +496,7 @@ main() {
     start_ssh
     find_python
     check_app
+    update_repositories
     restore
     end_if_asked
     lead

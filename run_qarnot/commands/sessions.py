@@ -92,6 +92,8 @@ async def start(account: Account, arguments: Namespace) -> int:
     changes: dict[str, Any] = {"hours": arguments.hours} if arguments.hours is not None else {}
     if arguments.idle is not None:
         changes["idle"] = arguments.idle
+    if arguments.update:
+        changes["update"] = True
     if arguments.machines is not None:
         changes["machines"] = arguments.machines
     if arguments.image is not None:

@@ -171,6 +171,8 @@ def _start(parser: argparse.ArgumentParser) -> None:
     _limit(parser)
     parser.add_argument("--image", metavar="ID", help="another image from now on; its options begin at their defaults")
     parser.add_argument("--machines", type=int, metavar="N", help="another number of machines from now on")
+    parser.add_argument("--update", action="store_true", help="bring the repository that came along up to date first; "
+                        "what was changed in the session stays")  # fmt: skip
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="another value of an option")
     parser.add_argument("--detach", action="store_true", help="do not wait until it is ready")
     _json(parser)

@@ -155,7 +155,7 @@ class Account:
             copies.check()
         found = copies.files if copies is not None else ()
         given = {each.key for each in uploads} | {each.key for each in web}
-        temporary, fetched = await fetch(spec.checked(), given)
+        temporary, fetched = await fetch(spec.checked(), given, self.settings.doi_url)
         uploads = [*uploads, *fetched]
         keys = given | {upload.key for upload in uploads} | {copy.file.key for copy in found}
         plan = await self._planner.first(spec, keys, copies.brought if copies is not None else ())

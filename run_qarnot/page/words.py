@@ -274,6 +274,7 @@ WORDS: Table = {
         "continue_image": "Environment",
         "continue_hours": "Hours",
         "continue_idle": "Idle minutes",
+        "continue_update": "Update “{}” first. What you changed stays.",
         "continue_same": "What you leave empty stays as it was. Name, files and packages stay.",
         "again": "Copy",
         "ends_15": "Stops in less than 15 minutes.",

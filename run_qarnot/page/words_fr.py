@@ -267,6 +267,7 @@ WORDS: Table = {
         "continue_image": "Environnement",
         "continue_hours": "Heures",
         "continue_idle": "Minutes d’inactivité",
+        "continue_update": "Mettre d’abord à jour « {} ». Ce que vous avez changé reste.",
         "continue_same": "Ce que vous laissez vide reste inchangé. Le nom, les fichiers et les paquets restent.",
         "again": "Dupliquer",
         "ends_15": "S’arrête dans moins de 15 minutes.",

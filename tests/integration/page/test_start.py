@@ -29,7 +29,7 @@ from run_qarnot.page.build import Page
 from run_qarnot.page.components.session import SessionCard
 from run_qarnot.page.props import planned_hours
 
-AS_BEFORE = {"image": "", "hours": "", "idle": ""}
+AS_BEFORE = {"image": "", "hours": "", "idle": "", "update": False}
 
 
 def account_of(page: Page) -> Account:

@@ -35,6 +35,16 @@ def test_it_starts_one_judge_of_this_server(tmp_path: Path) -> None:
     assert [json.loads(line) for line in (tmp_path / "started").read_text().splitlines()] == [wanted]
 
 
+def test_a_repository_is_brought_up_to_date_once_and_before_the_judge_starts(tmp_path: Path) -> None:
+    (tmp_path / "update.py").write_text("open('updated', 'a').write('x')\n")
+    with server(tmp_path, RUN_QARNOT_UPDATE="yes") as running:
+        running.communicate(timeout=30)
+    assert (tmp_path / "updated").read_text() == "x"
+    with server(tmp_path) as running:
+        running.communicate(timeout=30)
+    assert (tmp_path / "updated").read_text() == "x", "nobody asked for it"
+
+
 def test_where_it_is_never_to_end_or_is_judged_already_nothing_is_started(tmp_path: Path) -> None:
     for variables in ({}, {"RUN_QARNOT_IDLE_MINUTES": "60", "RUN_QARNOT_IDLE_JUDGED": "yes"}):
         with server(tmp_path, **variables) as running:
