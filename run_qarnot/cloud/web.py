@@ -158,6 +158,15 @@ class WebReader:
         with self._asked(0, probe=True) as (_, found):
             return replace(self._file, size=found.size)
 
+    def where(self) -> str:
+        """Return the address to which the file's leads.
+
+        Raises:
+            RunQarnotError: as `look`.
+        """
+        with self._asked(0, probe=True) as (_, found):
+            return found.url
+
     def read(self) -> Iterator[bytes]:
         """Yield the content. What breaks off goes on where it broke off, if the server sends pieces of a file.
 

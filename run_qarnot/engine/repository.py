@@ -21,6 +21,7 @@ from run_qarnot.core.errors import InputError
 from run_qarnot.core.messages import Verbatim
 from run_qarnot.core.names import which
 from run_qarnot.engine.daemon_executor import in_thread
+from run_qarnot.engine.zenodo import fetch_record
 from run_qarnot.model.files import Upload
 from run_qarnot.model.repository import MOST_BYTES, Repository
 from run_qarnot.model.spec import SessionSpec
@@ -39,12 +40,15 @@ _OURS = b"refs/run-qarnot/start"  # git wants a `refs` folder, and storage keeps
 _UNUSED = frozenset({"description", "hooks", "info"})  # of `.git`
 
 
-async def fetch(spec: SessionSpec, given: Container[str]) -> tuple[TemporaryDirectory[str] | None, list[Upload]]:
+async def fetch(
+    spec: SessionSpec, given: Container[str], doi_url: str
+) -> tuple[TemporaryDirectory[str] | None, list[Upload]]:
     """Fetch the repository of a session before its start.
 
     Arguments:
         spec: a checked one.
         given: paths of the user's files, which replace those of the repository.
+        doi_url: address of the resolver of DOIs.
 
     Returns:
         The folder of the files, which exists until it is cleaned up; and the files.
@@ -56,12 +60,19 @@ async def fetch(spec: SessionSpec, given: Container[str]) -> tuple[TemporaryDire
         return None, []
     temporary = TemporaryDirectory(prefix="run-qarnot-")
     try:
-        uploads = await in_thread(clone, spec.repository, Path(temporary.name))
+        uploads = await in_thread(_bring, spec.repository, Path(temporary.name), doi_url)
     except BaseException:  # re-raised (including cancellation) after removing the files
         temporary.cleanup()
         raise
     kept = {REQUIREMENTS} if spec.resume else set()  # the packages of the session that it continues
     return temporary, [each for each in uploads if each.key not in given and each.key not in kept]
+
+
+def _bring(repository: Repository, folder: Path, doi_url: str) -> list[Upload]:
+    if not repository.doi:
+        return clone(repository, folder)
+    fetch_record(repository, folder / repository.folder, doi_url, MOST_BYTES)
+    return list(_uploads(repository, folder))
 
 
 def clone(repository: Repository, folder: Path, most_bytes: int = MOST_BYTES) -> list[Upload]:

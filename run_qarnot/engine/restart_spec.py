@@ -53,6 +53,7 @@ def restart_spec(facts: TaskSnapshot, image: Image, changes: Mapping[str, Any]) 
         idle=(limit_of(facts) or 0) if image.judges_idle else None,
         machines=facts.machine_count if image.id == facts.label(Label.IMAGE) else None,
         open=facts.constants.get(bootstrap.OPEN, ""),
+        brought=facts.constants.get(bootstrap.REPOSITORY, ""),
     )
     return replace(spec, **{**changes, "image": image, "options": {**options, **given}})
 

@@ -154,6 +154,10 @@ def _constants(spec: SessionSpec, keys_lines: Sequence[str], app_token: str, bas
         constants |= bootstrap.constants(app, constants.get("DOCKER_CMD", ""))
     if spec.opened:
         constants[bootstrap.OPEN] = spec.opened
+    if spec.repository_folder:
+        constants[bootstrap.REPOSITORY] = spec.repository_folder
+    if spec.update:
+        constants[bootstrap.UPDATE] = "yes"
     constants.pop(bootstrap.IDLE_MINUTES, None)
     if spec.idle_minutes:
         constants[bootstrap.IDLE_MINUTES] = f"{spec.idle_minutes:g}"

@@ -13,6 +13,8 @@ from run_qarnot.core.redaction import protect
 MOST_BYTES = 500_000_000  # of what is fetched, and of its files
 _LONGEST = 2000
 _ADDRESS = re.compile(r"[!-~]+")  # nothing that is not seen, and no space
+_DOI_ADDRESS = "https://doi.org/"
+_DOI = re.compile(r"(?:doi:|https?://(?:dx\.)?doi\.org/)?(10\.5281/zenodo\.[0-9]{1,12})", re.IGNORECASE)
 _REF = re.compile(r"(?!.*(\.\.|//|@\{|\.lock$|[./]$))[A-Za-z0-9][A-Za-z0-9._/+#-]{0,199}")
 
 
@@ -21,7 +23,7 @@ class Repository:
     """Where a repository is, and what of it is wanted.
 
     Arguments:
-        url: `https://…`; of this computer also `http://`.
+        url: `https://…`; of this computer also `http://`. One of `https://doi.org/` is a record of Zenodo.
         ref: branch, tag or whole commit; empty for what its owner shows first.
         token: of a private one. It is never written down.
         public_only: it must not come from the network of the machine that fetches it.
@@ -33,8 +35,15 @@ class Repository:
     public_only: bool = False
 
     @property
+    def doi(self) -> str:
+        """Of a record of Zenodo, such as `10.5281/zenodo.123`; empty for a git repository."""
+        return self.url.removeprefix(_DOI_ADDRESS) if self.url.startswith(_DOI_ADDRESS) else ""
+
+    @property
     def folder(self) -> str:
-        """Where it comes to, in the session's folder: as git itself would call it."""
+        """Where it comes to, in the session's folder: as git itself would call it; a record by its number."""
+        if self.doi:
+            return self.doi.rpartition("/")[2].replace(".", "-")
         name = unquote(urlsplit(self.url).path).rstrip("/").rpartition("/")[2].removesuffix(".git")
         return re.sub(r"[^\w.-]", "-", name, flags=re.ASCII).lstrip(".-") or "repository"
 
@@ -43,7 +52,7 @@ class Repository:
 
 
 def parse_repository(text: str, ref: str = "", token: str = "") -> Repository | None:
-    """Read `URL[@REF]` as somebody typed it, or as it stands in a link; None for nothing.
+    """Read `URL[@REF]`, or the DOI of a record of Zenodo, as somebody typed it, or as a link has it; None for nothing.
 
     Arguments:
         text: an at sign in the path of the address begins the ref.
@@ -57,6 +66,8 @@ def parse_repository(text: str, ref: str = "", token: str = "") -> Repository | 
     typed = text.strip()
     if not typed:
         return None
+    if found := _DOI.fullmatch(typed):
+        return Repository(_DOI_ADDRESS + found[1].lower())
     url, ref = _split(typed, ref.strip())
     if not _is_address(url):
         raise InputError("git-address", field="git", address=_shown(typed))

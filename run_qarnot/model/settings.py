@@ -15,6 +15,7 @@ from run_qarnot.core.redaction import protect
 from run_qarnot.model.compat import VARIABLE, Compat, read_compat
 
 CLOUD_URL = "https://api.qarnot.com"
+DOI_URL = "https://doi.org"
 IMAGES_FILE = "images.toml"
 PLUGINS_FOLDER = "plugins"
 
@@ -34,6 +35,7 @@ class Settings:
     plugins: Path | None = None
     login_token: str | None = field(default=None, repr=False)
     git_token: str | None = field(default=None, repr=False)  # for private repositories, of who types commands
+    doi_url: str = DOI_URL  # the resolver of DOIs
     log_config: Path | None = None
     admins: frozenset[str] = frozenset()  # e-mail addresses of accounts; "*" for everybody
     compat: Compat = field(default_factory=Compat)  # what the cluster does otherwise than expected
@@ -68,6 +70,7 @@ def read_settings(environment: Mapping[str, str], folder: Path) -> Settings:
         plugins=_plugins(environment.get("RUN_QARNOT_PLUGINS"), folder),
         login_token=login_token,
         git_token=git_token,
+        doi_url=_address(environment, "RUN_QARNOT_DOI_URL") or DOI_URL,
         log_config=Path(path) if (path := environment.get("RUN_QARNOT_LOG")) else None,
         admins=frozenset(environment.get("RUN_QARNOT_ADMINS", "").casefold().replace(",", " ").split()),
         compat=read_compat(environment.get(VARIABLE, "")),

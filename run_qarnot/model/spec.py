@@ -39,6 +39,8 @@ class SessionSpec:
         idle: it stops once nobody has used it for so many minutes, 0 for never; None: as the image wants it.
         machines: how many; none for as many as the image wants.
         repository: of git, whose files come along in a folder of its name, if any.
+        brought: folder of a repository that came along with an earlier run, if any.
+        update: that is brought up to date before the app starts.
         open: path of what JupyterLab opens first, in the repository's folder if there is one; else in the session's.
     """
 
@@ -56,6 +58,8 @@ class SessionSpec:
     machines: int | None = None
     repository: Repository | None = None
     open: str = ""
+    brought: str = ""
+    update: bool = False
 
     @property
     def opened(self) -> str:
@@ -63,6 +67,11 @@ class SessionSpec:
         if self.image.effective_app.kind != "jupyterlab":
             return ""
         return "/".join(filter(None, (self.repository.folder if self.repository else "", check_open(self.open))))
+
+    @property
+    def repository_folder(self) -> str:
+        """Where a repository is, in the session's folder; empty if none came along."""
+        return self.repository.folder if self.repository is not None else self.brought
 
     @property
     def idle_minutes(self) -> float:
@@ -99,11 +108,20 @@ class SessionSpec:
             lambda: check_idle(self.idle, self.image),
             lambda: check_machines(self.machine_count, self.image),
             lambda: check_open(self.open),
+            self._check_update,
             lambda: check_public_keys(self.user_key, self.image.ssh_keys) if self.user_key else None,
             lambda: check_names(self.image, self.options),
             *(partial(option.check, name, value) for name, option, value in _given(self.image, self.options)),
         )
         yield from faults(checks)
+
+    def _check_update(self) -> None:
+        if not self.update:
+            return
+        if not self.repository_folder:
+            raise InputError("update-nothing", field="update", name=self.name)
+        if self.image.start != "bundled" and self.image.effective_app.kind != "jupyterlab":
+            raise InputError("update-unknown", field="update", image=self.image.name)
 
 
 def parse_hours(text: str, image: Image) -> float:

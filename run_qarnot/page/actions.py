@@ -174,8 +174,11 @@ class SessionActions(Protocol):
     def told(self, before: SessionView | None, view: SessionView) -> None:
         """React to a new view of a card."""
 
-    async def start_again(self, session: Session, changes: Mapping[str, str]) -> None:
-        """Begin the next run of a session; `changes` has "image", "hours" and "idle", as typed; empty: unchanged."""
+    async def start_again(self, session: Session, changes: Mapping[str, str], *, update: bool = False) -> None:
+        """Begin the next run of a session; `changes` has "image", "hours" and "idle", as typed; empty: unchanged.
+
+        `update`: its repository is brought up to date first.
+        """
 
     async def extend(self, session: Session, hours: str) -> None:
         """Give a session more hours."""

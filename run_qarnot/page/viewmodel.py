@@ -93,7 +93,7 @@ class Form:
         return {name: getattr(self, name) for name in FORM_FIELDS}
 
     def with_texts(self, texts: Mapping[str, str]) -> Form:
-        """Set the typed fields: `FORM_FIELDS`, and those of `SECRET_FIELDS` that are in `values`."""
+        """Set the typed fields: `FORM_FIELDS`, and those of `SECRET_FIELDS` that are in `texts`."""
         names = (*FORM_FIELDS, *(name for name in SECRET_FIELDS if name in texts))
         return replace(self, **{name: texts[name] for name in names})  # type: ignore[arg-type]  # no `options`
 

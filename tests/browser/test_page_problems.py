@@ -108,7 +108,7 @@ def test_a_field_that_must_be_filled_in_says_so_and_start_says_why(
     expect(page.get_by_test_id("start")).to_be_disabled()
     expect(page.get_by_test_id("blockers")).to_contain_text("Whom must be filled in. Write a name in small letters.")
     field.fill("Ada")
-    expect(page.get_by_test_id("blockers")).to_contain_text("“Ada” will not do for Whom")
+    expect(page.get_by_test_id("blockers")).to_contain_text("“Ada” is not valid for Whom")
     field.fill("ada")
     expect(page.get_by_test_id("start")).to_be_enabled()
 

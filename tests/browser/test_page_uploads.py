@@ -76,7 +76,7 @@ def test_an_empty_folder_is_named(form: Page, tmp_path: Path) -> None:
     (tmp_path / "some" / "hollow").mkdir(parents=True)
     (tmp_path / "some" / "a.txt").write_text("a")
     drop(form, form.locator(".rq-drop").first, tmp_path / "nothing", tmp_path / "some")
-    said = "Not taken (1): nothing. The reason of the first: There is no file in it."
+    said = "Not added (1): nothing. Reason for the first one: There is no file in it."
     expect(form.get_by_text(said, exact=True)).to_be_visible()
     expect(row(form, "a.txt")).to_contain_text("1 B · uploaded")
     expect(form.get_by_test_id("upload-list").get_by_role("listitem")).to_have_count(1)

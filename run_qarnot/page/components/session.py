@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 from ipywidgets import widget_serialization
 
+from run_qarnot import bootstrap
 from run_qarnot.core.errors import RunQarnotError, SessionError
 from run_qarnot.core.redaction import redact
 from run_qarnot.core.state import State
@@ -262,7 +263,8 @@ class SessionCard(Component):
     async def vue_go_on(self, fields: Fields) -> None:
         """Begin the next run of an ended session."""
         changes = {name: fields.text(name, 200) for name in ("image", "hours", "idle")}
-        await self._while_busy("restart", lambda: self._page.sessions.start_again(self.session, changes))
+        update = fields.flag("update")
+        await self._while_busy("restart", lambda: self._page.sessions.start_again(self.session, changes, update=update))
 
     @event
     async def vue_delete(self, fields: Fields) -> None:
@@ -310,6 +312,7 @@ class SessionCard(Component):
             "hint": self._page.account.token_hint(),
             "launcher": launcher,
             "use": self._use.row(),
+            "repository": "" if facts is None else facts.constants.get(bootstrap.REPOSITORY, ""),
             "gpu": facts is not None and "gpu" in facts.hardware,
             "files": None if facts is None else facts.results_count,
         }

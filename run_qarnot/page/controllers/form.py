@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from run_qarnot import bootstrap
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.image import Image
 from run_qarnot.core.errors import InputError, RunQarnotError
@@ -209,7 +210,6 @@ class FormController:
         self._card.image_title, self._card.most_hours = image.name, image.max_hours
         self._card.usual_machines, self._card.most_machines = image.machines, image.most_machines
         self._card.usual_idle = image.idle_minutes if image.judges_idle else None
-        self._card.never_idle = not (image.judges_idle or image.effective_app.ends_by_itself)
         self._card.one_key = image.ssh_keys is KeyPolicy.ONE
 
     def _show_draft(self, only: Sequence[str] = FORM_FIELDS, *, source: str = "") -> None:
@@ -407,15 +407,28 @@ class FormController:
         image = self._catalog.get(view.image)
         if view.name in self._starts:
             form, _files = self._starts[view.name]
-            return replace(form, name=make_name(), resume=view.id if session.is_submitted else "")
+            return (
+                replace(_with_copy(form), name=make_name(), resume=view.id)
+                if session.is_submitted
+                else replace(form, name=make_name())
+            )
         form = replace(Form().with_image(image), resume=view.id or view.name)
         if hours := planned_hours(view):
             form = replace(form, hours=f"{hours:g}")
         if facts is not None:
+            form = replace(form, open=facts.constants.get(bootstrap.OPEN, ""))
             machines = "" if facts.machine_count == image.machines else str(facts.machine_count)
             form = replace(form, machines=machines, key=user_key(facts) or "", options=entered_options(facts, image))
             form = form.with_machine(facts.hardware, facts.scheduling, image)
         return form
+
+
+def _with_copy(form: Form) -> Form:
+    """Return a form for a copy of what it has started: its repository is among the files, as it was changed there."""
+    repository = parse_repository(form.git)
+    if repository is None:
+        return form
+    return replace(form, git="", open="/".join(filter(None, (repository.folder, form.open))))
 
 
 def _without_secrets(options: Mapping[str, OptionValue], image: Image) -> dict[str, OptionValue]:

@@ -121,12 +121,13 @@ class SessionsController:
         known = [task for session in sessions for task in session.tasks]
         return sorted(known, key=lambda facts: facts.created.timestamp() if facts.created else 0.0, reverse=True)
 
-    async def start_again(self, session: Session, changes: Mapping[str, str]) -> None:
+    async def start_again(self, session: Session, changes: Mapping[str, str], *, update: bool = False) -> None:
         """Begin the next run of a session that ended, with its name, files and packages.
 
         Arguments:
             session: an ended one.
             changes: "image", "hours" and "idle", as typed; empty or missing values are unchanged.
+            update: the repository that came along is brought up to date first.
 
         Raises:
             RunQarnotError: a check failed; nothing was started. Or another process has started it: it is shown then.
@@ -138,6 +139,8 @@ class SessionsController:
         wanted: dict[str, Any] = {}
         if image.id != session.view.image:
             wanted["image"] = image
+        if update:
+            wanted["update"] = True
         if hours := changes.get("hours", "").strip():
             wanted["hours"] = parse_hours(hours, image)
         if (idle := parse_idle(changes.get("idle", ""))) is not None:

@@ -157,7 +157,7 @@ def test_what_the_storage_does_not_confirm_is_not_completed(
     assert upload.check(sums)
     for wrong in ([], sums[:2], sums[::-1], [*sums, sums[0]], ["0" * 32] * 3, ["../x"] * 3):
         assert upload.check(wrong) is False
-        with pytest.raises(TransferError, match="not all of it is there"):
+        with pytest.raises(TransferError, match="some parts are missing"):
             storage.complete(bucket, [upload])
     assert direct.list_objects(Bucket=bucket).get("Contents", []) == []
 

@@ -172,11 +172,11 @@ def test_a_plain_file_with_wrong_bytes_is_brought_again_and_refused_when_that_do
     assert sum(told) == 5000
     (tmp_path / "a").unlink()
     proxy.trouble("GET", "/a$", how=How(flip_answer_at=1234), times=99)
-    with pytest.raises(TransferError, match="not the checksum"):
+    with pytest.raises(TransferError, match="not have the checksum"):
         storage.download(bucket, storage.files(bucket), tmp_path)
     assert list(tmp_path.glob("*")) == [tmp_path / "put"]
     assert not list(tmp_path.glob(".partial*"))
-    with pytest.raises(TransferError, match="not the checksum"):
+    with pytest.raises(TransferError, match="not have the checksum"):
         unzipped(storage.zip(bucket, storage.files(bucket)))
 
 
@@ -286,7 +286,7 @@ def test_cancel_acts_at_once(
         "download": lambda: storage.download(bucket, files, tmp_path / "out", cancelled=cancelled.is_set),
         "zip": lambda: list(storage.zip(bucket, files, cancelled=cancelled.is_set)),
     }[way]
-    with pytest.raises(TransferError, match="given up"):
+    with pytest.raises(TransferError, match="cancelled"):
         move()
     assert time.monotonic() - started < 5
     assert not (tmp_path / "out/file.bin").exists()

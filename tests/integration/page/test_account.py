@@ -57,7 +57,7 @@ def test_visitors_are_not_asked_to_mend_the_teams_token(cluster: LocalCluster) -
         page.visitor_arrived("")
         await until(lambda: page.account_card.problem, "the sentence")
         assert "the team's token" in page.account_card.problem["what"]
-        assert "whoever runs this page" in page.account_card.problem["todo"]
+        assert "operator of this page" in page.account_card.problem["todo"]
 
     play(scene, settings_of(cluster, "an-old-token"))
 

@@ -35,7 +35,7 @@ def test_a_link_that_names_no_image_fills_in_the_one_that_is_chosen() -> None:
         assert [field["value"] for field in page.shell.link["filled"]] == ["A command", "3"]
         page.form.fill("opt-image=old&opt-hours=18:30&opt-name=x")
         time, name = page.shell.link["ignored"]
-        assert "a time of the day" in time
+        assert "a time of day" in time
         assert name == "The image “old” has no option “name”. It has none."
 
     play(scene)

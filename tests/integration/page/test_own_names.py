@@ -105,7 +105,7 @@ def test_the_command_shows_them_unchanged_where_french_is_spoken(cluster: LocalC
     (cli.folder / "plugins").mkdir(exist_ok=True)
     (cli.folder / "plugins" / "loading it.py").write_text(PLUGIN)
     refused = cli("launch", "ours", "--set", "storage=the machine", expect=1)
-    assert "“the machine” will not do for the storage: “the machine” is not offered." in refused.err
+    assert "“the machine” is not valid for the storage: “the machine” is not offered." in refused.err
     cli("launch", "ours", "--name", SESSION, "--set", "storage=nothing")
     shown = cli("show", SESSION).out
     assert f"name     {SESSION}\n" in shown

@@ -41,6 +41,13 @@ def test_a_private_repository_comes_along_and_its_token_is_forgotten(cluster: Lo
         session = cards(page)[NAME].session
         assert TOKEN not in str(session.facts)
         assert TOKEN not in page.form.share_session(session, "http://localhost/").link
+        card = cards(page)[NAME]
+        assert card.view["repository"] == "project"
+        tell(card, "go_on", {"image": "", "hours": "", "idle": "", "update": True})
+        await until(lambda: card.problem, "that a command does not update it")
+        assert "cannot update a repository when it starts" in card.problem["what"]
+        tell(card, "again")
+        assert (page.form.current.git, page.form.current.open) == ("", "project"), "its copy has it among its files"
         storage = page.account.current.client.storage.blocking  # type: ignore[union-attr]
         for file in await asyncio.to_thread(storage.files, f"{NAME}-in"):
             assert TOKEN.encode() not in b"".join(await asyncio.to_thread(storage.read, f"{NAME}-in", file.key))

@@ -158,7 +158,7 @@ def test_several_that_are_refused_are_all_counted_and_the_rest_comes(cluster: Lo
         )
         await until(lambda: files.problem, "the sentence")
         what = files.problem["what"]
-        assert "Not taken (7): '../up', " in what
+        assert "Not added (7): '../up', " in what
         assert what.count("…") == 1, "five are named"
         assert [row["name"] for row in files.rows] == ["good.txt"]
         files.problem = None

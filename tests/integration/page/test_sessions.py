@@ -300,7 +300,7 @@ def test_the_account_is_not_changed_while_a_session_needs_the_page(cluster: Loca
         await until(lambda: card.busy, "the stop to begin")
         tell(page.account_card, "change")
         assert page.account_card.state == "known"
-        assert f"still works for {NAME}" in page.account_card.problem["what"]
+        assert f"is still working on {NAME}" in page.account_card.problem["what"]
         cluster.control.release("snapshot")
         await shows(card, State.ENDED)
         await until(lambda: not card.busy, "the stop to be done")

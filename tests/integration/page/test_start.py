@@ -29,7 +29,7 @@ from run_qarnot.page.build import Page
 from run_qarnot.page.components.session import SessionCard
 from run_qarnot.page.props import planned_hours
 
-AS_BEFORE = {"image": "", "hours": "", "idle": ""}
+AS_BEFORE = {"image": "", "hours": "", "idle": "", "update": False}
 
 
 def account_of(page: Page) -> Account:
@@ -267,7 +267,7 @@ def test_a_refused_submission_is_said_on_the_card_and_can_be_tried_again(cluster
         upload(page.start_card.files, 1, "x", b"abc")
         card = await start(page, "sleep 60", hours="3")
         await shows(card, State.FAILED)
-        assert "not enough credits" in card.view["error"]
+        assert "not have enough credits" in card.view["error"]
         await until(lambda: card.problem, "the sentence")
         tell(card, "again")
         assert (page.form.current.hours, page.form.current.options) == ("3", {"command": "sleep 60"})

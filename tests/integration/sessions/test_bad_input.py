@@ -86,9 +86,7 @@ def test_what_of_a_folder_cannot_be_sent_is_left_out_and_named(cli, sdk):
     (folder / "dangling").symlink_to("nowhere")
     (folder / "line\nfeed").touch()
     answer = cli("launch", "base", "--name", "left-out", "--input", "data", "--detach")
-    assert (
-        "Left out (2): dangling, 'line\\nfeed'. The reason of the first: it is a link that leads nowhere." in answer.err
-    )
+    assert "Left out (2): dangling, 'line\\nfeed'. Reason for the first one: it is a broken link." in answer.err
     names = {file.key for file in sdk.retrieve_bucket("left-out-in").list_files()}
     assert "kept.txt" in names
     assert not {name for name in names if "dangling" in name or "feed" in name}
@@ -156,7 +154,7 @@ def test_a_cluster_that_accepts_and_says_nothing_is_no_hang(cli):
 
 def test_something_else_than_qarnot_answers(cli, cluster):
     answer = cli.with_environment(QARNOT_CLUSTER_URL=cluster.storage_url)("sessions", expect=3)
-    assert "does not speak Qarnot's language" in sentence(answer)
+    assert "is not a Qarnot API" in sentence(answer)
 
 
 def test_one_name_twice_is_refused_and_the_first_is_left_alone(cli):
@@ -210,4 +208,6 @@ def test_an_image_that_the_local_cluster_does_not_play_is_refused_in_one_sentenc
 def test_a_cluster_without_a_storage_is_said(cli, cluster):
     cluster.control.fail_next("GET", "/settings", status=200, body={"storage": None})
     without = cli.with_environment(QARNOT_STORAGE_URL="")
-    assert "The storage does not answer: the cluster names none" in sentence(without("sessions", expect=3))
+    assert "The storage does not answer: the cluster does not state its address" in sentence(
+        without("sessions", expect=3)
+    )

@@ -84,13 +84,16 @@ def test_a_stale_bundle_of_certificates(cli: CommandLine, name: str, content: st
         path.write_text(content)
     words = said(cli, 1, **({"REQUESTS_CA_BUNDLE": ""} | {name: str(path)}))
     assert f"{name} is set to “{path}”, which cannot be read as certificates." in words
-    assert "Name a file that is there, or remove the variable." in words
+    assert "Name an existing file, or remove the variable." in words
 
 
 def test_certificates(cli: CommandLine, tmp_path: Path) -> None:
     with tls(tmp_path) as url:
         words = said(cli, 3, QARNOT_CLUSTER_URL=url)
-        assert f"The certificate of {url} is not accepted: nobody whom this machine trusts has signed it." in words
+        assert (
+            f"The certificate of {url} is not accepted: it is not signed by an authority that this machine trusts."
+            in words
+        )
         assert "REQUESTS_CA_BUNDLE" in words
         words = said(cli, 1, QARNOT_CLUSTER_URL=url, REQUESTS_CA_BUNDLE=str(tmp_path / "ca.pem"))
         assert "does not accept this token" in words
@@ -106,7 +109,7 @@ def test_certificates(cli: CommandLine, tmp_path: Path) -> None:
 
 def test_tls_where_there_is_none(cli: CommandLine, calm: LocalCluster) -> None:
     words = said(cli, 3, QARNOT_CLUSTER_URL=calm.cluster_url.replace("http:", "https:"))
-    assert "it speaks no TLS; perhaps the address should begin with http://" in words
+    assert "it does not use TLS; the address may have to begin with http://" in words
 
 
 def test_nobody_there(cli: CommandLine) -> None:
@@ -129,14 +132,16 @@ def test_a_socks_proxy(cli: CommandLine, scheme: str) -> None:
 def test_proxies(cli: CommandLine, calm: LocalCluster) -> None:
     closed = f"http://127.0.0.1:{free_port()}"
     words = said(cli, 3, QARNOT_CLUSTER_URL="https://cluster.example", HTTPS_PROXY=closed)
-    assert "The proxy of this network does not lead to https://cluster.example: nothing listens there." in words
+    assert "The proxy of this network does not reach https://cluster.example: nothing listens there." in words
     assert "NO_PROXY" in words
     with HostileProxy(calm.cluster_url) as proxy:
         proxy.trouble("CONNECT", how=says(b"", 407))
         words = said(cli, 3, QARNOT_CLUSTER_URL="https://cluster.example", HTTPS_PROXY=proxy.url)
-        assert "it wants a name and a password" in words
+        assert "it requires a user name and a password" in words
         proxy.trouble("CONNECT", how=says(b"", 403))
-        assert "it says no" in said(cli, 3, QARNOT_CLUSTER_URL="https://cluster.example", HTTPS_PROXY=proxy.url)
+        assert "it refuses the request" in said(
+            cli, 3, QARNOT_CLUSTER_URL="https://cluster.example", HTTPS_PROXY=proxy.url
+        )
     assert not any(line.startswith("AWS_") for line in os.environ if line == "AWS_PROFILE")
 
 
@@ -149,7 +154,7 @@ STORAGE = [
     (403, "QuotaExceeded", "quota-bytes", "is full"),
     (400, "TooManyBuckets", "quota-buckets", "as many buckets"),
     (400, "EntityTooLarge", "storage-large", "Split it"),
-    (404, "NoSuchBucket", "storage-gone", "not in the storage any more"),
+    (404, "NoSuchBucket", "storage-gone", "no longer in the storage"),
     (400, "InvalidArgument", "storage-refused", "send it to Qarnot's support"),
 ]
 

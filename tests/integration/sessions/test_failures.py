@@ -49,9 +49,9 @@ def test_the_token_is_refused_at_the_start(cluster, control):
 @pytest.mark.parametrize(
     ("status", "body", "said"),
     [
-        (402, {"message": "Not enough credits"}, "not enough credits"),
-        (403, {"message": "Maximum number of tasks reached"}, "as many sessions as it may have"),
-        (403, {"message": "Maximum number of running tasks reached"}, "as many sessions as it may have"),
+        (402, {"message": "Not enough credits"}, "not have enough credits"),
+        (403, {"message": "Maximum number of tasks reached"}, "reached its limit of sessions"),
+        (403, {"message": "Maximum number of running tasks reached"}, "reached its limit of sessions"),
         (403, {"message": "Not for you"}, "does not allow this: Not for you"),
         (404, {"message": "No such profile: docker-network-ssh"}, "No such profile: docker-network-ssh"),
         (400, {"message": "Invalid task file. Invalid fields: constants"}, "Invalid fields: constants"),
@@ -345,7 +345,7 @@ def test_stop_acts_at_once_before_the_machine_is_there(cluster, control, stage):
     ("method", "route", "status", "body", "said"),
     [
         ("POST", "/tasks/*/snapshot", 403, {"message": "Not now"}, "Not now"),
-        ("GET", "/tasks/*/snapshot/*", 200, {"id": "x", "status": "Failure"}, "the cluster says that it failed"),
+        ("GET", "/tasks/*/snapshot/*", 200, {"id": "x", "status": "Failure"}, "the cluster reports that it failed"),
     ],
 )
 def test_a_snapshot_that_fails_stops_nothing_and_loses_nothing(cluster, control, method, route, status, body, said):
@@ -380,7 +380,7 @@ def test_regular_saves_that_could_not_be_arranged_are_asked_for_until_they_are(c
                 return session.facts.snapshot_seconds == 300 and not session.view.note
 
             await asyncio.to_thread(wait_until, are_arranged, "them to be arranged")
-            assert "It is not saved by itself" in desk.notes
+            assert "It is not saved periodically" in desk.notes
 
     at_a_desk(cluster, scenario)
     assert control.count("POST", PERIODIC) == retry.TRIES + 3, "asked for again and again, they would never be due"

@@ -10,14 +10,14 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from support.jupyter import Jupyter, opened
+from support.jupyter import Jupyter
 from support.ssh import make_key, running, words
 from support.waiting import wait_until
 
 from run_qarnot.engine.ports import free_ports
 
 pytestmark = pytest.mark.lifecycle
-LINK = re.compile(r"http://localhost:8888/rq-[0-9a-f]{12}/lab\?token=")
+LINK = re.compile(r"http://127\.0\.0\.1:8888/rq-[0-9a-f]{12}/lab\?token=")
 
 
 def connection(session, kind):
@@ -164,6 +164,22 @@ def test_the_token_is_in_no_output_and_in_no_file(cli, cluster):
 
 def state_of(cli, name):
     return cli("show", name, "--json").json["state"]
+
+
+class opened:  # noqa: N801  reads as a statement
+    """`run-qarnot open` for a block, as a user without a key does it."""
+
+    def __init__(self, cli, name):
+        self._process = cli.start("open", name, "--no-browser")
+
+    def __enter__(self):
+        address = self._process.stdout.readline().strip()
+        assert address.startswith("http://127.0.0.1:"), self._process.stderr.read()
+        return Jupyter(address)
+
+    def __exit__(self, *_):
+        self._process.terminate()
+        self._process.communicate(timeout=10)
 
 
 CATALOG = """

@@ -74,7 +74,7 @@ def test_the_app_never_answers_and_its_log_is_kept(cluster, control, monkeypatch
             await until(session, lambda view: view.state is State.STARTING, "the machine to be up")
             assert "the application is not answering yet" in str(session.view.phase)
             await until(
-                session, lambda view: "has not answered for long: its log" in str(view.phase), "that to be said"
+                session, lambda view: "has not answered for a long time: its log" in str(view.phase), "that to be said"
             )
             assert (session.view.state, session.view.connections) == (State.STARTING, ())
             started = time.monotonic()
@@ -84,7 +84,7 @@ def test_the_app_never_answers_and_its_log_is_kept(cluster, control, monkeypatch
 
     view, printed, kept = at_a_desk(cluster, scenario)
     assert (view.state, view.reason) == (State.ENDED, "stopped")
-    assert "its results are kept" in str(view.phase)
+    assert "the results are in its bucket" in str(view.phase)
     assert "its last words" in printed
     assert "kept" in kept
 
@@ -96,7 +96,7 @@ def test_an_app_that_answers_late_is_ready_when_it_does(cluster, control, monkey
     async def scenario(desk):
         session = await desk.start(page_on(next(iter(free_ports(20100)))))
         async with desk.following(session):
-            await until(session, lambda view: "has not answered for long" in str(view.phase), "that to be said")
+            await until(session, lambda view: "has not answered for a long time" in str(view.phase), "that to be said")
             control.release("app")
             view = await until(session, lambda view: view.state is State.READY, "it to answer")
             assert str(view.phase) == "Ready: the application answers"
@@ -160,7 +160,7 @@ def test_it_is_preempted_and_the_connections_are_renewed_by_themselves(cluster, 
             control.release()
             session._run._wake.set()
             view = await until(session, lambda view: view.attempt >= 2 and view.state is State.READY, "it to be back")
-            assert str(view.phase) == "Ready again: the application answers, on another machine, with what was saved"
+            assert str(view.phase) == "Ready again: the application answers on another machine, with the saved files"
             renewed = session.app_address()
             assert await asyncio.to_thread(get, renewed)
             assert address in {None, renewed}, "the address in the user's browser stays the same"
@@ -342,7 +342,7 @@ def test_files_that_are_added_when_its_results_travel_already_are_too_late(clust
         session = await desk.start(over)
         async with desk.following(session):
             await until(session, lambda view: view.state is State.SAVING, "the end of its work")
-            with pytest.raises(SessionError, match="is not running any more"):
+            with pytest.raises(SessionError, match="is no longer running"):
                 await session.add([Upload(tmp_path / "late.txt", "late.txt")])
             control.release()
             await until(session, lambda view: view.is_over, "its end")

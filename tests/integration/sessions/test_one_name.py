@@ -82,11 +82,11 @@ def test_what_the_second_sends_replaces_nothing_of_the_first_which_was_submitted
     assert view.state is State.FAILED
     assert {each: there[each] for each in first_content} == first_content
     if key == "other":
-        assert "Another start by the name “at-once-other” was submitted" in error.what
+        assert "Another session with the name “at-once-other” was submitted" in error.what
         assert "lies beside the other's files in “at-once-other-in”" in error.todo
         assert control.count("DELETE", "/jobs/*") == 1, "the job that would have limited the second"
     else:
-        assert f"holds another file “{key}” than yours" in error.what
+        assert f"has another file “{key}” than yours" in error.what
         assert "Choose another session name" in error.todo
 
 
@@ -155,7 +155,7 @@ def test_the_same_start_once_more_after_it_broke_off_says_which_file_has_changed
         return caught.value, held(desk, "again-in")
 
     error, there = at_a_desk(cluster, scenario)
-    assert "“again-in” holds another file “data” than yours" in error.what
+    assert "“again-in” has another file “data” than yours" in error.what
     assert "--replace" not in f"{error.todo} {error.typed}", "`launch` has no such option"
     assert there == {"data": b"old"}
 

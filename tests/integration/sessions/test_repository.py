@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from support.desk import at_a_desk, until
-from support.git_server import make_repository, serving
+from support.git_server import commit, make_repository, serving
 from support.jupyter import Jupyter
 
 from run_qarnot.catalog.image import Image
@@ -74,6 +74,49 @@ def test_it_opens_at_the_notebook_with_its_packages_and_goes_on_without_another_
             await session.stop(save=False)
 
     at_a_desk(cluster, later)
+
+
+def test_the_next_run_brings_it_up_to_date_and_keeps_what_was_changed(cluster, tmp_path):
+    theirs = make_repository(tmp_path / "git" / "project.git", {"data.csv": "1\n2\n3\n4\n5\n", "old.txt": "old"})
+
+    async def first(desk, address):
+        desk.account.catalog.images[LAB.id] = LAB
+        with pytest.raises(InputError, match="No repository came along"):
+            await desk.account.start(SessionSpec(LAB, "updated", 1, update=True), [])
+        session = await desk.account.start(
+            SessionSpec(LAB, "updated", 1, repository=parse_repository(f"{address}project.git")), []
+        )
+        async with desk.following(session):
+            await until(session, lambda view: view.state is State.READY, "the session to be ready")
+            jupyter = Jupyter(session.app_address())
+            await asyncio.to_thread(jupyter.write, "project/data.csv", "mine\n2\n3\n4\n5\n")
+            await asyncio.to_thread(jupyter.write, "project/result.txt", "mine")
+            await session.stop()
+
+    async def second(desk):
+        desk.account.catalog.images[LAB.id] = LAB
+        session = await desk.account.find("updated")
+        await desk.account.start_again(session, update=True)
+        async with desk.following(session):
+            await until(session, lambda view: view.state is State.READY, "the session to be ready again")
+            jupyter = Jupyter(session.app_address())
+            assert await asyncio.to_thread(jupyter.read, "project/data.csv") == "mine\n2\n3\n4\nfive\n"
+            assert await asyncio.to_thread(jupyter.read, "project/result.txt") == "mine"
+            assert await asyncio.to_thread(jupyter.read, "project/new.txt") == "new"
+            assert "project: 2 file(s) updated; 1 kept as they were changed here." in await session.logs()
+            commit(theirs, {"new.txt": "newer"})
+            program = ".run-qarnot/update.py"
+            update = (
+                f"import subprocess as s, sys; print(s.run([sys.executable, '{program}'], stdout=-1, text=True).stdout)"
+            )
+            assert "project: 1 file(s) updated" in await asyncio.to_thread(jupyter.run, update)
+            assert await asyncio.to_thread(jupyter.read, "project/new.txt") == "newer"
+            await session.stop(save=False)
+
+    with serving(tmp_path / "git") as address:
+        at_a_desk(cluster, lambda desk: first(desk, address))
+        commit(theirs, {"data.csv": "theirs\n2\n3\n4\nfive\n", "new.txt": "new"})
+        at_a_desk(cluster, second)
 
 
 def test_what_cannot_be_fetched_makes_nothing(cluster, tmp_path):

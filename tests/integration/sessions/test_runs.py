@@ -111,7 +111,7 @@ def test_name_files_options_and_keys_go_on_in_another_run_with_its_own_limit(
 @pytest.mark.parametrize(
     ("change", "hours", "said"),
     [
-        ({"app": "batch"}, 2, "cannot be changed.*would begin again"),
+        ({"app": "batch"}, 2, "cannot be changed.*would start from the beginning"),
         ({}, 25, "25 hours is not possible"),
         ({"options": {"plugins-own": Option()}}, 2, "what was entered for plugins-own is not known"),
         ({"options": {"pass": Option(type="secret", constant="QARNOT_SECRET__P", default="x")}}, 2, "entered for pass"),
@@ -146,7 +146,7 @@ def test_a_session_that_cannot_be_saved_runs_on_and_no_other_run_is_started(clus
 def test_before_anything_runs_it_is_started_anew_instead(cluster: LocalCluster) -> None:
     async def scenario(desk: Desk) -> None:
         session = await desk.start(WORK)
-        with pytest.raises(SessionError, match=r"cannot be changed.*Nothing runs yet"):
+        with pytest.raises(SessionError, match=r"cannot be changed.*Nothing is running yet"):
             await desk.account.extend(session, 2)
 
     at_a_desk(cluster, scenario)

@@ -321,7 +321,7 @@ def test_what_is_no_list_is_one_sentence(calm: LocalCluster, cli_of: CommandLine
     with HostileProxy(calm.cluster_url) as proxy:
         proxy.trouble("POST", "/tasks/paginate", how=says(body), times=100)
         answer = cli_of.with_environment(QARNOT_CLUSTER_URL=proxy.url)("sessions", expect=3)
-        assert "does not speak Qarnot's language" in answer.err
+        assert "is not a Qarnot API" in answer.err
         assert len(answer.err.splitlines()) == 2
 
 

@@ -263,7 +263,7 @@ def test_an_upload_that_somebody_gave_up_is_said_at_once(
     storage: Storage, proxy: HostileProxy, bucket: str, sent: DirectUpload, replace: bool
 ) -> None:
     storage.forget_unfinished(bucket, sent.key)
-    with pytest.raises(TransferError, match="somebody else completed it, or gave it up"):
+    with pytest.raises(TransferError, match="another program completed or cancelled it"):
         storage.complete(bucket, [sent], replace=replace)
     assert proxy.count("POST", "uploadId") == 1
 

@@ -114,7 +114,7 @@ def test_of_two_images_with_one_id_the_first_wins_and_the_second_is_told() -> No
     assert catalog.get("a").title == "First"
     (problem,) = catalog.problems
     assert (problem.code, problem.source, problem.entry) == ("entry-twice", "two.py", "a")
-    assert "one.py already brings" in problem.message
+    assert "one.py already has" in problem.message
 
 
 def test_an_app_of_a_plugin_is_carried_by_the_image() -> None:
@@ -165,10 +165,10 @@ def test_the_hardware_that_an_entry_may_ask_for_is_what_qarnot_offers() -> None:
 @pytest.mark.parametrize(
     ("option", "value", "said"),
     [
-        (Option(type="float"), "nan", "no number"),
-        (Option(type="float"), "inf", "no number"),
-        (Option(type="int"), "1.5", "no whole number"),
-        (Option(type="int", max=5), "6", "5 is the most"),
+        (Option(type="float"), "nan", "not a number"),
+        (Option(type="float"), "inf", "not a number"),
+        (Option(type="int"), "1.5", "not a whole number"),
+        (Option(type="int", max=5), "6", "5 is the maximum"),
         (Option(type="multi", choices=("a", "b")), ["a", "c"], "“c” is not offered"),
         (Option(regex=".+", message="Fill it in.", default=""), "", "x must be filled in. Fill it in."),
         (Option(), "a\0b", "control characters"),

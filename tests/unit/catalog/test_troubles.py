@@ -84,15 +84,15 @@ TROUBLES = {
     OPTION + 'type = "choice"\n': Trouble("bad", "options.x.choices", 5, "choices", ("choice needs `choices`",)),
     OPTION + 'choices = ["a"]\n': Trouble("bad", "options.x.choices", 6, "choices-unused", ("type text",)),
     OPTION + 'type = "multi"\nchoices = ["a", "b,c"]\n': Trouble(
-        "bad", "options.x.choices", 7, "choices-form", ("no comma", "“b,c”", "“b c”?")
+        "bad", "options.x.choices", 7, "choices-form", ("contain a comma", "“b,c”", "“b c”?")
     ),
     OPTION + 'type = "choice"\nchoices = [" a"]\n': Trouble(
-        "bad", "options.x.choices", 7, "choices-form", ("no space at its ends",)
+        "bad", "options.x.choices", 7, "choices-form", ("begin or end with a space",)
     ),
     OPTION + "min = 1\n": Trouble("bad", "options.x.min", 6, "limits-unused", ("type text",)),
     OPTION + 'type = "int"\nmin = 3\nmax = 1\n': Trouble("bad", "options.x.min", 7, "limits", ("3 and 1",)),
     OPTION + 'type = "int"\nmax = 3\ndefault = 9\n': Trouble(
-        "bad", "options.x.default", 8, "default", ("3 is the most",)
+        "bad", "options.x.default", 8, "default", ("3 is the maximum",)
     ),
     OPTION + 'type = "choice"\nchoices = ["a", "b"]\ndefault = "c"\n': Trouble(
         "bad", "options.x.default", 8, "default", ("“c” is not offered", "a, b")

@@ -82,7 +82,7 @@ def test_logs_and_programs_get_english(french: None) -> None:
 def test_a_sentence_inside_of_a_sentence_ends_once() -> None:
     problem = UnreachableError("unreachable", cluster="https://x", problem=Message("timeout")).sentence
     outer = Message("way-closed", problem=problem)
-    assert str(outer) == "The way to it is not open: The cluster at https://x does not answer: no answer in time."
+    assert str(outer) == "The connection is not open: The cluster at https://x does not answer: no answer in time."
     assert str(Message("way-closed", problem=Verbatim("they say “no.”..")))[-4:] == "”...", (
         "text of others is left alone"
     )

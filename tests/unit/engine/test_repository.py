@@ -106,7 +106,7 @@ def test_a_private_one_wants_its_token_which_is_in_no_file(origin: Path, tmp_pat
     token = "glpat-of-the-test-0123456789"
     with serving(origin.parent, token) as server:
         for number, wrong in enumerate(("", "wrong-of-the-test")):
-            with pytest.raises(InputError, match="lets nobody in without a token") as error:
+            with pytest.raises(InputError, match="requires a token") as error:
                 clone(Repository(f"{server}project.git", token=wrong), tmp_path / str(number))
             assert not wrong or wrong not in str(error.value)
         repository = parse_repository(f"{server}project.git", token=token)

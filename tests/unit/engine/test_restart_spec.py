@@ -97,6 +97,6 @@ def test_what_was_entered_and_is_not_known_any_more_is_asked_for() -> None:
     (image,) = read_entries({"x": {"repo": "a/b", "options": OPTIONS}}, "t.toml").images
     facts = read_task({"uuid": "1", "name": "n", "labels": {Label.IMAGE: "x"}, "constants": [
         {"key": "QARNOT_SECRET__HIDDEN", "value": "[SECRET]"}]})  # fmt: skip
-    with pytest.raises(SessionError, match="what was entered for hidden is not known"):
+    with pytest.raises(SessionError, match="the values of hidden are no longer known"):
         restart_spec(facts, image, {})
     assert restart_spec(facts, image, {"options": {"hidden": "anew"}}).options["hidden"] == "anew"

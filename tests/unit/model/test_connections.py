@@ -154,7 +154,7 @@ def test_the_printed_line_listens_here_alone_and_lends_nothing_to_the_machine() 
 
 def test_a_known_host_key_stands_beside_the_command() -> None:
     note = str(connections(replace(REACH, fingerprints=("SHA256:abc",)), Place())[-1].note)
-    assert note.endswith("Leave -N away for a shell. The machine's host key: SHA256:abc")
+    assert note.endswith("Without -N, you get a shell. The machine's host key: SHA256:abc")
     assert "host key" not in str(connections(REACH, Place())[-1].note)
 
 

@@ -56,7 +56,7 @@ def test_links_that_lead_nowhere_and_odd_names_are_left_out_and_named(tmp_path: 
     left_out: dict[str, Sentence] = {}
     assert [upload.key for upload in collect_inputs([folder], left_out.__setitem__)] == ["deep/kept.txt"]
     assert set(left_out) == {"deep/dangling", *(f"deep/{name}" for name in ODD_NAMES)}
-    assert str(left_out["deep/dangling"]) == "it is a link that leads nowhere"
+    assert str(left_out["deep/dangling"]) == "it is a broken link"
     assert "cannot be stored safely" in str(left_out["deep/ space"])
     with pytest.raises(InputError, match="stored safely"):
         collect_inputs([folder / "deep/ space"])

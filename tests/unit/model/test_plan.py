@@ -145,7 +145,7 @@ def test_options_become_constants_with_their_defaults() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "said"),
     [
-        ("seconds", "61", "60 is the most"),
+        ("seconds", "61", "60 is the maximum"),
         ("seconds", "one", "whole number"),
         ("column", "A1", "Write small letters."),
         ("kind", "c", "Choose from: a, b."),

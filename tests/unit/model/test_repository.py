@@ -33,6 +33,38 @@ def test_an_address_and_what_of_it(text: str, url: str, ref: str) -> None:
     assert str(parse_repository(text)) == (f"{url}@{ref}" if ref else url)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "10.5281/zenodo.42",
+        "doi:10.5281/zenodo.42",
+        " https://doi.org/10.5281/ZENODO.42",
+        "http://dx.doi.org/10.5281/zenodo.42",
+    ],
+)
+def test_a_record_of_zenodo_is_named_by_its_doi(text: str) -> None:
+    found = parse_repository(text)
+    assert found == Repository("https://doi.org/10.5281/zenodo.42")
+    assert (found.doi, found.folder) == ("10.5281/zenodo.42", "zenodo-42")
+    assert Repository(URL).doi == ""
+
+
+@pytest.mark.parametrize("text", ["10.1000/182", "doi:10.5281/zenodo.x", "10.5281/zenodo.42/../x"])
+def test_another_doi_is_no_repository(text: str) -> None:
+    with pytest.raises(InputError):
+        parse_repository(text)
+
+
+def test_what_came_along_is_known_in_the_next_run_and_can_be_updated() -> None:
+    repository = Repository(URL)
+    assert SessionSpec(LAB, "x", 1, repository=repository).repository_folder == "project"
+    following = SessionSpec(LAB, "x", 1, brought="project", update=True)
+    assert list(following.blockers()) == []
+    assert [each.code for each in SessionSpec(LAB, "x", 1, update=True).blockers()] == ["update-nothing"]
+    web = Image(id="web", repo="a/b", app="web", port=80)
+    assert [each.code for each in SessionSpec(web, "x", 1, brought="p", update=True).blockers()] == ["update-unknown"]
+
+
 def test_a_ref_of_its_own_wins() -> None:
     assert parse_repository(URL, "main") == Repository(URL, "main")
     assert parse_repository("", "main") is None
@@ -50,7 +82,7 @@ def test_a_ref_of_its_own_wins() -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_address_of_a_repository_is_refused_in_two_lines(text: str) -> None:
-    with pytest.raises(InputError, match="is no address of a git repository") as error:
+    with pytest.raises(InputError, match="is not the address of a git repository") as error:
         parse_repository(text)
     assert error.value.field == "git"
     assert "secret-of-the-test" not in str(error.value)
@@ -101,7 +133,7 @@ def test_jupyterlab_opens_a_file_of_the_repository_or_its_folder_and_other_apps_
 
 @pytest.mark.parametrize("path", ["../x", "a/../../x", "a\\b", "a\nb", "x" * 2001])
 def test_what_leads_elsewhere_is_not_opened(path: str) -> None:
-    with pytest.raises(InputError, match="is no path in the session"):
+    with pytest.raises(InputError, match="is not a path in the session"):
         check_open(path)
-    with pytest.raises(InputError, match="is no path in the session"):
+    with pytest.raises(InputError, match="is not a path in the session"):
         SessionSpec(LAB, "x", 1, open=path).checked()

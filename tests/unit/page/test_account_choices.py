@@ -51,7 +51,7 @@ class Account:
 
 
 def choices(*views: SessionView) -> tuple[AccountChoices, Any]:
-    card: Any = SimpleNamespace(own_buckets=[], machines=[], resumable=[])
+    card: Any = SimpleNamespace(own_buckets=[], machine_kinds=[], resumable=[])
     page: Any = SimpleNamespace(sessions=SimpleNamespace(views=lambda: views))
     return AccountChoices(page, card, Catalog()), card
 
@@ -65,7 +65,7 @@ def test_buckets_of_sessions_are_no_choice_and_results_have_a_size() -> None:
     account = Account()
     offer(made, account)
     assert card.own_buckets == ["data", "team-data"]
-    assert card.machines == [{"name": "amd_9454", "kind": "cpu_model"}]
+    assert card.machine_kinds == [{"name": "amd_9454", "kind": "cpu_model"}]
     assert [(row["name"], row["size"]) for row in card.resumable] == [("calm-heron-42", 7)]
     offer(made, account)
     assert account.listed == ["calm-heron-42-out"], "a size is asked for once"
@@ -80,7 +80,7 @@ def test_a_session_that_runs_has_no_size_yet() -> None:
 def test_a_cluster_that_refuses_leaves_no_choices_and_no_error() -> None:
     made, card = choices(view(State.ENDED))
     offer(made, Account(refuses=True))
-    assert (card.own_buckets, card.machines) == ([], [])
+    assert (card.own_buckets, card.machine_kinds) == ([], [])
     assert [row["size"] for row in card.resumable] == [None]
 
 

@@ -108,7 +108,7 @@ def test_one_name_and_one_number_come_once(uploads: Uploads) -> None:
 
 
 def test_more_than_the_disk_holds_is_refused_at_once(uploads: Uploads) -> None:
-    with pytest.raises(TransferError, match="no room"):
+    with pytest.raises(TransferError, match="no disk space"):
         uploads.begin(1, "x", 2**53 - 1)
     assert list(uploads) == []
 
@@ -201,7 +201,7 @@ def test_of_two_of_a_name_the_one_in_the_list_stays(uploads: Uploads) -> None:
 def test_a_list_that_is_full_says_so(uploads: Uploads, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("run_qarnot.page.uploads.MOST_FILES", 1)
     send(uploads, 1, "x", b"abc")
-    with pytest.raises(InputError, match="one file too many: the list takes 1"):
+    with pytest.raises(InputError, match="one file too many: the list can have 1"):
         uploads.begin(2, "y", 1)
 
 
@@ -243,7 +243,7 @@ def free(folder: Path) -> int:
 def test_files_that_are_announced_together_need_room_together(uploads: Uploads, tmp_path: Path) -> None:
     size = free(tmp_path) * 6 // 10
     uploads.begin(1, "first", size)
-    with pytest.raises(TransferError, match="no room"):
+    with pytest.raises(TransferError, match="no disk space"):
         uploads.begin(2, "second", size)
     assert [incoming.key for incoming in uploads] == ["first"]
     uploads.remove(1)
@@ -254,7 +254,7 @@ def test_files_of_other_pages_need_room_too_until_those_pages_end(uploads: Uploa
     size = free(tmp_path) * 6 // 10
     other = OtherPage(tmp_path, size)
     try:
-        with pytest.raises(TransferError, match="no room"):
+        with pytest.raises(TransferError, match="no disk space"):
             uploads.begin(1, "ours", size)
     finally:
         other.kill()
@@ -265,11 +265,11 @@ def test_writing_stops_before_the_disk_is_full(uploads: Uploads, monkeypatch: py
     uploads.begin(1, "x", 2000)
     assert uploads.part(1, 0, b"x" * 1000) == 1000
     monkeypatch.setattr(room, "SPARE_BYTES", 2**60)  # others have filled the disk meanwhile
-    with pytest.raises(TransferError, match="no room"):
+    with pytest.raises(TransferError, match="no disk space"):
         uploads.part(1, 1000, b"x" * 1000)
     (incoming,) = uploads
     assert (incoming.arrival, incoming.trouble, incoming.received) == (Arrival.BROKEN, Trouble.DISK, 1000)
-    with pytest.raises(TransferError, match="no room"):
+    with pytest.raises(TransferError, match="no disk space"):
         uploads.retry(1)
     monkeypatch.undo()
     uploads.retry(1)
