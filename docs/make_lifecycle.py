@@ -51,13 +51,14 @@ def _lines() -> Iterator[str]:
     yield from ("```", "", "| state | what a person reads |", "| --- | --- |")
     yield from (f"| `{state}` | {en.STATES[state].format(app='JupyterLab')} |" for state in State)
     yield from ("", "Why a run ended:", "", "| reason | what a person reads |", "| --- | --- |")
-    yield from (f"| `{reason}` | {en.END_REASONS[reason]} |" for reason in EndReason)
+    yield from (f"| `{reason}` | {en.END_REASONS[reason].format(minutes=60)} |" for reason in EndReason)
     yield from (f"| `{reason}`, never had a machine | {end} |" for reason, end in en.END_BEFORE_A_RUN.items())
     yield from (
         "",
         "The next run (`run-qarnot start NAME`, `Account.start_again`) has the name, buckets, options, keys and",
         "kind of machine of the one before, and begins with what that left. What was uploaded after its end wins",
-        "over what it left: the older version goes from the results.",
+        "over what it left: the older version goes from the results. What was removed in a run stays away, by a",
+        "record among the results ([start.md](start.md#files-that-are-removed) says in which images).",
         "",
         "Of two starts of a session at the same moment, the one whose task was made first goes on; the other one",
         "gives way, and shows that run.",

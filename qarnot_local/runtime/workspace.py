@@ -73,6 +73,8 @@ class Workspace:
         """Download the resources, or, later, those that are new or changed. Returns the keys that had to be skipped."""
         with self._lock:
             wanted, skipped = self._plan(task)
+            # What is deleted in the storage stays here; made there again, it is new.
+            self._fetched = {path: stored for path, stored in self._fetched.items() if path in wanted}
             for path, stored in wanted.items():
                 if self._fetched.get(path) == stored:
                     continue

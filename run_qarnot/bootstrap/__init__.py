@@ -1,9 +1,10 @@
 """What travels with a session and works in its container.
 
 `start.sh`, `packages.py` and `machines.py` beside this file are for images that know nothing of Qarnot; they run in the
-container, never here (`docs/start.md`). `idle.py` ends a run that nobody uses, `update.py` brings a repository up to
-date. The configuration of Jupyter is for every image: it gives a Jupyter server that the image itself starts the base
-URL that a proxy needs (`reference/anywhere.md` §1), and starts these two. Images that have none do not read it.
+container, never here (`docs/start.md`). `removed.py` keeps what was removed from coming back, `idle.py` ends a run that
+nobody uses, `update.py` brings a repository up to date. The configuration of Jupyter is for every image: it gives a
+Jupyter server that the image itself starts the base URL that a proxy needs (`reference/anywhere.md` §1), and starts
+these three. Images that have none do not read it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
+from run_qarnot.bootstrap import removed
 from run_qarnot.catalog.apps import App
 from run_qarnot.model.files import Upload
 
@@ -24,7 +26,7 @@ COMMAND = "sh /job/.run-qarnot/start.sh"
 # Where they go in the inputs, and where they are.
 FILES: Mapping[str, Path] = {
     f".run-qarnot/{name}": Path(__file__).with_name(name)
-    for name in ("start.sh", "packages.py", "idle.py", "machines.py")
+    for name in ("start.sh", "packages.py", "removed.py", "idle.py", "machines.py")
 }
 
 BASE_URL, CONFIG_PATH = "RUN_QARNOT_BASE_URL", "JUPYTER_CONFIG_PATH"  # constants
@@ -38,8 +40,8 @@ _CONFIG_FOLDER = ".run-qarnot/jupyter"
 # image; only its command line wins over that, and then the app answers elsewhere.
 _CONFIGS = {"jupyter_server_config.json": "ServerApp", "jupyter_notebook_config.json": "NotebookApp"}
 
-_JUDGE: Mapping[str, Path] = {
-    ".run-qarnot/idle.py": Path(__file__).with_name("idle.py"),
+_BESIDE_JUPYTER: Mapping[str, Path] = {
+    **{f".run-qarnot/{name}": Path(__file__).with_name(name) for name in ("removed.py", "idle.py")},
     **{
         f"{_CONFIG_FOLDER}/{Path(name).with_suffix('.py')}": Path(__file__).with_name("jupyter_config.py")
         for name in _CONFIGS
@@ -47,13 +49,13 @@ _JUDGE: Mapping[str, Path] = {
 }
 
 _UPDATER: Mapping[str, Path] = {".run-qarnot/update.py": Path(__file__).with_name("update.py")}
-_STARTED_BY_JUPYTER = {IDLE_MINUTES, UPDATE}  # where the image itself starts the server
 
-# All that we put among the inputs.
-KEYS = frozenset({*FILES, *_JUDGE, *_UPDATER, *(f"{_CONFIG_FOLDER}/{name}" for name in _CONFIGS)})
-
-# What was removed in a session's runs, kept by `packages.py` among the results: it does not come back in the next run.
+# What was removed in a session's runs, kept by `removed.py` among the results: it does not come back in the next run.
 REMOVED = ".run-qarnot/removed.json"
+REMOVED_BYTES = 1 << 24  # at most
+
+# All that we put among the inputs, and what of another session must not come among them.
+KEYS = frozenset({*FILES, *_BESIDE_JUPYTER, *_UPDATER, *(f"{_CONFIG_FOLDER}/{name}" for name in _CONFIGS), REMOVED})
 
 _REASON = re.compile(r"^(?:\d+> ?)?Run Qarnot cannot go on: (.+)$", re.MULTILINE)
 
@@ -97,7 +99,7 @@ def attach(uploads: Sequence[Upload], constants: Mapping[str, str]) -> list[Uplo
     ours = dict(FILES) if constants.get("RUN_QARNOT_START") == "bundled" else {}
     if base_url := constants.get(BASE_URL):
         ours |= {f"{_CONFIG_FOLDER}/{name}": _config(app, base_url) for name, app in _CONFIGS.items()}
-        ours |= _JUDGE if any(map(constants.get, _STARTED_BY_JUPYTER)) else {}
+        ours |= _BESIDE_JUPYTER
     ours |= _UPDATER if constants.get(REPOSITORY) else {}
     return [*(upload for upload in uploads if upload.key not in KEYS), *(Upload(ours[key], key) for key in ours)]
 
@@ -117,19 +119,10 @@ def _folder() -> tempfile.TemporaryDirectory[str]:
     return tempfile.TemporaryDirectory(prefix="run-qarnot-")
 
 
-def read_removed(text: bytes) -> set[str]:
-    """Return the paths that a record names; none of one that is damaged. Anybody in the session may have written it."""
-    try:
-        names = json.loads(text)["removed"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return set()
-    return {name for name in names if isinstance(name, str)} if isinstance(names, list) else set()
-
-
 def write_removed(names: Iterable[str]) -> Upload:
     """Write a record, to be uploaded."""
     file = Path(_folder().name, f"removed-{secrets.token_hex(8)}.json")
-    file.write_text(json.dumps({"removed": sorted(names)}) + "\n")
+    file.write_bytes(removed.record_of(names))
     return Upload(file, REMOVED)
 
 

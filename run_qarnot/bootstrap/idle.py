@@ -9,7 +9,9 @@ work for it, and our own programs are no use. On systems without `/proc`, only J
 
 What it finds is in `/job/.run-qarnot/idle.json`, which is written when it changes:
 
-    {"minutes": 60, "idle_since": "2026-11-30T12:10:00Z" or null, "ended": the same or null}
+    {"minutes": 60, "idle_since": "2026-11-30T12:10:00Z" or null, "ended": the same or null, "ends": []}
+
+`ended` is when it ended this run, `ends` when it ended earlier ones, whose file comes back with the results.
 
 To keep a run on is to write the file `keep-on` beside it.
 """
@@ -34,6 +36,7 @@ SAID_AFTER = 0.25  # of the limit: idle for less is not worth saying
 # editor needs a twentieth of a core at most.
 LOAD = 0.1
 PATIENCE_SECONDS = 60.0  # for a server that was asked to end
+MOST_ENDS = 1000  # of earlier runs
 OURS = Path(__file__).resolve().parent
 MARK = "RUN_QARNOT_BASE_URL"  # a variable that all processes of one session have, and no others
 PROC = Path("/proc")
@@ -218,19 +221,30 @@ class Judge:
         return 0.0
 
 
+def ends_in(file: Path) -> list[str]:
+    """When earlier runs were ended, as the file of the last one says; whatever else is in it, nobody knows."""
+    try:
+        told = json.loads(file.read_text("utf-8"))
+        ends = [*told.get("ends", []), told.get("ended")]
+    except (OSError, ValueError, TypeError, AttributeError):
+        return []
+    return [each for each in ends if isinstance(each, str)][-MOST_ENDS:]
+
+
 class Told:
     """`idle.json`: written in one step, when it changes."""
 
     def __init__(self, folder: Path, minutes: float) -> None:
         self._folder = folder
         self._minutes = minutes
+        self._ends = ends_in(folder / "idle.json")
         # There is none before it is first idle, but perhaps one of an earlier run, which must not speak for this one.
         self._last = "" if (folder / "idle.json").exists() else self._text(None, None)
 
     def _text(self, since: float | None, ended: float | None) -> str:
         times = {"idle_since": since, "ended": ended}
         texts = {name: None if value is None else text_of(value) for name, value in times.items()}
-        return json.dumps({"minutes": self._minutes, **texts}) + "\n"
+        return json.dumps({"minutes": self._minutes, **texts, "ends": self._ends}) + "\n"
 
     def __call__(self, since: float | None, ended: float | None = None) -> None:
         text = self._text(since, ended)

@@ -1,8 +1,8 @@
 #!/bin/sh
 # Starts the app of an image that knows nothing of Qarnot. docs/start.md says what it does, and for whom.
 #
-# It travels with a session's inputs as /job/.run-qarnot/start.sh, beside packages.py and idle.py, and is what the task runs. Any
-# POSIX shell will do; Python is only needed for JupyterLab and for the lists of packages. Lines that begin with
+# It travels with a session's inputs as /job/.run-qarnot/start.sh, beside packages.py and others, and is what the task runs. Any
+# POSIX shell will do; Python is only needed for JupyterLab, and for what those others do. Lines that begin with
 # "Run Qarnot cannot go on:" are read by the engine, as the reason of the failure.
 set -u
 
@@ -25,6 +25,7 @@ CHILD='' # what `run` waits for
 APP=''
 SSHD=''
 KEEPER=''
+REMOVER=''
 JUDGE=''
 LEADER=''
 STOPPING=''
@@ -42,7 +43,7 @@ cannot_go_on() {
 }
 
 clean_up() {
-    for process in $JUDGE $KEEPER $SSHD $APP $LEADER; do
+    for process in $JUDGE $KEEPER $REMOVER $SSHD $APP $LEADER; do
         kill -TERM "$process" 2>/dev/null
     done
     [ -z "$STATE" ] || rm -rf "$STATE"
@@ -324,6 +325,7 @@ end_leader() {
 
 work() {
     [ -n "$PYTHON" ] || cannot_go_on 'this image has no Python (3.8 or newer), which Dask needs.'
+    keep_removed
     restore
     machines work
     APP=$!
@@ -423,7 +425,7 @@ app_token() {
 # The last lists first: whoever asked may not have the patience to wait for the app.
 end_gently() {
     say 'It was asked to end.'
-    end_keeper
+    end_keepers
     [ -n "$APP" ] || return 0
     signal_group TERM "$APP" 2>/dev/null
     (
@@ -436,12 +438,27 @@ end_gently() {
     kill "$watchdog" 2>/dev/null
 }
 
-end_keeper() {
-    [ -n "$KEEPER" ] || return 0
+end_keepers() {
     printf '' >"$STATE/end" # where an app ends at once: a signal is lost that comes before a new process is its program
-    kill -TERM "$KEEPER" 2>/dev/null
-    wait_for "$KEEPER"
+    for keeper in $REMOVER $KEEPER; do
+        kill -TERM "$keeper" 2>/dev/null
+    done
+    for keeper in $REMOVER $KEEPER; do
+        wait_for "$keeper"
+    done
+    REMOVER=''
     KEEPER=''
+}
+
+# The app must not start before it has seen which files there are.
+keep_removed() {
+    [ -n "$PYTHON" ] || return 0
+    "$PYTHON" "$HERE/removed.py" --job "$JOB" --ready "$STATE/removed" --end "$STATE/end" &
+    REMOVER=$!
+    while [ ! -e "$STATE/removed" ] && kill -0 "$REMOVER" 2>/dev/null; do
+        end_if_asked
+        pause
+    done
 }
 
 restore() {
@@ -451,7 +468,7 @@ restore() {
         fi
         run "$PYTHON" "$HERE/packages.py" restore --job "$JOB" --state "$STATE" --log "$LOG"
     else
-        say 'This image has no Python: there are no packages to keep a list of.'
+        say 'This image has no Python: there are no packages to keep a list of, and files that are removed come back.'
     fi
 }
 
@@ -479,7 +496,7 @@ wait_for_app() {
     if [ -n "$STOPPING" ] && kill -0 "$APP" 2>/dev/null; then
         end_gently
     else
-        end_keeper
+        end_keepers
     fi
     [ ! -e "$STATE/idle" ] || code=0 # as was meant: the run succeeds, and its results are saved
 }
@@ -496,11 +513,12 @@ main() {
     start_ssh
     find_python
     check_app
+    keep_removed
     update_repositories
     restore
     end_if_asked
     lead
-    export RUN_QARNOT_IDLE_JUDGED=yes # by us: the configuration of Jupyter need not start another judge
+    export RUN_QARNOT_ACCOMPANIED=yes # by us: the configuration of Jupyter need not start our programs
     start_app
     start_judge
     if [ -n "$PYTHON" ]; then

@@ -84,13 +84,19 @@ def phase(state: str, app: Title) -> Message:
     return Message(f"state.{state}", app=app)
 
 
-def end(state: str, reason: str | None, *, has_run: bool = True) -> Message:
-    """Return the sentence for the end of a session; `has_run` is whether it ever had a machine."""
+def end(state: str, reason: str | None, *, has_run: bool = True, idle_minutes: float | None = None) -> Message:
+    """Return the sentence for the end of a session.
+
+    Arguments:
+        has_run: whether it ever had a machine.
+        idle_minutes: its limit, if it had one.
+    """
     said = phase(state, "")
     if reason is None:
         return said
     table = "end" if has_run or f"unused-end.{reason}" not in _texts("en") else "unused-end"
-    return Message("ended-because", state=said, reason=Message(f"{table}.{reason}"))
+    facts = {"minutes": idle_minutes} if reason == "idle" else {}
+    return Message("ended-because", state=said, reason=Message(f"{table}.{reason}", **facts))
 
 
 def _as_text(fact: object, spoken: str) -> str:

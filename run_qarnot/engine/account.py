@@ -182,7 +182,7 @@ class Account:
         Arguments:
             session: an ended one.
             changes: fields of `SessionSpec` that differ from the previous run: `image`, `hours`, `options` (added to
-                the previous ones), `user_key`, `machine`, `scheduling`, `hardware` …
+                the previous ones), `idle`, `machines`, `user_key`, `machine`, `scheduling`, `hardware` …
 
         Raises:
             SessionError: the session is running, perhaps started elsewhere; `session` then follows that run. Or the
@@ -194,7 +194,7 @@ class Account:
         plan = await self._next_plan(session, changes)
         session.begin(plan, bootstrap.attach([], plan.constants))
 
-    async def extend(self, session: Session, hours: float) -> None:
+    async def extend(self, session: Session, hours: float, **changes: Any) -> None:
         """Give a session more hours: save it, stop it, begin its next run. A task's limit cannot be changed.
 
         The content of the machine's memory, such as variables and running cells, is lost: ask the user first.
@@ -202,6 +202,7 @@ class Account:
         Arguments:
             session: running or ended; another task may be following it.
             hours: the limit of the next run.
+            changes: as for `start_again`.
 
         Raises:
             InputError: the image does not allow so many hours, or is no longer in the catalog.
@@ -210,7 +211,7 @@ class Account:
         """
         if session.ends_by_itself:
             raise SessionError("limit-fixed", name=session.view.name, hint=Message("limit-command"))
-        plan = await self._next_plan(session, {"hours": hours})  # all checks come before the stop
+        plan = await self._next_plan(session, {**changes, "hours": hours})  # all checks come before the stop
         if not session.view.is_over:
             await session.stop()
         session.begin(plan, bootstrap.attach([], plan.constants))

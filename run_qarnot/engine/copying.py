@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from run_qarnot import bootstrap
 from run_qarnot.cloud.models import TaskSnapshot
 from run_qarnot.core.errors import InputError
 from run_qarnot.core.names import session_of_bucket
 from run_qarnot.engine.client import Client
+from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.engine.results import Results
 from run_qarnot.engine.sizes import size
 from run_qarnot.model.files import StoredCopy, StoredFile
@@ -64,12 +64,12 @@ async def find_copies(client: Client, task: TaskSnapshot) -> Copies:
             files[file.key] = StoredCopy(bucket, file)
             if since is not None and bucket != task.results and file.modified >= since:
                 added.add(file.key)
-    removed = await _removed(client, task) - added
+    gone = await in_thread(Results(client.storage, task.results).removed) - added
     account = await client.account()
     free = None if account.stored is None or account.max_stored is None else account.max_stored - account.stored
     return Copies(
         task.name,
-        tuple(each for key, each in files.items() if key not in removed),
+        tuple(each for key, each in files.items() if key not in gone),
         tuple(each for each in task.resources if each not in buckets),
         free,
     )
@@ -77,10 +77,3 @@ async def find_copies(client: Client, task: TaskSnapshot) -> Copies:
 
 def _is_older(file: StoredFile, files: dict[str, StoredCopy]) -> bool:
     return files[file.key].file.modified > file.modified
-
-
-async def _removed(client: Client, task: TaskSnapshot) -> set[str]:
-    results = Results(client.storage, task.results)
-    if all(file.key != bootstrap.REMOVED for file in await results.files()):
-        return set()
-    return bootstrap.read_removed(await results.read_head(bootstrap.REMOVED))

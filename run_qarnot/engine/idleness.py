@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from dataclasses import replace
 
 from run_qarnot import bootstrap
@@ -18,7 +19,7 @@ from run_qarnot.engine.session_state import ViewPublisher
 from run_qarnot.model import idle
 
 _POLL_SECONDS = 30.0  # between two polls; a sixth of the limit where that is less
-_FILE_BYTES = 4096
+_FILE_BYTES = 1 << 16
 
 
 def limit_of(facts: TaskSnapshot) -> float | None:
@@ -30,19 +31,24 @@ def limit_of(facts: TaskSnapshot) -> float | None:
     return minutes if 0 < minutes < float("inf") else None
 
 
-async def with_idle_end(facts: TaskSnapshot, results: Results) -> TaskSnapshot:
-    """Return the task with `ended_idle` set, if `idle.py` reports that it ended the run. The cluster cannot tell.
+async def with_idle_ends(tasks: Sequence[TaskSnapshot], results: Results) -> list[TaskSnapshot]:
+    """Return the tasks with `ended_idle` set, if `idle.py` reports that it ended them. The cluster cannot tell.
 
     Arguments:
-        facts: of the run.
+        tasks: runs of a session.
         results: in which the report is.
     """
-    if limit_of(facts) is None or end_reason(facts) is not EndReason.FINISHED:
-        return facts
+    if not any(map(_may_be_idle_end, tasks)):
+        return list(tasks)
     with contextlib.suppress(RunQarnotError):
         found = idle.read(await in_thread(results.head, idle.FILE, _FILE_BYTES))
-        return replace(facts, ended_idle=found.within(facts.created).ended is not None)
-    return facts
+        ended = found.ended([(task.created, task.ended) for task in tasks])
+        return [replace(task, ended_idle=was) for task, was in zip(tasks, ended, strict=True)]
+    return list(tasks)
+
+
+def _may_be_idle_end(task: TaskSnapshot) -> bool:
+    return limit_of(task) is not None and end_reason(task) is EndReason.FINISHED
 
 
 class UseWatch:
@@ -63,8 +69,7 @@ class UseWatch:
         view = self.state.view
         if view.state is State.READY and view.idle_minutes and asyncio.get_running_loop().time() >= self._next:
             self._plan()
-            found = (await self._access.idle()).within(facts.created)
-            self.state.learn(idle_since=found.since)
+            self.state.learn(idle_since=(await self._access.idle()).since_within(facts.created))
 
     async def keep_on(self) -> None:
         """Make the machine count as used now; errors are those of `AppAccess.keep_on`."""

@@ -8,10 +8,11 @@ from datetime import datetime
 from pathlib import Path
 
 from run_qarnot import bootstrap
+from run_qarnot.bootstrap import removed
 from run_qarnot.core.errors import InputError
 from run_qarnot.engine.client import AsyncStorage
 from run_qarnot.engine.daemon_executor import in_thread
-from run_qarnot.model.files import StoredFile
+from run_qarnot.model.files import StoredCopy, StoredFile
 
 _ADDRESS_SECONDS = 300
 _HEAD_BYTES = 1 << 20
@@ -27,6 +28,19 @@ class Results:
     async def files(self) -> list[StoredFile]:
         """Return the saved files."""
         return await self.storage.files(self.bucket) if self.bucket else []
+
+    async def with_inputs(self, inputs: str | None) -> list[StoredCopy]:
+        """Return the files that were saved so far, and those that were sent; of two with one path, the newer.
+
+        Arguments:
+            inputs: the bucket with what was sent; our own programs there are left out.
+        """
+        found = {file.key: StoredCopy(self.bucket or "", file) for file in await self.files()}
+        for file in await self.storage.files(inputs) if inputs else ():
+            saved = found.get(file.key)
+            if file.key not in bootstrap.KEYS and (saved is None or saved.file.modified < file.modified):
+                found[file.key] = StoredCopy(inputs or "", file)
+        return [found[key] for key in sorted(found)]
 
     async def address(self, key: str, seconds: int = _ADDRESS_SECONDS) -> str:
         """Return an address from which a browser downloads one file, without our server, valid for so many seconds."""
@@ -65,6 +79,37 @@ class Results:
         if changed and not replace:
             raise InputError("input-changed", field="upload", name=changed[0])
         self.storage.blocking.delete(self.bucket, changed)
+        self.put_back(added)
+
+    def make_way(self, inputs: str, added: Container[str]) -> bool:
+        """Before files are added: of those that were removed in a run, the older versions go. Blocks.
+
+        So none of them is in the way of the new one, which reaches a machine that had it before even if it is the same.
+
+        Arguments:
+            inputs: the bucket to which they will be added.
+            added: their paths.
+
+        Returns:
+            Whether there were any.
+        """
+        if again := sorted(name for name in self.removed() if name in added):
+            for bucket in (inputs, self.bucket):
+                self.storage.blocking.delete(bucket or "", again)
+            self.put_back(added)
+        return bool(again)
+
+    def removed(self) -> set[str]:
+        """Return what was removed in the runs, and is not there any more (`bootstrap.REMOVED`). Blocks."""
+        if self.bucket is None or all(file.key != bootstrap.REMOVED for file in self._files()):
+            return set()
+        return removed.names_in(self.head(bootstrap.REMOVED, bootstrap.REMOVED_BYTES))
+
+    def put_back(self, added: Container[str]) -> None:
+        """Take files that were added off the record of what was removed. Blocks."""
+        names = self.removed()
+        if (kept := {name for name in names if name not in added}) != names:
+            self.storage.blocking.upload(self.bucket or "", [bootstrap.write_removed(kept)], replace=True)
 
     def prefer_uploads(self, inputs: str, ended: datetime | None) -> None:
         """Remove results that would replace files uploaded since the last run. Blocks.
@@ -83,30 +128,37 @@ class Results:
         saved = {file.key: file for file in self._files()} if added else {}
         older = [key for key, file in added.items() if key in saved and _is_newer(file, saved[key])]
         storage.delete(self.bucket, older)
-        if bootstrap.REMOVED in saved:
-            removed = bootstrap.read_removed(self.head(bootstrap.REMOVED))
-            if again := removed & added.keys():
-                upload = bootstrap.write_removed(removed - again)
-                storage.upload(self.bucket, [upload], replace=True)
+        if added:
+            self.put_back(added)
 
     def zip(
-        self, files: Sequence[StoredFile] | None = None, *, cancelled: Callable[[], bool] = lambda: False
+        self,
+        files: Sequence[StoredFile | StoredCopy] | None = None,
+        *,
+        cancelled: Callable[[], bool] = lambda: False,
     ) -> Iterator[bytes]:
         """Yield files as one zip; all files if `files` is None. Blocks."""
-        return self.storage.blocking.zip(
-            self.bucket or "", self._files() if files is None else files, cancelled=cancelled
-        )
+        found = [self._placed(each) for each in (self._files() if files is None else files)]
+        return self.storage.blocking.zip_of(found, cancelled=cancelled)
 
     def download(
         self,
-        files: Sequence[StoredFile],
+        files: Sequence[StoredFile | StoredCopy],
         folder: Path,
         progress: Callable[[int], None],
         *,
         cancelled: Callable[[], bool] = lambda: False,
     ) -> list[str]:
         """Write files below a folder; return the keys of those whose checksum could not be verified. Blocks."""
-        return self.storage.blocking.download(self.bucket or "", files, folder, progress, cancelled=cancelled)
+        found = [self._placed(each) for each in files]
+        unconfirmed: list[str] = []
+        for bucket in dict.fromkeys(each.bucket for each in found):
+            of_one = [each.file for each in found if each.bucket == bucket]
+            unconfirmed += self.storage.blocking.download(bucket, of_one, folder, progress, cancelled=cancelled)
+        return unconfirmed
+
+    def _placed(self, file: StoredFile | StoredCopy) -> StoredCopy:
+        return file if isinstance(file, StoredCopy) else StoredCopy(self.bucket or "", file)
 
     def _files(self) -> list[StoredFile]:
         return self.storage.blocking.files(self.bucket) if self.bucket else []

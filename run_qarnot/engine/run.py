@@ -20,7 +20,7 @@ from run_qarnot.engine.access import AppAccess
 from run_qarnot.engine.added_files import AddedFiles
 from run_qarnot.engine.client import Client
 from run_qarnot.engine.daemon_executor import in_thread
-from run_qarnot.engine.decide import Steps, decide, end_reason, observe
+from run_qarnot.engine.decide import Steps, decide, observe
 from run_qarnot.engine.idleness import UseWatch
 from run_qarnot.engine.periodic_snapshots import PeriodicSnapshots
 from run_qarnot.engine.poller import until_tick
@@ -230,7 +230,7 @@ class SessionRun:
             self.deleted()
             return Steps()
         self.state.tell_trouble(None)
-        facts = await idleness.with_idle_end(facts, self._results)
+        (facts,) = await idleness.with_idle_ends([facts], self._results)
         self.observe(await output.with_reason(self._client, facts))
         age = asyncio.get_running_loop().time() - self._started
         return decide(self.view, facts, can_tunnel=self.access.can_tunnel(facts), age=age)
@@ -276,14 +276,6 @@ class SessionRun:
     async def keep_on(self) -> None:
         """Make the run count as used now; errors are those of `Session.keep_on`."""
         await self._use.keep_on()
-
-    async def find_idle_end(self) -> None:
-        """Find out whether the run ended because nobody used it."""
-        assert self.facts is not None
-        self.facts = await idleness.with_idle_end(self.facts, self._results)
-        reason = end_reason(self.facts).value
-        runs = self.view.runs
-        self.state.learn(reason=reason, runs=(*runs[:-1], replace(runs[-1], reason=reason)))
 
     async def save(self) -> None:
         """Take a snapshot of the results and wait until it is complete; errors are those of `Session.save`."""
@@ -335,6 +327,11 @@ class SessionRun:
         await in_thread(give_way)
         assert self.facts is not None
         await self._client.refresh_resources(self.facts)
+
+    async def notice_resources(self) -> None:
+        """Have a machine that runs look at what is among its resources now."""
+        if self.facts is not None and self.view.state in RUNNING:
+            await self._client.refresh_resources(self.facts)
 
     async def close_job(self) -> None:
         """Terminate the job of an ended task, so that it does not count against the quota."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from tempfile import TemporaryDirectory
 from urllib.parse import quote
 
+from run_qarnot import bootstrap
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.apps import BUILTIN, App
 from run_qarnot.catalog.hooks import Panel
@@ -20,10 +22,10 @@ from run_qarnot.core.errors import NotFoundError, SessionError
 from run_qarnot.core.messages import Message, Sentence
 from run_qarnot.core.names import is_bucket_of
 from run_qarnot.core.state import EndReason, State
-from run_qarnot.engine import output
+from run_qarnot.engine import idleness, output
 from run_qarnot.engine.client import Client
 from run_qarnot.engine.daemon_executor import in_thread
-from run_qarnot.engine.decide import NEVER_READY, first_view, next_view, planned_view
+from run_qarnot.engine.decide import NEVER_READY, end_reason, first_view, next_view, planned_view
 from run_qarnot.engine.details import details, last_save, never_ready
 from run_qarnot.engine.input_bucket import InputBucket
 from run_qarnot.engine.leftovers import deletable_buckets
@@ -293,10 +295,19 @@ class Session:
         if self.facts is not None:
             self._state.learn(**await details(self._client, self.facts, self.view, self.results))
             run = self._run
-            if self.view.reason == EndReason.FINISHED:  # the session was found after its end
-                await run.find_idle_end()
+            await self.find_idle_ends()
             if not run.was_ready and await never_ready(self._client, run.app, self.facts, self.view, self.results):
                 self._state.learn(state=State.FAILED, reason=EndReason.FAILED.value, error=NEVER_READY)
+        return self.view
+
+    async def find_idle_ends(self) -> SessionView:
+        """Find out which runs ended because nobody used them: the cluster does not tell who comes later."""
+        tasks = await idleness.with_idle_ends(self.tasks, self.results)
+        idle = {task.id for task in tasks if end_reason(task) is EndReason.IDLE}
+        if idle and tasks[-1].id == self._run.task_id:
+            runs = [replace(run, reason=EndReason.IDLE.value) if run.id in idle else run for run in self.view.runs]
+            is_idle_end = self.view.is_over and self._run.task_id in idle
+            self._state.learn(runs=tuple(runs), reason=EndReason.IDLE.value if is_idle_end else self.view.reason)
         return self.view
 
     async def look_for_saves(self) -> SessionView:
@@ -374,6 +385,10 @@ class Session:
         inputs = self.inputs
         if inputs is None:
             raise self._too_late()
+        uploads = [upload for upload in uploads if upload.key not in bootstrap.KEYS]
+        names = {each.key for each in uploads} | {each.key for each in direct}
+        if await in_thread(self.results.make_way, inputs.bucket, names):
+            await self._run.notice_resources()
         with self._state.doing(Message("uploading"), after_end=self.view.is_over) as tell:
             added = await inputs.add(uploads, direct, web, tell, replace=replace)
         if not self.view.is_over:

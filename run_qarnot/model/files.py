@@ -42,7 +42,7 @@ class StoredFile:
 
 @dataclass(frozen=True)
 class StoredCopy:
-    """A file that is to be copied under its own key into another bucket of the same storage."""
+    """A file and its bucket, to be copied or downloaded under its own key."""
 
     bucket: str
     file: StoredFile

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from run_qarnot.core import times
 
@@ -15,18 +15,30 @@ _CLOCKS_APART = timedelta(minutes=5)  # largest difference expected between a ma
 
 @dataclass(frozen=True)
 class Idle:
-    """Since when a run is idle, and when it was ended because of that; None if not."""
+    """Since when a run is idle, None if not; and when the program ended it, or runs before it."""
 
     since: datetime | None = None
-    ended: datetime | None = None
+    ends: tuple[datetime, ...] = ()
 
-    def within(self, started: datetime | None) -> Idle:
-        """Return only times of this run: its results begin with a copy of the previous run's."""
+    def since_within(self, started: datetime | None) -> datetime | None:
+        """Return `since` if it is of this run: its results begin with a copy of the previous run's."""
+        return self.since if self.since and (started is None or self.since >= started - _CLOCKS_APART) else None
 
-        def kept(time: datetime | None) -> datetime | None:
-            return time if time and (started is None or time >= started - _CLOCKS_APART) else None
+    def ended(self, runs: Sequence[tuple[datetime | None, datetime | None]]) -> list[bool]:
+        """Say of each run whether the program ended it.
 
-        return Idle(kept(self.since), kept(self.ended))
+        Arguments:
+            runs: when they started and ended, by the cluster's clock. Of several in which the program may have done so,
+                the one that ended next to that is meant.
+        """
+        found = [False] * len(runs)
+        for end in self.ends:
+            apart = {number: abs(ended - end) for number, (started, ended) in enumerate(runs)
+                     if ended is not None and (started is None or started - _CLOCKS_APART <= end)
+                     and end <= ended + _CLOCKS_APART}  # fmt: skip
+            if apart:
+                found[min(apart, key=lambda number: apart[number])] = True
+        return found
 
 
 def read(data: bytes) -> Idle:
@@ -35,9 +47,12 @@ def read(data: bytes) -> Idle:
         found = json.loads(data)
     except ValueError:
         return Idle()
-    return Idle(_time(found, "idle_since"), _time(found, "ended"))
+    if not isinstance(found, dict):
+        return Idle()
+    ends = found.get("ends")
+    texts = [*(ends if isinstance(ends, list) else ()), found.get("ended")]
+    return Idle(_time(found.get("idle_since")), tuple(filter(None, map(_time, texts))))
 
 
-def _time(found: Any, name: str) -> datetime | None:
-    value = found.get(name) if isinstance(found, dict) else None
+def _time(value: object) -> datetime | None:
     return times.from_text(value) if isinstance(value, str) else None

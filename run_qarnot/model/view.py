@@ -85,7 +85,7 @@ class SessionView:
         if self.state is State.FAILED:
             return messages.end(self.state, None)
         if self.state in FINAL and self.reason:
-            return messages.end(self.state, self.reason, has_run=self.has_run)
+            return messages.end(self.state, self.reason, has_run=self.has_run, idle_minutes=self.idle_minutes)
         return self.note or messages.phase(self.state, self.app_title)
 
     @property

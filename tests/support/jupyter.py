@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import uuid
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 import requests
 from websocket import create_connection
+
+from support.command import CommandLine
 
 _SECONDS = 60
 
@@ -17,6 +21,7 @@ class Jupyter:
     """The JupyterLab behind an address such as `http://127.0.0.1:8888/rq-0123456789ab/lab?token=…`."""
 
     def __init__(self, address: str) -> None:
+        self.address = address
         parts = urlsplit(address)
         self._base = f"{parts.scheme}://{parts.netloc}{parts.path.partition('/lab')[0]}"
         self._token = parse_qs(parts.query)["token"][0]
@@ -51,6 +56,10 @@ class Jupyter:
 
     def write(self, path: str, text: str) -> None:
         self._json("PUT", f"/api/contents/{quote(path)}", {"type": "file", "format": "text", "content": text})
+
+    def remove(self, path: str) -> None:
+        """Delete a file, as its file browser does; without a bin."""
+        self._json("DELETE", f"/api/contents/{quote(path)}")
 
     def start_in_terminal(self, command: str) -> None:
         """Type a command in a new terminal, and leave."""
@@ -95,6 +104,21 @@ class Jupyter:
         answer = self._session.request(method, f"{self._base}{path}", json=body, timeout=_SECONDS)
         answer.raise_for_status()
         return answer.json() if answer.content else None
+
+
+@contextlib.contextmanager
+def opened(cli: CommandLine, name: str) -> Iterator[Jupyter]:
+    """`run-qarnot open` for a block, as a user without a key does it."""
+    process = cli.start("open", name, "--no-browser")
+    try:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        address = process.stdout.readline().strip()
+        assert address.startswith("http://127.0.0.1:"), process.stderr.read()
+        yield Jupyter(address)
+    finally:
+        process.terminate()
+        process.communicate(timeout=10)
 
 
 def _message(kind: str, content: dict[str, Any]) -> dict[str, Any]:

@@ -279,7 +279,11 @@ class Storage:
             yield from iter(lambda: body.read(_CHUNK), b"")
 
     def zip(self, bucket: str, files: Sequence[StoredFile], *, cancelled: Cancelled = lambda: False) -> Iterator[bytes]:
-        """Yield files of a bucket as one zip: nothing on disk, constant memory, zip64 if needed.
+        """Yield files of a bucket as one zip; see `zip_of`."""
+        return self.zip_of([StoredCopy(bucket, file) for file in files], cancelled=cancelled)
+
+    def zip_of(self, files: Sequence[StoredCopy], *, cancelled: Cancelled = lambda: False) -> Iterator[bytes]:
+        """Yield files of one or several buckets as one zip: nothing on disk, constant memory, zip64 if needed.
 
         Files are stored, not compressed: reading is the bottleneck, and most results are compressed formats. Each file
         is a consistent version: the current one when its turn comes.
@@ -287,13 +291,14 @@ class Storage:
         Raises:
             TransferError: a file could not be read; the yielded bytes are not a complete zip.
         """
-        files = [file for file in files if not file.is_folder]
+        files = [each for each in files if not each.file.is_folder]
         work = Transfer(self._cluster, cancelled=cancelled, waits=self._waits)
-        names = zip_paths(file.key for file in files)
+        names = zip_paths(each.file.key for each in files)
         stream = ZipStream(compress_type=ZIP_STORED)
-        with ReadAhead(self._client, (Piece(bucket, file.key) for file in files), work, self._cluster) as reader:
-            for file in files:
-                stream.add(_content(reader, file), names[file.key], size=file.size)
+        pieces = (Piece(each.bucket, each.file.key) for each in files)
+        with ReadAhead(self._client, pieces, work, self._cluster) as reader:
+            for each in files:
+                stream.add(_content(reader, each.file), names[each.file.key], size=each.file.size)
             yield from stream
 
     def download(

@@ -22,7 +22,7 @@ STATES: Mapping[str, str] = {
     "loading": "Loading: a machine is found, files and software are being copied to it",
     "starting": "Starting: the machine is up, {app} is not answering yet",
     "ready": "Ready: {app} answers",
-    "saving": "Saving: results travel to your bucket",
+    "saving": "Saving: results are being copied to your storage",
     "stopping": "Stopping: the machine is being released",
     "ended": "Ended",
     "failed": "Failed",
@@ -30,10 +30,10 @@ STATES: Mapping[str, str] = {
 }
 
 END_REASONS: Mapping[str, str] = {
-    "stopped": "It was stopped; the results are in its bucket.",
-    "time-limit": "Its time limit was reached; the results are in its bucket.",
-    "finished": "It ended by itself; the results are in its bucket.",
-    "idle": "Nobody used it any more; the results are in its bucket.",
+    "stopped": "It was stopped; its results are kept.",
+    "time-limit": "Its time limit was reached; its results are kept.",
+    "finished": "It ended by itself; its results are kept.",
+    "idle": "It was stopped because it was idle for {minutes} min; its results are kept.",
     "failed": "It failed; its error message says why.",
     "deleted": "It was deleted.",
     "given-up": "It was cancelled before it started; nothing is running.",

@@ -18,7 +18,7 @@ STATES: Mapping[str, str] = {
     "loading": "Chargement : une machine est trouvée, fichiers et logiciels y sont envoyés",
     "starting": "Démarrage : la machine est prête, {app} ne répond pas encore",
     "ready": "Prêt : {app} répond",
-    "saving": "Sauvegarde : les résultats partent vers votre bucket",
+    "saving": "Enregistrement : les résultats partent vers votre stockage",
     "stopping": "Arrêt : la machine est rendue",
     "ended": "Terminé",
     "failed": "Échec",
@@ -26,10 +26,10 @@ STATES: Mapping[str, str] = {
 }
 
 END_REASONS: Mapping[str, str] = {
-    "stopped": "Elle a été arrêtée ; les résultats sont dans son bucket.",
-    "time-limit": "Sa durée limite est atteinte ; les résultats sont dans son bucket.",
-    "finished": "Elle s’est terminée d’elle-même ; les résultats sont dans son bucket.",
-    "idle": "Plus personne ne l’utilisait ; les résultats sont dans son bucket.",
+    "stopped": "Elle a été arrêtée ; ses résultats sont conservés.",
+    "time-limit": "Sa durée limite est atteinte ; ses résultats sont conservés.",
+    "finished": "Elle s’est terminée d’elle-même ; ses résultats sont conservés.",
+    "idle": "Elle a été arrêtée après {minutes} min d’inactivité ; ses résultats sont conservés.",
     "failed": "La raison est indiquée à côté.",
     "deleted": "Elle a été supprimée.",
     "given-up": "Elle a été abandonnée avant de démarrer ; rien ne tourne.",

@@ -73,17 +73,18 @@ def test_an_image_that_starts_by_itself_and_takes_no_base_url_is_left_alone() ->
 
 
 def test_the_script_of_an_earlier_session_gives_way(tmp_path: Path) -> None:
-    mine = [Upload(tmp_path / "data", "data"), Upload(tmp_path / "old", ".run-qarnot/start.sh")]
+    keys = ("data", ".run-qarnot/start.sh", ".run-qarnot/removed.json")
+    mine = [Upload(tmp_path / Path(key).name, key) for key in keys]
     attached = {upload.key: upload.path for upload in attach(mine, {"RUN_QARNOT_START": "bundled"})}
     assert attached == {"data": tmp_path / "data", **FILES}
 
 
-def test_what_ends_a_run_that_nobody_uses_travels_with_it(tmp_path: Path) -> None:
-    constants = {"RUN_QARNOT_BASE_URL": "/rq-0123456789ab/", "RUN_QARNOT_IDLE_MINUTES": "60"}
-    attached = {upload.key: upload.path for upload in attach([], constants)}
+def test_our_programs_travel_with_a_jupyter_server_that_the_image_starts(tmp_path: Path) -> None:
+    attached = {upload.key: upload.path for upload in attach([], {"RUN_QARNOT_BASE_URL": "/rq-0123456789ab/"})}
     starts = attached[".run-qarnot/jupyter/jupyter_server_config.py"]
     assert attached[".run-qarnot/jupyter/jupyter_notebook_config.py"] == starts
     assert attached[".run-qarnot/idle.py"].name == "idle.py"
+    assert attached[".run-qarnot/removed.py"].name == "removed.py"
     assert ".run-qarnot/start.sh" not in attached
 
 
@@ -93,7 +94,7 @@ def test_the_configuration_of_jupyter_travels_and_has_the_base_url_and_nothing_e
     for base in ("/rq-0123456789ab/", "/rq-ba9876543210/"):
         attached = {upload.key: upload.path for upload in attach(mine, {"RUN_QARNOT_BASE_URL": base})}
         assert attached.pop("data") == tmp_path / "data"
-        assert {key: json.loads(path.read_text()) for key, path in attached.items()} == {
+        assert {key: json.loads(path.read_text()) for key, path in attached.items() if key.endswith(".json")} == {
             ".run-qarnot/jupyter/jupyter_server_config.json": {"ServerApp": {"base_url": base}},
             ".run-qarnot/jupyter/jupyter_notebook_config.json": {"NotebookApp": {"base_url": base}},
         }

@@ -15,7 +15,8 @@ from support.desk import Desk, at_a_desk
 from support.waiting import until
 
 from qarnot_local import LocalCluster
-from run_qarnot.bootstrap import REMOVED, read_removed, write_removed
+from run_qarnot.bootstrap import REMOVED, write_removed
+from run_qarnot.bootstrap.removed import names_in
 from run_qarnot.core.errors import InputError
 from run_qarnot.engine.results import Results
 from run_qarnot.model.files import Upload
@@ -80,6 +81,43 @@ def test_a_session_without_a_bucket_has_no_files(cluster: LocalCluster, tmp_path
     play(cluster, tmp_path, scene)
 
 
+def test_with_the_inputs_each_file_comes_once_and_the_newer_one_of_two(cluster: LocalCluster, tmp_path: Path) -> None:
+    async def scene(buckets: Buckets) -> None:
+        ours = ".run-qarnot/start.sh"
+        await buckets.put(buckets.inputs, given="1", changed="given", **{ours: "x"})
+        await buckets.put(buckets.results.bucket, late="saved")
+        before = datetime.now(UTC).replace(microsecond=0)
+        await until(lambda: datetime.now(UTC) > before + timedelta(seconds=1), "the storage's next second")
+        await buckets.put(buckets.results.bucket, changed="saved", made="2")
+        await buckets.put(buckets.inputs, late="added since")
+        files = await buckets.results.with_inputs(buckets.inputs)
+        wanted = {"given": "1", "changed": "saved", "made": "2", "late": "added since"}
+        content = await asyncio.to_thread(lambda: b"".join(buckets.results.zip(files)))
+        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+            assert {name: archive.read(name).decode() for name in archive.namelist()} == wanted
+        await asyncio.to_thread(buckets.results.download, files, tmp_path / "all", lambda _: None)
+        assert {path.name: path.read_text() for path in (tmp_path / "all").iterdir()} == wanted
+        without = await buckets.results.with_inputs(None)
+        assert [each.file.key for each in without] == ["changed", "late", "made"]
+
+    play(cluster, tmp_path, scene)
+
+
+def test_of_a_removed_file_that_is_added_again_the_older_versions_go(cluster: LocalCluster, tmp_path: Path) -> None:
+    async def scene(buckets: Buckets) -> None:
+        await buckets.put(buckets.inputs, again="1", kept="1")
+        await buckets.put(buckets.results.bucket, again="2", kept="2")
+        make_way = buckets.results.make_way
+        assert not await asyncio.to_thread(make_way, buckets.inputs, {"again", "kept"}), "nothing was removed yet"
+        await buckets.storage.upload(buckets.results.bucket or "", [write_removed(["again", "gone"])])
+        assert await asyncio.to_thread(make_way, buckets.inputs, {"again", "kept"})
+        assert (await buckets.saved()).keys() == {"kept", REMOVED}
+        assert [file.key for file in await buckets.storage.files(buckets.inputs)] == ["kept"]
+        assert await asyncio.to_thread(buckets.results.removed) == {"gone"}
+
+    play(cluster, tmp_path, scene)
+
+
 def test_a_file_that_the_machine_has_changed_gives_way_only_if_it_may(cluster: LocalCluster, tmp_path: Path) -> None:
     async def scene(buckets: Buckets) -> None:
         await buckets.put(buckets.inputs, same="1", changed="ours", other="x")
@@ -109,6 +147,6 @@ def test_what_was_uploaded_after_the_last_run_wins_and_is_removed_no_more(
         await asyncio.to_thread(prefer, buckets.inputs, ended)
         saved = await buckets.saved()
         assert saved.keys() == {"kept", REMOVED}
-        assert read_removed(saved[REMOVED].encode()) == {"gone"}
+        assert names_in(saved[REMOVED].encode()) == {"gone"}
 
     play(cluster, tmp_path, scene)

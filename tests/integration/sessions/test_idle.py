@@ -70,7 +70,10 @@ def test_a_cell_a_terminal_a_login_and_whoever_asks_keep_it_on_and_a_tunnel_does
             assert view.as_json()["idle_stop"] is not None
             await until(session, lambda view: view.is_over, "it to stop")
             assert (session.view.state, session.view.reason) == (State.ENDED, "idle")
-            assert str(session.view.phase) == "Ended. Nobody used it any more; the results are in its bucket."
+            assert (
+                str(session.view.phase)
+                == "Ended. It was stopped because it was idle for 0.4 min; its results are kept."
+            )
             assert session.view.as_json()["idle_stop"] is None
             with pytest.raises(SessionError):
                 await session.keep_on()

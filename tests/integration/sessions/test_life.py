@@ -10,7 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from support.jupyter import Jupyter
+from support.jupyter import Jupyter, opened
 from support.ssh import make_key, running, words
 from support.waiting import wait_until
 
@@ -164,22 +164,6 @@ def test_the_token_is_in_no_output_and_in_no_file(cli, cluster):
 
 def state_of(cli, name):
     return cli("show", name, "--json").json["state"]
-
-
-class opened:  # noqa: N801  reads as a statement
-    """`run-qarnot open` for a block, as a user without a key does it."""
-
-    def __init__(self, cli, name):
-        self._process = cli.start("open", name, "--no-browser")
-
-    def __enter__(self):
-        address = self._process.stdout.readline().strip()
-        assert address.startswith("http://127.0.0.1:"), self._process.stderr.read()
-        return Jupyter(address)
-
-    def __exit__(self, *_):
-        self._process.terminate()
-        self._process.communicate(timeout=10)
 
 
 CATALOG = """

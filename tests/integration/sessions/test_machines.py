@@ -84,7 +84,7 @@ def test_the_app_never_answers_and_its_log_is_kept(cluster, control, monkeypatch
 
     view, printed, kept = at_a_desk(cluster, scenario)
     assert (view.state, view.reason) == (State.ENDED, "stopped")
-    assert "the results are in its bucket" in str(view.phase)
+    assert "its results are kept" in str(view.phase)
     assert "its last words" in printed
     assert "kept" in kept
 

@@ -236,7 +236,8 @@ def test_the_file_says_since_when_and_is_written_only_when_that_changes(tmp_path
     tell(None)
     assert not file.exists(), "it was never idle: the results have no file of ours"
     tell(NOW)
-    assert json.loads(file.read_text()) == {"minutes": 60, "idle_since": "2027-01-15T08:00:00Z", "ended": None}
+    told = {"minutes": 60, "idle_since": "2027-01-15T08:00:00Z", "ended": None, "ends": []}
+    assert json.loads(file.read_text()) == told
     file.write_text("seen")
     tell(NOW)
     assert file.read_text() == "seen"
@@ -245,3 +246,20 @@ def test_the_file_says_since_when_and_is_written_only_when_that_changes(tmp_path
     file.write_text("of the run before")
     Told(tmp_path, 60)(None)
     assert json.loads(file.read_text())["idle_since"] is None
+
+
+def test_when_earlier_runs_were_ended_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file, texts = tmp_path / "idle.json", ["2027-01-15T08:00:00Z", "2027-01-15T09:00:00Z", "2027-01-15T10:00:00Z"]
+    for number, text in enumerate(texts):
+        Told(tmp_path, 60)(NOW, NOW + 3600 * number)
+        assert (json.loads(file.read_text())["ended"], idle.ends_in(file)) == (text, texts[: number + 1])
+    monkeypatch.setattr(idle, "MOST_ENDS", 2)
+    Told(tmp_path, 60)(None)
+    assert json.loads(file.read_text())["ends"] == texts[1:]
+
+
+@pytest.mark.parametrize("text", ["", "7", "[]", '{"ends": 7}', '{"ends": [7], "ended": 7}', '{"ended": null}'])
+def test_whatever_an_earlier_run_left_it_goes_on(tmp_path: Path, text: str) -> None:
+    (tmp_path / "idle.json").write_text(text)
+    Told(tmp_path, 60)(NOW)
+    assert json.loads((tmp_path / "idle.json").read_text())["ends"] == []

@@ -8,12 +8,21 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from support.waiting import wait_until
 
 from run_qarnot import bootstrap
 
-PROGRAM = "import json, os, sys\nopen('started', 'a').write(json.dumps([sys.argv[1:], os.getppid()]) + '\\n')"
+PROGRAM = """
+import json, os, signal, sys
+print(json.dumps([os.path.basename(sys.argv[0]), sys.argv[1:], os.getppid()]), file=open("started", "a"))
+if "--ready" in sys.argv:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(open("ended", "w").close()))
+    open(sys.argv[-1], "w").write("yes")
+    open("waits", "w").close()
+    signal.pause()
+"""
 SERVER = "import runpy, sys\nfor _ in range(2): runpy.run_path(sys.argv[1])\nsys.stdin.read()"
 
 
@@ -22,32 +31,53 @@ def server(folder: Path, **variables: str) -> subprocess.Popen[bytes]:
     place = folder / "jupyter" / "jupyter_server_config.py"
     place.parent.mkdir(exist_ok=True)
     shutil.copyfile(Path(bootstrap.__file__).with_name("jupyter_config.py"), place)
-    (folder / "idle.py").write_text(PROGRAM)
+    for name in ("idle.py", "removed.py", "update.py"):
+        (folder / name).write_text(PROGRAM)
     environment = {"PATH": os.environ["PATH"], "JUPYTER_RUNTIME_DIR": "/runtime", **variables}
     return subprocess.Popen([sys.executable, "-c", SERVER, place], cwd=folder, env=environment, stdin=subprocess.PIPE)
 
 
-def test_it_starts_one_judge_of_this_server(tmp_path: Path) -> None:
+def started(folder: Path) -> list[Any]:
+    file = folder / "started"
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+def test_it_starts_each_program_once_and_has_the_record_written_at_the_end(tmp_path: Path) -> None:
     with server(tmp_path, RUN_QARNOT_IDLE_MINUTES="60") as running:
-        wait_until(lambda: (tmp_path / "started").exists() and (tmp_path / "started").read_text(), "the judge")
-    us = str(running.pid)
-    wanted = [["--minutes", "60", "--end", us, "--server", us, "--runtime", "/runtime"], running.pid]
-    assert [json.loads(line) for line in (tmp_path / "started").read_text().splitlines()] == [wanted]
+        wait_until(lambda: len(started(tmp_path)) == 2 and (tmp_path / "waits").exists(), "the programs")
+        assert running.stdin is not None
+        running.stdin.close()
+        assert running.wait(10) == 0
+    us, job = str(running.pid), str(tmp_path.parent)
+    (keeper, options, parent), judge = started(tmp_path)
+    assert (keeper, options[:2], parent) == ("removed.py", ["--job", job], running.pid)
+    assert judge == ["idle.py", ["--minutes", "60", "--end", us, "--server", us, "--runtime", "/runtime"], running.pid]
+    assert (tmp_path / "ended").exists()
 
 
 def test_a_repository_is_brought_up_to_date_once_and_before_the_judge_starts(tmp_path: Path) -> None:
-    (tmp_path / "update.py").write_text("open('updated', 'a').write('x')\n")
-    with server(tmp_path, RUN_QARNOT_UPDATE="yes") as running:
+    with server(tmp_path, RUN_QARNOT_UPDATE="yes", RUN_QARNOT_IDLE_MINUTES="60") as running:
+        wait_until(lambda: len(started(tmp_path)) == 3, "the programs")
         running.communicate(timeout=30)
-    assert (tmp_path / "updated").read_text() == "x"
+    assert [name for name, *_ in started(tmp_path)] == ["removed.py", "update.py", "idle.py"]
+
+
+def test_where_it_is_never_to_end_there_is_no_judge(tmp_path: Path) -> None:
     with server(tmp_path) as running:
+        wait_until(lambda: (tmp_path / "waits").exists(), "the record to be kept")
         running.communicate(timeout=30)
-    assert (tmp_path / "updated").read_text() == "x", "nobody asked for it"
+    assert [name for name, *_ in started(tmp_path)] == ["removed.py"]
 
 
-def test_where_it_is_never_to_end_or_is_judged_already_nothing_is_started(tmp_path: Path) -> None:
-    for variables in ({}, {"RUN_QARNOT_IDLE_MINUTES": "60", "RUN_QARNOT_IDLE_JUDGED": "yes"}):
-        with server(tmp_path, **variables) as running:
-            running.communicate(timeout=30)
-        assert running.returncode == 0
-    assert not (tmp_path / "started").exists()
+def test_where_our_programs_run_already_nothing_is_started(tmp_path: Path) -> None:
+    with server(tmp_path, RUN_QARNOT_IDLE_MINUTES="60", RUN_QARNOT_ACCOMPANIED="yes") as running:
+        running.communicate(timeout=30)
+    assert running.returncode == 0
+    assert started(tmp_path) == []
+
+
+def test_whatever_is_wrong_with_them_the_server_starts(tmp_path: Path) -> None:
+    with server(tmp_path, RUN_QARNOT_IDLE_MINUTES="60") as running:
+        (tmp_path / "removed.py").unlink()
+        running.communicate(timeout=30)
+    assert running.returncode == 0

@@ -30,20 +30,36 @@ def minutes_of(image: Image, idle: float | None = None) -> str | None:
 
 
 def test_the_file_is_read() -> None:
-    assert read(FILE) == Idle(SINCE, None)
-    assert read(FILE.replace(b"null", b'"2026-11-30T13:10:00Z"')).ended == SINCE + timedelta(hours=1)
+    assert read(FILE) == Idle(SINCE)
+    told = FILE.replace(b"null", b'"2026-11-30T13:10:00Z", "ends": ["2026-11-29T12:10:00Z", 7]')
+    assert read(told) == Idle(SINCE, (SINCE - timedelta(days=1), SINCE + timedelta(hours=1)))
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"7", b'{"idle_since": 7}', b'{"idle_since": "x"}', b"\xff\xfe"])
+@pytest.mark.parametrize(
+    "data", [b"", b"{", b"[]", b"7", b'{"idle_since": 7}', b'{"idle_since": "x"}', b"\xff\xfe", b'{"ends": 7}']
+)
 def test_whatever_else_is_in_it_says_nothing(data: bytes) -> None:
     assert read(data) == Idle()
 
 
 def test_what_an_earlier_run_left_there_says_nothing_of_this_one() -> None:
-    found = Idle(SINCE, SINCE)
-    assert found.within(SINCE + timedelta(hours=2)) == Idle()
-    assert found.within(SINCE + timedelta(minutes=1)) == found, "the clocks of machine and cluster may differ"
-    assert found.within(None) == found
+    found = Idle(SINCE)
+    assert found.since_within(SINCE + timedelta(hours=2)) is None
+    assert found.since_within(SINCE + timedelta(minutes=1)) == SINCE, "the clocks of machine and cluster may differ"
+    assert found.since_within(None) == SINCE
+
+
+def test_each_end_is_that_of_one_run() -> None:
+    def at(minutes: float) -> datetime:
+        return SINCE + timedelta(minutes=minutes)
+
+    runs = [(at(0), at(100)), (at(101), at(103)), (at(103), at(300)), (at(301), None)]
+    assert Idle(None, (at(99), at(299))).ended(runs) == [True, False, True, False]
+    assert Idle(None, (at(102.5),)).ended(runs) == [False, True, False, False]
+    assert Idle(None, (at(270),)).ended(runs) == [False, False, True, False], "its results took long to save"
+    assert Idle(None, (at(-6), at(400))).ended(runs) == [False] * 4
+    assert Idle(None, (at(1),)).ended([(None, at(2)), (None, None)]) == [True, False]
+    assert Idle().ended(runs) == [False] * 4
 
 
 def test_what_people_use_stops_after_an_hour_without_use_and_a_command_when_it_has_ended() -> None:
