@@ -29,7 +29,7 @@ from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.engine.session import Session
 from run_qarnot.engine.web_input import look
 from run_qarnot.model.connections import ConnectionKind, closed_tunnel
-from run_qarnot.model.files import StoredFile, Upload, collect_inputs, publish
+from run_qarnot.model.files import StoredCopy, StoredFile, Upload, collect_inputs, publish
 from run_qarnot.model.keys import KeyPolicy, check_public_keys
 from run_qarnot.model.machine_use import UseHistory
 from run_qarnot.model.paths import local_paths, renamed, zip_paths
@@ -42,6 +42,7 @@ _POLL_SECONDS = 5.0
 _SILENT_SECONDS = 0.5  # who pressed Ctrl-C is left without a word at most so long
 _LOG_LINES_ON_FAILURE = 15
 _MOST_NAMES = 10  # in one sentence
+_MOST_LOOKED_AT = 100  # of the sessions of a list that are over
 _STANDARD_OUTPUT = Path("-")
 
 
@@ -89,13 +90,9 @@ async def launch(account: Account, arguments: Namespace) -> int:
 async def start(account: Account, arguments: Namespace) -> int:
     """Start an ended session again; show phases; print the connections when it is ready."""
     session = await account.find(arguments.session)
-    changes: dict[str, Any] = {"hours": arguments.hours} if arguments.hours is not None else {}
-    if arguments.idle is not None:
-        changes["idle"] = arguments.idle
+    changes = _changes(arguments)
     if arguments.update:
         changes["update"] = True
-    if arguments.machines is not None:
-        changes["machines"] = arguments.machines
     if arguments.image is not None:
         changes["image"] = account.catalog.get(arguments.image)
     if arguments.set:
@@ -109,8 +106,14 @@ async def extend(account: Account, arguments: Namespace) -> int:
     session = await account.find(arguments.session)
     session.subscribe(show.Phases(actions_only=True))
     with _saying_what_runs(session):
-        await account.extend(session, arguments.hours)
+        await account.extend(session, **_changes(arguments))
     return await _see_next_run(session, arguments)
+
+
+def _changes(arguments: Namespace) -> dict[str, Any]:
+    """What was typed for the next run in place of what held for the one before."""
+    given = {name: getattr(arguments, name) for name in ("hours", "idle", "machines")}
+    return {name: value for name, value in given.items() if value is not None}
 
 
 async def _see_next_run(session: Session, arguments: Namespace) -> int:
@@ -137,7 +140,7 @@ async def _say_what_is_copied(account: Account, source: str) -> None:
 async def sessions(account: Account, arguments: Namespace) -> int:
     """List the sessions of this account."""
     found = await account.sessions()
-    await asyncio.gather(*(_poll_shortly(session) for session in found if not session.view.is_over))
+    await asyncio.gather(*map(_look_shortly, [each for each in found if not each.view.is_over] + _ended(found)))
     views = [session.view for session in found]
     if arguments.json:
         show.out_json([view.as_json() for view in views])
@@ -147,7 +150,7 @@ async def sessions(account: Account, arguments: Namespace) -> int:
         return 0
     show.table(
         ("NAME", "IMAGE", "STATE", "CREATED", "ENDS", "ID"),
-        [(v.name, v.image, v.state.value, show.when(v.created), _end_of(v), v.id[:8]) for v in views],
+        [(v.name, v.image, show.state(v), show.when(v.created), _end_of(v), v.id[:8]) for v in views],
     )
     return 0
 
@@ -158,7 +161,7 @@ async def show_session(account: Account, arguments: Namespace) -> int:
     if arguments.watch and not session.view.is_over:
         await _watch(session)
     elif not session.view.is_over:
-        await _poll_shortly(session)
+        await _look_shortly(session)
     view = await session.detail()
     if arguments.json:
         show.out_json(view.as_json())
@@ -276,8 +279,9 @@ async def _may_lose(session: Session) -> bool:
 async def results(account: Account, arguments: Namespace) -> int:
     """Fetch the results, into a folder or as one zip."""
     session = await account.find(arguments.session)
-    saved = await session.results.files()
-    files = [file for file in saved if not file.is_folder and _matches(file, arguments.patterns)]
+    saved = await session.results.with_inputs(session.view.inputs if arguments.inputs else None)
+    wanted = [each for each in saved if not each.file.is_folder and _matches(each.file, arguments.patterns)]
+    files = [each.file for each in wanted]
     name = session.view.name
     if not files:
         if arguments.patterns:
@@ -288,10 +292,10 @@ async def results(account: Account, arguments: Namespace) -> int:
     given_up = threading.Event()  # Ctrl-C ends the waiting; this ends the thread that is waited for
     try:
         if arguments.zip:
-            await in_thread(_write_zip, session, files, target, given_up.is_set)
+            await in_thread(_write_zip, session, wanted, target, given_up.is_set)
         else:
             unconfirmed = await in_thread(
-                session.results.download, files, target, show.Bytes(files), cancelled=given_up.is_set
+                session.results.download, wanted, target, show.Bytes(files), cancelled=given_up.is_set
             )
             for key in unconfirmed:
                 show.err(f"{visible.one_line(key)}: whole, but its checksum is one that cannot be computed here.")
@@ -451,10 +455,16 @@ async def _stay(session: Session, *, browser: bool, as_json: bool = False) -> No
     show.err(str(view.phase))
 
 
-async def _poll_shortly(session: Session) -> None:
+async def _look_shortly(session: Session) -> None:
+    """Ask what the list of all tasks does not tell: does it answer; did it end because nobody used it?"""
     with contextlib.suppress(TimeoutError, RunQarnotError):  # what the cluster told of it before is shown all the same
         async with asyncio.timeout(_POLL_SECONDS):
-            await session.poll()
+            await (session.find_idle_ends() if session.view.is_over else session.poll())
+
+
+def _ended(found: Sequence[Session]) -> list[Session]:
+    """The last sessions that are over; of older ones, a list says what the cluster says."""
+    return [session for session in found if session.view.is_over][:_MOST_LOOKED_AT]
 
 
 def _without_tunnel(view: SessionView) -> SessionView:
@@ -575,9 +585,9 @@ def _say_renamed(files: list[StoredFile], folder: Path | None) -> None:
         )
 
 
-def _write_zip(session: Session, files: list[StoredFile], target: Path, cancelled: Callable[[], bool]) -> None:
+def _write_zip(session: Session, files: list[StoredCopy], target: Path, cancelled: Callable[[], bool]) -> None:
     """Write the zip under another name first, so that a broken transfer leaves nothing that looks complete."""
-    content = _counted(session.results.zip(files, cancelled=cancelled), show.Bytes(files))
+    content = _counted(session.results.zip(files, cancelled=cancelled), show.Bytes([each.file for each in files]))
     if target == _STANDARD_OUTPUT:
         sys.stdout.buffer.writelines(content)
         sys.stdout.buffer.flush()

@@ -24,7 +24,7 @@ from run_qarnot.core import readable, times, visible
 from run_qarnot.core.language import chosen
 from run_qarnot.core.messages import Message
 from run_qarnot.core.redaction import redact
-from run_qarnot.core.state import ALIVE, State
+from run_qarnot.core.state import ALIVE, EndReason, State
 from run_qarnot.model.files import StoredFile
 from run_qarnot.model.machine_use import UseHistory
 from run_qarnot.model.view import MachineUse, SessionView
@@ -185,6 +185,12 @@ def when(time: datetime | None, *, far: bool = False) -> str:
     return readable.clock(time, now) + (f" ({readable.away(time, now)})" if far else "")
 
 
+def state(view: SessionView) -> str:
+    """Return the state; of one that stopped by itself, with the limit that it reached."""
+    limit = {EndReason.IDLE: "idle", EndReason.TIME_LIMIT: "time limit"}.get(EndReason(view.reason or "stopped"))
+    return f"{view.state.value} ({limit})" if limit and view.is_over else view.state.value
+
+
 def last_save(view: SessionView) -> str:
     """Say when it was saved last; empty if nobody knows."""
     if view.saved is not None:
@@ -199,7 +205,7 @@ def session(view: SessionView) -> None:
         "id": view.id,
         "image": view.image,
         "app": view.app,
-        "state": view.state.value,
+        "state": state(view),
         "phase": str(view.phase),
         "attempt": str(view.attempt) if view.attempt > 1 else "",
         "error": str(view.error or ""),

@@ -154,8 +154,7 @@ def _launch(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--memory", default="", metavar="GB", help="a machine with at least so much")
     parser.add_argument("--machine", default="", metavar="NAME", help="one of those that the account has: a machine "
                         "by its key, a processor, gpu, ssd; a wrong one lists them")  # fmt: skip
-    parser.add_argument("--machines", type=int, metavar="N", help="so many, for images that work on several; default: "
-                        "as the image has it")  # fmt: skip
+    _machines(parser)
     parser.add_argument("--scheduling", choices=("flex", "on-demand", "reserved"), default="", help="how a machine is "
                         "found; default: as the image has it")  # fmt: skip
     parser.add_argument("--ssh-key", type=path, metavar="FILE", help="your public key, for ssh and VS Code")
@@ -169,8 +168,8 @@ def _launch(parser: argparse.ArgumentParser) -> None:
 def _start(parser: argparse.ArgumentParser) -> None:
     _session(parser)
     _limit(parser)
+    _machines(parser)
     parser.add_argument("--image", metavar="ID", help="another image from now on; its options begin at their defaults")
-    parser.add_argument("--machines", type=int, metavar="N", help="another number of machines from now on")
     parser.add_argument("--update", action="store_true", help="bring the repository that came along up to date first; "
                         "what was changed in the session stays")  # fmt: skip
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="another value of an option")
@@ -182,6 +181,8 @@ def _extend(parser: argparse.ArgumentParser) -> None:
     _session(parser)
     parser.add_argument("hours", type=_hours_or_clock, metavar="HOURS", help="the next run stops after so many, or at "
                         "a time of the day; the limit of the one that runs cannot be changed")  # fmt: skip
+    _idle_limit(parser)
+    _machines(parser)
     parser.add_argument("--detach", action="store_true", help="do not wait until it is ready")
     _json(parser)
 
@@ -189,6 +190,15 @@ def _extend(parser: argparse.ArgumentParser) -> None:
 def _limit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hours", type=_hours_or_clock, metavar="H", help="stop by itself after so many, such as "
                         "4, 1h30 or 90m, or at a time of the day such as 18:30")  # fmt: skip
+    _idle_limit(parser)
+
+
+def _machines(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--machines", type=int, metavar="N", help="so many, for images that work on several; default: "
+                        "as before, at first as the image has it")  # fmt: skip
+
+
+def _idle_limit(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--idle", type=_idle, metavar="MIN", help="stop by itself once nobody has used it for so many "
                         "minutes; 0: never; default: as before, at first as the image has it, mostly 60")  # fmt: skip
 
@@ -227,6 +237,7 @@ def _results(parser: argparse.ArgumentParser) -> None:
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--output", type=path, metavar="DIR", help="default: a new folder named after the session")
     where.add_argument("--zip", type=path, metavar="FILE", help="one zip instead of a folder; - for standard output")
+    parser.add_argument("--inputs", action="store_true", help="also the files that were sent to it")
     parser.add_argument("patterns", nargs="*", metavar="PATTERN", help="only files that match, such as '*.png'")
 
 

@@ -185,6 +185,8 @@ def session_row(view: SessionView, image_title: str, now: datetime, *, batch: bo
         "steps": [{"state": step.value, "word": word(step.value)} for step in _STEPS],
         "attempt": view.attempt,
         "over": view.is_over,
+        "reason": view.reason if view.is_over else None,
+        "idle_minutes": view.idle_minutes,
         "now": _iso(now),
         "created": _iso(view.created),
         "ended": _iso(view.ended),

@@ -154,6 +154,7 @@ WORDS: Table = {
         "hours": "Stop after (hours, or a time)",
         "idle": "Stop when idle for (minutes)",
         "idle_help": "No cell, terminal or SSH login in use. 0: never.",
+        "idle_never": "Does not stop when idle: this environment cannot tell.",
         "git": "Git repository",
         "git_help": "Such as https://github.com/team/project@branch: comes along in a folder of its name.",
         "git_open": "Open first, in the repository",
@@ -268,6 +269,8 @@ WORDS: Table = {
         "added_one": "One file was sent to the session.",
         "added_many": "files were sent to the session.",
         "add_replace": "Replace files of the same name",
+        "ended_idle": "idle for {} min",  # why it ended
+        "ended_limit": "time limit",
         "continue": "Continue",
         "continue_change": "Change before continuing",
         "continue_question": "Continue with other settings",

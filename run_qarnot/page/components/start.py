@@ -46,6 +46,7 @@ class StartCard(Component):
     usual_machines = traitlets.Int(1).tag(sync=True)
     most_machines = traitlets.Int(1).tag(sync=True)
     usual_idle = traitlets.Float(allow_none=True, default_value=None).tag(sync=True)  # minutes; None: not available
+    never_idle = traitlets.Bool(False).tag(sync=True)  # an app for people that cannot be judged
     one_key = traitlets.Bool(False).tag(sync=True)  # the image accepts no other key besides the user's
     image_title = traitlets.Unicode("").tag(sync=True)
     starting = traitlets.Bool(False).tag(sync=True)

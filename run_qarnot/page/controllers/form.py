@@ -210,6 +210,7 @@ class FormController:
         self._card.image_title, self._card.most_hours = image.name, image.max_hours
         self._card.usual_machines, self._card.most_machines = image.machines, image.most_machines
         self._card.usual_idle = image.idle_minutes if image.judges_idle else None
+        self._card.never_idle = not (image.judges_idle or image.effective_app.ends_by_itself)
         self._card.one_key = image.ssh_keys is KeyPolicy.ONE
 
     def _show_draft(self, only: Sequence[str] = FORM_FIELDS, *, source: str = "") -> None:

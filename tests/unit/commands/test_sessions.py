@@ -18,7 +18,7 @@ from run_qarnot.commands import sessions
 from run_qarnot.core.errors import InputError, NotFoundError, SessionError
 from run_qarnot.core.state import State
 from run_qarnot.model.connections import Connection, ConnectionKind
-from run_qarnot.model.files import StoredFile
+from run_qarnot.model.files import StoredCopy, StoredFile
 from run_qarnot.model.keys import derive_session_key
 from run_qarnot.model.view import SessionView
 
@@ -111,23 +111,26 @@ class Account:
     """Has one session, with two saved files."""
 
     def __init__(self) -> None:
-        self.session: Any = SimpleNamespace(view=VIEW, results=self, deletable_buckets=self._buckets)
+        self.session: Any = SimpleNamespace(
+            view=replace(VIEW, inputs="calm-in"), results=self, deletable_buckets=self._buckets
+        )
 
     async def find(self, _name: str, **_: object) -> Any:
         return self.session
 
-    async def files(self) -> list[StoredFile]:
-        return FILES
+    async def with_inputs(self, inputs: str | None) -> list[StoredCopy]:
+        given = [StoredCopy(inputs, StoredFile("given.csv", 1, FILES[0].modified))] if inputs else []
+        return [*(StoredCopy("calm-out", file) for file in FILES), *given]
 
-    def zip(self, files: list[StoredFile], **_: object) -> Iterator[bytes]:
-        yield from (file.key.encode() for file in files)
+    def zip(self, files: list[StoredCopy], **_: object) -> Iterator[bytes]:
+        yield from (each.file.key.encode() for each in files)
 
     async def _buckets(self) -> list[str]:
         return ["calm-in"]
 
 
 def results(**given: Any) -> Any:
-    arguments = {"session": "calm", "patterns": [], "zip": None, "output": None} | given
+    arguments = {"session": "calm", "patterns": [], "zip": None, "output": None, "inputs": False} | given
     return asyncio.run(sessions.results(Account(), Namespace(**arguments)))  # type: ignore[arg-type]
 
 
@@ -139,6 +142,12 @@ def test_a_zip_is_written_whole_or_not_and_replaces_nothing(tmp_path: Path) -> N
         results(zip=target)
     assert caught.value.code == "output-exists"
     assert [path.name for path in target.parent.iterdir()] == ["results.zip"]
+
+
+def test_the_inputs_come_only_if_they_are_asked_for(tmp_path: Path) -> None:
+    for inputs, content in ((False, b"sub/b.csv"), (True, b"sub/b.csvgiven.csv")):
+        results(zip=tmp_path / f"{inputs}.zip", patterns=["*.csv"], inputs=inputs)
+        assert (tmp_path / f"{inputs}.zip").read_bytes() == content
 
 
 def test_results_that_match_nothing_are_an_error() -> None:
