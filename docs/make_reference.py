@@ -201,6 +201,8 @@ SETTINGS: Mapping[str, str] = {
     "RUN_QARNOT_IMAGES": "The catalog; `images.toml` in the present folder, else the one that is shipped.",
     "RUN_QARNOT_PLUGINS": "The folder of plugins; `plugins` in the present folder when left out.",
     "RUN_QARNOT_LOGIN_TOKEN": "The login token of a dashboard, at least 16 characters; a random one when left out.",
+    "RUN_QARNOT_GIT_TOKEN": "A token that may read a private repository; it goes to the git server alone.",
+    "RUN_QARNOT_DOI_URL": "The resolver of DOIs; `https://doi.org` when left out.",
     "RUN_QARNOT_LOG": "A file for `logging.config`.",
     "RUN_QARNOT_ADMINS": "Accounts, by e-mail, that see what is wrong with catalog and plugins; `*` for all.",
     "RUN_QARNOT_COMPAT": "Switches for what the cluster does otherwise: see “First start on the real cloud”.",

@@ -33,9 +33,11 @@ from run_qarnot.hooks.manager import find_plugins
 from run_qarnot.model.connections import Connection
 from run_qarnot.model.files import collect_inputs
 from run_qarnot.model.paths import local_paths
+from run_qarnot.model.repository import parse_repository
 from run_qarnot.model.settings import read_settings
 from run_qarnot.model.spec import SessionSpec
 from run_qarnot.model.view import SessionView
+from run_qarnot.model.web_file import is_address, parse_web_file
 
 T = TypeVar("T")
 _END_SECONDS = 10.0  # what a session that is over gets to say why
@@ -112,15 +114,19 @@ class Account:
         hours: float | None = None,
         options: Mapping[str, object] | None = None,
         ssh_key: str | None = None,
+        machines: int | None = None,
+        git: str = "",
     ) -> Session:
         """Start a new session; return once the cluster has it.
 
         Arguments:
             image: an id of the catalog.
             name: of the session and its buckets: small letters, digits, hyphens; a friendly one when left out.
-            inputs: files, and folders whose content is uploaded.
+            inputs: files, folders whose content is uploaded, and addresses of files, `https://…[#sha256=…]`.
             hours: it stops by itself after so many; those of the image when left out.
             options: of the image, by name.
+            machines: how many, for images that work on several; those of the image when left out.
+            git: a repository that comes along, `URL[@REF]`; the token of a private one in `RUN_QARNOT_GIT_TOKEN`.
             ssh_key: your public key as a line, for ssh and VS Code.
 
         Raises:
@@ -136,11 +142,15 @@ class Account:
             hours=found.hours if hours is None else hours,
             user_key=ssh_key,
             options=dict(options or {}),
+            machines=machines,
+            repository=parse_repository(git, token=self._inner.settings.git_token or ""),
         )
 
         async def start() -> engine_session.Session:
-            uploads = await in_thread(collect_inputs, [Path(each) for each in inputs])
-            return await self._inner.start(spec, uploads)
+            given = list(inputs)
+            web = [parse_web_file(str(each)) for each in given if is_address(str(each))]
+            uploads = await in_thread(collect_inputs, [Path(each) for each in given if not is_address(str(each))])
+            return await self._inner.start(spec, uploads, web)
 
         session = Session(self._background.do(start()), self._inner, self._background)
         session._go_on()

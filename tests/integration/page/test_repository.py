@@ -93,7 +93,15 @@ def test_addresses_of_files_are_in_the_list_with_their_size_and_come_with_the_se
         await shows(card, State.ENDED)
         assert files.rows == []
         assert f"{len(large)} large.bin" in await card.session.logs()
+        assert page.form.current.name != NAME
+        running = await start(page, "until [ -f more.csv ]; do sleep 0.1; done; cat more.csv", name="waits")
+        await shows(running, State.READY)
+        tell(running.files, "addresses", {"addresses": [server.url("more.csv")]})
+        await until(lambda: running.can_add, "the file to be in the list")
+        tell(running, "add", {"replace": False})
+        await shows(running, State.ENDED)
+        assert "of the web" in await running.session.logs()
 
     large = bytes(9_000_000)
-    with web_server(files={"data.csv": b"a,b,c", "large.bin": large}) as server:
+    with web_server(files={"data.csv": b"a,b,c", "large.bin": large, "more.csv": b"of the web"}) as server:
         play_with_account(scene, cluster)

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
 import requests
 from support.command import CommandLine
+from support.git_server import make_repository, serving
 from support.jupyter import Jupyter
 from support.waiting import wait_until
 
 from qarnot_local import LocalCluster
+from run_qarnot.hooks.manager import find_plugins
+from run_qarnot.model.links import read_link
+from run_qarnot.model.settings import read_settings
 
 pytestmark = [pytest.mark.slow, pytest.mark.lifecycle, pytest.mark.timeout(600)]
 
@@ -66,9 +72,9 @@ class Many:
 
 
 @contextmanager
-def opened(cli: CommandLine, name: str, machines: int) -> Iterator[Many]:
+def opened(cli: CommandLine, name: str, machines: int, *more: object) -> Iterator[Many]:
     """Launch, and hold the tunnel open as a user does."""
-    cli("launch", "dask", "--name", name, "--machines", machines, timeout=180)
+    cli("launch", "dask", "--name", name, "--machines", machines, *more, timeout=180)
     opener = cli.start("open", name, "--no-browser")
     try:
         assert opener.stdout
@@ -91,12 +97,30 @@ def in_background(work: Callable[[], str]) -> Callable[[], str]:
     return wait
 
 
-def test_a_notebook_computes_on_all_machines_and_survives_the_loss_of_one(
-    cli: CommandLine, cluster: LocalCluster
+@pytest.fixture
+def repository(tmp_path: Path) -> Iterator[str]:
+    """A repository with a notebook, on a git server of this machine."""
+    source = CONNECT.format(workers=3) + WORK.format(count=COUNT)
+    cell = {"cell_type": "code", "id": "one", "metadata": {}, "source": source}
+    notebook = {"cells": [{**cell, "outputs": [], "execution_count": None}], "metadata": {}}
+    text = json.dumps({**notebook, "nbformat": 4, "nbformat_minor": 5})
+    make_repository(tmp_path / "git" / "squares.git", {"squares.ipynb": text})
+    with serving(tmp_path / "git") as address:
+        yield f"{address}squares.git"
+
+
+def test_the_notebook_of_a_repository_computes_on_all_machines_and_survives_the_loss_of_one(
+    cli: CommandLine, cluster: LocalCluster, repository: str
 ) -> None:
-    with opened(cli, "many", 4) as many:
+    link, badge = cli("link", "dask", "--git", repository, "--machines", 4, "--open", "squares.ipynb").out.splitlines()
+    assert badge.endswith(f"]({link})")
+    filled = read_link(urlsplit(link).query, find_plugins(read_settings({}, cli.folder)).catalog())
+    assert (filled.git, filled.machines, filled.opened, filled.ignored) == (repository, 4, "squares.ipynb", ())
+    with opened(cli, "many", 4, "--git", repository) as many:
         session = many.session()
-        result = in_background(lambda: many.lab.run(CONNECT.format(workers=3) + WORK.format(count=COUNT)))
+        assert urlsplit(many.address).path.endswith("/lab/tree/squares")
+        (cell,) = json.loads(many.lab.read("squares/squares.ipynb"))["cells"]
+        result = in_background(lambda: many.lab.run("".join(cell["source"])))
         wait_until(many.is_computing, "the computation to be in the middle", 120)
         cluster.control.preempt(session["id"], instances=[2])
         printed = result()
@@ -106,7 +130,7 @@ def test_a_notebook_computes_on_all_machines_and_survives_the_loss_of_one(
         assert many.session()["attempt"] == 1, "the first machine is the same"
         again = many.lab.run(CONNECT.format(workers=3) + WORK.format(count=30))
         assert "machines: ['1', '2', '3']" in again, again
-        dashboard = requests.get(many.address.replace("/lab?", "/proxy/8787/status?"), timeout=30)
+        dashboard = requests.get(many.address.replace("/lab/tree/squares?", "/proxy/8787/status?"), timeout=30)
         assert "Dask" in dashboard.text
     cli("stop", "many")
     assert cli("show", "many", "--json").json["state"] == "ended"

@@ -7,7 +7,9 @@ import runpy
 from pathlib import Path
 
 import pytest
+from support.git_server import make_repository, serving
 from support.repository import ROOT
+from support.web_server import web_server
 
 import run_qarnot
 from qarnot_local import LocalCluster
@@ -81,6 +83,23 @@ def test_a_failure_comes_out_of_follow(account: LocalCluster) -> None:
         account.control.set_quota("tasks", 0)
         with pytest.raises(RefusedError):
             opened.launch("command", options=BATCH)
+
+
+def test_a_repository_and_a_file_of_the_web_come_along_to_several_machines(
+    account: LocalCluster, tmp_path: Path
+) -> None:
+    make_repository(tmp_path / "git" / "project.git", {"a.txt": "of the repository"})
+    command = 'sh -c "cat project/a.txt data.csv > out-$INSTANCE_ID.txt"'
+    with (
+        serving(tmp_path / "git") as git,
+        web_server(files={"data.csv": b" and of the web"}) as web,
+        run_qarnot.Account.open() as opened,
+    ):
+        inputs, options = [web.url("data.csv")], {"command": command}
+        session = opened.launch("command", git=f"{git}project.git@main", inputs=inputs, machines=2, options=options)
+        assert session.follow(seconds=60).machine_count == 2
+        session.results(tmp_path / "results")
+    assert (tmp_path / "results" / "out-1.txt").read_text() == "of the repository and of the web"
 
 
 def test_a_wrong_token_is_refused(account: LocalCluster) -> None:

@@ -14,8 +14,18 @@ from run_qarnot.core.state import State
 from run_qarnot.model.connections import Connection, ConnectionKind, Link
 from run_qarnot.model.files import StoredFile
 from run_qarnot.model.links import Filling
+from run_qarnot.model.price import Price
 from run_qarnot.model.view import SessionView
-from run_qarnot.page.props import link_row, option_row, problem_rows, result_rows, safe_url, session_row, shared_hours
+from run_qarnot.page.props import (
+    link_row,
+    option_row,
+    price_row,
+    problem_rows,
+    result_rows,
+    safe_url,
+    session_row,
+    shared_hours,
+)
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 READY = SessionView("id", "calm-heron-42", "base", "jupyterlab", "JupyterLab", State.READY, attempt=1, created=NOW)
@@ -78,6 +88,11 @@ def test_further_pages_are_opened_by_the_same_way_as_the_app() -> None:
         {"title": "Dask dashboard", "url": None}
     ]
     assert session_row(replace(READY, state=State.STARTING, connections=(tunnel,)), "Dask", NOW)["links"] == []
+
+
+def test_the_price_is_that_of_all_machines() -> None:
+    row = price_row(Price(per_hour=0.04, left=50), hours=2, machines=4)
+    assert (row["per_hour"], row["most"], row["left"]) == ("0.16 €", "0.32 €", "50.00 €")
 
 
 def test_a_link_says_in_full_what_it_filled_in() -> None:
