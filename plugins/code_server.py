@@ -17,9 +17,10 @@ ARCHIVE = f"https://github.com/coder/code-server/releases/download/v{VERSION}/co
 # In a container on Qarnot the files are in /job. The profile opens the SSH port; the server behind it is for us to
 # start. `exec`: the session ends when code-server does.
 COMMAND = f"""sh -c '\
-apt-get update && apt-get install -y --no-install-recommends openssh-server curl ca-certificates && \
+apt-get update && apt-get install -y --no-install-recommends openssh-server && \
 mkdir -p /run/sshd ~root/.ssh && printenv DOCKER_SSH > ~root/.ssh/authorized_keys && /usr/sbin/sshd && \
-archive=$(mktemp) && curl -fsSL --proto =https -o "$archive" {ARCHIVE} && \
+archive=$(mktemp) && \
+python3 -c "import sys, urllib.request as web; web.urlretrieve(*sys.argv[1:])" {ARCHIVE} "$archive" && \
 echo "{SHA256}  $archive" | sha256sum -c - && \
 mkdir -p /opt/code-server && tar -xzf "$archive" -C /opt/code-server --strip-components=1 && rm "$archive" && \
 exec /opt/code-server/bin/code-server --auth password --disable-telemetry --disable-update-check \

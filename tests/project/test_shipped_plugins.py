@@ -139,7 +139,7 @@ def test_code_server_runs_only_if_the_archive_is_the_one_that_was_published(tmp_
     script = plugin["COMMAND"].removeprefix("sh -c '").removesuffix("'")
     script = script[script.index("archive=$(mktemp)") :]
     changes = {
-        plugin["ARCHIVE"]: archive.as_uri(), "--proto =https": "", plugin["SHA256"]: digest,
+        plugin["ARCHIVE"]: archive.as_uri(), plugin["SHA256"]: digest,
         "/opt/code-server": str(tmp_path / "opt"),
     }  # fmt: skip
     for old, new in changes.items():
