@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -49,7 +50,7 @@ def main() -> int:
         catalog = read(settings)  # warm: compiles the plugins, as the first page of a server does
         reads = [seconds(lambda: read(settings)) for _ in range(RUNS)]
         typed = ("i", "im", "ima", "image 99", "none", "imgae 99", "plugni")
-        strokes = [seconds(lambda text=text: catalog.search(text)) for text in typed]
+        strokes = [seconds(partial(catalog.search, text)) for text in typed]
     result = {
         "images": IMAGES,
         "plugins": PLUGINS,

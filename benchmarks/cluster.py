@@ -99,11 +99,11 @@ def whole(http: requests.Session, address: str) -> int:
 
 def pages(http: requests.Session, address: str) -> int:
     """Ask for the summaries page by page, as the SDK does: no page holds more than fifty."""
-    count, token = 0, None
+    count, token = 0, ""
     while True:
-        body = {"maximumResults": TASKS, "token": token}
+        body = {"maximumResults": TASKS, "token": token or None}
         page = http.post(f"{address}/tasks/summaries/paginate", json=body, timeout=30).json()
-        count, token = count + page["count"], page["nextToken"]
+        count, token = count + int(page["count"]), page["nextToken"]
         if token is None:
             return count
 

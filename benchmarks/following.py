@@ -197,7 +197,8 @@ def poll_as_before(cluster: Settings, counted: Requests) -> dict[str, float]:
 def _links(task: qarnot.task.Task) -> int:
     for entry in task.results.directory("logs/"):
         if entry.key == "logs/qarnot.log":
-            return entry.get()["Body"].read().decode().count("/lab?token=")
+            text: str = entry.get()["Body"].read().decode()
+            return text.count("/lab?token=")
     return 0
 
 

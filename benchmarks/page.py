@@ -144,7 +144,14 @@ def is_ready(server: Server) -> bool:
 
 def notebook(home: Path, name: str, code: str) -> Path:
     """Write a notebook of one cell."""
-    cell = {"cell_type": "code", "id": "a", "source": code, "metadata": {}, "outputs": [], "execution_count": None}
+    cell: dict[str, object] = {
+        "cell_type": "code",
+        "id": "a",
+        "source": code,
+        "metadata": {},
+        "outputs": [],
+        "execution_count": None,
+    }
     path = home / f"{name}.ipynb"
     path.write_text(json.dumps({"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}))
     return path

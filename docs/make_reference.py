@@ -18,12 +18,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
+import report  # noqa: E402
 from pydantic import BaseModel  # noqa: E402
 
 import run_qarnot  # noqa: E402
-from benchmarks import report  # noqa: E402
 from run_qarnot.catalog.apps import BUILTIN  # noqa: E402
 from run_qarnot.catalog.image import HARDWARE, IMAGE_ID, INTERNAL, Image, Option, Ready  # noqa: E402
 from run_qarnot.catalog.reader import SCHEMA  # noqa: E402

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
@@ -23,6 +23,12 @@ from qarnot_local import LocalCluster
 
 REPOSITORY = Path(__file__).parents[2]
 _KEPT = re.compile(r"PATH|HOME|LANG|LC_.*|TZ|TMPDIR|PIP_.*|SSL_.*|REQUESTS_CA_BUNDLE|VIRTUAL_ENV|COVERAGE_.*")
+
+
+def read_line(stream: IO[str] | None) -> str:
+    """Return the next line that a program prints."""
+    assert stream is not None
+    return stream.readline()
 
 
 def clean_environment(**more: str) -> dict[str, str]:

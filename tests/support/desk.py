@@ -10,6 +10,7 @@ from typing import TypeVar
 from qarnot_local import LocalCluster
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.image import Image
+from run_qarnot.cloud.models import TaskSnapshot
 from run_qarnot.core.names import make_name
 from run_qarnot.core.state import State
 from run_qarnot.engine.account import Account
@@ -75,6 +76,19 @@ class Desk:
     @property
     def notes(self) -> str:
         return "\n".join(str(view.note or "") for view in self.heard)
+
+
+def facts_of(session: Session) -> TaskSnapshot:
+    """What the cluster said last of a session that is submitted."""
+    assert session.facts is not None, "it is not submitted"
+    return session.facts
+
+
+def address_of(session: Session) -> str:
+    """The address of a session's app, through the tunnel that is open."""
+    address = session.app_address()
+    assert address is not None, "its tunnel is closed"
+    return address
 
 
 async def until(session: Session, condition: Callable[[SessionView], bool], what: str) -> SessionView:

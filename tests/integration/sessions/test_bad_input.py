@@ -1,15 +1,23 @@
 """Bad input gets a sentence, nothing is lost, and nothing is started."""
 
+from __future__ import annotations
+
 import os
 import socket
 import time
+from pathlib import Path
+from typing import Any
 
 import asyncssh
 import pytest
+from qarnot.connection import Connection
+from support.command import CommandLine
 from support.ssh import make_key
 
+from qarnot_local import LocalCluster
 
-def sentence(answer):
+
+def sentence(answer: Any) -> Any:
     """Errors are two lines on standard error, without a traceback."""
     lines = answer.err.strip().splitlines()
     assert "Traceback" not in answer.err
@@ -18,28 +26,28 @@ def sentence(answer):
     return lines[0]
 
 
-def test_a_wrong_token(cli, cluster):
+def test_a_wrong_token(cli: CommandLine, cluster: LocalCluster) -> None:
     answer = cli.with_environment(QARNOT_CLIENT_TOKEN="not-the-token-at-all")("sessions", expect=1)
     assert "does not accept this token" in sentence(answer)
     assert "not-the-token-at-all" not in answer.err
 
 
-def test_an_empty_token(cli):
+def test_an_empty_token(cli: CommandLine) -> None:
     assert "No Qarnot token" in sentence(cli.with_environment(QARNOT_CLIENT_TOKEN="  ")("sessions", expect=1))
 
 
-def test_a_token_with_spaces_around_it_is_trimmed_and_that_is_said(cli, cluster):
+def test_a_token_with_spaces_around_it_is_trimmed_and_that_is_said(cli: CommandLine, cluster: LocalCluster) -> None:
     answer = cli.with_environment(QARNOT_CLIENT_TOKEN=f" {cluster.token}\n")("sessions", "--json")
     assert "Spaces around the token" in answer.err
     assert isinstance(answer.json, list)
 
 
-def test_a_token_with_a_line_break_inside(cli):
+def test_a_token_with_a_line_break_inside(cli: CommandLine) -> None:
     answer = cli.with_environment(QARNOT_CLIENT_TOKEN="half\nother-half-of-it")("sessions", expect=1)
     assert "a space or a line break" in sentence(answer)
 
 
-def test_a_private_key_given_as_public_key(cli, cluster):
+def test_a_private_key_given_as_public_key(cli: CommandLine, cluster: LocalCluster) -> None:
     private = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
     (cli.folder / "id").write_text(private)
     answer = cli("launch", "base", "--ssh-key", "id", expect=1)
@@ -47,7 +55,7 @@ def test_a_private_key_given_as_public_key(cli, cluster):
     assert private.splitlines()[1] not in answer.err
 
 
-def test_a_key_that_no_server_takes_starts_nothing(cli, sdk, tmp_path):
+def test_a_key_that_no_server_takes_starts_nothing(cli: CommandLine, sdk: Connection, tmp_path: Path) -> None:
     (cli.folder / "cut.pub").write_text("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIKMNmJvobD5lc7YC someone")
     answer = cli("launch", "base", "--ssh-key", "cut.pub", expect=1)
     assert "cut off or damaged" in sentence(answer)
@@ -58,7 +66,7 @@ def test_a_key_that_no_server_takes_starts_nothing(cli, sdk, tmp_path):
     assert task.constants["DOCKER_SSH"].splitlines()[0] == key.strip()
 
 
-def test_an_unknown_image_names_the_nearest(cli):
+def test_an_unknown_image_names_the_nearest(cli: CommandLine) -> None:
     answer = cli("launch", "pytroch", expect=1)
     assert "no image called “pytroch”" in sentence(answer)
     assert "Did you mean “pytorch”?" in answer.err
@@ -67,11 +75,11 @@ def test_an_unknown_image_names_the_nearest(cli):
 
 
 @pytest.mark.parametrize("name", ["Has Spaces", "UPPER", "a" * 80, "-x", "ünï"])
-def test_a_name_that_is_no_bucket_name(cli, name):
+def test_a_name_that_is_no_bucket_name(cli: CommandLine, name: str) -> None:
     assert "The name" in sentence(cli("launch", "base", f"--name={name}", expect=1))
 
 
-def test_files_that_are_not_there_or_cannot_be_read(cli):
+def test_files_that_are_not_there_or_cannot_be_read(cli: CommandLine) -> None:
     assert "no file or folder" in sentence(cli("launch", "base", "--input", "missing", expect=1))
     folder = cli.folder / "data"
     folder.mkdir()
@@ -79,7 +87,7 @@ def test_files_that_are_not_there_or_cannot_be_read(cli):
     assert "not a regular file" in sentence(cli("launch", "base", "--input", "data", expect=1))
 
 
-def test_what_of_a_folder_cannot_be_sent_is_left_out_and_named(cli, sdk):
+def test_what_of_a_folder_cannot_be_sent_is_left_out_and_named(cli: CommandLine, sdk: Connection) -> None:
     folder = cli.folder / "data"
     folder.mkdir()
     (folder / "kept.txt").write_text("kept")
@@ -94,12 +102,12 @@ def test_what_of_a_folder_cannot_be_sent_is_left_out_and_named(cli, sdk):
 
 
 @pytest.mark.parametrize("words", [("launch", "base", "--input"), ("add", "base"), ("results", "base", "--output")])
-def test_an_empty_path_is_not_the_folder_where_one_is(cli, words):
+def test_an_empty_path_is_not_the_folder_where_one_is(cli: CommandLine, words: str) -> None:
     """Of a variable of the shell that is not set: all that lies here would travel, or be written here."""
     assert "a path cannot be empty" in sentence(cli(*words, "", expect=2))
 
 
-def test_hours_and_options_that_are_not_possible(cli):
+def test_hours_and_options_that_are_not_possible(cli: CommandLine) -> None:
     assert "99 hours is not possible" in sentence(cli("launch", "base", "--hours", "99", expect=1))
     asked = cli("launch", "base", "--hours", "18.30", expect=2).err
     assert "“18.30” could be a time of the day, or a number of hours. Write 18:30 for the time, or 18.3" in asked
@@ -109,7 +117,7 @@ def test_hours_and_options_that_are_not_possible(cli):
     assert "no option “colour”" in sentence(cli("launch", "base", "--set", "colour=red", expect=1))
 
 
-def test_buckets_and_machines_that_the_account_does_not_have(cli):
+def test_buckets_and_machines_that_the_account_does_not_have(cli: CommandLine) -> None:
     (cli.folder / "data").write_text("data")
     asked = ("launch", "base", "--name", "not-made", "--input", "data")
     answer = cli(*asked, "--bucket", "no-such", expect=1)
@@ -120,20 +128,20 @@ def test_buckets_and_machines_that_the_account_does_not_have(cli):
     assert "Did you mean “ssd”?" in answer.err
 
 
-def test_nothing_was_started_or_made_by_any_of_this(cli, cluster):
+def test_nothing_was_started_or_made_by_any_of_this(cli: CommandLine, cluster: LocalCluster) -> None:
     before = cli("sessions", "--json").json
     cli("launch", "base", "--name", "not-made", "--hours", "99", expect=1)
     assert cli("sessions", "--json").json == before
     assert "no session" in sentence(cli("show", "not-made", expect=1))
 
 
-def test_bad_usage_is_2(cli):
+def test_bad_usage_is_2(cli: CommandLine) -> None:
     assert cli("launch", expect=2).err
     assert cli("no-such-command", expect=2).err
     assert cli("show", "x", "--nonsense", expect=2).err
 
 
-def test_a_cluster_that_is_not_there_is_said_within_five_seconds(cli):
+def test_a_cluster_that_is_not_there_is_said_within_five_seconds(cli: CommandLine) -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         nobody = f"http://127.0.0.1:{unused.getsockname()[1]}"
@@ -141,7 +149,7 @@ def test_a_cluster_that_is_not_there_is_said_within_five_seconds(cli):
         assert "does not answer" in sentence(answer)
 
 
-def test_a_cluster_that_accepts_and_says_nothing_is_no_hang(cli):
+def test_a_cluster_that_accepts_and_says_nothing_is_no_hang(cli: CommandLine) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -152,12 +160,12 @@ def test_a_cluster_that_accepts_and_says_nothing_is_no_hang(cli):
         assert time.monotonic() - started < 10, "five seconds, and the start of Python on a busy machine"
 
 
-def test_something_else_than_qarnot_answers(cli, cluster):
+def test_something_else_than_qarnot_answers(cli: CommandLine, cluster: LocalCluster) -> None:
     answer = cli.with_environment(QARNOT_CLUSTER_URL=cluster.storage_url)("sessions", expect=3)
     assert "is not a Qarnot API" in sentence(answer)
 
 
-def test_one_name_twice_is_refused_and_the_first_is_left_alone(cli):
+def test_one_name_twice_is_refused_and_the_first_is_left_alone(cli: CommandLine) -> None:
     cli("launch", "base", "--name", "twice", "--detach")
     answer = cli("launch", "base", "--name", "twice", expect=1)
     assert "already a session called “twice”" in sentence(answer)
@@ -165,7 +173,7 @@ def test_one_name_twice_is_refused_and_the_first_is_left_alone(cli):
     assert cli("show", "twice", "--json").json["state"] == "ended"
 
 
-def test_a_session_that_fails_says_why_and_shows_its_last_lines(cli):
+def test_a_session_that_fails_says_why_and_shows_its_last_lines(cli: CommandLine) -> None:
     (cli.folder / "images.toml").write_text(
         'schema = 1\n[images.broken]\ntitle = "Broken"\napp = "batch"\nprofile = "docker-batch"\n'
         'repo = "library/ubuntu"\ncommand = "sh -c \\"echo the last words; exit 3\\""\n'
@@ -179,7 +187,7 @@ def test_a_session_that_fails_says_why_and_shows_its_last_lines(cli):
     assert session["error"]
 
 
-def test_an_app_that_ends_before_it_answers_has_failed_and_shows_its_last_lines(cli):
+def test_an_app_that_ends_before_it_answers_has_failed_and_shows_its_last_lines(cli: CommandLine) -> None:
     """Whatever its exit code: nobody could use it. Who looks later is told so, too."""
     (cli.folder / "images.toml").write_text(
         'schema = 1\n[images.short]\ntitle = "Short"\nprofile = "docker-network-ssh"\n'
@@ -193,7 +201,9 @@ def test_an_app_that_ends_before_it_answers_has_failed_and_shows_its_last_lines(
     assert (session["state"], session["reason"]) == ("failed", "failed")
 
 
-def test_an_image_that_the_local_cluster_does_not_play_is_refused_in_one_sentence(cli, cluster):
+def test_an_image_that_the_local_cluster_does_not_play_is_refused_in_one_sentence(
+    cli: CommandLine, cluster: LocalCluster
+) -> None:
     (cli.folder / "images.toml").write_text(
         'schema = 1\n[images.theirs]\nprofile = "docker-network-ssh"\nrepo = "team/lab"\n'
         '[images.bundled]\nprofile = "docker-network-ssh"\nrepo = "library/python"\nstart = "bundled"\n'
@@ -205,7 +215,7 @@ def test_an_image_that_the_local_cluster_does_not_play_is_refused_in_one_sentenc
         assert cluster.control.count("POST", "/tasks") == 0
 
 
-def test_a_cluster_without_a_storage_is_said(cli, cluster):
+def test_a_cluster_without_a_storage_is_said(cli: CommandLine, cluster: LocalCluster) -> None:
     cluster.control.fail_next("GET", "/settings", status=200, body={"storage": None})
     without = cli.with_environment(QARNOT_STORAGE_URL="")
     assert "The storage does not answer: the cluster does not state its address" in sentence(

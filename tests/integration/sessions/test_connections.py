@@ -13,7 +13,7 @@ import psutil
 import pytest
 import requests
 from support.browser import FakeBrowser
-from support.command import CommandLine
+from support.command import CommandLine, read_line
 from support.desk import Desk, at_a_desk, page_on
 from support.ports import free_port, take_port
 from support.ssh import agent, make_key, running
@@ -144,7 +144,7 @@ def test_an_agent_full_of_other_keys_is_said_and_so_is_what_to_do(
     opener = with_agent.start("open", "mine", "--no-browser", "--ssh-key", public)
     try:
         assert opener.stdout is not None
-        address = opener.stdout.readline().strip()
+        address = read_line(opener.stdout).strip()
         wait_until(lambda: answers(address), "the page through the tunnel of `open`")
     finally:
         opener.terminate()

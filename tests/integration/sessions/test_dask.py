@@ -78,7 +78,7 @@ def opened(cli: CommandLine, name: str, machines: int, *more: object) -> Iterato
     opener = cli.start("open", name, "--no-browser")
     try:
         assert opener.stdout
-        yield Many(cli, name, opener.stdout.readline().strip())
+        yield Many(cli, name, read_line(opener.stdout).strip())
     finally:
         opener.terminate()
         opener.communicate(timeout=30)

@@ -1,13 +1,17 @@
 """`run-qarnot demo`: it starts by itself, and nothing of it stays, however it ends."""
 
+from __future__ import annotations
+
 import signal
 import socket
 import subprocess
 import sys
 import urllib.request
+from pathlib import Path
+from typing import Any
 
 import pytest
-from support.command import CommandLine, clean_environment
+from support.command import CommandLine, clean_environment, read_line
 from support.ports import take_port
 from support.servers import gone, ports_of, running
 from support.waiting import wait_until
@@ -16,17 +20,17 @@ pytestmark = pytest.mark.lifecycle
 
 
 @pytest.fixture
-def cli(tmp_path):
+def cli(tmp_path: Path) -> Any:
     return CommandLine(tmp_path, clean_environment(HOME=str(tmp_path)))
 
 
-def page_of(server):
+def page_of(server: Any) -> Any:
     opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
     with opener.open(server.address(), timeout=60) as answer:  # the address is printed when it answers
         return answer.read().decode()
 
 
-def test_the_address_answers_and_ctrl_c_leaves_nothing(cli):
+def test_the_address_answers_and_ctrl_c_leaves_nothing(cli: CommandLine) -> None:
     with running(cli, "demo", "--no-browser") as demo:
         assert "<title>Run Qarnot</title>" in page_of(demo)
         family = demo.family()
@@ -41,7 +45,7 @@ def test_the_address_answers_and_ctrl_c_leaves_nothing(cli):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_a_kill_leaves_nothing(cli, number):
+def test_a_kill_leaves_nothing(cli: CommandLine, number: int) -> None:
     with running(cli, "demo", "--no-browser") as demo:
         demo.address()
         family = demo.family()
@@ -49,7 +53,7 @@ def test_a_kill_leaves_nothing(cli, number):
         wait_until(lambda: gone(family), "all processes to be gone", seconds=20)
 
 
-def test_a_kill_of_who_started_it_leaves_nothing(cli):
+def test_a_kill_of_who_started_it_leaves_nothing(cli: CommandLine) -> None:
     script = "import subprocess, sys; subprocess.run(sys.argv[1:])"
     parent = subprocess.Popen(
         [sys.executable, "-c", script, *cli.command("demo", "--no-browser")], cwd=cli.folder, text=True,
@@ -57,7 +61,7 @@ def test_a_kill_of_who_started_it_leaves_nothing(cli):
     )  # fmt: skip
     import psutil
 
-    assert "http" in parent.stdout.readline()
+    assert "http" in read_line(parent.stdout)
     family = psutil.Process(parent.pid).children(recursive=True)
     assert len(family) >= 4
     parent.kill()
@@ -65,7 +69,7 @@ def test_a_kill_of_who_started_it_leaves_nothing(cli):
     wait_until(lambda: gone(family), "the demo and all of its parts to be gone", seconds=20)
 
 
-def test_a_port_in_use_is_stepped_over_and_one_that_was_asked_for_is_said(cli):
+def test_a_port_in_use_is_stepped_over_and_one_that_was_asked_for_is_said(cli: CommandLine) -> None:
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         take_port(other, 8866)

@@ -1,12 +1,18 @@
 """Each known fault of the notebook that this product replaces (`design.md` §11) has a test here that it is not here."""
 
+from __future__ import annotations
+
 import re
 import signal
 import socket
 import threading
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
+from qarnot.connection import Connection
+from support.command import CommandLine, read_line
 from support.jupyter import Jupyter
 from support.ports import take_port
 from support.waiting import wait_until
@@ -24,7 +30,7 @@ command = "sh -c 'exit 7'"
 """
 
 
-def test_an_input_folder_is_not_mirrored_so_nothing_on_the_bucket_is_deleted(cli, sdk):
+def test_an_input_folder_is_not_mirrored_so_nothing_on_the_bucket_is_deleted(cli: CommandLine, sdk: Connection) -> None:
     cli("launch", "base", "--name", "mirror", "--detach")
     sdk.retrieve_bucket("mirror-in").add_string("mine", "was-there.txt")
     (cli.folder / "new").mkdir()
@@ -35,7 +41,7 @@ def test_an_input_folder_is_not_mirrored_so_nothing_on_the_bucket_is_deleted(cli
     assert keys - KEYS == {"was-there.txt", "new.txt"}
 
 
-def test_two_sessions_never_share_buckets(cli, sdk):
+def test_two_sessions_never_share_buckets(cli: CommandLine, sdk: Connection) -> None:
     names = [cli("launch", "base", "--detach").out.strip() for _ in range(2)]
     sessions = [cli("show", name, "--json").json for name in names]
     buckets = [session[which] for session in sessions for which in ("inputs", "results")]
@@ -47,12 +53,12 @@ def test_two_sessions_never_share_buckets(cli, sdk):
     assert "already holds files" in answer.err
 
 
-def test_a_start_can_be_given_up_at_any_moment(cli):
+def test_a_start_can_be_given_up_at_any_moment(cli: CommandLine) -> None:
     """The click handler blocked, so Abort could not be pressed."""
     launch = cli.start("launch", "base", "--name", "given-up")
-    line = launch.stderr.readline()
+    line = read_line(launch.stderr)
     while "Starting" not in line and "Asking" not in line:
-        line = launch.stderr.readline()
+        line = read_line(launch.stderr)
     launch.send_signal(signal.SIGINT)
     asked = time.monotonic()
     _, rest = launch.communicate(timeout=10)
@@ -64,7 +70,7 @@ def test_a_start_can_be_given_up_at_any_moment(cli):
     assert not any(s["state"] == "ready" for s in cli("sessions", "--json").json if s["name"] == "given-up")
 
 
-def test_a_failure_ends_the_watching_at_once_with_a_sentence(cli):
+def test_a_failure_ends_the_watching_at_once_with_a_sentence(cli: CommandLine) -> None:
     """`Failure` looped for ever at 100 % of a core, and an exception became `cannot unpack`."""
     (cli.folder / "images.toml").write_text(DIES)
     answer = cli("launch", "dies", "--name", "dies", expect=1, timeout=30)
@@ -72,7 +78,7 @@ def test_a_failure_ends_the_watching_at_once_with_a_sentence(cli):
     assert "unpack" not in answer.err
 
 
-def test_a_jupyter_of_ones_own_on_8888_is_not_opened_instead(cli):
+def test_a_jupyter_of_ones_own_on_8888_is_not_opened_instead(cli: CommandLine) -> None:
     with socket.socket() as own:
         own.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         take_port(own, 8888)
@@ -81,7 +87,7 @@ def test_a_jupyter_of_ones_own_on_8888_is_not_opened_instead(cli):
         cli("launch", "base", "--name", "not-mine", "--json")
         opener = cli.start("open", "not-mine", "--no-browser")
         try:
-            address = opener.stdout.readline().strip()
+            address = read_line(opener.stdout).strip()
             assert ":8888/" not in address
             wait_until(Jupyter(address).answers, "the session's own JupyterLab")
         finally:
@@ -90,7 +96,7 @@ def test_a_jupyter_of_ones_own_on_8888_is_not_opened_instead(cli):
         cli("stop", "not-mine", "--no-save")
 
 
-def test_user_and_port_come_from_the_catalog_and_the_host_from_the_cluster(cli, tmp_path):
+def test_user_and_port_come_from_the_catalog_and_the_host_from_the_cluster(cli: CommandLine, tmp_path: Path) -> None:
     from support.ssh import make_key, words
 
     (cli.folder / "images.toml").write_text(
@@ -102,18 +108,18 @@ def test_user_and_port_come_from_the_catalog_and_the_host_from_the_cluster(cli, 
     cli("stop", "mine", "--no-save")
 
 
-def test_snapshots_are_taken_every_few_minutes_not_every_five_seconds(cli, sdk):
+def test_snapshots_are_taken_every_few_minutes_not_every_five_seconds(cli: CommandLine, sdk: Connection) -> None:
     cli("launch", "base", "--name", "calm", "--detach")
     task = sdk.retrieve_task(cli("show", "calm", "--json").json["id"])
     assert task._snapshot_interval == 300
     cli("stop", "calm", "--no-save")
 
 
-def test_stop_waits_for_the_snapshot(cli):
+def test_stop_waits_for_the_snapshot(cli: CommandLine) -> None:
     cli("launch", "base", "--name", "saved", "--json")
     opener = cli.start("open", "saved", "--no-browser")
     try:
-        Jupyter(opener.stdout.readline().strip()).run("open('big.bin', 'wb').write(b'x' * 60_000_000)")
+        Jupyter(read_line(opener.stdout).strip()).run("open('big.bin', 'wb').write(b'x' * 60_000_000)")
     finally:
         opener.terminate()
         opener.communicate(timeout=10)
@@ -122,7 +128,7 @@ def test_stop_waits_for_the_snapshot(cli):
     assert (cli.folder / "saved/big.bin").stat().st_size == 60_000_000
 
 
-def test_the_known_hosts_of_the_user_are_left_alone(cli, tmp_path):
+def test_the_known_hosts_of_the_user_are_left_alone(cli: CommandLine, tmp_path: Path) -> None:
     from support.ssh import make_key, words
 
     session = cli("launch", "base", "--name", "hosts", "--ssh-key", make_key(tmp_path), "--json").json
@@ -132,7 +138,7 @@ def test_the_known_hosts_of_the_user_are_left_alone(cli, tmp_path):
     cli("stop", "hosts", "--no-save")
 
 
-def _answer_like_jupyter(listener):
+def _answer_like_jupyter(listener: Any) -> None:
     while True:
         try:
             connection, _ = listener.accept()

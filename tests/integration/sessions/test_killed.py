@@ -1,6 +1,11 @@
 """The process is killed at every step, and started again: from nothing but the token, everything is found again."""
 
+from __future__ import annotations
+
 import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from support.command import CommandLine
@@ -28,20 +33,22 @@ STEPS = {
 
 
 @pytest.fixture(scope="module")
-def cluster():
+def cluster() -> Iterator[Any]:
     with LocalCluster() as cluster:
         yield cluster
 
 
 @pytest.fixture
-def cli(cluster, tmp_path):
+def cli(cluster: LocalCluster, tmp_path: Path) -> Iterator[Any]:
     (tmp_path / "images.toml").write_text(CATALOG)
     yield CommandLine.of_account(cluster, tmp_path)
     cluster.control.reset()
 
 
 @pytest.mark.parametrize("held", STEPS)
-def test_a_session_is_found_again_by_a_process_that_knows_only_the_token(cli, cluster, held):
+def test_a_session_is_found_again_by_a_process_that_knows_only_the_token(
+    cli: CommandLine, cluster: LocalCluster, held: Any
+) -> None:
     said, state = STEPS[held]
     if held != "nothing":
         cluster.control.hold(held)
@@ -55,7 +62,9 @@ def test_a_session_is_found_again_by_a_process_that_knows_only_the_token(cli, cl
     assert cli("show", found["name"], "--json").json["state"] == "ended"
 
 
-def test_killed_while_files_travel_nothing_runs_and_what_arrived_is_not_sent_again(cli, cluster, tmp_path):
+def test_killed_while_files_travel_nothing_runs_and_what_arrived_is_not_sent_again(
+    cli: CommandLine, cluster: LocalCluster, tmp_path: Path
+) -> None:
     (tmp_path / "big").write_bytes(b"x" * 20_000_000)
     cluster.control.delay("s3:UploadPart", 0.3)
     launch = cli.start("launch", "machine", "--name", "half-way", "--input", "big")
@@ -68,7 +77,7 @@ def test_killed_while_files_travel_nothing_runs_and_what_arrived_is_not_sent_aga
     cli("stop", "half-way", "--no-save")
 
 
-def kill_when(process, said):
+def kill_when(process: Any, said: str) -> None:
     for line in iter(process.stderr.readline, ""):
         if said in line:
             process.send_signal(signal.SIGKILL)

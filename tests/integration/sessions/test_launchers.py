@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import pytest
 from support.browser import FakeBrowser
-from support.desk import at_a_desk, page_on
+from support.desk import Desk, at_a_desk, page_on
 from support.ports import free_port
 from support.servers import get
 from support.waiting import wait_until
@@ -65,16 +65,17 @@ class Home:
         try:
             yield process
         finally:
-            family = [process, *psutil.Process(process.pid).children(recursive=True)] if process.poll() is None else []
-            for each in family:
-                each.kill()
+            if process.poll() is None:
+                for each in psutil.Process(process.pid).children(recursive=True):
+                    each.kill()
+                process.kill()
             process.communicate(timeout=10)
 
 
 def with_spec(cluster: LocalCluster, scenario: Callable[[TunnelSpec], None]) -> None:
     """Run a blocking scenario with what a launcher of a session that is ready needs; its app wants a token."""
 
-    async def at_desk(desk):  # type: ignore[no-untyped-def]
+    async def at_desk(desk: Desk) -> None:
         async with desk.ready(page_on(free_port()).model_copy(update={"token_env": "TOKEN"})) as session:
             spec = session.tunnel_spec()
             assert spec is not None

@@ -1,11 +1,18 @@
 """Buckets that sessions left behind: found, offered, and nothing else is ever touched."""
 
+from __future__ import annotations
+
 import os
 import pty
 import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
-from support.desk import at_a_desk, until
+from qarnot.connection import Connection
+from support.command import CommandLine
+from support.desk import Desk, at_a_desk, until
 from support.waiting import wait_until
 
 from qarnot_local import LocalCluster
@@ -18,16 +25,16 @@ TWO_DAYS = 2 * ONE_DAY
 
 
 @pytest.fixture(scope="module")
-def cluster():
+def cluster() -> Iterator[Any]:
     """One of its own: its clock is advanced."""
     with LocalCluster() as cluster:
         yield cluster
 
 
-def forget(cluster, name, seconds=TWO_DAYS):
+def forget(cluster: LocalCluster, name: str, seconds: float = TWO_DAYS) -> None:
     """Run a session to its end, forget it without its files, and let time pass."""
 
-    async def scenario(desk):
+    async def scenario(desk: Desk) -> None:
         session = await desk.start(name=name)
         async with desk.following(session):
             await until(session, lambda view: view.state is State.READY, "it to be ready")
@@ -38,21 +45,23 @@ def forget(cluster, name, seconds=TWO_DAYS):
     cluster.control.advance(seconds)
 
 
-def left_over(cluster):
-    async def ask(desk):
+def left_over(cluster: LocalCluster) -> Any:
+    async def ask(desk: Desk) -> Any:
         return {found.bucket: found for found in await desk.account.left_over()}
 
     return at_a_desk(cluster, ask)
 
 
-def clean_up(cluster):
-    async def delete(desk):
+def clean_up(cluster: LocalCluster) -> None:
+    async def delete(desk: Desk) -> None:
         await desk.account.delete_left_over(await desk.account.left_over())
 
     at_a_desk(cluster, delete)
 
 
-def test_a_forgotten_sessions_buckets_are_found_after_a_day_and_only_they_are_deleted(cluster, sdk):
+def test_a_forgotten_sessions_buckets_are_found_after_a_day_and_only_they_are_deleted(
+    cluster: LocalCluster, sdk: Connection
+) -> None:
     forget(cluster, "gone", seconds=0)
     sdk.retrieve_bucket("gone-in").add_string("twelve bytes", "old.txt")
     for bucket in ("plug-in", "mine", "gone-with-a-name-like-ours-out"):
@@ -62,7 +71,7 @@ def test_a_forgotten_sessions_buckets_are_found_after_a_day_and_only_they_are_de
     assert left_over(cluster) == {}, "an upload may take a day"
     cluster.control.advance(2 * 3600)
 
-    async def scenario(desk):
+    async def scenario(desk: Desk) -> None:
         found = await desk.account.left_over()
         assert [(each.bucket, each.session, each.files, each.size) for each in found] == [
             ("gone-in", "gone", 1, 12),
@@ -77,11 +86,11 @@ def test_a_forgotten_sessions_buckets_are_found_after_a_day_and_only_they_are_de
     clean_up(cluster)
 
 
-def test_what_a_session_lives_in_or_may_still_need_is_never_left_over(cluster, sdk):
+def test_what_a_session_lives_in_or_may_still_need_is_never_left_over(cluster: LocalCluster, sdk: Connection) -> None:
     forget(cluster, "older")
     assert set(left_over(cluster)) == {"older-in", "older-out"}
 
-    async def scenario(desk):
+    async def scenario(desk: Desk) -> Any:
         async with desk.ready():
             other = sdk.create_task("somebody else's", "docker-batch", 1)
             other.resources, other.results = [sdk.retrieve_bucket("older-in")], sdk.retrieve_bucket("older-out")
@@ -93,13 +102,15 @@ def test_what_a_session_lives_in_or_may_still_need_is_never_left_over(cluster, s
     assert left_over(cluster) == {}, "it has ended, and can still be continued from"
 
 
-def test_a_large_file_on_its_way_counts_though_only_parts_of_it_are_there(cluster, sdk):
+def test_a_large_file_on_its_way_counts_though_only_parts_of_it_are_there(
+    cluster: LocalCluster, sdk: Connection
+) -> None:
     forget(cluster, "coming")
     before = left_over(cluster)["coming-in"].changed
     storage = sdk.s3client
     upload = storage.create_multipart_upload(Bucket="coming-in", Key="large")["UploadId"]
 
-    def comes_another_part():
+    def comes_another_part() -> Any:
         storage.upload_part(Bucket="coming-in", Key="large", UploadId=upload, PartNumber=1, Body=b"part")
         return left_over(cluster)["coming-in"].changed > before
 
@@ -107,8 +118,8 @@ def test_a_large_file_on_its_way_counts_though_only_parts_of_it_are_there(cluste
     clean_up(cluster)
 
 
-def test_files_stay_while_another_programs_task_names_them(cluster, sdk):
-    async def scenario(desk):
+def test_files_stay_while_another_programs_task_names_them(cluster: LocalCluster, sdk: Connection) -> None:
+    async def scenario(desk: Desk) -> None:
         async with desk.ready() as session:
             await session.stop(save=False)
         task = sdk.create_task("else\x1b[2Jwhere", "docker-batch", 1)
@@ -124,7 +135,7 @@ def test_files_stay_while_another_programs_task_names_them(cluster, sdk):
     at_a_desk(cluster, scenario)
 
 
-def test_a_tag_of_another_session_or_none_at_all_proves_nothing(cluster, sdk):
+def test_a_tag_of_another_session_or_none_at_all_proves_nothing(cluster: LocalCluster, sdk: Connection) -> None:
     forget(cluster, "one")
     tags = {"TagSet": [{"Key": "run-qarnot", "Value": "two"}]}
     sdk.s3client.put_bucket_tagging(Bucket="one-in", Tagging=tags)
@@ -132,14 +143,14 @@ def test_a_tag_of_another_session_or_none_at_all_proves_nothing(cluster, sdk):
     assert left_over(cluster) == {}
 
 
-def test_a_storage_that_takes_no_tags_starts_sessions_all_the_same(cluster):
+def test_a_storage_that_takes_no_tags_starts_sessions_all_the_same(cluster: LocalCluster) -> None:
     with cluster.control.expecting():
         cluster.control.fail_next("PUT", "s3:PutBucketTagging", status=501, code="NotImplemented", times=2)
         forget(cluster, "untagged")
     assert left_over(cluster) == {}
 
 
-def test_when_the_storage_does_not_answer_nothing_is_deleted(cluster, sdk):
+def test_when_the_storage_does_not_answer_nothing_is_deleted(cluster: LocalCluster, sdk: Connection) -> None:
     forget(cluster, "unsure")
     cluster.control.fail_next("GET", "s3:GetBucketTagging", status=503, times=None)
     with pytest.raises(Exception, match="storage does not answer"):
@@ -149,7 +160,7 @@ def test_when_the_storage_does_not_answer_nothing_is_deleted(cluster, sdk):
     clean_up(cluster)
 
 
-def at_a_terminal(cli, typed, *arguments):
+def at_a_terminal(cli: CommandLine, typed: str, *arguments: Any) -> Any:
     """Run a command whose standard input is a terminal; return what it prints."""
     terminal, theirs = pty.openpty()
     process = subprocess.Popen(
@@ -168,14 +179,14 @@ ANSWERS = pytest.mark.parametrize(("typed", "deleted"), [("n\n", False), ("\n", 
 
 
 @ANSWERS
-def test_the_command_asks_before_files_go(cli, cluster, typed, deleted):
-    async def run(desk):
+def test_the_command_asks_before_files_go(cli: CommandLine, cluster: LocalCluster, typed: str, deleted: bool) -> None:
+    async def run(desk: Desk) -> None:
         session = await desk.start(name="asked-for")
         async with desk.following(session):
             await until(session, lambda view: view.state is State.READY, "it to be ready")
             await session.stop(save=False)
 
-    def is_there():
+    def is_there() -> Any:
         return "asked-for" in cli("sessions").out
 
     if not is_there():
@@ -191,7 +202,9 @@ def test_the_command_asks_before_files_go(cli, cluster, typed, deleted):
 
 
 @ANSWERS
-def test_the_command_lists_and_asks_before_it_deletes(cli, cluster, typed, deleted):
+def test_the_command_lists_and_asks_before_it_deletes(
+    cli: CommandLine, cluster: LocalCluster, typed: str, deleted: bool
+) -> None:
     if not left_over(cluster):
         forget(cluster, "asked")
     out, err = at_a_terminal(cli, typed, "delete", "--left-over")
@@ -202,7 +215,7 @@ def test_the_command_lists_and_asks_before_it_deletes(cli, cluster, typed, delet
     assert (left_over(cluster) == {}) is deleted
 
 
-def test_nobody_there_to_ask_is_a_no_and_yes_is_for_programs(cli, cluster):
+def test_nobody_there_to_ask_is_a_no_and_yes_is_for_programs(cli: CommandLine, cluster: LocalCluster) -> None:
     forget(cluster, "scripted")
     assert "Nothing was deleted." in cli("delete", "--left-over").err
     assert "2 bucket(s) deleted." in cli("delete", "--left-over", "--yes").err
@@ -211,7 +224,7 @@ def test_nobody_there_to_ask_is_a_no_and_yes_is_for_programs(cli, cluster):
         assert "either a session or --left-over" in cli("delete", *wrong, expect=2).err
 
 
-def test_tags_and_dates_of_buckets_survive_a_restart_of_the_cluster(tmp_path):
+def test_tags_and_dates_of_buckets_survive_a_restart_of_the_cluster(tmp_path: Path) -> None:
     with LocalCluster(state_dir=tmp_path, token="same") as cluster:
         forget(cluster, "kept")
     with LocalCluster(state_dir=tmp_path, token="same") as cluster:
@@ -220,11 +233,11 @@ def test_tags_and_dates_of_buckets_survive_a_restart_of_the_cluster(tmp_path):
 
 
 @pytest.mark.parametrize("files", [True, False])
-def test_a_session_that_was_refused_can_be_forgotten_with_what_it_has_left(cluster, files):
+def test_a_session_that_was_refused_can_be_forgotten_with_what_it_has_left(cluster: LocalCluster, files: Any) -> None:
     cluster.control.fail_next("POST", "/tasks", status=402, body={"message": "Not enough credits"})
     cluster.control.clear_calls()
 
-    async def scenario(desk):
+    async def scenario(desk: Desk) -> Any:
         session = await desk.start(name="never-ran")
         with pytest.raises(RefusedError):
             await session.follow()
@@ -235,10 +248,10 @@ def test_a_session_that_was_refused_can_be_forgotten_with_what_it_has_left(clust
     assert cluster.control.count("DELETE", "/tasks/*") == 0
 
 
-def test_one_that_was_refused_and_started_again_leaves_the_files_to_the_other(cluster):
+def test_one_that_was_refused_and_started_again_leaves_the_files_to_the_other(cluster: LocalCluster) -> None:
     cluster.control.fail_next("POST", "/tasks", status=402, body={"message": "Not enough credits"})
 
-    async def scenario(desk):
+    async def scenario(desk: Desk) -> None:
         refused, again = await desk.start(name="twice"), await desk.start(name="twice")
         with pytest.raises(RefusedError):
             await refused.follow()

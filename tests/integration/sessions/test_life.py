@@ -1,5 +1,7 @@
 """Whole lives of sessions, by the command line, with real parts: HTTP, S3, SSH, JupyterLab, pip."""
 
+from __future__ import annotations
+
 import io
 import json
 import re
@@ -7,24 +9,27 @@ import signal
 import subprocess
 import sys
 import zipfile
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.jupyter import Jupyter, opened
 from support.ssh import make_key, running, words
 from support.waiting import wait_until
 
+from qarnot_local import LocalCluster
 from run_qarnot.engine.ports import free_ports
 
 pytestmark = pytest.mark.lifecycle
 LINK = re.compile(r"http://127\.0\.0\.1:8888/rq-[0-9a-f]{12}/lab\?token=")
 
 
-def connection(session, kind):
+def connection(session: dict[str, Any], kind: str) -> Any:
     return next(connection for connection in session["connections"] if connection["kind"] == kind)
 
 
-def test_from_an_input_folder_through_openssh_to_a_zip(cli, cluster, tmp_path):
+def test_from_an_input_folder_through_openssh_to_a_zip(cli: CommandLine, cluster: LocalCluster, tmp_path: Path) -> None:
     data = cli.folder / "data"
     (data / "deep").mkdir(parents=True)
     (data / "hello.txt").write_text("hello\n")
@@ -80,7 +85,7 @@ def test_from_an_input_folder_through_openssh_to_a_zip(cli, cluster, tmp_path):
     assert "already exists" in again.err
 
 
-def test_a_key_is_not_needed_and_a_package_is_back_in_the_session_that_continues(cli):
+def test_a_key_is_not_needed_and_a_package_is_back_in_the_session_that_continues(cli: CommandLine) -> None:
     launched = cli("launch", "base", "--name", "first", "--json").json
     assert connection(launched, "tunnel")["note"].startswith("Opens JupyterLab"), "that of this program is closed"
     with opened(cli, "first") as jupyter:
@@ -102,7 +107,7 @@ def test_a_key_is_not_needed_and_a_package_is_back_in_the_session_that_continues
     assert [session["state"] for session in cli("sessions", "--json").json] == ["ended"]
 
 
-def test_what_is_uploaded_now_wins_over_what_is_copied(cli):
+def test_what_is_uploaded_now_wins_over_what_is_copied(cli: CommandLine) -> None:
     (cli.folder / "new").mkdir()
     cli("launch", "base", "--name", "older", "--json")
     with opened(cli, "older") as jupyter:
@@ -122,7 +127,9 @@ def test_what_is_uploaded_now_wins_over_what_is_copied(cli):
     assert "no session “older”" in cli("show", "older", expect=1).err
 
 
-def test_a_detached_launch_is_found_again_and_its_log_can_be_followed_through_trouble(cli, cluster):
+def test_a_detached_launch_is_found_again_and_its_log_can_be_followed_through_trouble(
+    cli: CommandLine, cluster: LocalCluster
+) -> None:
     name, control = cli("launch", "base", "--detach").out.strip(), cluster.control
     control.clear_calls()
     routes = "/tasks/*", "/tasks/*/stdout"
@@ -148,7 +155,7 @@ def test_a_detached_launch_is_found_again_and_its_log_can_be_followed_through_tr
     assert "does not allow this: Not for you" in cli("logs", name, "--follow", expect=1).err
 
 
-def test_the_token_is_in_no_output_and_in_no_file(cli, cluster):
+def test_the_token_is_in_no_output_and_in_no_file(cli: CommandLine, cluster: LocalCluster) -> None:
     log = cli.folder / "run.log"
     options = ["--log-level", "debug", "--log-file", log]
     said = [cli("launch", "base", "--name", "quiet", "--json", *options)]
@@ -162,8 +169,8 @@ def test_the_token_is_in_no_output_and_in_no_file(cli, cluster):
             assert cluster.token.encode() not in path.read_bytes(), path
 
 
-def state_of(cli, name):
-    return cli("show", name, "--json").json["state"]
+def state_of(cli: CommandLine, name: str) -> str:
+    return str(cli("show", name, "--json").json["state"])
 
 
 CATALOG = """
@@ -189,7 +196,7 @@ def rq_prepare(plan):
 
 
 @pytest.fixture
-def quick(cli):
+def quick(cli: CommandLine) -> CommandLine:
     """Images that start in a blink, and a plugin that knows better how long they may run."""
     (cli.folder / "images.toml").write_text(CATALOG.format(port=next(iter(free_ports(22000)))))
     (cli.folder / "plugins").mkdir()
@@ -197,27 +204,27 @@ def quick(cli):
     return cli
 
 
-def interrupted(command):
+def interrupted(command: subprocess.Popen[str]) -> tuple[str, str]:
     """Press Ctrl-C; return what else is printed."""
     command.send_signal(signal.SIGINT)
     return command.communicate(timeout=20)
 
 
-def test_json_is_all_that_is_on_standard_output(quick):
+def test_json_is_all_that_is_on_standard_output(quick: CommandLine) -> None:
     assert json.loads(quick("sessions", "--json").out) == quick("sessions", "--json").json
     assert isinstance(quick("images", "--json").json, list)
     launch = quick.start("launch", "page", "--name", "told", "--hours", "2,5", "--open", "--json")
-    lines = []
+    lines: list[str] = []
     while lines[-1:] != ["}\n"]:
-        lines.append(launch.stdout.readline())
-    wait_until(lambda: "Ctrl-C" in launch.stderr.readline(), "all to be said")
+        lines.append(read_line(launch.stdout))
+    wait_until(lambda: "Ctrl-C" in read_line(launch.stderr), "all to be said")
     rest, told = interrupted(launch)
     assert (json.loads("".join(lines))["state"], rest) == ("ready", "")
     assert "told goes on." in told
     quick("stop", "told", "--no-save")
 
 
-def test_what_ends_by_itself_has_nothing_to_open_and_a_launch_says_what_the_plan_is(quick):
+def test_what_ends_by_itself_has_nothing_to_open_and_a_launch_says_what_the_plan_is(quick: CommandLine) -> None:
     assert "it runs a command, and ends with it" in quick("launch", "work", "--open", expect=1).err
     launched = quick("launch", "work", "--name", "works", "--detach").err
     assert "stops by itself after 1.5 hours" in launched
@@ -225,11 +232,11 @@ def test_what_ends_by_itself_has_nothing_to_open_and_a_launch_says_what_the_plan
     quick("stop", "works", "--no-save")
 
 
-def test_ctrl_c_says_whether_the_session_goes_on(quick, cluster):
+def test_ctrl_c_says_whether_the_session_goes_on(quick: CommandLine, cluster: LocalCluster) -> None:
     control = cluster.control
     control.delay("/tasks", 2.0, times=1)
     launch = quick.start("launch", "page", "--name", "lives")
-    wait_until(lambda: "Asking the cluster" in launch.stderr.readline(), "the submission")
+    wait_until(lambda: "Asking the cluster" in read_line(launch.stderr), "the submission")
     told = interrupted(launch)[1]
     assert "The submission is under way; waiting for the cluster's answer…" in told
     assert "lives goes on." in told
@@ -245,11 +252,11 @@ def test_ctrl_c_says_whether_the_session_goes_on(quick, cluster):
     control.release()
 
 
-def test_open_works_with_the_users_key_where_the_machine_knows_no_other(cli, tmp_path):
+def test_open_works_with_the_users_key_where_the_machine_knows_no_other(cli: CommandLine, tmp_path: Path) -> None:
     key = make_key(tmp_path)
     launch = cli.start("launch", "base", "--name", "own-key", "--ssh-key", key, "--open")
     try:
-        lines = iter(launch.stdout.readline, "")
+        lines = iter(partial(read_line, launch.stdout), "")
         address = next(line.strip() for line in lines if line.startswith("http://127.0.0.1:"))
         wait_until(Jupyter(address).answers, "JupyterLab through the tunnel of `launch --open`")
     finally:
@@ -260,7 +267,7 @@ def test_open_works_with_the_users_key_where_the_machine_knows_no_other(cli, tmp
     assert "`run-qarnot open own-key --ssh-key FILE`" in refused.err
     opener = cli.start("open", "own-key", "--ssh-key", key, "--no-browser")
     try:
-        wait_until(Jupyter(opener.stdout.readline().strip()).answers, "JupyterLab through the tunnel of `open`")
+        wait_until(Jupyter(read_line(opener.stdout).strip()).answers, "JupyterLab through the tunnel of `open`")
     finally:
         opener.terminate()
         opener.communicate(timeout=10)

@@ -1,10 +1,17 @@
 """Files and buckets with names that somebody else chose, from the machine to the user's disk, and gone at last."""
 
+from __future__ import annotations
+
 import zipfile
+from pathlib import Path
+from typing import Any
 
 import pytest
-from support.desk import at_a_desk, until
+from support.command import CommandLine
+from support.desk import Desk, at_a_desk, until
 
+from qarnot_local import LocalCluster
+from qarnot_local.control.control import Control
 from run_qarnot.catalog.image import Image
 from run_qarnot.core.errors import InputError
 from run_qarnot.core.state import State
@@ -23,10 +30,12 @@ def making(names: list[str]) -> Image:
     return BATCH.model_copy(update={"command": f"sh -c 'mkdir -p sub && {made}'"})
 
 
-def test_results_of_any_name_come_as_they_are_and_are_deleted_with_the_rest(cli, cluster, tmp_path):
+def test_results_of_any_name_come_as_they_are_and_are_deleted_with_the_rest(
+    cli: CommandLine, cluster: LocalCluster, tmp_path: Path
+) -> None:
     names = [f"{name}." for name in ODD]
 
-    async def scenario(desk):
+    async def scenario(desk: Desk) -> None:
         session = await desk.start(making(ODD), name="odd")
         async with desk.following(session):
             await until(session, lambda view: view.is_over, "it to end")
@@ -44,23 +53,26 @@ def test_results_of_any_name_come_as_they_are_and_are_deleted_with_the_rest(cli,
     assert not {"odd-in", "odd-out"} & set(cluster_buckets(cluster))
 
 
-def cluster_buckets(cluster):
-    async def ask(desk):
+def cluster_buckets(cluster: LocalCluster) -> Any:
+    async def ask(desk: Desk) -> Any:
         return list(desk.account.client.storage.blocking.buckets())
 
     return at_a_desk(cluster, ask)
 
 
-def test_another_bucket_is_taken_where_the_name_is_another_accounts_and_that_is_said(cluster, control, tmp_path):
+def test_another_bucket_is_taken_where_the_name_is_another_accounts_and_that_is_said(
+    cluster: LocalCluster, control: Control, tmp_path: Path
+) -> None:
     (tmp_path / "file.txt").write_text("ours")
     for name in ("lab-in", "lab-in-2", "lab-out"):
         control.foreign_bucket(name)
 
-    async def scenario(desk):
+    async def scenario(desk: Desk) -> None:
         session = await desk.start(uploads=[Upload(tmp_path / "file.txt", "file.txt")], name="lab")
         async with desk.following(session):
             view = await until(session, lambda view: view.state is State.READY, "it to be ready")
             assert (view.inputs, view.results) == ("lab-in-3", "lab-out-2")
+            assert session.inputs is not None
             assert session.inputs.is_own
             await session.stop()
         assert "“lab-in” belongs to another account, so “lab-in-3” is used" in desk.notes
@@ -73,11 +85,11 @@ def test_another_bucket_is_taken_where_the_name_is_another_accounts_and_that_is_
     at_a_desk(cluster, scenario)
 
 
-def test_a_name_of_which_all_buckets_are_others_is_refused(cluster, control):
+def test_a_name_of_which_all_buckets_are_others_is_refused(cluster: LocalCluster, control: Control) -> None:
     name = "x" * 59  # too long for another
     control.foreign_bucket(f"{name}-out")
 
-    async def scenario(desk):
+    async def scenario(desk: Desk) -> None:
         with pytest.raises(InputError) as caught:
             await desk.start(name=name)
         assert caught.value.code == "bucket-foreign"
@@ -86,8 +98,8 @@ def test_a_name_of_which_all_buckets_are_others_is_refused(cluster, control):
     at_a_desk(cluster, scenario)
 
 
-def test_a_bucket_whose_name_could_not_be_made_today_comes_along(cli, cluster):
-    async def scenario(desk):
+def test_a_bucket_whose_name_could_not_be_made_today_comes_along(cli: CommandLine, cluster: LocalCluster) -> None:
+    async def scenario(desk: Desk) -> None:
         storage = desk.account.client.storage.blocking
         storage.create("My_Data", "")
         storage._calls.put_object(Bucket="My_Data", Key="data.csv", Body=b"1")
@@ -97,8 +109,10 @@ def test_a_bucket_whose_name_could_not_be_made_today_comes_along(cli, cluster):
     cli("stop", "with-data", "--no-save")
 
 
-def test_a_start_at_the_limit_of_buckets_goes_on_with_those_that_are_there(cluster, control):
-    async def scenario(desk):
+def test_a_start_at_the_limit_of_buckets_goes_on_with_those_that_are_there(
+    cluster: LocalCluster, control: Control
+) -> None:
+    async def scenario(desk: Desk) -> None:
         for bucket in ("again-in", "again-out"):
             desk.account.client.storage.blocking.create(bucket, "again")
         control.full_quota("buckets")

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from support.desk import at_a_desk, until
+from support.desk import Desk, address_of, at_a_desk, facts_of, until
 from support.git_server import commit, make_repository, serving
 from support.jupyter import Jupyter
 
+from qarnot_local import LocalCluster
 from run_qarnot.catalog.image import Image
 from run_qarnot.core.errors import InputError
 from run_qarnot.core.state import State
@@ -21,22 +24,25 @@ LAB = Image(id="lab", title="Lab", repo="qarnotlab/jupyterlab-base", tag="v1")
 TOKEN = "token-of-a-private-repository-0123"
 
 
-def test_it_opens_at_the_notebook_with_its_packages_and_goes_on_without_another_clone(cluster, tmp_path, caplog):
+def test_it_opens_at_the_notebook_with_its_packages_and_goes_on_without_another_clone(
+    cluster: LocalCluster, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     files = {"my notebooks/first.ipynb": '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'}
     files |= {"requirements.txt": "moo-of-the-test==1.0\n", "data.csv": "as it was"}
     make_repository(tmp_path / "git" / "project.git", files)
 
-    async def scenario(desk, address):
+    async def scenario(desk: Desk, address: str) -> Any:
         repository = parse_repository(f"{address}project.git@main", token=TOKEN)
         spec = SessionSpec(LAB, "with-git", 1, repository=repository, open="my notebooks/first.ipynb")
         desk.account.catalog.images[LAB.id] = LAB
         session = await desk.account.start(spec, [])
+        assert session.temporary is not None
         temporary = session.temporary.name
         async with desk.following(session):
             await until(session, lambda view: view.state is State.READY, "the session to be ready")
-            assert urlsplit(session.app_address()).path.endswith("/lab/tree/project/my%20notebooks/first.ipynb")
+            assert urlsplit(address_of(session)).path.endswith("/lab/tree/project/my%20notebooks/first.ipynb")
             assert session.open_path == "lab/tree/project/my%20notebooks/first.ipynb"
-            jupyter = Jupyter(session.app_address())
+            jupyter = Jupyter(address_of(session))
             assert set(await asyncio.to_thread(jupyter.names, "project")) == {
                 "data.csv", "my notebooks", "requirements.txt",
             }  # fmt: skip
@@ -52,7 +58,7 @@ def test_it_opens_at_the_notebook_with_its_packages_and_goes_on_without_another_
                 file.key for file in await asyncio.to_thread(desk.account.client.storage.blocking.files, "with-git-in")
             }
             assert "project/.git/HEAD" in stored
-            constants = session.facts.constants
+            constants = facts_of(session).constants
             assert TOKEN not in str(constants)
             await session.stop()
         assert not any(TOKEN in record.getMessage() for record in caplog.records)
@@ -62,24 +68,24 @@ def test_it_opens_at_the_notebook_with_its_packages_and_goes_on_without_another_
         temporary = at_a_desk(cluster, lambda desk: scenario(desk, address))
     assert not (tmp_path / temporary).exists()
 
-    async def later(desk):  # the git server is gone: nothing is cloned again
+    async def later(desk: Desk) -> None:  # the git server is gone: nothing is cloned again
         desk.account.catalog.images[LAB.id] = LAB
         session = await desk.account.find("with-git")
         await desk.account.start_again(session)
         async with desk.following(session):
             await until(session, lambda view: view.state is State.READY, "the session to be ready again")
-            jupyter = Jupyter(session.app_address())
+            jupyter = Jupyter(address_of(session))
             assert await asyncio.to_thread(jupyter.read, "project/data.csv") == "changed"
-            assert urlsplit(session.app_address()).path.endswith("/lab/tree/project/my%20notebooks/first.ipynb")
+            assert urlsplit(address_of(session)).path.endswith("/lab/tree/project/my%20notebooks/first.ipynb")
             await session.stop(save=False)
 
     at_a_desk(cluster, later)
 
 
-def test_the_next_run_brings_it_up_to_date_and_keeps_what_was_changed(cluster, tmp_path):
+def test_the_next_run_brings_it_up_to_date_and_keeps_what_was_changed(cluster: LocalCluster, tmp_path: Path) -> None:
     theirs = make_repository(tmp_path / "git" / "project.git", {"data.csv": "1\n2\n3\n4\n5\n", "old.txt": "old"})
 
-    async def first(desk, address):
+    async def first(desk: Desk, address: str) -> None:
         desk.account.catalog.images[LAB.id] = LAB
         with pytest.raises(InputError, match="No repository came along"):
             await desk.account.start(SessionSpec(LAB, "updated", 1, update=True), [])
@@ -88,18 +94,18 @@ def test_the_next_run_brings_it_up_to_date_and_keeps_what_was_changed(cluster, t
         )
         async with desk.following(session):
             await until(session, lambda view: view.state is State.READY, "the session to be ready")
-            jupyter = Jupyter(session.app_address())
+            jupyter = Jupyter(address_of(session))
             await asyncio.to_thread(jupyter.write, "project/data.csv", "mine\n2\n3\n4\n5\n")
             await asyncio.to_thread(jupyter.write, "project/result.txt", "mine")
             await session.stop()
 
-    async def second(desk):
+    async def second(desk: Desk) -> None:
         desk.account.catalog.images[LAB.id] = LAB
         session = await desk.account.find("updated")
         await desk.account.start_again(session, update=True)
         async with desk.following(session):
             await until(session, lambda view: view.state is State.READY, "the session to be ready again")
-            jupyter = Jupyter(session.app_address())
+            jupyter = Jupyter(address_of(session))
             assert await asyncio.to_thread(jupyter.read, "project/data.csv") == "mine\n2\n3\n4\nfive\n"
             assert await asyncio.to_thread(jupyter.read, "project/result.txt") == "mine"
             assert await asyncio.to_thread(jupyter.read, "project/new.txt") == "new"
@@ -119,8 +125,8 @@ def test_the_next_run_brings_it_up_to_date_and_keeps_what_was_changed(cluster, t
         at_a_desk(cluster, second)
 
 
-def test_what_cannot_be_fetched_makes_nothing(cluster, tmp_path):
-    async def scenario(desk, address):
+def test_what_cannot_be_fetched_makes_nothing(cluster: LocalCluster, tmp_path: Path) -> None:
+    async def scenario(desk: Desk, address: str) -> None:
         desk.account.catalog.images[LAB.id] = LAB
         with pytest.raises(InputError, match="There is no git repository at"):
             await desk.account.start(SessionSpec(LAB, "none", 1, repository=parse_repository(f"{address}none")), [])

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import qarnot
 from support.command import CommandLine
-from support.desk import MACHINE, Desk, at_a_desk, desk_of, until
+from support.desk import MACHINE, Desk, at_a_desk, desk_of, facts_of, until
 from support.ssh import make_key
 from support.waiting import wait_until
 
@@ -45,7 +45,7 @@ async def ran(desk: Desk, session: Session, *, save: bool = True) -> None:
     async with desk.following(session):
         await until(session, lambda view: view.state is State.READY, "the session to be ready")
         assert session.facts is not None
-        if "echo done" in session.facts.constants.get("DOCKER_CMD", ""):  # its SSH server may greet before
+        if "echo done" in facts_of(session).constants.get("DOCKER_CMD", ""):  # its SSH server may greet before
             await said(session, "done")
         await session.stop(save=save)
 
