@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 import requests
-from support.command import CommandLine
+from support.command import CommandLine, read_line
 from support.git_server import make_repository, serving
 from support.jupyter import Jupyter
 from support.waiting import wait_until

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.command import CommandLine, read_line
 from support.jupyter import Jupyter, opened
 from support.ssh import make_key, running, words
 from support.waiting import wait_until
