@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, Page, expect
 from support.hub import PASSWORD, Hub, hub
 from support.lab import run_a_cell
 from support.pictures import take_picture
+from support.processes import words_of
 from support.servers import kernels_below
 from support.visitor import open_app, sign_in, start, stop
 from support.waiting import wait_until
@@ -73,7 +74,7 @@ def server_of(team: Hub, user: str) -> psutil.Process:
     (found,) = [
         process
         for process in team.processes()
-        if "jupyterhub.singleuser" in process.cmdline() and process.environ()["JUPYTERHUB_USER"] == user
+        if "jupyterhub.singleuser" in words_of(process) and process.environ()["JUPYTERHUB_USER"] == user
     ]
     return found
 

@@ -12,7 +12,7 @@ import requests
 
 from support.command import clean_environment
 from support.ports import free_port
-from support.servers import gone
+from support.processes import gone, words_of
 from support.waiting import wait_until
 
 TOKEN = "a-login-token-of-the-server"
@@ -88,6 +88,4 @@ class JupyterServer:
 
 
 def runs(process: psutil.Process, module: str) -> bool:
-    with contextlib.suppress(psutil.Error):
-        return process.cmdline()[1:4] == ["-P", "-m", module]
-    return False
+    return words_of(process)[1:4] == ["-P", "-m", module]

@@ -15,6 +15,7 @@ import psutil
 
 from support.command import CommandLine
 from support.ports import free_port
+from support.processes import words_of
 from support.waiting import wait_until
 
 _ADDRESS = re.compile(r"https?://\S+")
@@ -75,10 +76,6 @@ def ports_of(processes: list[psutil.Process]) -> set[tuple[str, int]]:
     return found
 
 
-def gone(processes: list[psutil.Process]) -> bool:
-    return not any(p.is_running() and p.status() != psutil.STATUS_ZOMBIE for p in processes if p.is_running())
-
-
 def kernels(server: Server) -> list[psutil.Process]:
     """The kernels of its visitors."""
     with contextlib.suppress(psutil.NoSuchProcess):
@@ -91,7 +88,7 @@ def kernels_below(ancestor: psutil.Process) -> list[psutil.Process]:
     found = []
     for process in ancestor.children(recursive=True):
         with contextlib.suppress(psutil.Error):  # it ends just now
-            if "ipykernel_launcher" in " ".join(process.cmdline()):
+            if "ipykernel_launcher" in " ".join(words_of(process)):
                 found.append(process)
     return found
 

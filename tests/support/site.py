@@ -16,8 +16,9 @@ from urllib.parse import urlencode, urlsplit
 
 import psutil
 
+from support.processes import gone, words_of
 from support.repository import ROOT
-from support.servers import gone, kernels_below
+from support.servers import kernels_below
 from support.waiting import wait_until
 
 Answer = tuple[int, http.client.HTTPMessage, str]
@@ -85,7 +86,7 @@ class Site:
     def without_copies(self) -> Site:
         """Let kernels be started anew: of one that is a copy, the system shows the environment of what was copied."""
         children = psutil.Process(self.process.pid).children()
-        zygotes = [each for each in children if "run_qarnot.page.zygote" in each.cmdline()]
+        zygotes = [each for each in children if "run_qarnot.page.zygote" in words_of(each)]
         for each in zygotes:
             each.kill()
         wait_until(lambda: gone(zygotes), "the process that is copied to end")

@@ -16,6 +16,7 @@ import psutil
 import pytest
 import requests
 from qarnot.connection import Connection
+from support.processes import words_of
 from support.tasks import command, connect, ended, forward, keys, program, running, ssh
 from support.waiting import wait_until
 
@@ -110,7 +111,7 @@ def test_a_task_that_kills_its_own_lifeline_fails_and_leaves_nothing(tmp_path: P
     """As a machine without memory may do too: what it started lives on, and holds the pipes that we read."""
 
     def left() -> list[int]:
-        return [each.pid for each in psutil.process_iter() if f"{tmp_path}/" in " ".join(_words(each))]
+        return [each.pid for each in psutil.process_iter() if f"{tmp_path}/" in " ".join(words_of(each))]
 
     sleeping = f'sh -c "sleep 7777; : {tmp_path}/"'
     with LocalCluster() as cluster:
@@ -124,13 +125,6 @@ def test_a_task_that_kills_its_own_lifeline_fails_and_leaves_nothing(tmp_path: P
         running(aborted)
         assert left()
     assert not left()
-
-
-def _words(process: psutil.Process) -> list[str]:
-    try:
-        return process.cmdline()
-    except psutil.Error:
-        return []
 
 
 def test_nothing_listens_but_on_this_machine_and_idleness_is_cheap(keys_folder: Path) -> None:

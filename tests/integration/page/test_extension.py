@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 import requests
 from support.jupyter_server import TOKEN, JupyterServer, runs
-from support.servers import gone, kernels_below
+from support.processes import gone
+from support.servers import kernels_below
 from support.waiting import wait_until
 
 from run_qarnot.page import extension

@@ -15,7 +15,7 @@ import psutil
 import pytest
 from support.command import clean_environment
 from support.pages import end, make_page, settings_of, sign_in, synced, tell
-from support.servers import gone
+from support.processes import gone, words_of
 from support.waiting import turn, until, wait_until
 
 from qarnot_local import LocalCluster
@@ -46,7 +46,7 @@ async def offered(folder: Path) -> AsyncIterator[None]:
 
 
 def clusters() -> list[psutil.Process]:
-    return [each for each in psutil.Process().children(recursive=True) if "qarnot_local" in each.cmdline()[2:5]]
+    return [each for each in psutil.Process().children(recursive=True) if "qarnot_local" in words_of(each)[2:5]]
 
 
 def test_it_is_started_once_for_who_asks_and_found_by_who_comes_later(folder: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import psutil
 import pytest
-from support.servers import gone
+from support.processes import gone
 from support.site import Site
 from support.waiting import wait_until
 
@@ -105,7 +105,7 @@ def test_it_ends_with_its_kernels_and_leaves_nothing(make_site: Callable[..., Si
     assert (code, out) == (0, "")
     assert "Traceback" not in err
     assert "secret-qarnot-token" not in body + err
-    assert not [kernel for kernel in kernels if kernel.is_running() and kernel.status() != psutil.STATUS_ZOMBIE]
+    assert gone(kernels)
     assert site.left == []
 
 

@@ -19,8 +19,8 @@ import psutil
 import pytest
 import requests
 from support.machine import Machine, machine
+from support.processes import gone
 from support.proxied import serving
-from support.servers import gone
 from support.site import Site
 from support.waiting import wait_until
 from tornado.web import Application, RequestHandler

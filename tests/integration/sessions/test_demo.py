@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from support.command import CommandLine, clean_environment, read_line
 from support.ports import take_port
-from support.servers import gone, ports_of, running
+from support.processes import gone
+from support.servers import ports_of, running
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.lifecycle
