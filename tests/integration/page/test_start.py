@@ -219,7 +219,7 @@ def test_what_was_entered_and_is_not_known_any_more_is_asked_for_again(cluster: 
         card = cards(page)[NAME]
         tell(card, "go_on", AS_BEFORE)
         await until(lambda: card.problem, "the sentence")
-        assert "what was entered for parts is not known any more" in card.problem["what"]
+        assert "the values of parts are no longer known" in card.problem["what"]
         assert list(cards(page)) == [NAME]
         tell(card, "again")
         assert page.form.current.options == {"command": "true"}

@@ -99,7 +99,7 @@ def test_an_app_that_does_not_use_the_path_is_opened_where_it_answers_and_that_i
         async with desk.ready(image) as session:
             view = session.view
             assert (view.base_path, view.mount) == ("/", Mount.NONE)
-            assert str(view.phase).startswith("Ready: the application answers, at a path of its own")
+            assert str(view.phase).startswith("Ready: the application answers, but at another path")
             assert path_of(session) == "/"
             assert await asyncio.to_thread(status, address_of(session)) == 200
 

@@ -125,7 +125,7 @@ def test_a_file_that_somebody_deletes_before_the_submission_is_missed(cluster: L
                 desk.account.client.storage.blocking.delete_bucket("deleted-in")
 
         session.subscribe(delete)
-        with pytest.raises(TransferError, match="“data” could not be uploaded: somebody deleted it"):
+        with pytest.raises(TransferError, match="“data” could not be uploaded: it was deleted"):
             await asyncio.wait_for(session.follow(), 20)
         return await tasks_of(desk, "deleted")
 

@@ -113,8 +113,12 @@ def test_name_files_options_and_keys_go_on_in_another_run_with_its_own_limit(
     [
         ({"app": "batch"}, 2, "cannot be changed.*would start from the beginning"),
         ({}, 25, "25 hours is not possible"),
-        ({"options": {"plugins-own": Option()}}, 2, "what was entered for plugins-own is not known"),
-        ({"options": {"pass": Option(type="secret", constant="QARNOT_SECRET__P", default="x")}}, 2, "entered for pass"),
+        ({"options": {"plugins-own": Option()}}, 2, "the values of plugins-own are no longer known"),
+        (
+            {"options": {"pass": Option(type="secret", constant="QARNOT_SECRET__P", default="x")}},
+            2,
+            "the values of pass",
+        ),
     ],
 )
 def test_what_cannot_go_on_is_said_and_runs_on(
@@ -316,7 +320,8 @@ def test_sessions_of_version_0_1_are_shown_run_again_and_are_deleted_only_in_the
 
     async def scenario(desk: Desk) -> None:
         desk.account.catalog.images["work"] = WORK
-        second, first = await desk.account.sessions()
+        found = {session.view.name: session for session in await desk.account.sessions()}
+        first, second = found["first"], found["second"]
         for session in (first, second):
             await session.stop(save=False)
         assert (first.view.name, first.view.run, len(second.view.runs)) == ("first", 1, 1)
