@@ -320,8 +320,8 @@ def test_sessions_of_version_0_1_are_shown_run_again_and_are_deleted_only_in_the
 
     async def scenario(desk: Desk) -> None:
         desk.account.catalog.images["work"] = WORK
-        found = {session.view.name: session for session in await desk.account.sessions()}
-        first, second = found["first"], found["second"]
+        named = {session.view.name: session for session in await desk.account.sessions()}
+        first, second = named["first"], named["second"]
         for session in (first, second):
             await session.stop(save=False)
         assert (first.view.name, first.view.run, len(second.view.runs)) == ("first", 1, 1)
