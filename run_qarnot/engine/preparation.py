@@ -127,10 +127,7 @@ class Preparation:
                 raise self._overtaken()
             await self._check_files()
             facts = await retrying(self._tell, client.make_task, plan, job)
-            if not await self._is_first(facts):
-                await retrying(self._tell, client.abort, facts)
-                await retrying(self._tell, client.delete, facts)
-                raise self._overtaken()
+            await self._give_way(facts)
         except UnreachableError:
             raise  # the task may run: its job, which limits its time, must be kept
         except RunQarnotError:
@@ -140,6 +137,28 @@ class Preparation:
         return facts
 
     # — concurrent starts with one name and the same buckets: the cluster does not know them during the uploads —
+
+    async def check_again(self, facts: TaskSnapshot) -> None:
+        """Give way to another start of the same second, which may have come after the check of `submit`.
+
+        Call this once that second is over: the cluster's times are whole seconds, and of equal ones the id decides.
+
+        Raises:
+            RunQarnotError: another start continues; the task is deleted.
+        """
+        try:
+            await self._give_way(facts)
+        except RunQarnotError:
+            if facts.job is not None:
+                await self._client.drop_job(facts.job)
+            raise
+
+    async def _give_way(self, facts: TaskSnapshot) -> None:
+        """Delete the task and raise, if another start was first."""
+        if not await self._is_first(facts):
+            await retrying(self._tell, self._client.abort, facts)
+            await retrying(self._tell, self._client.delete, facts)
+            raise self._overtaken()
 
     async def _others(self) -> list[TaskSnapshot]:
         """Return the tasks of other starts with this name; of the same session only those that are not over."""

@@ -38,6 +38,7 @@ from run_qarnot.model.view import SessionView
 
 _PROBE_SECONDS = 0.3
 _ABORT_AGAIN_SECONDS = 10.0  # a task that is still queued may refuse the first time
+_SETTLED_SECONDS = 1.2  # after a submission; the cluster's times are whole seconds
 RUNNING = frozenset({State.STARTING, State.READY})
 
 
@@ -92,6 +93,8 @@ class SessionRun:
         self._planned_keys = ""
         self._saves = PeriodicSnapshots(client, snapshot_seconds)
         self._stopping = False
+        self._settles = 0.0  # on the event loop's clock
+        self.is_settled = asyncio.Event()  # no other start of the same second can win any more
 
     @classmethod
     def planned(
@@ -109,6 +112,7 @@ class SessionRun:
         """Create a run from its task on the cluster."""
         run = cls(client, state, identity, facts.wanted_snapshot_seconds)
         run.observe(facts)
+        run.is_settled.set()
         return run
 
     def publish_to(self, state: ViewPublisher) -> None:
@@ -194,6 +198,7 @@ class SessionRun:
                 await self._prepare(self._preparation)
             pause = backoff()
             while not self.is_over:
+                await self._settle()
                 try:
                     steps = await self.look()
                 except RunQarnotError as error:
@@ -207,6 +212,7 @@ class SessionRun:
                     await self._act(steps)
             await self.close_job()
         finally:
+            self.is_settled.set()
             await self.access.close()
 
     async def poll(self) -> None:
@@ -366,11 +372,29 @@ class SessionRun:
         submitting = asyncio.create_task(preparation.submit())
         try:
             self.observe(await asyncio.shield(submitting))
+            loop = asyncio.get_running_loop()
+            self._settles = loop.time() + _SETTLED_SECONDS
+            loop.call_at(self._settles, self._wake.set)
         except asyncio.CancelledError:
             self.observe(await submitting)
             if preparation.given_up:
                 await self._stop(save=False)
             raise
+
+    async def _settle(self) -> None:
+        """Check once, when the second of the submission is over, whether another start was first; then give way."""
+        if self.is_settled.is_set() or asyncio.get_running_loop().time() < self._settles:
+            return
+        assert self._preparation is not None
+        assert self.facts is not None
+        try:
+            await self._preparation.check_again(self.facts)
+        except RunQarnotError as error:
+            if error.code != "runs-already":
+                self.state.change(state=State.FAILED, reason=EndReason.FAILED.value, error=error.advice)
+            raise
+        finally:
+            self.is_settled.set()
 
     # — inner: acting —
 

@@ -172,8 +172,10 @@ class Session:
         return await self._state.until(condition)
 
     async def submitted(self) -> SessionView:
-        """Wait until the latest run is submitted or over, while another task runs `follow`."""
-        return await self._state.until(lambda view: self._run.facts is not None or view.is_over)
+        """Wait until the latest run is submitted and no other start can win, or it is over; something must `follow`."""
+        await self._state.until(lambda view: self._run.facts is not None or view.is_over)
+        await self._run.is_settled.wait()
+        return self.view
 
     @property
     def is_submitted(self) -> bool:

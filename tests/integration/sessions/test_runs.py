@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import itertools
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +21,9 @@ from qarnot_local import LocalCluster
 from qarnot_local.control.control import Control
 from run_qarnot.catalog.image import Image
 from run_qarnot.catalog.options import Option
+from run_qarnot.cloud import models
 from run_qarnot.core.errors import InputError, SessionError
-from run_qarnot.core.state import State
+from run_qarnot.core.state import FINAL, State, observed_state
 from run_qarnot.engine.copying import Copies
 from run_qarnot.engine.planning import Planner
 from run_qarnot.engine.session import Session
@@ -204,6 +207,85 @@ def test_of_two_that_start_it_again_at_one_moment_both_have_the_one_run(
             await asyncio.wait_for(asyncio.gather(*following), 20)
         assert control.count("POST", "/tasks") == 2
         assert [task.id for task in await desk.account.client.tasks()] == [facts.id, session.view.id]
+
+    at_a_desk(cluster, scenario)
+
+
+@pytest.mark.parametrize("other", ["extends", "starts"])
+def test_two_that_want_it_to_go_on_at_one_moment_get_one_run(
+    cluster: LocalCluster, control: Control, other: str
+) -> None:
+    """Whoever comes first: its task is made late, so that the other one has submitted its own by then."""
+
+    async def scenario(desk: Desk) -> None:
+        session = await desk.start(WORK)
+        async with desk.following(session) as work, desk_of(cluster) as elsewhere:
+            await until(session, lambda view: view.state is State.READY, "the first run")
+            elsewhere.account.catalog.images["work"] = WORK
+            theirs = await elsewhere.account.find(session.view.name)
+            works = [work, asyncio.create_task(theirs.follow())]
+            await until(theirs, lambda view: view.state is State.READY, "the first run, seen by the other")
+            control.clear_calls()
+            control.delay("/tasks", 1.5, method="POST", times=1)
+            if other == "extends":
+                await asyncio.gather(desk.account.extend(session, 2), elsewhere.account.extend(theirs, 3))
+            else:
+                await desk.account.extend(session, 2)
+                await elsewhere.account.start_again(theirs)
+            # As the page does: whoever followed the first run to its end may have gone before the next one began.
+            works += [
+                asyncio.create_task(each.follow())
+                for each, done in zip((session, theirs), works, strict=True)
+                if done.done()
+            ]
+            await asyncio.gather(session.submitted(), theirs.submitted())
+            for each in (session, theirs):
+                await until(each, lambda view: (view.run, view.state) == (2, State.READY), "the one second run")
+            assert session.facts is not None
+            assert theirs.facts is not None
+            assert session.facts.id == theirs.facts.id
+            found = {task.id: observed_state(task.state) for task in await desk.account.client.tasks()}
+            wanted = [task for task, state in found.items() if state not in {State.STOPPING, *FINAL}]
+            assert wanted == [session.facts.id], "the other one's is being deleted, if it is there at all"
+            assert session.view.ends == theirs.view.ends, "both show the limit of the one run"
+            await session.stop(save=False)
+            await asyncio.wait_for(asyncio.gather(*works), 20)
+            tasks = await desk.account.client.tasks()
+            assert [task.id for task in tasks] == [session.facts.id, session.view.id]
+
+    at_a_desk(cluster, scenario)
+
+
+def test_of_two_starts_of_one_second_the_later_one_may_win_and_still_there_is_one_run(
+    cluster: LocalCluster, control: Control, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cluster's times are whole seconds, here minutes. Its ids decide then, and here the last one is the lowest."""
+    ids = itertools.count(2**128 - 1, -(2**64))
+    monkeypatch.setattr("qarnot_local.runtime.tasks.uuids.uuid4", lambda: uuid.UUID(int=next(ids)))
+    read = models.read_time
+    coarse = lambda text: (time := read(text)) and time.replace(minute=0, second=0)  # noqa: E731
+    monkeypatch.setattr(models, "read_time", coarse)
+
+    async def scenario(desk: Desk) -> None:
+        session = await desk.start(WORK)
+        await ran(desk, session)
+        control.delay("/tasks", 0.6, method="POST", times=1)
+        async with desk_of(cluster) as elsewhere:
+            elsewhere.account.catalog.images["work"] = WORK
+            both = [(desk, session), (elsewhere, await elsewhere.account.find(session.view.name))]
+            for each, one in both:
+                await each.account.start_again(one)
+            following = [asyncio.create_task(one.follow()) for _, one in both]
+            await asyncio.gather(*(one.submitted() for _, one in both))
+            for _, one in both:
+                await until(one, lambda view: view.state is State.READY, "the one run")
+            (facts, other) = (one.facts for _, one in both)
+            assert facts is not None
+            assert other is not None
+            assert facts.id == other.id
+            await session.stop(save=False)
+            await asyncio.wait_for(asyncio.gather(*following), 20)
+        assert sorted(task.id for task in await desk.account.client.tasks()) == sorted([facts.id, session.view.id])
 
     at_a_desk(cluster, scenario)
 
