@@ -30,7 +30,11 @@ def test_a_private_repository_comes_along_and_its_token_is_forgotten(cluster: Lo
         await until(lambda: page.start_card.problem, "that it wants a token")
         assert NAME not in cards(page)
         tell(page.start_card, "form", {**wanted, "git_token": TOKEN})
+        for image in ("torch", "base"):  # the browser is told what the form says
+            tell(page.environment_card, "choose", {"id": image})
+        assert page.start_card.draft["git"] == wanted["git"]
         assert TOKEN not in synced(page)
+        tell(page.environment_card, "option", {"name": "command", "value": "cat project/data.csv"})
         tell(page.start_card, "start", {**wanted, "git_token": TOKEN})
         await until(lambda: NAME in cards(page), "the card")
         await shows(cards(page)[NAME], State.ENDED)
