@@ -67,7 +67,8 @@ def _docker(name: str, constants: dict[str, tuple[str, str]]) -> Profile:
     is_visited = name.endswith("-ssh")
     constants = constants | _SSH if is_visited else constants
     is_cluster = name.startswith("docker-cluster")
-    return Profile(name, constants, forwards=is_visited, is_cluster=is_cluster, plays=_PLAYED)
+    plays = "" if "nvidia" in name else _PLAYED  # there is no GPU that could be played
+    return Profile(name, constants, forwards=is_visited, is_cluster=is_cluster, plays=plays)
 
 
 PROFILES = {

@@ -189,6 +189,11 @@ class Image(Entry):
         return self
 
     @property
+    def needs_gpu(self) -> bool:
+        """Whether it wants a machine with a GPU."""
+        return self.hardware.get("gpu") is True
+
+    @property
     def most_machines(self) -> int:
         """How many machines a run may have."""
         return self.max_machines or self.machines

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from run_qarnot import bootstrap
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.image import Image
+from run_qarnot.cloud.api import first_profile
 from run_qarnot.cloud.models import Machine, TaskSnapshot
 from run_qarnot.core.errors import NotFoundError, SessionError
 from run_qarnot.core.messages import Message, quoted
@@ -91,6 +92,11 @@ class Account:
     async def not_runnable(self, images: Iterable[Image]) -> list[str]:
         """Return the ids of the images that the cluster cannot run, see `played_images`."""
         return await not_runnable(self.client, images)
+
+    async def without_profile(self, images: Iterable[Image]) -> list[str]:
+        """Return the ids of the images that need a profile which the account does not have."""
+        available = await self.client.profiles()
+        return [image.id for image in images if not first_profile(image.profile, available)]
 
     async def machines(self) -> list[Machine]:
         """Return the machines that the account may ask for."""

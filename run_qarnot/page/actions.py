@@ -93,6 +93,9 @@ class FormActions(Protocol):
     def show_not_here(self, images: list[str]) -> None:
         """Show which images, by id, the cluster cannot run."""
 
+    def show_absent(self, images: list[str]) -> None:
+        """Hide images, by id, that this account cannot start."""
+
     def show_pace(self, bytes_per_second: int) -> None:
         """Show the speed of uploads from the server to the cluster; 0 unless it is known to be slow."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,8 @@ class EnvironmentCard(Component):
         self._page = page
         self._catalog = Catalog()
         self._image: Image | None = None
+        self._hidden: frozenset[str] = frozenset()  # images, by id
+        self._searched: tuple[str, str | None] = ("", None)
         super().__init__("environment", tasks)
 
     def show(self, catalog: Catalog) -> None:
@@ -51,6 +54,13 @@ class EnvironmentCard(Component):
         self.many = offered >= MANY
         self.categories = [name for name in catalog.categories if name] if self.many else []
         self._search("", None)
+
+    def hide(self, images: Collection[str]) -> None:
+        """Do not offer images, by id: this account cannot start them. One that was chosen stays."""
+        self._hidden = frozenset(images)
+        self._search(*self._searched)
+        if self._image is not None and not any(self._searched):
+            self.choose(self._image)
 
     def show_problems(self, rows: list[Row]) -> None:
         """Show rows of `props.problem_rows`."""
@@ -77,6 +87,7 @@ class EnvironmentCard(Component):
         self._page.form.set_option(fields.text("name"), fields.value("value"))
 
     def _search(self, text: str, category: str | None) -> None:
-        found = self._catalog.search(text, category=category)
+        self._searched = (text, category)
+        found = [image for image in self._catalog.search(text, category=category) if image.id not in self._hidden]
         self.found = len(found)
         self.images = [image_row(image) for image in found[:MOST_SHOWN]]

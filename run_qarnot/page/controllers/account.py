@@ -238,3 +238,7 @@ class AccountController:
         not_here = await account.not_runnable(self._catalog)
         if account is self.current:
             self._page.form.show_not_here(not_here)
+        with contextlib.suppress(RunQarnotError):  # what nobody tells is not offered
+            absent = await account.without_profile(image for image in self._catalog if image.needs_gpu)
+            if account is self.current:
+                self._page.form.show_absent(absent)

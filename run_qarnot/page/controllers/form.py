@@ -88,6 +88,7 @@ class FormController:
     def begin(self) -> None:
         """Show the catalog, and choose its first image."""
         self._environment.show(self._catalog)
+        self._environment.hide(_with_gpu(self._catalog))
         self.show_problems()
         if first := next((image for image in self._catalog if not image.hidden), None):
             self.choose(first.id)
@@ -137,6 +138,7 @@ class FormController:
         self.show_problems()
         if image is not None:
             self._show_image()
+        self._environment.hide(_with_gpu(self._catalog))
         self._environment.call("forget")
         self._card.call("forget_choices")
         self._show_draft()
@@ -183,6 +185,10 @@ class FormController:
         """Show which images, by id, the cluster cannot run."""
         self._environment.not_here = self._not_here = images
         self.show_blockers()
+
+    def show_absent(self, images: list[str]) -> None:
+        """Hide images, by id, that this account cannot start; all others are offered."""
+        self._environment.hide(images)
 
     def show_pace(self, bytes_per_second: int) -> None:
         """Show the speed of uploads from the server to the cluster; 0 unless it is known to be slow."""
@@ -422,6 +428,11 @@ class FormController:
             form = replace(form, machines=machines, key=user_key(facts) or "", options=entered_options(facts, image))
             form = form.with_machine(facts.hardware, facts.scheduling, image)
         return form
+
+
+def _with_gpu(catalog: Catalog) -> list[str]:
+    """Return the ids of the images that are for accounts with a GPU alone."""
+    return [image.id for image in catalog if image.needs_gpu]
 
 
 def _with_copy(form: Form) -> Form:

@@ -104,6 +104,8 @@ def test_what_a_machine_is_and_how_busy() -> None:
     told = {"coreCount": 28, "cpuModel": "A CPU", "cpuUsage": 88.0, "maxMemoryMB": 131072, "currentMemoryMB": 27500}
     body = {"status": {"runningInstancesInfo": {"perRunningInstanceInfo": [told, {}]}}}
     assert read_task(body).machines == (MachineUse(28, "A CPU", 88.0, 131072, 27500), MachineUse())
+    told["specificationKey"] = "28c-128g-a6000"
+    assert read_task(body).machines[0].specification == "28c-128g-a6000"
 
 
 @given(st.dictionaries(st.sampled_from(["coreCount", "cpuModel", "cpuUsage", "maxMemoryMB"]), JSON))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -21,6 +22,14 @@ def test_a_machine_is_told_in_cores_gigabytes_and_percent() -> None:
     assert row is not None
     assert (row["cores"], row["memory_gb"], row["cpu"], round(row["memory"])) == (28, 128, 88, 21)
     assert (row["history"], row["hint"]) == ([88], "")
+
+
+def test_the_kind_of_machine_is_that_of_the_first_that_is_known() -> None:
+    history = UseHistory()
+    history.add(NOW, [BUSY, replace(BUSY, specification="28c-128g-a6000")])
+    row = history.row()
+    assert row is not None
+    assert row["specification"] == "28c-128g-a6000"
 
 
 def test_several_machines_are_told_together() -> None:
