@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator
-from typing import Any, Literal, Unpack, get_args
+from typing import Any, Literal, Unpack
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -17,7 +17,6 @@ from run_qarnot.core.messages import Message, Sentence, Verbatim
 from run_qarnot.core.redaction import protect
 
 OptionType = Literal["text", "int", "float", "bool", "choice", "multi", "secret"]
-OPTION_TYPES: tuple[str, ...] = get_args(OptionType)
 CONSTANT = r"^[A-Za-z_][A-Za-z0-9_.-]*$"
 _TRUE, _FALSE = {"true", "yes", "on", "1"}, {"false", "no", "off", "0"}
 _PLAIN_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")

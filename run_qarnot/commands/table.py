@@ -86,10 +86,6 @@ def input_path(text: str) -> Path | str:
     return text if is_address(text) else path(text)
 
 
-def _nothing(parser: argparse.ArgumentParser) -> None:
-    """Add no argument."""
-
-
 def _json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="for programs: JSON on standard output")
 

@@ -43,7 +43,6 @@ NEXT: Mapping[State, frozenset[State]] = {
 # Where a new attempt may begin, after the cluster moved the session to another machine (preemption, a lost node).
 RESTARTS = frozenset({State.WAITING, State.LOADING, State.STARTING})
 
-ORDER: Mapping[State, int] = {state: rank for rank, state in enumerate(State) if state is not State.UNKNOWN}
 FINAL = frozenset({State.ENDED, State.FAILED})
 ALIVE = frozenset(State) - FINAL - {State.UNKNOWN}
 

@@ -11,7 +11,6 @@ from run_qarnot import bootstrap
 from run_qarnot.bootstrap import removed
 from run_qarnot.core.errors import InputError
 from run_qarnot.engine.client import AsyncStorage
-from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.model.files import StoredCopy, StoredFile
 
 _ADDRESS_SECONDS = 300
@@ -45,10 +44,6 @@ class Results:
     async def address(self, key: str, seconds: int = _ADDRESS_SECONDS) -> str:
         """Return an address from which a browser downloads one file, without our server, valid for so many seconds."""
         return await self.storage.presign(self.bucket or "", key, seconds)
-
-    async def read_head(self, key: str, limit: int = _HEAD_BYTES) -> bytes:
-        """Return the first bytes of a file, at most `limit`."""
-        return await in_thread(self.head, key, limit)
 
     def head(self, key: str, limit: int = _HEAD_BYTES) -> bytes:
         """Return the first bytes of a file, at most `limit`. Blocks."""

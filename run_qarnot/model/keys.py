@@ -33,7 +33,6 @@ _BYTE_ORDER_MARK = "\ufeff"
 _CHUNK = re.compile(
     r"^-{4,5} ?BEGIN.*?(?:^-{4,5} ?END[^\n]*|\Z)|^[^\n]*", re.DOTALL | re.MULTILINE
 )  # a block, or a line
-_BASE64 = re.compile(r"[A-Za-z0-9+/]+={0,2}")
 _KEY_INSIDE = re.compile(r"(?:ssh|ecdsa|sk)-[a-z0-9@.-]+ +AAAA")
 _CERTIFICATE = re.compile(r"-cert-v\d\d@|BEGIN [A-Z ]*CERTIFICATE")
 
@@ -89,23 +88,12 @@ def is_private_key(text: str) -> bool:
     return _PRIVATE.search("".join(mark for mark in text if mark.isprintable() or mark in "\n\r")) is not None
 
 
-def check_public_key(text: str) -> str:
-    """Return the one public key in `text` as a line for OpenSSH's server.
-
-    Raises:
-        InputError: it is a private key (which is kept nowhere), no key, several keys, or one that servers refuse.
-    """
-    lines = _read(text)
-    if len(lines) > 1:
-        raise _malformed(Message("key-lines"))
-    return lines[0]
-
-
 def check_public_keys(text: str, policy: KeyPolicy) -> str:
     """Return the public keys in `text`, one per line, as lines for OpenSSH's server.
 
     Raises:
-        InputError: one is invalid (`check_public_key`), or the image accepts only one.
+        InputError: one is a private key (which is kept nowhere), is not a key, or is refused by servers; there is
+            none; or the image accepts only one.
     """
     lines = _read(text)
     if len(lines) > 1 and policy is KeyPolicy.ONE:

@@ -406,7 +406,6 @@ MESSAGES: Mapping[str, str | Plural] = {
     "name-hyphen": "starts or ends with a hyphen",
     "name-long": "has {length} characters; the limit is {most}",
     "key-empty": "it is empty",
-    "key-lines": "it has several lines",
     "key-one-only": "this environment takes one key only",
     "key-beginning": "it does not begin with ssh-",
     "key-long": "it is too long",

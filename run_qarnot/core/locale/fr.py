@@ -398,7 +398,6 @@ MESSAGES: Mapping[str, str | Plural] = {
     "name-hyphen": "commence ou finit par un trait d’union",
     "name-long": "a {length} caractères, et {most} est le maximum",
     "key-empty": "elle est vide",
-    "key-lines": "elle a plusieurs lignes",
     "key-one-only": "cet environnement ne prend qu’une clé",
     "key-beginning": "elle ne commence pas par ssh-",
     "key-long": "elle est trop longue",

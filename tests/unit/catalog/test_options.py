@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import ValidationError
 
-from run_qarnot.catalog.options import OPTION_TYPES, Option
+from run_qarnot.catalog.options import Option, OptionType
 from run_qarnot.core.errors import InputError
 from run_qarnot.core.redaction import redact
 
@@ -78,6 +78,6 @@ def test_keys_that_do_not_go_together_are_refused(keys: dict[str, Any]) -> None:
 
 
 def test_every_type_can_be_declared() -> None:
-    for kind in OPTION_TYPES:
+    for kind in get_args(OptionType):
         choices = COLOURS if kind in {"choice", "multi"} else ()
         assert Option.model_validate({"type": kind, "choices": choices}).type == kind

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from run_qarnot.catalog.image import Image
 from run_qarnot.cloud.models import TaskSnapshot, read_task
 from run_qarnot.core.messages import Message
-from run_qarnot.core.state import FINAL, ORDER, State
+from run_qarnot.core.state import FINAL, State
 from run_qarnot.engine.decide import NEVER_READY, decide, end_reason, first_view, observe, planned_view
 from run_qarnot.model.connections import Connection, ConnectionKind, Forward
 from run_qarnot.model.plan import make_plan
@@ -102,7 +102,7 @@ def test_attempt_and_state_never_fall(looks: list[tuple[str, int]]) -> None:
         if before.state in FINAL:
             assert view.state is before.state
         elif view.attempt == before.attempt and view.state not in FINAL:
-            assert ORDER[view.state] >= ORDER[before.state]
+            assert list(State).index(view.state) >= list(State).index(before.state)
 
 
 def test_a_tunnel_is_opened_as_soon_as_there_is_a_forward_and_the_app_is_asked() -> None:

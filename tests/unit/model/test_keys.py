@@ -23,6 +23,11 @@ from run_qarnot.model import keys
 from run_qarnot.model.keys import KeyPolicy
 
 
+def one_key(text: str) -> str:
+    """Check a text as for an image that accepts one key."""
+    return keys.check_public_keys(text, keys.KeyPolicy.ONE)
+
+
 def test_the_session_key_is_the_contract_and_can_be_made_again() -> None:
     key = keys.derive_session_key("the-token", "rq-1")
     seed = HKDF(algorithm=hashes.SHA256(), length=32, salt=b"rq-1", info=b"").derive(b"the-token")
@@ -63,16 +68,16 @@ def test_the_base_url_is_known_before_the_machine_and_says_nothing() -> None:
 @pytest.mark.parametrize("algorithm", ["ssh-ed25519", "ssh-rsa", "ecdsa-sha2-nistp256"])
 def test_real_public_keys_are_accepted_and_cleaned(algorithm: str) -> None:
     public = asyncssh.generate_private_key(algorithm, comment="me@home").export_public_key().decode()
-    assert keys.check_public_key(f"  {public}\n") == public.strip()
+    assert one_key(f"  {public}\n") == public.strip()
 
 
 def test_a_private_key_is_refused_and_not_repeated() -> None:
     private = asyncssh.generate_private_key("ssh-ed25519").export_private_key().decode()
     with pytest.raises(InputError, match="private key") as caught:
-        keys.check_public_key(private)
+        one_key(private)
     assert private.splitlines()[1] not in str(caught.value)
     with pytest.raises(InputError, match="private key"):
-        keys.check_public_key("PuTTY-User-Key-File-3: ssh-ed25519\nsecret")
+        one_key("PuTTY-User-Key-File-3: ssh-ed25519\nsecret")
 
 
 @pytest.mark.parametrize(
@@ -80,7 +85,7 @@ def test_a_private_key_is_refused_and_not_repeated() -> None:
 )
 def test_what_is_no_public_key_is_refused(text: str) -> None:
     with pytest.raises(InputError) as caught:
-        keys.check_public_key(text)
+        one_key(text)
     assert caught.value.field == "ssh-key"
 
 
@@ -142,11 +147,11 @@ def test_every_form_of_a_key_opens_a_real_server(pair: Path, sshd: Callable[[str
     forms = [keygen("-e", "-m", "RFC4716", "-f", pair), pem]
     forms += [line, f"\ufeff{line}\r\n", f"# laptop\r\n\r\n{line}", line.replace(" ", "\t"), f"  {line} on a train  "]
     for form in forms:
-        taken = keys.check_public_key(form)
+        taken = one_key(form)
         assert taken.split()[:2] == line.split()[:2], form
         assert is_taken_by_openssh(tmp_path, taken)
-    assert "converted by" in keys.check_public_key(forms[0]), "of RFC 4716, the comment is kept"
-    assert sshd(keys.check_public_key(forms[0]), pair)
+    assert "converted by" in one_key(forms[0]), "of RFC 4716, the comment is kept"
+    assert sshd(one_key(forms[0]), pair)
     assert not sshd(ED25519, pair), "the server does look at keys"
 
 
@@ -187,7 +192,7 @@ def test_every_form_of_a_key_opens_a_real_server(pair: Path, sshd: Callable[[str
 )
 def test_the_true_reason_is_said(text: str, code: str) -> None:
     with pytest.raises(InputError) as caught:
-        keys.check_public_key(text)
+        one_key(text)
     assert (caught.value.code, caught.value.field) == (code, "ssh-key")
     with pytest.raises(InputError):
         keys.check_public_keys(f"{ED25519}\n{text.lstrip('#')}", KeyPolicy.MANY)
@@ -201,7 +206,7 @@ def test_a_certificate_is_refused_in_every_form(pair: Path) -> None:
     blob = certificate.split()[1]
     for text in (certificate, f"---- BEGIN SSH2 PUBLIC KEY ----\n{blob}\n---- END SSH2 PUBLIC KEY ----\n"):
         with pytest.raises(InputError, match="certificate") as caught:
-            keys.check_public_key(text)
+            one_key(text)
         assert caught.value.code == "key-certificate"
 
 
@@ -218,7 +223,7 @@ def test_too_small_an_rsa_key_and_other_kinds_in_pem_are_refused() -> None:
     ]
     for text, code in cases:
         with pytest.raises(InputError) as caught:
-            keys.check_public_key(text)
+            one_key(text)
         assert caught.value.code == code
 
 
@@ -229,7 +234,7 @@ def test_a_point_in_short_form_is_written_as_openssh_reads_it(tmp_path: Path) ->
     blob = base64.b64encode(b"".join(len(part).to_bytes(4, "big") + part for part in parts)).decode()
     line = f"ecdsa-sha2-nistp256 {blob}"
     assert not is_taken_by_openssh(tmp_path, line)
-    assert is_taken_by_openssh(tmp_path, keys.check_public_key(line))
+    assert is_taken_by_openssh(tmp_path, one_key(line))
 
 
 def test_private_keys_are_known_in_every_form(pair: Path) -> None:
