@@ -89,6 +89,7 @@ async def launch(account: Account, arguments: Namespace) -> int:
 
 async def start(account: Account, arguments: Namespace) -> int:
     """Start an ended session again; show phases; print the connections when it is ready."""
+    uploads, web = _collect(arguments.input), await _look(arguments.input)
     session = await account.find(arguments.session)
     changes = _changes(arguments)
     if arguments.update:
@@ -97,6 +98,8 @@ async def start(account: Account, arguments: Namespace) -> int:
         changes["image"] = account.catalog.get(arguments.image)
     if arguments.set:
         changes["options"] = parse_settings(arguments.set)
+    if (uploads or web) and session.view.is_over:  # else nothing is started
+        await session.add(uploads, web=web)
     await account.start_again(session, **changes)
     return await _see_next_run(session, arguments)
 

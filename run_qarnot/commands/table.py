@@ -138,8 +138,7 @@ def _check(parser: argparse.ArgumentParser) -> None:
 def _launch(parser: argparse.ArgumentParser) -> None:
     _image(parser)
     parser.add_argument("--name", help="of the session and its buckets; default: a friendly one")
-    parser.add_argument("--input", action="append", type=input_path, default=[], metavar="PATH", help="file, folder "
-                        "whose content is uploaded, or https://…[#sha256=…]; may be repeated")  # fmt: skip
+    _inputs(parser)
     parser.add_argument("--git", default="", metavar="URL[@REF]", help="a repository that comes along, in a folder of "
                         "its name; the token of a private one in RUN_QARNOT_GIT_TOKEN")  # fmt: skip
     parser.add_argument("--from", dest="resume", metavar="SESSION", help="begin with a copy of its files and packages; "
@@ -163,6 +162,7 @@ def _launch(parser: argparse.ArgumentParser) -> None:
 
 def _start(parser: argparse.ArgumentParser) -> None:
     _session(parser)
+    _inputs(parser)
     _limit(parser)
     _machines(parser)
     parser.add_argument("--image", metavar="ID", help="another image from now on; its options begin at their defaults")
@@ -181,6 +181,11 @@ def _extend(parser: argparse.ArgumentParser) -> None:
     _machines(parser)
     parser.add_argument("--detach", action="store_true", help="do not wait until it is ready")
     _json(parser)
+
+
+def _inputs(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--input", action="append", type=input_path, default=[], metavar="PATH", help="file, folder "
+                        "whose content is uploaded, or https://…[#sha256=…]; may be repeated")  # fmt: skip
 
 
 def _limit(parser: argparse.ArgumentParser) -> None:

@@ -109,6 +109,8 @@ class _Coming:
                         sending = await _wait_for_one(sending)
             while sending:
                 sending = await _wait_for_one(sending)
+            if self._came != self._file.size:
+                raise TransferError("web-changed", field="address", address=self._file.shown)
             self._check_content()
             if not await in_thread(buffer.check):
                 raise TransferError("upload", name=self._file.key, problem=Message("stored-checksum"))

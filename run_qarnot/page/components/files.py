@@ -140,15 +140,21 @@ class Files(Component):
         from run_qarnot.engine.web_input import look  # it loads what speaks to servers
 
         self.problem, self.looking = None, True
+        failed: dict[str, RunQarnotError] = {}
         try:
             for text in fields.texts("addresses", MOST_ADDRESSES, 4000):
-                file = parse_web_file(text, public_only=visitors_are_elsewhere(os.environ))
-                (found,) = await look([file])
-                self._uploads.add_web(found)
+                try:
+                    file = parse_web_file(text, public_only=visitors_are_elsewhere(os.environ))
+                    (found,) = await look([file])
+                    self._uploads.add_web(found)
+                except RunQarnotError as error:
+                    failed[text] = error
                 self.show()
-            self.call("addresses_added")
         finally:
             self.looking = False
+        self.call("addresses_left", " ".join(failed))  # to be put right
+        for first in failed.values():
+            raise first
 
     # through the kernel
 

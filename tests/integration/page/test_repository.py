@@ -90,8 +90,11 @@ def test_addresses_of_files_are_in_the_list_with_their_size_and_come_with_the_se
             ("large.bin", len(large), True),
         ]
         assert "of-nobody" not in synced(page)
-        tell(files, "addresses", {"addresses": [server.url("nothing")]})
+        calls = record(files)
+        tell(files, "addresses", {"addresses": [server.url("nothing"), server.url("third.csv")]})
         await until(lambda: files.problem, "that there is no such file")
+        assert calls[-1] == ("addresses_left", [server.url("nothing")]), "it can be put right; the other one came"
+        assert [row["name"] for row in files.rows] == ["data.csv", "large.bin", "third.csv"]
         assert reasons(page) == []
         card = await start(page, "wc -c data.csv large.bin")
         await shows(card, State.ENDED)
@@ -107,5 +110,7 @@ def test_addresses_of_files_are_in_the_list_with_their_size_and_come_with_the_se
         assert "of the web" in await running.session.logs()
 
     large = bytes(9_000_000)
-    with web_server(files={"data.csv": b"a,b,c", "large.bin": large, "more.csv": b"of the web"}) as server:
+    with web_server(
+        files={"data.csv": b"a,b,c", "large.bin": large, "more.csv": b"of the web", "third.csv": b""}
+    ) as server:
         play_with_account(scene, cluster)

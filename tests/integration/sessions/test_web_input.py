@@ -79,6 +79,7 @@ def test_files_of_the_web_are_added_to_a_session_for_its_next_run(cli: CommandLi
     assert "1 file added to more; its next run begins with it" in done.err or "1 file added to more" in done.err
     server.files["small.csv"] = b"other"
     assert "small.csv" in cli("add", "more", server.url("small.csv"), expect=1).err
-    cli("start", "more")
+    server.files["other.csv"] = b"12345"
+    cli("start", "more", "--input", server.url("other.csv"))
     wait_until(lambda: len(cli("show", "more", "--json").json["runs"]) == 2 and state(cli, "more") == "ended", "it", 60)
-    assert "100000" in cli("logs", "more").out
+    assert "100005" in cli("logs", "more").out
