@@ -4,46 +4,42 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import secrets
 import sys
-import threading
 from argparse import Namespace
-from codecs import BOM_UTF16_BE, BOM_UTF16_LE
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from run_qarnot.commands import show
+from run_qarnot.commands.following import (
+    following,
+    nothing_to_open,
+    saying_what_runs,
+    stay_open,
+    until_ready,
+    until_sent,
+)
+from run_qarnot.commands.ssh_keys import identity, read_key, use_own_key
 from run_qarnot.core import readable, times, visible
-from run_qarnot.core.browser import open_privately
-from run_qarnot.core.errors import InputError, NotFoundError, RunQarnotError, SessionError, TransferError, reason_of
-from run_qarnot.core.messages import Message, Sentence, Verbatim
+from run_qarnot.core.errors import InputError, RunQarnotError, SessionError
+from run_qarnot.core.messages import Message, Sentence
 from run_qarnot.core.names import make_name
-from run_qarnot.core.state import State
 from run_qarnot.engine.account import Account
-from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.engine.session import Session
 from run_qarnot.engine.web_input import look
 from run_qarnot.model.connections import ConnectionKind, closed_tunnel
-from run_qarnot.model.files import StoredCopy, StoredFile, Upload, collect_inputs, publish
-from run_qarnot.model.keys import KeyPolicy, check_public_keys
+from run_qarnot.model.files import Upload, collect_inputs
 from run_qarnot.model.machine_use import UseHistory
-from run_qarnot.model.paths import local_paths, renamed, zip_paths
 from run_qarnot.model.repository import MOST_BYTES, parse_repository
 from run_qarnot.model.spec import SessionSpec, parse_settings, parse_size
 from run_qarnot.model.view import SessionView
 from run_qarnot.model.web_file import WebFile, parse_web_file
 
 _POLL_SECONDS = 5.0
-_SILENT_SECONDS = 0.5  # who pressed Ctrl-C is left without a word at most so long
-_LOG_LINES_ON_FAILURE = 15
 _MOST_NAMES = 10  # in one sentence
 _MOST_LOOKED_AT = 100  # of the sessions of a list that are over
-_STANDARD_OUTPUT = Path("-")
 
 
 async def launch(account: Account, arguments: Namespace) -> int:
@@ -54,7 +50,7 @@ async def launch(account: Account, arguments: Namespace) -> int:
         image=image,
         name=make_name() if arguments.name is None else arguments.name,
         hours=image.hours if arguments.hours is None else arguments.hours,
-        user_key=_read_key(arguments.ssh_key),
+        user_key=read_key(arguments.ssh_key),
         resume=arguments.resume,
         options=parse_settings(arguments.set),
         buckets=tuple(arguments.bucket),
@@ -66,24 +62,24 @@ async def launch(account: Account, arguments: Namespace) -> int:
         repository=parse_repository(arguments.git, token=account.settings.git_token or ""),
     )
     if arguments.open and image.effective_app.ends_by_itself:
-        raise _nothing_to_open(spec.name, Message("leave-open-away"))
+        raise nothing_to_open(spec.name, Message("leave-open-away"))
     if arguments.resume:
         await _say_what_is_copied(account, arguments.resume)
     if spec.repository is not None:
         show.err(f"Fetching {spec.repository}, at most {MOST_BYTES / 1e6:.0f} MB")
     session = await account.start(spec, uploads, web)
-    session.use_identity(_identity(arguments.ssh_key))
+    session.use_identity(identity(arguments.ssh_key))
     show.err(f"{session.view.name}: {image.name}, stops by itself after {show.hours(session.view)}")
-    async with _following(session):
+    async with following(session):
         if arguments.open:
-            _use_own_key(session, arguments.ssh_key)
+            use_own_key(session, arguments.ssh_key)
         if arguments.detach:
             await session.submitted()
         else:
-            await _until_ready(session, as_json=arguments.json)
+            await until_ready(session, as_json=arguments.json)
         _print_session(session.view if arguments.open else _without_tunnel(session.view), arguments)
         if arguments.open:
-            await _stay(session, browser=True, as_json=arguments.json)
+            await stay_open(session, browser=True, as_json=arguments.json)
     return 0
 
 
@@ -108,7 +104,7 @@ async def extend(account: Account, arguments: Namespace) -> int:
     """Save, stop, and start the next run at once."""
     session = await account.find(arguments.session)
     session.subscribe(show.Phases(actions_only=True))
-    with _saying_what_runs(session):
+    with saying_what_runs(session):
         await account.extend(session, **_changes(arguments))
     return await _see_next_run(session, arguments)
 
@@ -122,11 +118,11 @@ def _changes(arguments: Namespace) -> dict[str, Any]:
 async def _see_next_run(session: Session, arguments: Namespace) -> int:
     view = session.view
     show.err(f"{view.name} goes on with its files: run {view.run}, {view.image}, for {show.hours(view)}.")
-    async with _following(session):
+    async with following(session):
         if arguments.detach:
             await session.submitted()
         else:
-            await _until_ready(session, as_json=arguments.json)
+            await until_ready(session, as_json=arguments.json)
     _print_session(_without_tunnel(session.view), arguments)
     return 0
 
@@ -186,7 +182,7 @@ async def _watch(session: Session) -> None:
     draw(session.view)
     unsubscribe = session.subscribe(draw)
     try:
-        async with _following(session, quiet=True):
+        async with following(session, quiet=True):
             await session.until(lambda view: view.is_over)
     finally:
         unsubscribe()
@@ -198,13 +194,13 @@ async def open_session(account: Account, arguments: Namespace) -> int:
     if session.view.is_over:
         raise SessionError("too-late", name=session.view.name, reference=session.view.reference)
     if session.ends_by_itself:
-        raise _nothing_to_open(session.view.name, Message("hint-logs", reference=session.view.reference))
+        raise nothing_to_open(session.view.name, Message("hint-logs", reference=session.view.reference))
     if session.needs_other_token and not session.takes_user_key:
         raise SessionError("other-token", name=session.view.name, reference=session.view.reference)
-    _use_own_key(session, arguments.ssh_key)
-    async with _following(session):
-        await _until_ready(session)
-        await _stay(session, browser=not arguments.no_browser)
+    use_own_key(session, arguments.ssh_key)
+    async with following(session):
+        await until_ready(session)
+        await stay_open(session, browser=not arguments.no_browser)
     return 0
 
 
@@ -218,7 +214,7 @@ async def logs(account: Account, arguments: Namespace) -> int:
     session.subscribe(phases)
     unsubscribe = session.subscribe_log(lambda lines: show.out("\n".join(lines)), phases.say)
     try:
-        async with _following(session, quiet=True):
+        async with following(session, quiet=True):
             await session.until(lambda view: view.is_over)
             await session.log_is_complete()
     finally:
@@ -233,7 +229,7 @@ async def add(account: Account, arguments: Namespace) -> int:
     session.subscribe(show.Phases(actions_only=True))
     await session.add(uploads, web=web, replace=arguments.replace)
     if session.owes_files:
-        await _until_sent(session)
+        await until_sent(session)
     when = "; its next run begins with them" if session.view.is_over else ""
     show.err(f"{show.count(len(uploads) + len(web), 'file')} added to {session.view.name}{when}.")
     return 0
@@ -243,7 +239,7 @@ async def save(account: Account, arguments: Namespace) -> int:
     """Save the results now, and wait until that is done."""
     session = await account.find(arguments.session)
     session.subscribe(show.Phases(actions_only=True))
-    with _saying_what_runs(session):
+    with saying_what_runs(session):
         await session.save()
     show.err(f"{session.view.name} is saved, in the bucket {session.view.results}.")
     return 0
@@ -256,7 +252,7 @@ async def stop(account: Account, arguments: Namespace) -> int:
     if arguments.no_save and not arguments.yes and not await _may_lose(session):
         show.err(f"{session.view.name} goes on.")
         return 0
-    with _saying_what_runs(session):
+    with saying_what_runs(session):
         await session.stop(save=not arguments.no_save)
     if not session.view.has_run:
         show.err(f"{session.view.name}: {session.view.phase}")
@@ -277,37 +273,6 @@ async def _may_lose(session: Session) -> bool:
     saved = show.last_save(session.view) or "the storage does not say"
     name = session.view.name
     return show.confirm(f"Last save of {name}: {saved}.\nStop it without saving what was done since?")
-
-
-async def results(account: Account, arguments: Namespace) -> int:
-    """Fetch the results, into a folder or as one zip."""
-    session = await account.find(arguments.session)
-    saved = await session.results.with_inputs(session.view.inputs if arguments.inputs else None)
-    wanted = [each for each in saved if not each.file.is_folder and _matches(each.file, arguments.patterns)]
-    files = [each.file for each in wanted]
-    name = session.view.name
-    if not files:
-        if arguments.patterns:
-            raise NotFoundError("no-results-match", name=name, patterns=" ".join(arguments.patterns))
-        raise NotFoundError("no-results", name=name)
-    target = arguments.zip or arguments.output or Path(f"{session.view.reference}-results")
-    await in_thread(_say_renamed, files, None if arguments.zip else target)
-    given_up = threading.Event()  # Ctrl-C ends the waiting; this ends the thread that is waited for
-    try:
-        if arguments.zip:
-            await in_thread(_write_zip, session, wanted, target, given_up.is_set)
-        else:
-            unconfirmed = await in_thread(
-                session.results.download, wanted, target, show.Bytes(files), cancelled=given_up.is_set
-            )
-            for key in unconfirmed:
-                show.err(f"{visible.one_line(key)}: whole, but its checksum is one that cannot be computed here.")
-    finally:
-        given_up.set()
-    show.err(f"{show.count(len(files), 'file')}, {sum(file.size for file in files) / 1e6:.1f} MB:")
-    if target != _STANDARD_OUTPUT:
-        show.out(str(target))
-    return 0
 
 
 async def delete(account: Account, arguments: Namespace) -> int:
@@ -355,109 +320,6 @@ async def _delete_left_over(account: Account, *, ask: bool) -> int:
     return 0
 
 
-@contextlib.asynccontextmanager
-async def _following(session: Session, *, quiet: bool = False) -> AsyncIterator[None]:
-    """Follow the session during the block; what preparing raises comes out of the block."""
-    if not quiet:
-        session.subscribe(show.Phases())
-    work = asyncio.current_task()
-    assert work is not None
-    failure: list[Exception] = []
-
-    async def follow() -> None:
-        try:
-            await session.follow()
-        except Exception as error:  # noqa: BLE001  whatever it is, it comes out of the block
-            failure.append(error)
-            work.cancel()
-
-    following = asyncio.create_task(follow())
-    try:
-        yield
-    except asyncio.CancelledError:
-        if failure:
-            work.uncancel()
-            raise failure[0] from None
-        await _end(following, submits=not session.is_submitted)
-        if failure:
-            raise failure[0] from None
-        _say_that_it_goes_on(session)
-        raise
-    finally:
-        await _end(following)
-
-
-async def _end(task: asyncio.Task[None], *, submits: bool = False) -> None:
-    """End it. A submission under way is seen through, so that we know what to say; if that takes long, it is said."""
-    task.cancel()
-    if submits and not (await asyncio.wait({task}, timeout=_SILENT_SECONDS))[0]:
-        show.err("\nThe submission is under way; waiting for the cluster's answer…")
-    with contextlib.suppress(asyncio.CancelledError):
-        await task
-
-
-@contextlib.contextmanager
-def _saying_what_runs(session: Session) -> Iterator[None]:
-    """Whoever presses Ctrl-C during the block is told whether the session goes on."""
-    try:
-        yield
-    except asyncio.CancelledError:
-        _say_that_it_goes_on(session)
-        raise
-
-
-async def _until_ready(session: Session, *, as_json: bool = False) -> None:
-    """Wait until the app answers; of a batch, until it has ended. Of a failure, programs get the session too."""
-    batch = session.ends_by_itself
-    view = await session.until(lambda view: view.is_over or (view.state is State.READY and not batch))
-    if not view.is_over or (batch and view.state is State.ENDED):
-        return
-    if as_json:
-        show.out_json(view.as_json())
-    if view.state is State.FAILED:
-        tail = (await session.logs()).splitlines()[-_LOG_LINES_ON_FAILURE:] if session.is_submitted else []
-        raise SessionError(
-            "session-failed",
-            details="\n".join(tail),
-            name=view.name,
-            reason=view.error or Verbatim(""),
-            inputs=view.inputs,
-        )
-    raise SessionError("session-ended", name=view.name, reference=view.reference, reason=view.phase)
-
-
-async def _until_sent(session: Session) -> None:
-    """Stay until the machine runs: what was added while it was loading is sent to it by who follows."""
-    show.err(f"{session.view.name} is being loaded: waiting until its machine runs, to send the files there.")
-    async with _following(session, quiet=True):
-        view = await session.until(lambda view: view.is_over or not session.owes_files)
-    if view.is_over:
-        raise SessionError("too-late", name=view.name, reference=view.reference)
-
-
-def _nothing_to_open(name: str, hint: Message) -> SessionError:
-    return SessionError("no-connection", name=name, problem=Message("runs-command"), hint=hint)
-
-
-async def _stay(session: Session, *, browser: bool, as_json: bool = False) -> None:
-    """Print the address, open it, and keep the way open until the session's end."""
-    address = session.app_address()
-    if address is None:
-        problem = session.access_problem or Message("no-way-in")
-        hint = Message("hint-show")
-        if not session.knows_session_key:
-            hint = Message("hint-ssh-key", reference=session.view.reference)
-        raise SessionError("no-connection", name=session.view.name, problem=problem, hint=hint)
-    show.out(address, sys.stderr if as_json else None)
-    for link in session.app_links():
-        show.err(f"{link.title}: {link.url}")
-    if browser and not await in_thread(open_privately, address):
-        show.err("No browser could be opened here: open the address yourself.")
-    show.err("Press Ctrl-C to close the way to it; the session goes on.")
-    view = await session.until(lambda view: view.is_over)
-    show.err(str(view.phase))
-
-
 async def _look_shortly(session: Session) -> None:
     """Ask what the list of all tasks does not tell: does it answer; did it end because nobody used it?"""
     with contextlib.suppress(TimeoutError, RunQarnotError):  # what the cluster told of it before is shown all the same
@@ -497,19 +359,6 @@ def _next_step(view: SessionView) -> str:
     return f"`run-qarnot show {view.reference}` lists this again, `run-qarnot stop {view.reference}` saves and ends it."
 
 
-def _say_that_it_goes_on(session: Session) -> None:
-    view, name, reference = session.view, session.view.name, session.view.reference
-    if view.is_over:
-        return
-    if session.is_asked_to_stop:
-        show.err(f"\n{name} was asked to stop, and ends. `run-qarnot show {reference}` tells when it has.")
-    elif session.is_submitted:
-        back = f"`run-qarnot open {reference}` returns to it, `run-qarnot stop {reference}` ends it."
-        show.err(f"\n{name} goes on. {back}")
-    else:
-        show.err(f"\n{name} was cancelled before it started; nothing is running.")
-
-
 async def _look(inputs: Sequence[Path | str]) -> list[WebFile]:
     """Ask how large the files of the web are, and say it."""
     found = await look([parse_web_file(each) for each in inputs if isinstance(each, str)])
@@ -530,90 +379,6 @@ def _collect(inputs: Sequence[Path | str]) -> list[Upload]:
         problem = InputError("inputs-left-out", count=len(names), names=shown, problem=next(iter(left_out.values())))
         show.err(str(problem.advice))
     return uploads
-
-
-def _read_key(file: Path | None) -> str | None:
-    return None if file is None else check_public_keys(_read_text(file), KeyPolicy.MANY)
-
-
-def _read_text(file: Path) -> str:
-    try:
-        data = file.expanduser().read_bytes()
-        return data.decode("utf-16" if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE)) else "utf-8")
-    except OSError as error:
-        raise InputError("file-unreadable", field="ssh-key", path=file, problem=reason_of(error)) from error
-    except UnicodeDecodeError as error:
-        raise InputError("file-unreadable", field="ssh-key", path=file, problem=Message("no-text")) from error
-
-
-def _private_half(file: Path) -> Path | None:
-    """The file of the private key, if `file` is that, or the public one beside it."""
-    file = file.expanduser()
-    private = file.with_suffix("") if file.suffix == ".pub" else file
-    is_there = private.is_file() and not _read_text(private).lstrip().startswith(("ssh-", "ecdsa-", "sk-"))
-    return private if is_there else None
-
-
-def _identity(file: Path | None) -> str | None:
-    """What the printed command names with `-i`: the private key, else the public one.
-
-    OpenSSH takes a public one, too, and has the agent sign, which may hold the other half. Without `-i` it offers all
-    keys of the agent in turn, and is sent away after the sixth.
-    """
-    return None if file is None else str((_private_half(file) or file.expanduser()).resolve())
-
-
-def _use_own_key(session: Session, file: Path | None) -> None:
-    """Where only the user's key is in the machine, open the tunnel with it; else with ours, which needs none."""
-    if session.knows_session_key:
-        return
-    private = None if file is None else _private_half(file)
-    if file is not None and private is None:
-        _read_text(file)  # the agent may hold the other half of a public key, but not of one that is not there
-    session.use_own_keys(None if private is None else _read_text(private))
-
-
-def _matches(file: StoredFile, patterns: list[str]) -> bool:
-    return not patterns or any(fnmatch(file.key, pattern) for pattern in patterns)
-
-
-def _say_renamed(files: list[StoredFile], folder: Path | None) -> None:
-    """Say which files get another name, below a folder or, without one, in a zip."""
-    keys = [file.key for file in files]
-    paths = zip_paths(keys) if folder is None else local_paths(keys, folder)
-    for key, path in renamed(paths).items():
-        place = "a zip" if folder is None else "this folder"
-        show.err(
-            f"{visible.one_line(key)} becomes {visible.one_line(path)}: {place} cannot hold it under its own name."
-        )
-
-
-def _write_zip(session: Session, files: list[StoredCopy], target: Path, cancelled: Callable[[], bool]) -> None:
-    """Write the zip under another name first, so that a broken transfer leaves nothing that looks complete."""
-    content = _counted(session.results.zip(files, cancelled=cancelled), show.Bytes([each.file for each in files]))
-    if target == _STANDARD_OUTPUT:
-        sys.stdout.buffer.writelines(content)
-        sys.stdout.buffer.flush()
-        return
-    if os.path.lexists(target):
-        raise InputError("output-exists", path=target)
-    partial = target.with_name(f".partial-{secrets.token_hex(8)}")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with partial.open("xb") as file:
-                file.writelines(content)
-            publish(partial, target)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise TransferError("write", path=target, problem=reason_of(error)) from error
-
-
-def _counted(content: Iterable[bytes], progress: Callable[[int], None]) -> Iterator[bytes]:
-    for chunk in content:
-        progress(len(chunk))
-        yield chunk
 
 
 def _end_of(view: SessionView) -> str:

@@ -320,7 +320,7 @@ COMMANDS: dict[str, Command] = {
     "add": Command("adds files to a session; one that ended begins its next run with them", "sessions:add", _add),
     "save": Command("saves the results now, and waits until that is done", "sessions:save", _session),
     "stop": Command("saves, waits, stops", "sessions:stop", _stop),
-    "results": Command("fetches the results", "sessions:results", _results),
+    "results": Command("fetches the results", "results:results", _results),
     "delete": Command("forgets an ended session, with all its runs", "sessions:delete", _delete),
     "link": Command(
         "prints a link that fills the dashboard's form, and its README badge",
