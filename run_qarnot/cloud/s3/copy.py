@@ -6,7 +6,6 @@ import threading
 from collections.abc import Iterable
 from functools import partial
 from typing import Any
-from urllib.parse import quote
 
 from run_qarnot.cloud.s3.etag import Part
 from run_qarnot.cloud.s3.multipart import Multipart
@@ -24,8 +23,7 @@ class Copying:
     def __init__(self, client: Any, bucket: str, copy: StoredCopy, work: Transfer) -> None:
         self._client = client
         self._names = {"Bucket": bucket, "Key": copy.file.key}
-        # botocore would quote a dictionary once more, and `?` in a key would begin a version
-        self._source = f"{copy.bucket}/{quote(copy.file.key)}"
+        self._source = {"Bucket": copy.bucket, "Key": copy.file.key}  # of a text, `?versionId=` would be no key
         self._file = copy.file
         self._work = work
         self._etags: dict[int, str] = {}

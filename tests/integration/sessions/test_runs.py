@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import qarnot
-from support.command import CommandLine
 from support.desk import MACHINE, Desk, at_a_desk, desk_of, facts_of, until
 from support.ssh import make_key
 from support.waiting import wait_until
@@ -426,54 +425,3 @@ def test_sessions_of_version_0_1_are_shown_run_again_and_are_deleted_only_in_the
         assert desk.account.client.storage.blocking.buckets() == {}
 
     at_a_desk(cluster, scenario)
-
-
-def test_a_week_by_commands(cli: CommandLine, cluster: LocalCluster, control: Control) -> None:
-    (cli.folder / "images.toml").write_text(
-        'schema = 1\n[images.work]\napp = "ssh"\nprofile = "docker-network-ssh"\nrepo = "library/debian"\n'
-        "command = \"sh -c 'echo more >> made.txt; sleep 1000'\"\n"
-        '[images.other]\napp = "ssh"\nprofile = "docker-network-ssh"\nrepo = "library/debian"\n'
-        "command = \"sh -c 'echo other >> made.txt; sleep 1000'\"\n"
-    )
-    (cli.folder / "given.bin").write_bytes(bytes(range(256)))
-    launched = cli("launch", "work", "--name", "week", "--hours", "1", "--input", "given.bin", "--json").json
-    assert [run["id"] for run in launched["runs"]] == [launched["id"]]
-    assert cli("start", "week", expect=1).err.startswith("“week” is running already")
-    cli("stop", "week")
-
-    started = cli("start", "week", "--hours", "2", "--json")
-    assert "week goes on with its files: run 2, work, for 2 hours." in started.err
-    assert (started.json["id"], started.json["created"]) == (launched["id"], launched["created"])
-    assert started.json["state"] == "ready"
-    control.preempt(started.json["runs"][1]["id"])
-    cli("save", "week")
-
-    assert "run 3, work, for 4 hours." in cli("extend", "week", "4").err
-    cli("stop", launched["id"][:8])
-    assert "run 4, other" in cli("start", "week", "--image", "other", "--detach").err
-    cli("open", "week", "--no-browser", expect=1)  # a machine has no page; it waits until it is ready
-    cli("stop", "week")
-
-    copied = cli("launch", "other", "--from", "week", "--name", "for-ada", "--detach")
-    assert "Begins with a copy of week: 2 files" in copied.err
-    cli("stop", "for-ada")
-    cli("results", "week", "--zip", "week.zip")
-    cli("results", "week", "--output", "week")
-    lines = (cli.folder / "week/made.txt").read_text().split()
-    assert lines[0] == "more"
-    assert lines[-1] == "other"
-    view = cli("show", "week", "--json").json
-    assert [run["reason"] for run in view["runs"]] == ["stopped"] * 4
-    assert all(run["ended"] and run["started"] for run in view["runs"])
-    assert view["cost"] == pytest.approx(sum(run["cost"] for run in view["runs"]))
-    assert [session["name"] for session in cli("sessions", "--json").json] == ["for-ada", "week"]
-
-    cli("delete", "for-ada", "--files", "--yes")
-    assert len(cli("show", "week", "--json").json["runs"]) == 4
-    cli("delete", "week", "--files", "--yes")
-    assert cli("sessions", "--json").json == []
-
-    async def left(desk: Desk) -> tuple[object, object]:
-        return await desk.account.client.tasks(), await desk.account.client.storage.buckets()
-
-    assert at_a_desk(cluster, left) == ([], {})
