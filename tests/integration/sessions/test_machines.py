@@ -170,7 +170,7 @@ def test_it_is_preempted_and_the_connections_are_renewed_by_themselves(
         session = await desk.start(image)
         async with desk.following(session):
             await until(session, lambda view: view.state.value == when, f"it to be {when}")
-            address = address_of(session)
+            address = session.app_address()
             control.preempt(session.view.id)
             control.release()
             session._run._wake.set()
@@ -390,7 +390,7 @@ def test_a_file_that_the_machine_changed_is_replaced_only_when_asked(cluster: Lo
     async def scenario(desk: Desk) -> None:
         async with desk.ready() as session:
             await on_machine(cluster, session, "echo theirs > table.csv; echo other > other.csv")
-            with pytest.raises(InputError, match=r"The session has changed “table\.csv” itself"):
+            with pytest.raises(InputError, match=r"The session has changed “table\.csv” and keeps"):
                 await session.add([Upload(tmp_path / "table.csv", "table.csv")])
             assert await on_machine(cluster, session, "cat table.csv") == "theirs\n"
             await session.add([Upload(tmp_path / "table.csv", "table.csv")], replace=True)
