@@ -611,11 +611,12 @@ def status_of(port: int, path: str) -> int | None:
 
 
 def show_link(log: Log, port: int, path: str, token: str) -> None:
-    """Print the lines of Jupyter's own announcement; clients take the second link that they find.
+    """Print the lines of Jupyter's own announcement.
 
-    The app listens on 127.0.0.1. `localhost` may be ::1, where a tunnel does not listen and another program may.
+    Clients that were written for Qarnot's own images look for `http://localhost:8888/lab?token=` and take the second line
+    that has it (`reference/qarnot-platform.md` §7): so it says localhost, unlike the addresses that we make ourselves.
     """
-    link = f"http://127.0.0.1:{port}{path}" + (f"?token={token}" if token else "")
+    link = f"http://localhost:{port}{path}" + (f"?token={token}" if token else "")
     log("The app answers at:")
     log(link)
     log("    To open it, copy this address into a browser:")
