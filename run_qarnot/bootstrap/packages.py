@@ -614,7 +614,7 @@ def show_link(log: Log, port: int, path: str, token: str) -> None:
     """Print the lines of Jupyter's own announcement.
 
     Clients that were written for Qarnot's own images look for `http://localhost:8888/lab?token=` and take the second
-    line that has it (`reference/qarnot-platform.md` §7): so it says localhost, unlike the addresses that we make ourselves.
+    line that has it (`reference/qarnot-platform.md` §7): so it says localhost, unlike the addresses that we make.
     """
     link = f"http://localhost:{port}{path}" + (f"?token={token}" if token else "")
     log("The app answers at:")
