@@ -10,7 +10,8 @@ from pathlib import Path
 from qarnot_local.runtime.commands import expand
 from qarnot_local.runtime.environment import task_environment
 from qarnot_local.runtime.forwards import Forwards
-from qarnot_local.runtime.images import InstancePlace, Start, start_for
+from qarnot_local.runtime.images.adapter import InstancePlace, Start
+from qarnot_local.runtime.images.adapters import start_for
 from qarnot_local.runtime.network_rules import inbound
 from qarnot_local.runtime.peers import Peers
 from qarnot_local.runtime.processes import Process

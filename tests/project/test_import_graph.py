@@ -8,16 +8,16 @@ from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
-from support.repository import PACKAGE, module_name
+from support.repository import LOCAL_CLUSTER, PACKAGE, module_name
 
 
-def graph() -> dict[str, set[str]]:
-    """The modules of the package, and which others each imports: at its top, late, and for types alone.
+def graph(package: Path) -> dict[str, set[str]]:
+    """The modules of a package, and which others each imports: at its top, late, and for types alone.
 
-    `run_qarnot` itself is left out: what it offers by name is for other programs, and its own modules read its version.
+    The package itself is left out: what it offers by name is for other programs, and its own modules read its version.
     """
-    files = {module_name(path): path for path in PACKAGE.rglob("*.py")}
-    del files["run_qarnot"]
+    files = {module_name(path): path for path in package.rglob("*.py")}
+    del files[package.name]
     return {name: set(_imported(path, files)) - {name} for name, path in files.items()}
 
 
@@ -31,8 +31,9 @@ def _imported(path: Path, modules: Collection[str]) -> Iterator[str]:
                 yield from [name] if name in modules else [node.module] if node.module in modules else []
 
 
-def test_the_import_graph_has_no_circle() -> None:
+@pytest.mark.parametrize("package", [PACKAGE, LOCAL_CLUSTER], ids=lambda package: package.name)
+def test_the_import_graph_has_no_circle(package: Path) -> None:
     try:
-        TopologicalSorter(graph()).prepare()
+        TopologicalSorter(graph(package)).prepare()
     except CycleError as error:
         pytest.fail(f"a circle of imports: {' → '.join(reversed(error.args[1]))}")

@@ -9,7 +9,7 @@ import sys
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from qarnot_local.runtime.images import InstancePlace, Start
+from qarnot_local.runtime.images.adapter import InstancePlace, Start
 from qarnot_local.runtime.profiles import BUNDLED
 from qarnot_local.runtime.tasks import Task
 

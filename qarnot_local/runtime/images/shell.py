@@ -6,7 +6,7 @@ import re
 
 from qarnot_local.runtime.commands import arguments, expand
 from qarnot_local.runtime.environment import instance_variables
-from qarnot_local.runtime.images import InstancePlace, Start
+from qarnot_local.runtime.images.adapter import InstancePlace, Start
 from qarnot_local.runtime.profiles import PROFILES
 from qarnot_local.runtime.tasks import Task
 

@@ -9,7 +9,7 @@ import pytest
 from qarnot_local.runtime.commands import arguments, expand
 from qarnot_local.runtime.definition import TaskDefinition
 from qarnot_local.runtime.environment import task_environment
-from qarnot_local.runtime.images import InstancePlace
+from qarnot_local.runtime.images.adapter import InstancePlace
 from qarnot_local.runtime.images.shell import adapter
 from qarnot_local.runtime.tasks import Instance, Task
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from qarnot_local.runtime.definition import TaskDefinition
-from qarnot_local.runtime.images import InstancePlace
+from qarnot_local.runtime.images.adapter import InstancePlace
 from qarnot_local.runtime.images.jupyterlab import adapter
 from qarnot_local.runtime.tasks import Instance, Task
 

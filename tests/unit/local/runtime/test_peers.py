@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from qarnot_local.runtime.images import InstancePlace
+from qarnot_local.runtime.images.adapter import InstancePlace
 from qarnot_local.runtime.peers import Peers
 
 
