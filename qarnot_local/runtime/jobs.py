@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import uuid as uuids
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from qarnot_local.runtime.definition import JobDefinition
-from qarnot_local.wire import now, seconds
+from qarnot_local.runtime.record import Record
+from qarnot_local.wire import seconds
 
 ACTIVE = "Active"
 TERMINATING = "Terminating"
@@ -15,17 +15,11 @@ COMPLETED = "Completed"
 
 
 @dataclass
-class Job:
+class Job(Record):
     """One job."""
 
     definition: JobDefinition
-    uuid: str = field(default_factory=lambda: str(uuids.uuid4()))
-    created: datetime = field(default_factory=now)
-    state: str = ACTIVE
-    previous_state: str | None = None
-    changed: datetime = field(default_factory=now)
-    previously_changed: datetime | None = None
-    modified: datetime = field(default_factory=now)
+    state: str = field(default=ACTIVE, kw_only=True)
 
     @property
     def shortname(self) -> str:
@@ -36,8 +30,3 @@ class Job:
         """When `maxWallTime` ("maximum real living time of the job") is over; None without a limit."""
         limit = seconds(self.definition.max_wall_time)
         return self.created + timedelta(seconds=limit) if limit else None
-
-    def move(self, state: str) -> None:
-        self.previous_state, self.state = self.state, state
-        self.previously_changed, self.changed = self.changed, now()
-        self.modified = now()

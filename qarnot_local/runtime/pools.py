@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import uuid as uuids
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from qarnot_local.runtime.definition import PoolDefinition
+from qarnot_local.runtime.record import Record
 from qarnot_local.runtime.tasks import OpenForward
 from qarnot_local.wire import now
 
@@ -16,17 +16,12 @@ CLOSED = "Closed"
 
 
 @dataclass
-class Pool:
+class Pool(Record):
     """One pool. Its machines are this computer, so it is ready at once."""
 
     definition: PoolDefinition
-    uuid: str = field(default_factory=lambda: str(uuids.uuid4()))
-    created: datetime = field(default_factory=now)
-    state: str = EXECUTING
-    previous_state: str | None = "Submitted"
-    changed: datetime = field(default_factory=now)
-    previously_changed: datetime | None = None
-    modified: datetime = field(default_factory=now)
+    state: str = field(default=EXECUTING, kw_only=True)
+    previous_state: str | None = field(default="Submitted", kw_only=True)
     ended: datetime | None = None
     forwards: list[OpenForward] = field(default_factory=list)  # of its first machine
 
@@ -39,8 +34,6 @@ class Pool:
         return self.state == EXECUTING
 
     def move(self, state: str) -> None:
-        self.previous_state, self.state = self.state, state
-        self.previously_changed, self.changed = self.changed, now()
-        self.modified = now()
+        super().move(state)
         if state == CLOSED:
             self.ended = now()

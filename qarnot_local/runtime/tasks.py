@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import uuid as uuids
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -13,6 +12,7 @@ from pydantic import PlainSerializer, PlainValidator
 
 from qarnot_local.runtime.definition import Bucket, TaskDefinition
 from qarnot_local.runtime.output import Output
+from qarnot_local.runtime.record import Record
 from qarnot_local.wire import View, date, now
 
 SUBMITTED = "Submitted"
@@ -135,19 +135,13 @@ class Instance:
 
 
 @dataclass
-class Task:
+class Task(Record):
     """One task. `definition` holds what the client may set."""
 
     definition: TaskDefinition
     defaults: dict[str, str] = field(default_factory=dict)  # the constants of the profile and of the pool
     pool_resources: list[Bucket] = field(default_factory=list)
-    uuid: str = field(default_factory=lambda: str(uuids.uuid4()))
-    created: datetime = field(default_factory=now)
-    state: str = SUBMITTED
-    previous_state: str | None = None
-    changed: datetime = field(default_factory=now)
-    previously_changed: datetime | None = None
-    modified: datetime = field(default_factory=now)
+    state: str = field(default=SUBMITTED, kw_only=True)
     admitted: datetime | None = None  # left the queue
     ended: datetime | None = None
     instances: list[Instance] = field(default_factory=list)
@@ -203,15 +197,6 @@ class Task:
     @property
     def wall_seconds(self) -> float:
         return ((self.ended or now()) - self.created).total_seconds()
-
-    def move(self, state: str) -> None:
-        """Go to the next state, remembering the one before."""
-        self.previous_state, self.state = self.state, state
-        self.previously_changed, self.changed = self.changed, now()
-        self.touch()
-
-    def touch(self) -> None:
-        self.modified = now()
 
     def fail(self, code: str, message: str, debug: str = "") -> TaskError:
         """Note an error."""

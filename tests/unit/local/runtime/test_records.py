@@ -11,6 +11,7 @@ from qarnot_local.runtime import dependencies
 from qarnot_local.runtime.definition import JobDefinition, PoolDefinition, TaskDefinition
 from qarnot_local.runtime.jobs import Job
 from qarnot_local.runtime.pools import CLOSED, CLOSING, Pool
+from qarnot_local.runtime.record import Record
 from qarnot_local.runtime.record_store import RecordStore
 from qarnot_local.runtime.secrets_store import ConflictError, Secrets
 from qarnot_local.runtime.tasks import (
@@ -99,3 +100,12 @@ def test_secrets_have_folders_and_outlive_the_cluster(tmp_path: Path) -> None:
     assert (again.get("a/b"), again.below(""), again.below("a"), again.below("b")) == ("3", ["a/"], ["b"], None)
     assert again.delete("a/b")
     assert not again.has("a/b")
+
+
+def test_a_record_keeps_the_state_before() -> None:
+    for record, first in ((Job(JobDefinition()), "Active"), (Task(TaskDefinition()), "Submitted")):
+        assert isinstance(record, Record)
+        record.move("Next")
+        assert (record.state, record.previous_state) == ("Next", first)
+        assert record.previously_changed is not None
+        assert record.created <= record.previously_changed <= record.changed <= record.modified
