@@ -254,7 +254,7 @@ class Form:
         sizes = (partial(parse_count, self.cores, "cores"), partial(parse_count, self.memory, "memory"))
         yield from map(_as_blocker, faults(sizes))
         key, resume = self.key.strip() or None, self.resume or None
-        git = partial(parse_repository, self.git, token=self.git_token)
+        git = partial(parse_repository, self.git)  # without the token: what is half typed may be an ordinary word
         yield from map(_as_blocker, faults([git]))
         name, options = self.name.strip(), self.given_options()
         spec = SessionSpec(image, name, hours, key, resume, options, idle=idle, machines=machines, open=self.open)

@@ -10,6 +10,7 @@ from support.pages import catalog
 
 from run_qarnot.catalog import Catalog
 from run_qarnot.catalog.reader import read_entries
+from run_qarnot.core.redaction import redact
 from run_qarnot.model.links import Filling
 from run_qarnot.model.price import Price
 from run_qarnot.page.uploads import Arrival, Incoming
@@ -88,6 +89,9 @@ def test_a_token_is_typed_in_beside_what_is_told_again() -> None:
     form = FORM.with_texts({**FORM.texts(), "git": "https://example.org/a/b", "git_token": "token-0123456789"})
     assert "token-0123456789" not in str(form.texts())
     assert "token-0123456789" not in repr(form)
+    half = form.with_texts({**form.texts(), "git_token": "github"})
+    assert reasons(half) == []
+    assert redact("https://github.com") == "https://github.com", "only a whole token is hidden from all output"
     repository = form.spec(CATALOG).repository
     assert repository is not None
     assert repository.token == "token-0123456789"
