@@ -216,7 +216,7 @@ def session(view: SessionView) -> None:
         "idle": _idle(view),
         "ended": when(view.ended) if view.ended else "",
         "saved": last_save(view),
-        "machine": "; ".join(map(_machine, view.machines)),
+        "machine": _machines(view),
         "inputs": view.inputs or "",
         "results": view.results or "",
         "cost": "" if view.cost is None else f"{view.cost:.2f} €",
@@ -253,6 +253,14 @@ def watched(view: SessionView, use: UseHistory) -> None:
     if row.get("history"):
         out(f"\nCPU of the last hour  {readable.curve(row['history'])}")
     out("\nCtrl-C ends this; the session goes on.")
+
+
+def _machines(view: SessionView) -> str:
+    """Describe the machines that run, and say how many of all they are."""
+    running = "; ".join(map(_machine, view.machines))
+    if view.machine_count == 1 or not running:
+        return running
+    return f"{min(len(view.machines), view.machine_count)} of {view.machine_count}: {running}"
 
 
 def _machine(use: MachineUse) -> str:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from playwright.sync_api import Page, expect
 from qarnot.connection import Connection
 from support.command import CommandLine
+from support.dask import nothing_is_left
 from support.git_server import make_repository, serving
 from support.ports import free_port
 from support.servers import Server, running
-from support.waiting import wait_until
 
 from qarnot_local import LocalCluster
 
@@ -119,8 +117,7 @@ def test_from_the_badge_to_the_right_result(
     card.get_by_test_id("stop").click()
     card.get_by_test_id("stop-confirm").click()
     expect(card.get_by_test_id("state")).to_contain_text("Ended", timeout=60_000)
-    wait_until(lambda: not _left(), "all processes of Dask to end", 30)
-    assert not list(Path(tempfile.gettempdir()).glob("local-cluster-*/*/share"))
+    nothing_is_left()
 
 
 def _opens_the_dask_dashboard(page: Page, address: str) -> None:
@@ -130,8 +127,3 @@ def _opens_the_dask_dashboard(page: Page, address: str) -> None:
     assert shown.value.url.startswith(address)
     assert "/proxy/8787/status" in shown.value.url
     shown.value.close()
-
-
-def _left() -> list[str]:
-    lines = (" ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"]))
-    return [line for line in lines if "machines.py" in line or "-m dask" in line]

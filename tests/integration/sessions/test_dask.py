@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,10 +10,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import psutil
 import pytest
 import requests
 from support.command import CommandLine, read_line
+from support.dask import dask_processes, nothing_is_left
 from support.git_server import make_repository, serving
 from support.jupyter import Jupyter
 from support.waiting import wait_until
@@ -118,10 +117,12 @@ def test_the_notebook_of_a_repository_computes_on_all_machines_and_survives_the_
     assert (filled.git, filled.machines, filled.opened, filled.ignored) == (repository, 4, "squares.ipynb", ())
     with opened(cli, "many", 4, "--git", repository) as many:
         session = many.session()
+        assert "machine  4 of 4: " in cli("show", "many").out
         assert urlsplit(many.address).path.endswith("/lab/tree/squares")
         (cell,) = json.loads(many.lab.read("squares/squares.ipynb"))["cells"]
         result = in_background(lambda: many.lab.run("".join(cell["source"])))
         wait_until(many.is_computing, "the computation to be in the middle", 120)
+        assert len(dask_processes()) >= 4
         cluster.control.preempt(session["id"], instances=[2])
         printed = result()
         assert "workers: 3" in printed, printed
@@ -163,16 +164,3 @@ def test_a_command_runs_on_several_machines_and_their_outputs_are_told_apart(cli
     cli("results", "parts", "--output", "results")
     found = {file.name for file in (cli.folder / "results").glob("part-*")}
     assert found == {f"part-{number}.txt" for number in range(3)}
-
-
-def nothing_is_left() -> None:
-    def left() -> list[str]:
-        lines = []
-        for process in psutil.process_iter(["cmdline"]):
-            line = " ".join(process.info["cmdline"] or [])
-            if "machines.py" in line or "-m dask" in line:
-                lines.append(line)
-        return lines
-
-    wait_until(lambda: not left(), "all processes of Dask to end", 30)
-    assert not list(Path(tempfile.gettempdir()).glob("local-cluster-*/*/share"))
