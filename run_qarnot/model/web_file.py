@@ -33,6 +33,11 @@ class WebFile:
     public_only: bool = False
 
     @property
+    def host(self) -> str:
+        """From where it comes, such as `example.org`."""
+        return urlsplit(self.url).netloc
+
+    @property
     def shown(self) -> str:
         """The address for people, without its query."""
         return shown_address(self.url)

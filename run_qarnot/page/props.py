@@ -113,7 +113,7 @@ def file_row(incoming: Incoming) -> Row:
         "received": incoming.received,
         "arrival": incoming.arrival.value,
         "trouble": incoming.trouble.value,
-        "web": "" if incoming.web is None else incoming.web.shown,
+        "web": "" if incoming.web is None else incoming.web.host,
         "sized": incoming.web is None or incoming.web.size is not None,
     }
 

@@ -62,6 +62,10 @@ def test_the_token_is_used_once_and_kept_nowhere(page: Page, dashboard: Server, 
         card = page.get_by_test_id("session-private")
         expect(card.get_by_test_id("state")).to_contain_text("Ended", timeout=60_000)
         expect(field).to_have_value("")
+        card.get_by_test_id("continue-change").click()
+        expect(card.get_by_text("Update “project” first.")).to_be_visible()
+        expect(card.get_by_test_id("continue-update")).not_to_be_checked()
+        card.get_by_test_id("continue-cancel").click()
         card.get_by_test_id("share").click()
         expect(card.get_by_test_id("share-link")).to_contain_text("opt-git=")
 

@@ -57,6 +57,7 @@ def test_a_query_may_hold_a_key_and_is_not_shown() -> None:
     file = parse_web_file("https://example.org/data.csv?X-Amz-Signature=0123456789")
     assert "0123456789" not in repr(file)
     assert file.shown == "https://example.org/data.csv"
+    assert file.host == "example.org"
 
 
 @pytest.mark.parametrize(
