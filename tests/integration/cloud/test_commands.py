@@ -157,7 +157,7 @@ def test_results_that_broke_off_go_on(
     proxied.trouble("GET", "broken.bin", how=answer(403, "AccessDenied"), times=99, skip=3)
     failed = cli("results", session, "--output", "parts", "broken.bin", expect=1)
     assert "“broken.bin” could not be downloaded: The storage refused GetObject: AccessDenied" in failed.err
-    assert "it continues where it stopped" in failed.err
+    assert "the download continues where it stopped" in failed.err
     have = sum(each.stat().st_size for each in Path(cli.folder / "parts").glob(".partial-*"))
     assert have
     proxied.heal()

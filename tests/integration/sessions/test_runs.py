@@ -260,7 +260,7 @@ def test_of_two_starts_of_one_second_the_later_one_may_win_and_still_there_is_on
 ) -> None:
     """The cluster's times are whole seconds, here minutes. Its ids decide then, and here the last one is the lowest."""
     ids = itertools.count(2**128 - 1, -(2**64))
-    monkeypatch.setattr("qarnot_local.runtime.tasks.uuids.uuid4", lambda: uuid.UUID(int=next(ids)))
+    monkeypatch.setattr("qarnot_local.runtime.record.uuids.uuid4", lambda: uuid.UUID(int=next(ids)))
     read = models.read_time
     coarse = lambda text: (time := read(text)) and time.replace(minute=0, second=0)  # noqa: E731
     monkeypatch.setattr(models, "read_time", coarse)
