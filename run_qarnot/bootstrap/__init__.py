@@ -33,7 +33,7 @@ BASE_URL, CONFIG_PATH = "RUN_QARNOT_BASE_URL", "JUPYTER_CONFIG_PATH"  # constant
 IDLE_MINUTES = "RUN_QARNOT_IDLE_MINUTES"
 CLUSTER = "RUN_QARNOT_CLUSTER"  # what connects the machines of a run
 REPOSITORY = "RUN_QARNOT_REPOSITORY"  # the folder of one that came along, in `/job`
-UPDATE = "RUN_QARNOT_UPDATE"  # "yes": before the app starts, it is brought up to date by `update.py`
+UPDATE = "RUN_QARNOT_UPDATE"  # the run before whose app it is brought up to date by `update.py`
 OPEN = "RUN_QARNOT_OPEN"  # what JupyterLab opens first, in `/job`
 _CONFIG_FOLDER = ".run-qarnot/jupyter"
 # Jupyter Server's, and that of the classic Notebook 6. `JUPYTER_CONFIG_PATH` wins over all other configuration in the

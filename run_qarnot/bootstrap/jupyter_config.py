@@ -47,8 +47,8 @@ with contextlib.suppress(Exception):  # whatever is wrong with them, the server 
     if not os.environ.get(_ACCOMPANIED):
         os.environ[_ACCOMPANIED] = "yes"
         _keep_removed()
-        if os.environ.pop("RUN_QARNOT_UPDATE", "") == "yes":
-            _start("update.py").wait()
+        if _run := os.environ.pop("RUN_QARNOT_UPDATE", ""):
+            _start("update.py", "--once", _run).wait()
         if _minutes := os.environ.get("RUN_QARNOT_IDLE_MINUTES"):
             from jupyter_core.paths import jupyter_runtime_dir
 

@@ -474,16 +474,16 @@ restore() {
 
 # What is said of it is in the log, too. Jupyter's configuration need not do it again.
 update_repositories() {
-    [ "${RUN_QARNOT_UPDATE:-}" = yes ] || return 0
-    unset RUN_QARNOT_UPDATE
+    [ -n "${RUN_QARNOT_UPDATE:-}" ] || return 0
     if [ -n "$PYTHON" ]; then
-        run "$PYTHON" "$HERE/update.py" >"$STATE/update.log" 2>&1 </dev/null
+        run "$PYTHON" "$HERE/update.py" --once "$RUN_QARNOT_UPDATE" >"$STATE/update.log" 2>&1 </dev/null
         while read -r line; do
             say "${line#Run Qarnot: }"
         done <"$STATE/update.log"
     else
         say 'This image has no Python: the repository stays as it is.'
     fi
+    unset RUN_QARNOT_UPDATE
 }
 
 wait_for_app() {

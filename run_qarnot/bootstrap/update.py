@@ -179,6 +179,14 @@ def update_all(folders: Sequence[Path], tell: Callable[[str], None], *, is_asked
     return is_well
 
 
+def begins(record: Path, run: str) -> bool:
+    """Whether a run begins, by a record that is saved with its results: a preempted one goes on with what it had."""
+    if record.exists() and record.read_text().strip() == run:
+        return False
+    record.write_text(f"{run}\n")
+    return True
+
+
 def say(text: str) -> None:
     """Print a line; the start script puts it into the log."""
     sys.stdout.write(f"Run Qarnot: {text}\n")
@@ -188,7 +196,11 @@ def say(text: str) -> None:
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description="Bring the repositories of this session up to date.")
     parser.add_argument("folders", nargs="*", type=Path, metavar="FOLDER", help="default: all that came along")
-    folders = parser.parse_args(arguments).folders or list(brought(Path(__file__).resolve().parent.parent))
+    parser.add_argument("--once", default="", metavar="RUN", help="not again in this run, on another machine")
+    given, here = parser.parse_args(arguments), Path(__file__).resolve().parent
+    if given.once and not begins(here / "updated", given.once):
+        return 0
+    folders = given.folders or list(brought(here.parent))
     if not folders:
         say("no repository came along with this session.")
     is_asked = sys.stdin is not None and sys.stdin.isatty()

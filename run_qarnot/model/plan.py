@@ -115,13 +115,17 @@ def make_plan(
     kinds = [USER_KEY] * (spec.user_key is not None) + [SESSION_KEY] * (session_key.public in lines)
     limit = timedelta(seconds=math.ceil(round(spec.hours * 3600, 3)))  # whole ones, and none less than was asked for
     inputs, results = buckets or TaskPlan.bucket_names(spec.name)
+    update = {bootstrap.UPDATE: launch_id} if spec.update else {}
     return TaskPlan(
         name=spec.name,
         launch_id=launch_id,
         profile=profiles[0],
-        constants=_constants(
-            spec, lines, keys.derive_app_token(token, session_id), keys.derive_base_url(token, session_id)
-        ),
+        constants={
+            **_constants(
+                spec, lines, keys.derive_app_token(token, session_id), keys.derive_base_url(token, session_id)
+            ),
+            **update,
+        },
         resources=(*dict.fromkeys(each for each in (*resumed, *spec.buckets) if each != inputs), inputs),
         results=results,
         labels={
@@ -156,8 +160,6 @@ def _constants(spec: SessionSpec, keys_lines: Sequence[str], app_token: str, bas
         constants[bootstrap.OPEN] = spec.opened
     if spec.repository_folder:
         constants[bootstrap.REPOSITORY] = spec.repository_folder
-    if spec.update:
-        constants[bootstrap.UPDATE] = "yes"
     constants.pop(bootstrap.IDLE_MINUTES, None)
     if spec.idle_minutes:
         constants[bootstrap.IDLE_MINUTES] = f"{spec.idle_minutes:g}"

@@ -109,7 +109,7 @@ def test_a_web_application_gets_its_link_into_the_log(container: Container, batc
 
 def test_a_repository_is_brought_up_to_date_before_the_app_starts(container: Container, batch: Constants) -> None:
     shutil.copy(SCRIPT.with_name("update.py"), container.job / ".run-qarnot")
-    assert container.run({**batch, "RUN_QARNOT_UPDATE": "yes", "RUN_QARNOT_COMMAND": "echo app"}) == 0
+    assert container.run({**batch, "RUN_QARNOT_UPDATE": "run-1", "RUN_QARNOT_COMMAND": "echo app"}) == 0
     said = "Run Qarnot: no repository came along with this session.\n"
     assert container.output.index(said) < container.output.index("app\n")
     assert said in container.read("logs/qarnot.log")

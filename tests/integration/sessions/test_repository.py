@@ -97,6 +97,7 @@ def test_the_next_run_brings_it_up_to_date_and_keeps_what_was_changed(cluster: L
             jupyter = Jupyter(address_of(session))
             await asyncio.to_thread(jupyter.write, "project/data.csv", "mine\n2\n3\n4\n5\n")
             await asyncio.to_thread(jupyter.write, "project/result.txt", "mine")
+            await asyncio.to_thread(jupyter.run, "import os; os.remove('project/old.txt')")
             await session.stop()
 
     async def second(desk: Desk) -> None:
@@ -109,7 +110,8 @@ def test_the_next_run_brings_it_up_to_date_and_keeps_what_was_changed(cluster: L
             assert await asyncio.to_thread(jupyter.read, "project/data.csv") == "mine\n2\n3\n4\nfive\n"
             assert await asyncio.to_thread(jupyter.read, "project/result.txt") == "mine"
             assert await asyncio.to_thread(jupyter.read, "project/new.txt") == "new"
-            assert "project: 2 file(s) updated; 1 kept as they were changed here." in await session.logs()
+            assert await asyncio.to_thread(jupyter.read, "project/old.txt") == "old", "what was deleted comes back"
+            assert "project: 2 file(s) updated; 1 kept as they were changed here; 1 restored." in await session.logs()
             commit(theirs, {"new.txt": "newer"})
             program = ".run-qarnot/update.py"
             update = (

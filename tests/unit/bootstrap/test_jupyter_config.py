@@ -56,7 +56,7 @@ def test_it_starts_each_program_once_and_has_the_record_written_at_the_end(tmp_p
 
 
 def test_a_repository_is_brought_up_to_date_once_and_before_the_judge_starts(tmp_path: Path) -> None:
-    with server(tmp_path, RUN_QARNOT_UPDATE="yes", RUN_QARNOT_IDLE_MINUTES="60") as running:
+    with server(tmp_path, RUN_QARNOT_UPDATE="run-1", RUN_QARNOT_IDLE_MINUTES="60") as running:
         wait_until(lambda: len(started(tmp_path)) == 3, "the programs")
         running.communicate(timeout=30)
     assert [name for name, *_ in started(tmp_path)] == ["removed.py", "update.py", "idle.py"]

@@ -125,6 +125,10 @@ def test_the_program_updates_what_came_along_and_says_it(theirs: Path, ours: Pat
     command = [sys.executable, str(job / ".run-qarnot" / "update.py")]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "Run Qarnot: project: 1 file(s) updated.\n"), done.stderr
+    for now, run, then in ("0", "one", "0"), ("1", "one", "0"), ("2", "two", "2"):
+        commit(theirs, {"data.csv": now})
+        subprocess.run([*command, "--once", run], stdin=subprocess.DEVNULL, check=True)
+        assert (ours / "data.csv").read_text() == then, "a preempted run goes on with what it had"
     shutil.rmtree(theirs)
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert done.returncode == 1
