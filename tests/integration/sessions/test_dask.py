@@ -131,8 +131,8 @@ def test_the_notebook_of_a_repository_computes_on_all_machines_and_survives_the_
         assert many.session()["attempt"] == 1, "the first machine is the same"
         again = many.lab.run(CONNECT.format(workers=3) + WORK.format(count=30))
         assert "machines: ['1', '2', '3']" in again, again
-        dashboard = requests.get(many.address.replace("/lab/tree/squares?", "/proxy/8787/status?"), timeout=30)
-        assert "Dask" in dashboard.text
+        dashboard = many.address.replace("/lab/tree/squares?", "/proxy/8787/status?")
+        wait_until(lambda: "Dask" in requests.get(dashboard, timeout=30).text, "Dask's dashboard")
     cli("stop", "many")
     assert cli("show", "many", "--json").json["state"] == "ended"
     nothing_is_left()
