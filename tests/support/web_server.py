@@ -71,6 +71,9 @@ def web_server(**settings: object) -> Iterator[WebServer]:
                 self.send_header("Content-Range", f"bytes {start}-{start + len(content) - 1}/{total}")
             else:
                 self.send_response(200)
+            # Decided before the head is sent: who asked may change it from then on. One byte alone does not break.
+            is_cut = len(content) > 1 and state.breaks and len(content) > state.breaks[0]
+            cut = state.breaks.pop(0) if is_cut else len(content)
             self.send_header("ETag", f'"{hash(content) if not wanted else total}"')
             if state.says_size:
                 self.send_header("Content-Length", str(len(content)))
@@ -78,14 +81,11 @@ def web_server(**settings: object) -> Iterator[WebServer]:
                 self.close_connection = True
                 self.send_header("Connection", "close")
             self.end_headers()
-            is_whole = len(content) > 1  # a question for the first byte alone does not break
             with contextlib.suppress(OSError):
-                if is_whole and state.breaks and len(content) > state.breaks[0]:
-                    self.wfile.write(content[: state.breaks.pop(0)])
+                self.wfile.write(content[:cut])
+                if cut < len(content):
                     self.close_connection = True
                     self.connection.close()
-                else:
-                    self.wfile.write(content)
 
         def log_message(self, *_: object) -> None:
             pass
