@@ -11,7 +11,7 @@ from support.web_server import WebServer, web_server
 
 from run_qarnot.cloud import web
 from run_qarnot.cloud.web import WebReader, check_public, is_public
-from run_qarnot.core.errors import RunQarnotError, TransferError
+from run_qarnot.core.errors import RunQarnotError, TransferError, UnreachableError
 from run_qarnot.model.web_file import WebFile, parse_web_file
 
 CONTENT = os.urandom(3_000_000)
@@ -89,9 +89,16 @@ def test_what_the_server_says_is_said(server: WebServer, status: int, code: str)
     assert problem(parse_web_file(server.url("data.bin"))) == code
 
 
-def test_nobody_listens() -> None:
-    assert problem(WebFile("http://127.0.0.1:9/x", "x")) == "web-silent"
-    assert problem(WebFile("http://nowhere.invalid/x", "x")) == "web-silent"
+def test_nobody_listens_and_there_is_no_such_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lookup(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    with pytest.raises(UnreachableError, match="nothing listens there"):
+        size(WebFile("http://127.0.0.1:9/x", "x"))
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    for public_only in (False, True):
+        with pytest.raises(UnreachableError, match="no such host"):
+            size(WebFile("http://data.example/x", "x", public_only=public_only))
 
 
 # — the network of this machine —
