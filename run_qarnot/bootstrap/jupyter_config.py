@@ -1,7 +1,8 @@
 """Configuration of the Jupyter server that an image starts by itself: starts our programs.
 
 `removed.py` keeps what was removed from coming back, `update.py` brings a repository up to date, if that is wanted,
-`idle.py` ends a run that nobody uses.
+`idle.py` ends a run that nobody uses. And the secret of the server's cookies becomes the same in all runs, as its token
+is, so that a tab which stayed open in a browser is still logged in.
 
 It travels as `/job/.run-qarnot/jupyter/jupyter_server_config.py`, and is read by each Jupyter server there; one that a
 kernel or a terminal of the first one starts is no other run.
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import hashlib
 import os
 import subprocess
 import sys
@@ -42,6 +44,16 @@ def _end(keeper: subprocess.Popen[bytes]) -> None:
         keeper.terminate()
         keeper.wait(_LAST_SECONDS)
 
+
+def _keep_logins() -> None:
+    if token := os.environ.get("JUPYTER_TOKEN"):
+        secret = hashlib.sha256(b"cookies of " + token.encode()).digest()
+        for program in ("ServerApp", "NotebookApp"):
+            get_config()[program].cookie_secret = secret  # type: ignore[name-defined]  # noqa: F821  as Jupyter has it
+
+
+with contextlib.suppress(Exception):
+    _keep_logins()
 
 with contextlib.suppress(Exception):  # whatever is wrong with them, the server starts
     if not os.environ.get(_ACCOMPANIED):

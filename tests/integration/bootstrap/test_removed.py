@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Mapping
 
 import pytest
+import requests
 from support.container import Container
 from support.jupyter import Jupyter
 from support.waiting import wait_until
@@ -74,6 +75,8 @@ def test_in_a_jupyterlab_that_the_image_starts_it_is_the_same(container: Contain
 
     container.start(constants, command)
     wait_until(jupyter.answers, "JupyterLab to answer", 60)
+    browser = requests.Session()
+    assert browser.get(jupyter.address, timeout=20).status_code == 200
     jupyter.remove("one.txt")
     wait_until(lambda: recorded(container) == {"one.txt"}, "the record")
     jupyter.remove("two.txt")
@@ -85,4 +88,6 @@ def test_in_a_jupyterlab_that_the_image_starts_it_is_the_same(container: Contain
     container.start(constants, command)
     wait_until(jupyter.answers, "JupyterLab to answer", 60)
     assert {"one.txt", "two.txt", "kept.txt"} & set(jupyter.names()) == {"kept.txt"}
+    page = browser.get(jupyter.address.partition("?")[0], timeout=20, allow_redirects=False)
+    assert page.status_code == 200, "a tab that stayed open is still logged in"
     assert SAID in container.output

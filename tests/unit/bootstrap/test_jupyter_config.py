@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import shutil
@@ -23,7 +24,13 @@ if "--ready" in sys.argv:
     open("waits", "w").close()
     signal.pause()
 """
-SERVER = "import runpy, sys\nfor _ in range(2): runpy.run_path(sys.argv[1])\nsys.stdin.read()"
+SERVER = """
+import collections, runpy, sys, types
+settings = collections.defaultdict(types.SimpleNamespace)
+for _ in range(2): runpy.run_path(sys.argv[1], {"get_config": lambda: settings})
+print({name: settings[name].__dict__ for name in sorted(settings)}, file=open("settings", "w"))
+sys.stdin.read()
+"""
 
 
 def server(folder: Path, **variables: str) -> subprocess.Popen[bytes]:
@@ -74,6 +81,20 @@ def test_where_our_programs_run_already_nothing_is_started(tmp_path: Path) -> No
         running.communicate(timeout=30)
     assert running.returncode == 0
     assert started(tmp_path) == []
+
+
+def test_the_secret_of_the_cookies_is_the_same_for_the_same_token(tmp_path: Path) -> None:
+    found = []
+    for token in ("one", "one", "two", ""):
+        with server(tmp_path, RUN_QARNOT_ACCOMPANIED="yes", **({"JUPYTER_TOKEN": token} if token else {})) as running:
+            running.communicate(timeout=30)
+        found.append(ast.literal_eval((tmp_path / "settings").read_text()))
+    first, again, other, none = found
+    assert first == again
+    assert first != other
+    assert none == {}
+    assert first.keys() == {"ServerApp", "NotebookApp"}
+    assert all(len(each["cookie_secret"]) == 32 for each in first.values())
 
 
 def test_whatever_is_wrong_with_them_the_server_starts(tmp_path: Path) -> None:
