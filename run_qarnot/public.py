@@ -121,7 +121,7 @@ class Account:
 
         Arguments:
             image: an id of the catalog.
-            name: of the session and its buckets: small letters, digits, hyphens; a friendly one when left out.
+            name: of the session: small letters, digits, hyphens; a friendly one when left out.
             inputs: files, folders whose content is uploaded, and addresses of files, `https://…[#sha256=…]`.
             hours: it stops by itself after so many; those of the image when left out.
             options: of the image, by name.

@@ -241,7 +241,7 @@ async def save(account: Account, arguments: Namespace) -> int:
     session.subscribe(show.Phases(actions_only=True))
     with saying_what_runs(session):
         await session.save()
-    show.err(f"{session.view.name} is saved, in the bucket {session.view.results}.")
+    show.err(f"{session.view.name} is saved. `run-qarnot results {session.view.reference}` fetches its results.")
     return 0
 
 
@@ -296,24 +296,27 @@ async def _may_delete(session: Session) -> bool:
         InputError: nobody is at a terminal to answer.
         SessionError: they may not go: no question is needed.
     """
-    name, buckets = session.view.name, await session.deletable_buckets()
+    name = session.view.name
+    await session.deletable_buckets()
     if not sys.stdin.isatty():
         raise InputError("delete-unasked", name=name, reference=session.view.reference)
-    return show.confirm(f"Delete {name} with all files in {' and '.join(buckets)}? There is no way back.")
+    return show.confirm(
+        f"Delete {name} with all its files, those that were sent and its results? There is no way back."
+    )
 
 
 async def _delete_left_over(account: Account, *, ask: bool) -> int:
     found = await account.left_over()
     if not found:
-        show.err("No bucket is left over: each belongs to a session that is there, is new, or is none of ours.")
+        show.err("Nothing is left over: all files belong to a session that is there, are new, or are none of ours.")
         return 0
     rows = [(b.bucket, str(b.files), f"{b.size / 1e6:.1f}", times.to_text(b.changed)) for b in found]
-    show.table(("BUCKET", "FILES", "MB", "LAST CHANGE"), rows)
-    if ask and not show.confirm(f"Delete {len(found)} bucket(s) with all that is in them? There is no way back."):
+    show.table(("LEFT OVER", "FILES", "MB", "LAST CHANGE"), rows)
+    if ask and not show.confirm(f"Delete these {sum(each.files for each in found)} file(s)? There is no way back."):
         show.err("Nothing was deleted.")
         return 0
     gone = {bucket.bucket for bucket in await account.delete_left_over(found)}
-    show.err(f"{len(gone)} bucket(s) deleted.")
+    show.err(f"Deleted: {', '.join(sorted(gone)) or 'nothing'}.")
     for bucket in found:
         if bucket.bucket not in gone:
             show.err(f"{bucket.bucket} was kept: something has changed in it.")

@@ -137,14 +137,14 @@ def _check(parser: argparse.ArgumentParser) -> None:
 
 def _launch(parser: argparse.ArgumentParser) -> None:
     _image(parser)
-    parser.add_argument("--name", help="of the session and its buckets; default: a friendly one")
+    parser.add_argument("--name", help="of the session; default: a friendly one")
     _inputs(parser)
     parser.add_argument("--git", default="", metavar="URL[@REF]", help="a repository that comes along, in a folder of "
                         "its name; the token of a private one in RUN_QARNOT_GIT_TOKEN")  # fmt: skip
     parser.add_argument("--from", dest="resume", metavar="SESSION", help="begin with a copy of its files and packages; "
                         "the two are independent of each other")  # fmt: skip
-    parser.add_argument("--bucket", action="append", default=[], metavar="NAME", help="whose files come along "
-                        "too; may be repeated")  # fmt: skip
+    parser.add_argument("--bucket", action="append", default=[], metavar="NAME", help="one of your own: its files come "
+                        "along, too; may be repeated")  # fmt: skip
     parser.add_argument("--cores", default="", metavar="N", help="a machine with at least so many")
     parser.add_argument("--memory", default="", metavar="GB", help="a machine with at least so much")
     parser.add_argument("--machine", default="", metavar="NAME", help="one of those that the account has: a machine "
@@ -244,9 +244,9 @@ def _results(parser: argparse.ArgumentParser) -> None:
 
 def _delete(parser: argparse.ArgumentParser) -> None:
     _session(parser, nargs="?")
-    parser.add_argument("--files", action="store_true", help="with its buckets and all files in them, after a "
-                        "question; by the whole name, or an id")  # fmt: skip
-    parser.add_argument("--left-over", action="store_true", help="instead of a session: the buckets of those that are "
+    parser.add_argument("--files", action="store_true", help="with all its files, those that were sent and its "
+                        "results, after a question; by the whole name, or an id")  # fmt: skip
+    parser.add_argument("--left-over", action="store_true", help="instead of a session: the files of those that are "
                         "forgotten; they are listed, and you are asked")  # fmt: skip
     parser.add_argument("--yes", action="store_true", help="do not ask; for programs")
 

@@ -396,7 +396,7 @@ STATE_WORDS: Mapping[str, str] = {
     "loading": "Chargement",
     "starting": "Démarrage",
     "ready": "Prêt",
-    "saving": "Sauvegarde",
+    "saving": "Enregistrement",
     "stopping": "Arrêt",
     "ended": "Terminé",
     "failed": "Échec",

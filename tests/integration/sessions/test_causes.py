@@ -152,7 +152,7 @@ STORAGE = [
     (403, "SignatureDoesNotMatch", "storage-token", "Copy it again"),
     (403, "RequestTimeTooSkewed", "storage-clock", "Set it right"),
     (403, "QuotaExceeded", "quota-bytes", "is full"),
-    (400, "TooManyBuckets", "quota-buckets", "as many buckets"),
+    (400, "TooManyBuckets", "quota-buckets", "as many sessions as it may"),
     (400, "EntityTooLarge", "storage-large", "Split it"),
     (404, "NoSuchBucket", "storage-gone", "no longer in the storage"),
     (400, "InvalidArgument", "storage-refused", "send it to Qarnot's support"),

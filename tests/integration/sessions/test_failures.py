@@ -149,7 +149,7 @@ def test_the_account_may_have_no_other_bucket(cluster: LocalCluster, control: Co
 
     async def scenario(desk: Desk) -> Any:
         session = await desk.start(name="one-too-many")
-        with pytest.raises(RefusedError, match="as many buckets as it may have"):
+        with pytest.raises(RefusedError, match="files of as many sessions as it may"):
             await session.follow()
         return session.view
 

@@ -50,7 +50,7 @@ def test_two_sessions_never_share_buckets(cli: CommandLine, sdk: Connection) -> 
         cli("stop", name, "--no-save")
     sdk.create_bucket("older-work-in").add_string("precious", "data.txt")
     answer = cli("launch", "base", "--name", "older-work", expect=1)
-    assert "already holds files" in answer.err
+    assert "already has files" in answer.err
 
 
 def test_a_start_can_be_given_up_at_any_moment(cli: CommandLine) -> None:

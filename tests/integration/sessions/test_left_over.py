@@ -195,7 +195,9 @@ def test_the_command_asks_before_files_go(cli: CommandLine, cluster: LocalCluste
     assert len(unasked) == 2
     assert "--yes" in unasked[1]
     _, err = at_a_terminal(cli, typed, "delete", "asked-for", "--files")
-    assert "Delete asked-for with all files in asked-for-in and asked-for-out? There is no way back. [y/N]" in err
+    assert (
+        "Delete asked-for with all its files, those that were sent and its results? There is no way back. [y/N]" in err
+    )
     assert ("asked-for is forgotten." in err) is deleted
     assert ("Nothing was deleted." in err) is not deleted
     assert is_there() is not deleted
@@ -210,7 +212,7 @@ def test_the_command_lists_and_asks_before_it_deletes(
     out, err = at_a_terminal(cli, typed, "delete", "--left-over")
     assert "asked-in" in out
     assert "There is no way back. [y/N]" in err
-    assert ("2 bucket(s) deleted." in err) is deleted
+    assert ("Deleted: asked-in, asked-out." in err) is deleted
     assert ("Nothing was deleted." in err) is not deleted
     assert (left_over(cluster) == {}) is deleted
 
@@ -218,8 +220,8 @@ def test_the_command_lists_and_asks_before_it_deletes(
 def test_nobody_there_to_ask_is_a_no_and_yes_is_for_programs(cli: CommandLine, cluster: LocalCluster) -> None:
     forget(cluster, "scripted")
     assert "Nothing was deleted." in cli("delete", "--left-over").err
-    assert "2 bucket(s) deleted." in cli("delete", "--left-over", "--yes").err
-    assert "No bucket is left over" in cli("delete", "--left-over").err
+    assert "Deleted: scripted-in, scripted-out." in cli("delete", "--left-over", "--yes").err
+    assert "Nothing is left over" in cli("delete", "--left-over").err
     for wrong in ((), ("some-session", "--left-over")):
         assert "either a session or --left-over" in cli("delete", *wrong, expect=2).err
 

@@ -46,6 +46,10 @@ class TestEveryLanguage:
         assert set(locale.END_REASONS) == {reason.value for reason in EndReason}
         assert set(locale.END_BEFORE_A_RUN) <= set(locale.END_REASONS)
 
+    def test_it_says_bucket_only_where_somebody_has_named_one(self, code: str) -> None:
+        found = {name for name, text in messages._texts(code).items() if "bucket" in without_facts(text).lower()}
+        assert {name for name in found if "bucket-unknown" not in name} == set()
+
     def test_its_plurals_are_those_of_unicode(self, code: str) -> None:
         """Babel has them. The product does without: its import takes 25 ms, and two rules are two lines."""
         rule = babel.Locale(code).plural_form
