@@ -101,8 +101,6 @@ def start_lab(job: Path, port: int, environment: Environment, sites: list[str]) 
         "ServerApp.open_browser": "False",
         "ServerApp.allow_root": "True",
         "ServerApp.allow_remote_access": "True",  # the tunnel's end may be called anything
-        # Cookies ignore ports: two sessions open in one browser would sign each other out.
-        "IdentityProvider.cookie_name": f"local-cluster-{port}",
         "LabApp.news_url": "None",
         "LabApp.check_for_updates_class": "jupyterlab.NeverCheckForUpdate",
     }
