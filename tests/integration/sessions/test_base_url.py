@@ -156,6 +156,7 @@ def test_what_travels_is_the_base_url_and_the_idle_stop_and_the_user_sees_none_o
             keys_there = {file.key for file in await asyncio.to_thread(storage.files, str(session.view.inputs))}
             assert keys_there == {
                 ".run-qarnot/idle.py",
+                ".run-qarnot/removed.py",
                 ".run-qarnot/jupyter/jupyter_server_config.json",
                 ".run-qarnot/jupyter/jupyter_server_config.py",
                 ".run-qarnot/jupyter/jupyter_notebook_config.py",

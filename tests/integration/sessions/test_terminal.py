@@ -94,7 +94,7 @@ def test_a_table_has_one_line_a_row_in_a_narrow_terminal(cli: CommandLine) -> No
 
 def test_images_are_found_by_what_people_call_them(cli: CommandLine) -> None:
     assert "scikit-learn" in cli("images", "sklearn").out
-    assert [image["id"] for image in cli("images", "tensroflow", "--json").json] == ["tensorflow"]
+    assert [image["id"] for image in cli("images", "tensroflow", "--json").json] == ["tensorflow", "tensorflow-gpu"]
     assert cli("images", "zzz", expect=1).err.count("\n") == 2
 
 
