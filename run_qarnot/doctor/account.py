@@ -1,4 +1,4 @@
-"""Questions to the API that cost nothing (`reference/qarnot-platform.md`)."""
+"""Checks of the API that cost nothing (`reference/qarnot-platform.md`)."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _OTHER_CONSTRAINTS = {"NoGpuHardwareConstraint", "NoSSDHardwareConstraint", "Min
 
 
 @asking(
-    CHECKS, "A1", "Which versions of the API are there?", expected=f"{API_VERSION}, without an end",
-    does="goes on asking the version that it knows, as long as that answers", place="run_qarnot/doctor/account.py",
+    CHECKS, "A1", "Which API versions are there?", expected=f"{API_VERSION}, without an end of life",
+    does="keeps using the version it knows for as long as it answers", place="run_qarnot/doctor/account.py",
 )  # fmt: skip
 def versions(look: Observer) -> Seen:
     told = look.get("/versions")
@@ -35,8 +35,8 @@ def versions(look: Observer) -> Seen:
 
 
 @asking(
-    CHECKS, "A2", "Does the cluster name its storage?", expected="a web address",
-    does="takes QARNOT_STORAGE_URL, else https://storage.qarnot.com", place="run_qarnot/cloud/api.py",
+    CHECKS, "A2", "Does the cluster return the storage's URL?", expected="a URL",
+    does="uses QARNOT_STORAGE_URL, else https://storage.qarnot.com", place="run_qarnot/cloud/api.py",
 )  # fmt: skip
 def storage_address(look: Observer) -> Seen:
     body = look.get("/settings").body
@@ -46,8 +46,8 @@ def storage_address(look: Observer) -> Seen:
 
 
 @asking(
-    CHECKS, "A3", "Is a call without a token refused?", expected="401",
-    does="says that the token was refused for a 401 alone", place="run_qarnot/cloud/errors.py",
+    CHECKS, "A3", "Is a request without a token refused?", expected="401",
+    does="reports a refused token only for a 401", place="run_qarnot/cloud/errors.py",
 )  # fmt: skip
 def without_token(look: Observer) -> Seen:
     answer = look.fetch("GET", f"{look.settings.cluster_url}/info")
@@ -55,8 +55,8 @@ def without_token(look: Observer) -> Seen:
 
 
 @asking(
-    CHECKS, "A4", "Does the account tell its quotas?", expected=names(_LIMITS),
-    does="shows no limits, and repeats the cluster's sentence when one is met", place="run_qarnot/cloud/models.py",
+    CHECKS, "A4", "Does the API return the account's quotas?", expected=names(_LIMITS),
+    does="shows no limits; shows the cluster's message when one is reached", place="run_qarnot/cloud/models.py",
 )  # fmt: skip
 def quotas(look: Observer) -> Seen:
     told = {name: look.info.get(name) for name in (*_LIMITS, *_COUNTS)}
@@ -65,8 +65,9 @@ def quotas(look: Observer) -> Seen:
 
 
 @asking(
-    CHECKS, "A5", "Is there room for a session?", expected="one more task and job, two more buckets, and free bytes",
-    does="refuses the start, and says which limit was met", place="run_qarnot/cloud/errors.py",
+    CHECKS, "A5", "Do the quotas leave room for a session?",
+    expected="one more task and job, two more buckets, and free bytes",
+    does="refuses the start and names the limit that was reached", place="run_qarnot/cloud/errors.py",
 )  # fmt: skip
 def room(look: Observer) -> Seen:
     wanted = dict(zip(_COUNTS, (1, 1, 1, 2, 1), strict=True))
@@ -81,7 +82,7 @@ def room(look: Observer) -> Seen:
 
 @asking(
     CHECKS, "A6", "How many credits are left?", expected="a number of euros above 0",
-    does="shows none, and repeats the cluster's sentence when a start is refused", place="run_qarnot/cloud/api.py",
+    does="shows none; shows the cluster's message when a start is refused", place="run_qarnot/cloud/api.py",
 )  # fmt: skip
 def credits_left(look: Observer) -> Seen:
     answer = look.get("/credits/v1/accounts/credits")
@@ -91,8 +92,9 @@ def credits_left(look: Observer) -> Seen:
 
 
 @asking(
-    CHECKS, "A7", "Which scheduling types are there?", expected=f"{names(_SCHEDULING)}, and which is the usual one",
-    does="sends the type that was chosen, and repeats why it is refused", place="run_qarnot/cloud/internals.py",
+    CHECKS, "A7", "Which scheduling types are there?", expected=f"{names(_SCHEDULING)}, and the default",
+    does="sends the type that was chosen; shows the cluster's message if it is refused",
+    place="run_qarnot/cloud/internals.py",
 )  # fmt: skip
 def scheduling(look: Observer) -> Seen:
     quotas = look.info.get("computingQuotas")
@@ -105,7 +107,7 @@ def scheduling(look: Observer) -> Seen:
 
 @asking(
     CHECKS, "A8", "Which hardware constraints are offered?", expected="pages of known kinds, with a specification key",
-    does="leaves out kinds that it does not know", place="run_qarnot/cloud/models.py",
+    does="ignores unknown kinds", place="run_qarnot/cloud/models.py",
 )  # fmt: skip
 def hardware(look: Observer) -> Seen:
     body = look.get("/hardware-constraints?limit=50&offset=0").body
@@ -120,7 +122,7 @@ def hardware(look: Observer) -> Seen:
 
 @asking(
     CHECKS, "A9", "Are tasks listed in pages?", expected="data, isTruncated",
-    does="takes the first page for all", place="run_qarnot/cloud/api.py",
+    does="treats the first page as the whole list", place="run_qarnot/cloud/api.py",
 )  # fmt: skip
 def pages(look: Observer) -> Seen:
     answer = look.ask("POST", "/tasks/paginate", {"filter": None, "token": None, "maximumResults": 1})
@@ -130,7 +132,8 @@ def pages(look: Observer) -> Seen:
 
 @asking(
     CHECKS, "A10", "Can jobs be searched by their short name?", expected="a list",
-    does="makes a second job when an answer was lost; it is empty, and deletes itself", place="run_qarnot/cloud/api.py",
+    does="creates a second job when a response was lost; it is empty and deletes itself",
+    place="run_qarnot/cloud/api.py",
 )  # fmt: skip
 def job_search(look: Observer) -> Seen:
     wanted = {"operator": "Equal", "field": "Shortname", "value": f"{look.name}-none"}
@@ -139,8 +142,8 @@ def job_search(look: Observer) -> Seen:
 
 
 @asking(
-    CHECKS, "A11", "What is the answer for a task that is not there?", expected="404, with a message",
-    does="takes a 404 without a message for one of somebody on the way, and asks again",
+    CHECKS, "A11", "What is the response for a task that does not exist?", expected="404, with a message",
+    does="takes a 404 without a message for one of a proxy, and retries",
     place="run_qarnot/cloud/errors.py",
 )  # fmt: skip
 def unknown_task(look: Observer) -> Seen:
@@ -150,8 +153,8 @@ def unknown_task(look: Observer) -> Seen:
 
 
 @asking(
-    CHECKS, "A12", "What is the answer for a profile that is not there?", expected="404",
-    does="looks a profile up in the list of all before it is used", place="run_qarnot/engine/account.py",
+    CHECKS, "A12", "What is the response for a profile that does not exist?", expected="404",
+    does="looks a profile up in the list of all profiles before using it", place="run_qarnot/engine/account.py",
 )  # fmt: skip
 def unknown_profile(look: Observer) -> Seen:
     answer = look.get(f"/profiles/{look.name}")
@@ -159,7 +162,7 @@ def unknown_profile(look: Observer) -> Seen:
 
 
 @asking(
-    CHECKS, "A13", "Which profiles give several machines?", expected=names(CLUSTER_PROFILES),
+    CHECKS, "A13", "Which profiles provide several machines?", expected=names(CLUSTER_PROFILES),
     does="does not offer images with several machines", place="run_qarnot/engine/account.py",
 )  # fmt: skip
 def cluster_profiles(look: Observer) -> Seen:
@@ -168,14 +171,14 @@ def cluster_profiles(look: Observer) -> Seen:
 
 
 def catalog_checks(images: Iterable[Image]) -> list[Check[Observer]]:
-    """Return a question for each entry of the catalog: does its profile exist, and know what we tell it?"""
+    """Return a check for each entry of the catalog: its profile exists and declares the constants that we send."""
     return [
         Check(
             Question(
                 f"C-{image.id}",
-                f"Has the account a profile for {image.id}, which knows what it is told?",
+                f"Does the account have a profile for {image.id}, with the constants it needs?",
                 f"one of {', '.join(image.profile)}, with {names(_told(image))}",
-                "takes the next profile of the entry, else shows that the account cannot start it",
+                "tries the next profile of the entry, else shows that the account cannot start it",
                 f"profile = … of [images.{image.id}] in images.toml",
             ),
             lambda look, image=image: profile_of(look, image),  # type: ignore[misc]
@@ -185,7 +188,7 @@ def catalog_checks(images: Iterable[Image]) -> list[Check[Observer]]:
 
 
 def profile_of(look: Observer, image: Image) -> Seen:
-    """Compare an entry of the catalog with the profile that it would be started with."""
+    """Compare an entry of the catalog with the profile it would be started with."""
     profile = next((name for name in image.profile if name in look.profiles), None)
     if profile is None:
         return Seen("none of them", is_expected=False)
@@ -195,7 +198,7 @@ def profile_of(look: Observer, image: Image) -> Seen:
     except NotFoundError:
         return Seen(f"{profile} is listed, and not found", is_expected=False)
     missing = _told(image) - known.keys()
-    if "DOCKER_REPO" not in known:  # of one that runs any image, the container sees every constant
+    if "DOCKER_REPO" not in known:  # a profile that runs any image passes every constant to the container
         missing |= (image.constants.keys() | _options(image)) - known.keys()
     return Seen(f"{profile}; it does not know {names(missing)}" if missing else profile, not missing)
 

@@ -1,4 +1,4 @@
-"""All questions, one after another; and nothing of what they made is left, also when nobody waits for the answers."""
+"""Runs all checks one after another and removes everything they created, even after Ctrl-C."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from run_qarnot.engine.daemon_executor import in_thread
 from run_qarnot.model.settings import Settings, check_token
 
 Tell = Callable[[str], None]
-_MOST_CHARACTERS = 600  # of what was seen
+_MOST_CHARACTERS = 600  # of an answer
 _REMOVE_SECONDS = 30.0  # after Ctrl-C
 
 
@@ -29,9 +29,9 @@ class Examination:
     """One run of the doctor.
 
     Arguments:
-        look: at the account.
-        tell: told what is being done.
-        found: told each finding.
+        look: gives access to the account.
+        tell: called with progress messages.
+        found: called with each finding.
     """
 
     look: Observer
@@ -42,10 +42,10 @@ class Examination:
     async def begin(
         cls, settings: Settings, token: str, catalog: Catalog, tell: Tell, found: Callable[[Finding], None]
     ) -> Examination:
-        """Connect.
+        """Connect to the account.
 
         Raises:
-            RunQarnotError: the token is refused, or no cluster answers.
+            RunQarnotError: the token is refused, or the cluster does not respond.
         """
         token = check_token(token)
         cloud = await in_thread(Cloud, settings, token)
@@ -53,14 +53,14 @@ class Examination:
 
     @property
     def most(self) -> str:
-        """What `run(spending=True)` costs at most, in words."""
+        """The upper limit of what `run(spending=True)` uses, in words."""
         return spend.most(self.look)
 
     async def run(self, *, spending: bool) -> Report:
-        """Ask everything; remove what was made.
+        """Run all checks and remove what they created.
 
         Arguments:
-            spending: also what starts tasks.
+            spending: run also the checks that start tasks.
         """
         findings: list[Finding] = []
         spent: float | None = None
@@ -70,7 +70,7 @@ class Examination:
         except BaseException:  # re-raised (including Ctrl-C) after removing what was made
             self.look.give_up()
             self.tell("Removing what was made; Ctrl-C again leaves it there.")
-            with contextlib.suppress(Exception):  # whatever the questions raised, the removal comes next
+            with contextlib.suppress(Exception):  # whatever the checks raised, continue with the removal
                 await asyncio.wait_for(work, _REMOVE_SECONDS)
             await self._remove()
             raise
@@ -116,6 +116,6 @@ def _finding(check: Check[Observer], look: Observer) -> Finding:
         seen = Seen(str(error), is_expected=False)
     except RunQarnotError as error:
         seen = Seen(f"an error: {english(error.sentence)}", is_expected=False)
-    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:  # nonsense in an answer
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:  # a malformed response
         seen = Seen(f"an answer that cannot be read ({type(error).__name__})", is_expected=False)
     return Finding(check.question, redact(seen.text)[:_MOST_CHARACTERS], seen.verdict)

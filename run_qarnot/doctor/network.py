@@ -1,4 +1,4 @@
-"""Questions about what lies between here and the cluster: clocks, proxies, gateways."""
+"""Checks of the network between this computer and the cluster: clocks, proxies, SSH gateways."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from run_qarnot.doctor.observer import Observer
 from run_qarnot.doctor.question import Check, Seen, asking, names
 
 CHECKS: list[Check[Observer]] = []
-SSH_GATEWAYS = ("gateway.qarnotservices.com", "forward01.qarnot.net")  # as samples of the vendor name them
+SSH_GATEWAYS = ("gateway.qarnotservices.com", "forward01.qarnot.net")  # as in the vendor's samples
 _PORTS = (443, 22)
-_TOLERANCE = 30.0  # seconds; smaller differences are the network's
+_TOLERANCE = 30.0  # seconds; smaller differences come from the network
 _CONNECT_SECONDS = 3.0
 _PROXY_HEADERS = ("via", "x-cache", "x-forwarded-for", "proxy-connection", "x-squid-error", "x-zscaler")
 
 
 @asking(
-    CHECKS, "N1", "How far is the cluster's clock from ours?", expected=f"at most {_TOLERANCE:g} s",
-    does="signs requests to the storage, and counts hours, by the cluster's clock",
+    CHECKS, "N1", "How much does the cluster's clock differ from ours?", expected=f"at most {_TOLERANCE:g} s",
+    does="signs storage requests and measures durations by the cluster's clock",
     place="run_qarnot/cloud/s3/signing.py",
 )  # fmt: skip
 def clock(look: Observer) -> Seen:
@@ -31,20 +31,20 @@ def clock(look: Observer) -> Seen:
 
 
 @asking(
-    CHECKS, "N2", "How far is the storage's clock from the cluster's?", expected=f"at most {_TOLERANCE:g} s",
-    does="signs by the cluster's clock; the storage refuses what is 15 minutes off",
+    CHECKS, "N2", "How much does the storage's clock differ from the cluster's?", expected=f"at most {_TOLERANCE:g} s",
+    does="signs by the cluster's clock; the storage refuses signatures that are 15 minutes off",
     place="run_qarnot/cloud/s3/signing.py",
 )  # fmt: skip
 def storage_clock(look: Observer) -> Seen:
     cluster, storage = (_ahead(each) for each in (look.get("/versions"), look.fetch("GET", look.storage_address)))
     if cluster is None or storage is None:
-        return Seen("one of them does not tell its time", is_expected=None)
+        return Seen("one of them does not return its time", is_expected=None)
     return Seen(f"{storage - cluster:+.0f} s", abs(storage - cluster) <= _TOLERANCE)
 
 
 @asking(
-    CHECKS, "N3", "Which proxies are on the way?", expected="none",
-    does="uses those of the environment, and says which one fails", place="run_qarnot/cloud/http.py",
+    CHECKS, "N3", "Which proxies are in between?", expected="none",
+    does="uses those of the environment and says which one fails", place="run_qarnot/cloud/http.py",
 )  # fmt: skip
 def proxies(look: Observer) -> Seen:
     found = []
@@ -58,7 +58,7 @@ def proxies(look: Observer) -> Seen:
 
 @asking(
     CHECKS, "N4", "Can the SSH gateways be reached from here?", expected="a connection to one of them",
-    does="prints the command for another computer, and shows https where the image has it",
+    does="prints the command for another computer, and offers https where the image has it",
     place="run_qarnot/model/connections.py",
 )  # fmt: skip
 def gateways(look: Observer) -> Seen:
@@ -70,19 +70,19 @@ def gateways(look: Observer) -> Seen:
             look.check()
             with contextlib.suppress(OSError), socket.create_connection((host, port), _CONNECT_SECONDS):
                 reached.append(f"{host}:{port}")
-    # The ports of sessions are others: `--spend` tries those.
+    # Sessions use other ports: `--spend` tries those.
     return Seen(names(reached) if reached else "none", is_expected=bool(reached))
 
 
 def _difference(answer: Answer) -> Seen:
     ahead = _ahead(answer)
     if ahead is None:
-        return Seen("it does not tell its time", is_expected=None)
+        return Seen("it does not return its time", is_expected=None)
     return Seen(f"{ahead:+.0f} s", abs(ahead) <= _TOLERANCE)
 
 
 def _ahead(answer: Answer) -> float | None:
-    """Return by how many seconds the clock of who answers is ahead of ours."""
+    """Return by how many seconds the server's clock is ahead of ours."""
     try:
         theirs = parsedate_to_datetime(answer.headers["date"])
     except (KeyError, ValueError):

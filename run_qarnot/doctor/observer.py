@@ -1,4 +1,4 @@
-"""How the questions look at the account. Whatever is made is written down before, and removed at the end."""
+"""Access of the checks to the account. Whatever they create is recorded first, and removed at the end."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ log = logging.getLogger(__name__)
 
 
 class NotWantedError(Exception):
-    """Somebody does not want to know any more."""
+    """The examination was cancelled."""
 
 
 class Observer:
-    """The account, as raw as it answers. All methods block, and raise `NotWantedError` once it is given up.
+    """The account's raw responses. All methods block, and raise `NotWantedError` after cancellation.
 
     Arguments:
         settings: where it is.
@@ -56,7 +56,7 @@ class Observer:
         self._given_up.set()
 
     def check(self) -> None:
-        """Raise if nobody wants to know any more."""
+        """Raise if the examination was cancelled."""
         if self._given_up.is_set():
             raise NotWantedError
 
@@ -106,18 +106,18 @@ class Observer:
         return self.storage_by_clock(self.cloud.clock_offset)
 
     def storage_by_clock(self, offset: timedelta) -> StorageProbe:
-        """Return a client whose requests are signed with a time that is so far ahead of this machine's."""
+        """Return a client that signs requests with this computer's time plus `offset`."""
         return StorageProbe(self.storage_address, self.cloud.email, self._token, offset)
 
     # — making and removing —
 
     def removes(self, what: str, how: Callable[[], object]) -> None:
-        """Have something removed at the end. Say so before it is made: the answer may get lost."""
+        """Register something to be removed at the end. Call it before creating it: the response may get lost."""
         self.check()
         self._removals.append((what, how))
 
     def make_bucket(self, suffix: str = "") -> str:
-        """Make a bucket that is removed at the end; return its name.
+        """Create a bucket that is removed at the end; return its name.
 
         Raises:
             RunQarnotError: the account may not have it.
@@ -129,11 +129,11 @@ class Observer:
 
     @cached_property
     def bucket(self) -> str:
-        """A bucket for all questions to the storage."""
+        """The bucket that the storage checks share."""
         return self.make_bucket()
 
     def remove(self) -> list[str]:
-        """Remove all that was made, the last first; return what could not be removed."""
+        """Remove everything that was created, newest first; return what could not be removed."""
         left = []
         while self._removals:
             what, how = self._removals.pop()

@@ -1,4 +1,4 @@
-"""A question to the account, and its answer: values."""
+"""The value types of a check: a question, its answer, and the verdict."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Observer = TypeVar("Observer")
 
 
 class NoAnswerError(Exception):
-    """The question cannot be asked, because something before it was refused; the text says what."""
+    """The check cannot run because an earlier step was refused; the text says which."""
 
 
 class Verdict(StrEnum):
@@ -24,7 +24,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Seen:
-    """What was seen, in words. `is_expected` is None where it says nothing of the question."""
+    """What was observed, in words. `is_expected` is None where it does not answer the question."""
 
     text: str
     is_expected: bool | None
@@ -41,11 +41,11 @@ class Question:
     """A question.
 
     Arguments:
-        number: such as "S2"; it stays the same in all versions.
-        text: what is asked.
-        expected: what the product relies on.
-        does: what it does where that differs.
-        place: the file that adapts, or the name of a switch of `model.compat`.
+        number: such as "S2"; it never changes between versions.
+        text: the question itself.
+        expected: the behaviour that the product relies on.
+        does: how the product behaves where that differs.
+        place: the file that handles the difference, or the name of a switch of `model.compat`.
     """
 
     number: str
@@ -56,7 +56,7 @@ class Question:
 
     @property
     def adapts(self) -> str:
-        """The switch, as it is typed, or the place of the code that adapts."""
+        """The switch as the user sets it, or the file that handles the difference."""
         if self.place in switches():
             return f'{VARIABLE}="{self.place}=no" ({switches()[self.place][1]})'
         return self.place
@@ -83,7 +83,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Check(Generic[Observer]):
-    """A question, and how it is answered."""
+    """A question and the function that answers it."""
 
     question: Question
     answer: Callable[[Observer], Seen]
@@ -92,7 +92,7 @@ class Check(Generic[Observer]):
 def asking(
     checks: list[Check[Observer]], number: str, text: str, *, expected: str, does: str, place: str
 ) -> Callable[[Callable[[Observer], Seen]], Callable[[Observer], Seen]]:
-    """Mark a function as the answer of a question, and add it to a list."""
+    """Register a function as the answer of a question."""
 
     def add(function: Callable[[Observer], Seen]) -> Callable[[Observer], Seen]:
         checks.append(Check(Question(number, text, expected, does, place), function))
@@ -102,6 +102,6 @@ def asking(
 
 
 def names(values: object) -> str:
-    """Write a few names in one line; a dash for none."""
+    """Join a few names in one line; a dash for none."""
     found = sorted(map(str, values)) if isinstance(values, list | tuple | set | frozenset | dict) else [str(values)]
     return ", ".join(found) or "–"

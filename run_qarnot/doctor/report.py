@@ -1,4 +1,4 @@
-"""What the doctor hands out: two files without secrets, to be put into an issue."""
+"""The doctor's report: two files without secrets, to attach to an issue."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _ACCOUNT = "[account]"
 
 @dataclass(frozen=True)
 class Report:
-    """What was found.
+    """The result of an examination.
 
     Arguments:
-        cluster: its address.
-        email: of the account; it is in no file.
+        cluster: its URL.
+        email: of the account; it is removed from the files.
         made: when.
         findings: in the order of the questions.
         left: what could not be removed.
         compat: the switches that are not at their default.
-        spent: euros, as the cluster tells; None if nothing was to be spent, or it does not tell.
+        spent: euros, as the cluster reports them; None without `--spend` or if it does not.
     """
 
     cluster: str
@@ -72,7 +72,7 @@ class Report:
         return clean
 
     def as_markdown(self) -> str:
-        """Return it as a page; what differs comes first."""
+        """Return the report as Markdown, differences first."""
         value = self.as_json()
         facts = f"Run Qarnot {value['version']}, Python {value['python']}, {value['system']}"
         lines = [
@@ -95,10 +95,10 @@ class Report:
         return "\n".join(lines) + "\n"
 
     def write(self, folder: Path) -> list[Path]:
-        """Write both files; return them.
+        """Write both files and return their paths.
 
         Raises:
-            InputError: the folder cannot be written to.
+            InputError: the folder is not writable.
         """
         files = {".md": self.as_markdown(), ".json": json.dumps(self.as_json(), indent=2) + "\n"}
         paths = []

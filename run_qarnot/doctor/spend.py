@@ -1,7 +1,7 @@
-"""Questions that only a running task answers (`reference/qarnot-platform.md` §8): the smallest tasks that do.
+"""Checks that need a running task (`reference/qarnot-platform.md` §8), with the smallest tasks that can do them.
 
-Each task is in a job of its own that ends it, so that money stops by itself even if this process is killed. They run
-side by side, each followed in a thread.
+Each task is in a job of its own with a time limit, so that it stops costing money even if this process is killed. The
+tasks run concurrently, each followed in a thread.
 """
 
 from __future__ import annotations
@@ -55,55 +55,55 @@ _SHARED = "2 peers, and one file seen by both"
 _USE = ("coreCount", "cpuModel", "cpuUsage", "maxMemoryMB", "currentMemoryMB", "executionAttemptCount")
 
 QUESTIONS = [
-    Question("Q1", "Is a constant a variable in the container?", "yes",
-             "cannot hand over options, tokens and the base URL", "run_qarnot/model/plan.py"),
-    Question("Q2", "Is ${INSTANCE_ID} in a command put in by the platform?", "yes",
-             "uses no such name in its own commands", "run_qarnot/model/plan.py"),
-    Question("Q3", "Does a command begin in the folder with the inputs?", "yes, /job",
-             "finds the inputs in /job", "run_qarnot/bootstrap/start.sh"),
-    Question("Q4", "Of two buckets with a file of one name, which wins?", "the last one",
-             "sends the results last, so that a preempted run begins with them", "results-as-resource"),
-    Question("Q5", "May one bucket be a resource and take the results?", "yes",
-             "is refused at the start; the switch leaves the results out", "results-as-resource"),
+    Question("Q1", "Does a constant become an environment variable in the container?", "yes",
+             "cannot pass options, tokens and the base URL", "run_qarnot/model/plan.py"),
+    Question("Q2", "Does the platform substitute ${INSTANCE_ID} in a command?", "yes",
+             "uses no such variable in its own commands", "run_qarnot/model/plan.py"),
+    Question("Q3", "Does a command start in the folder with the inputs?", "yes, /job",
+             "looks for the inputs in /job", "run_qarnot/bootstrap/start.sh"),
+    Question("Q4", "If two buckets have a file of the same name, which one wins?", "the last one",
+             "lists the results last, so that a preempted run starts with them", "results-as-resource"),
+    Question("Q5", "Can one bucket be a resource and the result bucket?", "yes",
+             "cannot start a session; the switch leaves the results out of the resources", "results-as-resource"),
     Question("Q6", "Which ports can be reached from outside, and when?", "22, within 2 minutes",
-             "waits for port 22, and shows https where a port has its own host", "run_qarnot/model/connections.py"),
-    Question("Q7", "Does port 22 greet from here?", "an SSH greeting",
+             "waits for port 22, and offers https where a port has its own host", "run_qarnot/model/connections.py"),
+    Question("Q7", "Does port 22 answer with an SSH greeting from here?", "an SSH greeting",
              "says that it cannot be reached from here, and prints the command", "run_qarnot/engine/tunnel.py"),
     Question("Q8", "Which states does a task go through?", "known ones",
-             "shows one that it does not know as “unknown”, and goes on watching", "run_qarnot/core/state.py"),
-    Question("Q9", "What is told of a running machine?", f"{names(_USE)}; attempt 1",
-             "leaves out what is not told", "run_qarnot/cloud/models.py"),
+             "shows an unfamiliar state as “unknown” and keeps polling", "run_qarnot/core/state.py"),
+    Question("Q9", "Which facts does the API return about a running machine?", f"{names(_USE)}; attempt 1",
+             "leaves out what is missing", "run_qarnot/cloud/models.py"),
     Question("Q10", "Is the output the same when it is read twice (GET)?", "yes",
-             "joins what overlaps, and says where lines are missing", "run_qarnot/engine/output.py"),
-    Question("Q11", "What does a snapshot upload?", "what was made; not inputs that did not change",
-             "shows all files of the bucket of results", "run_qarnot/engine/snapshots.py"),
+             "merges overlapping lines and marks where lines are missing", "run_qarnot/engine/output.py"),
+    Question("Q11", "What does a snapshot upload?", "new files; no unchanged inputs",
+             "shows all files of the result bucket", "run_qarnot/engine/snapshots.py"),
     Question("Q12", "Do new and changed inputs reach a running machine (PATCH)?", "both, within 90 s",
-             "says that added files are there at the next start", "run_qarnot/cloud/api.py"),
-    Question("Q13", "Is what was made last uploaded when a task is cancelled?", "yes",
-             "saves before it stops, and waits for that", "upload-on-cancel"),
-    Question("Q14", "What is the answer to cancelling an ended task?", "403, with the word abort",
-             "takes it for ended", "run_qarnot/cloud/api.py"),
-    Question("Q15", "What is the answer to a snapshot of an ended task?", "400, 403 or 404",
-             "does not ask for one", "run_qarnot/engine/session.py"),
-    Question("Q16", "Are cost and carbon told?", "credits, and a carbon footprint in grams",
+             "says that added files arrive at the next start", "run_qarnot/cloud/api.py"),
+    Question("Q13", "Does cancelling a task upload the latest results?", "yes",
+             "takes a snapshot before it stops, and waits for it", "upload-on-cancel"),
+    Question("Q14", "What is the response to cancelling an ended task?", "403, with the word abort",
+             "treats the task as ended", "run_qarnot/cloud/api.py"),
+    Question("Q15", "What is the response to a snapshot of an ended task?", "400, 403 or 404",
+             "does not request one", "run_qarnot/engine/session.py"),
+    Question("Q16", "Does the API return cost and carbon?", "credits, and a carbon footprint in grams",
              "shows neither", "run_qarnot/cloud/api.py"),
-    Question("Q17", "Which fields of a task are null?", "any: all are read as not told",
-             "reads null as not told", "run_qarnot/cloud/models.py"),
+    Question("Q17", "Which fields of a task are null?", "any: null is read as missing",
+             "reads null as missing", "run_qarnot/cloud/models.py"),
     Question("Q18", "What does the time limit of a job do to its task?", "Cancelled, within 3 minutes of the limit",
-             "shows the end as it is, and stops by itself while the page is open", "run_qarnot/engine/decide.py"),
-    Question("Q19", "Does the time limit upload what was made?", "yes, or no",
-             "saves every few minutes, so that little is lost", "run_qarnot/engine/periodic_snapshots.py"),
+             "shows the end as it is; stops the session itself while the page is open", "run_qarnot/engine/decide.py"),
+    Question("Q19", "Are results uploaded when the time limit ends a task?", "yes, or no",
+             "takes a snapshot every few minutes, so that little is lost", "run_qarnot/engine/periodic_snapshots.py"),
     Question("Q20", "Do several machines run master and workers?", "0 of 2 master, 1 of 2 worker",
              "does not offer several machines", "run_qarnot/bootstrap/start.sh"),
     Question("Q21", "Do several machines share /share, with the list of peers in qhost?", _SHARED,
-             "starts without workers, and says so", "run_qarnot/bootstrap/start.sh"),
-    Question("Q22", "Does a task that ends by itself succeed, with its results uploaded?", "Success, both files",
+             "starts without workers and says so", "run_qarnot/bootstrap/start.sh"),
+    Question("Q22", "Is a task that ends by itself a success, with its results uploaded?", "Success, both files",
              "shows the cluster's reason", "run_qarnot/engine/decide.py"),
-    Question("Q23", "Does JupyterLab take the token that we choose?", "yes",
-             "finds the token in what JupyterLab prints", "run_qarnot/engine/access.py"),
-    Question("Q24", "Does JupyterLab take the base URL that we hand over?", "yes",
-             "asks it without one, and offers no way through the page", "run_qarnot/engine/access.py"),
-    Question("Q25", "Has JupyterLab's port an https address of its own?", "yes, or no",
+    Question("Q23", "Does JupyterLab use the token that we choose?", "yes",
+             "reads the token from JupyterLab's output", "run_qarnot/engine/access.py"),
+    Question("Q24", "Does JupyterLab use the base URL that we set?", "yes",
+             "opens it without one, and does not proxy it through the page", "run_qarnot/engine/access.py"),
+    Question("Q25", "Does JupyterLab's port have its own https address?", "yes, or no",
              "offers https where there is one, else a tunnel", "run_qarnot/model/connections.py"),
 ]  # fmt: skip
 
@@ -113,9 +113,9 @@ class Trial:
     """A task that answers some questions.
 
     Arguments:
-        run: starts it, and yields each answer by the number of its question.
+        run: starts the task and yields pairs of a question's number and the answer.
         numbers: of the questions that it answers.
-        machines: that run at once, for so many minutes at most.
+        machines: how many run at once, for at most `minutes`.
     """
 
     name: str
@@ -126,7 +126,7 @@ class Trial:
 
 
 def trials(look: Observer) -> list[Trial]:
-    """Return all of them, for the catalog of the account."""
+    """Return all trials for the account's catalog."""
     found = [
         Trial("machine", _machine, [f"Q{number}" for number in range(1, 18)], 1, MACHINE_MINUTES),
         Trial("limit", _limit, ["Q18", "Q19"], 1, LIMIT_MINUTES),
@@ -142,7 +142,7 @@ def trials(look: Observer) -> list[Trial]:
 
 
 def docker_images(images: Iterable[Image]) -> list[Image]:
-    """Return one entry of the catalog for each docker image."""
+    """Return one catalog entry for each distinct docker image."""
     found: dict[tuple[str, ...], Image] = {}
     for image in images:
         if image.repo:
@@ -154,7 +154,7 @@ def docker_images(images: Iterable[Image]) -> list[Image]:
 def questions(look: Observer) -> list[Question]:
     """Return all questions that cost something."""
     images = [
-        Question(f"I-{image.id}", f"Does the docker image of {image.id} exist, for the platform?", "yes",
+        Question(f"I-{image.id}", f"Can the platform pull the docker image of {image.id}?", "yes",
                  "shows the cluster's reason when a start fails", f"repo, tag of [images.{image.id}] in images.toml")
         for image in docker_images(look.catalog)
     ]  # fmt: skip
@@ -162,7 +162,7 @@ def questions(look: Observer) -> list[Question]:
 
 
 def most(look: Observer) -> str:
-    """Say what it costs at most. No price is known, so none is invented."""
+    """Return the upper limit of machine time, in words. The API returns no prices, so no amount is given."""
     wanted = trials(look)
     minutes = sum(trial.machines * trial.minutes for trial in wanted)
     return (
@@ -172,13 +172,13 @@ def most(look: Observer) -> str:
 
 
 async def run(look: Observer, tell: Tell) -> list[Check[Observer]]:
-    """Start all tasks, and answer the questions; a question without an answer says why."""
+    """Run all tasks and answer the questions; an unanswered question gives the reason."""
     answers_found: dict[str, Seen] = {}
 
     def one(trial: Trial) -> None:
         why = "its task ended before"
         try:
-            for number, seen in trial.run(look):  # one by one: what was answered before an error stays
+            for number, seen in trial.run(look):  # one by one, to keep the answers before an error
                 answers_found.update({number: seen})
         except NoAnswerError as error:
             why = str(error)
@@ -188,7 +188,7 @@ async def run(look: Observer, tell: Tell) -> list[Check[Observer]]:
             answers_found.setdefault(number, Seen(f"no answer: {why}", None))
         tell(f"{trial.name} has ended: {names(trial.numbers)}")
 
-    # All of them end before anything is removed, also when it was given up: each does at its next question.
+    # Wait for all of them before anything is removed. After Ctrl-C, each ends at its next question.
     ends = await asyncio.gather(*(in_thread(one, trial) for trial in trials(look)), return_exceptions=True)
     for end in ends:
         if isinstance(end, BaseException):
@@ -202,7 +202,7 @@ async def run(look: Observer, tell: Tell) -> list[Check[Observer]]:
 
 
 def cost(look: Observer) -> float | None:
-    """Return the euros that the tasks have cost so far; None where the cluster does not tell."""
+    """Return the cost of the tasks so far in euros; None if the cluster does not return it."""
     told = [look.cloud.cost(task) for task in look.tasks]
     return sum(filter(None, told)) if any(each is not None for each in told) else None
 
@@ -225,7 +225,7 @@ def _machine(look: Observer) -> Answers:
         **_PYTHON,
         "DOCKER_CMD": "sh /job/doctor.sh ${INSTANCE_ID}",
         "DOCTOR_WORD": word,
-        # The local cluster greets by itself, and this is the machine whose port 22 it would be.
+        # The local cluster answers SSH itself, and port 22 would be that of this computer.
         "DOCTOR_LISTEN": "" if PLAYED in known else "22",
     }
     files = {"doctor.sh": _script("machine.sh"), "input.txt": b"first\n", "both.txt": b"inputs\n"}
@@ -392,7 +392,7 @@ def _app(look: Observer, image: Image) -> Answers:
 async def _try_app(
     task: TrialTask, forward: Forward, port: int, private_key: str, told: tuple[str, str]
 ) -> tuple[bool, bool]:
-    """Wait for JupyterLab through a tunnel; return whether it took the token, and the base URL."""
+    """Wait for JupyterLab through a tunnel; return whether it uses the token, and whether the base URL."""
     base, token = told
     tunnel = Tunnel("root", [private_key], tunnel_port(base))
     end = asyncio.get_running_loop().time() + _APP_SECONDS
@@ -416,7 +416,7 @@ async def _try_app(
 
 
 async def _answers_soon(port: int, path: str) -> bool:
-    """Whether an app that is up answers something: a busy one needs more than one try."""
+    """Whether an app that is up answers this path: a busy one needs more than one try."""
     for _ in range(_TRIES):
         if await answers(port, path):
             return True

@@ -1,4 +1,4 @@
-"""Questions to the storage that cost nothing: each behaviour that was measured on a Ceph gateway, in a bucket that is
+"""Checks of the storage that cost nothing: each behaviour that was measured on a Ceph gateway, in a bucket that is
 removed at the end (`reference/storage-ceph.md`)."""
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from run_qarnot.doctor.observer import Observer
 from run_qarnot.doctor.question import Check, NoAnswerError, Seen, asking, names
 
 CHECKS: list[Check[Observer]] = []
-_PART = 5 << 20  # bytes: the least that S3 allows for a part that is not the last
+_PART = 5 << 20  # bytes: the smallest size that S3 allows for any part but the last
 _ORIGIN = "http://localhost:8866"  # of the page on a laptop: `run-qarnot page` prints this address
 _WEEK = 7 * 24 * 3600  # seconds
 _ODD = ["a\tb", "\x7f", "a:b", "a\\b", "/a", "a//b", " a ", "%41", "a+b&<>'\"", "e\u0301"]
 _CONTROL = "a\x01"
-_NEVER, _PERHAPS = ("{}-.b", "{}.-b"), ("{}_b", "{}B")  # the vendor's own samples have names of the second kind
+_NEVER, _PERHAPS = ("{}-.b", "{}.-b"), ("{}_b", "{}B")  # the vendor's samples use names of the second kind
 
 
 def _put(look: Observer, key: str, body: bytes = b"x", **more: Any) -> StorageAnswer:
@@ -33,15 +33,15 @@ def _names(look: Observer, key: str) -> dict[str, str]:
 
 
 def _begin(look: Observer, key: str) -> dict[str, str]:
-    """Begin an upload in parts; return what every request about it says."""
+    """Create a multipart upload; return the arguments of every request about it."""
     answer = look.store("create_multipart_upload", **_names(look, key))
     if not (upload_id := answer.values.get("UploadId")):
-        raise NoAnswerError(f"an upload in parts is refused: {answer}")
+        raise NoAnswerError(f"a multipart upload is refused: {answer}")
     return {**_names(look, key), "UploadId": str(upload_id)}
 
 
 def _send(look: Observer, upload: Mapping[str, str], parts: list[bytes]) -> list[dict[str, Any]]:
-    """Send parts; return what completes the upload."""
+    """Upload parts; return the list that completes the upload."""
     sent = [
         look.store("upload_part", **upload, PartNumber=number, Body=data) for number, data in enumerate(parts, start=1)
     ]
@@ -57,8 +57,8 @@ def _etag(look: Observer, key: str) -> str:
 
 
 @asking(
-    CHECKS, "S1", "Can a bucket be made, tagged, and made again by its owner?", expected="made, tagged, 200",
-    does="looks for a bucket before it makes it; without tags, left-over buckets are not found",
+    CHECKS, "S1", "Can a bucket be created, tagged, and created again by its owner?", expected="made, tagged, 200",
+    does="looks for a bucket before creating it; without tags, leftover buckets are not found",
     place="run_qarnot/cloud/s3/client.py",
 )  # fmt: skip
 def make(look: Observer) -> Seen:
@@ -70,7 +70,7 @@ def make(look: Observer) -> Seen:
 @asking(
     CHECKS, "S2", "Does the storage itself refuse to replace a file (If-None-Match: *)?",
     expected="412 PreconditionFailed",
-    does="on NotImplemented, looks for each file right before it is sent; one that ignores it needs the switch",
+    does="on NotImplemented, checks that the file is absent just before the upload; if ignored, set the switch",
     place="conditional-puts",
 )  # fmt: skip
 def conditional_put(look: Observer) -> Seen:
@@ -82,8 +82,8 @@ def conditional_put(look: Observer) -> Seen:
 
 
 @asking(
-    CHECKS, "S3", "Is the checksum of a file its MD5, and compared (Content-MD5)?", expected="MD5, 400 BadDigest",
-    does="compares no checksums where the ETag is no MD5", place="run_qarnot/cloud/s3/etag.py",
+    CHECKS, "S3", "Is the ETag of a file its MD5, and is Content-MD5 verified?", expected="MD5, 400 BadDigest",
+    does="compares no checksums where the ETag is not an MD5", place="run_qarnot/cloud/s3/etag.py",
 )  # fmt: skip
 def checksum(look: Observer) -> Seen:
     _put(look, "sum", b"content")
@@ -94,8 +94,8 @@ def checksum(look: Observer) -> Seen:
 
 
 @asking(
-    CHECKS, "S4", "Is a file in parts made with the checksum of its parts?", expected="MD5 of MD5s, with -2",
-    does="compares the size alone", place="run_qarnot/cloud/s3/multipart.py",
+    CHECKS, "S4", "Is the ETag of a multipart upload made of those of its parts?", expected="MD5 of MD5s, with -2",
+    does="compares only the size", place="run_qarnot/cloud/s3/multipart.py",
 )  # fmt: skip
 def parts(look: Observer) -> Seen:
     upload, data = _begin(look, "parts"), [bytes(_PART), b"end"]
@@ -107,9 +107,9 @@ def parts(look: Observer) -> Seen:
 
 
 @asking(
-    CHECKS, "S5", "Which ETag stands in the answer that completes a file in parts, and is a second time the same?",
+    CHECKS, "S5", "Which ETag does completing a multipart upload return, and can it be repeated?",
     expected="none (Ceph) or that of the file; the same",
-    does="asks for the ETag of the file after each completion", place="run_qarnot/cloud/s3/multipart.py",
+    does="requests the file's ETag after each completion", place="run_qarnot/cloud/s3/multipart.py",
 )  # fmt: skip
 def completed_twice(look: Observer) -> Seen:
     upload = _begin(look, "twice")
@@ -122,8 +122,9 @@ def completed_twice(look: Observer) -> Seen:
 
 
 @asking(
-    CHECKS, "S6", "Is If-None-Match kept when a file in parts is completed?", expected="ignored (Ceph), or kept",
-    does="looks for the file right before it completes one", place="run_qarnot/cloud/s3/multipart.py",
+    CHECKS, "S6", "Is If-None-Match respected when a multipart upload is completed?",
+    expected="ignored (Ceph), or kept",
+    does="checks that the file is absent just before completing it", place="run_qarnot/cloud/s3/multipart.py",
 )  # fmt: skip
 def conditional_complete(look: Observer) -> Seen:
     upload = _begin(look, "meanwhile")
@@ -135,7 +136,7 @@ def conditional_complete(look: Observer) -> Seen:
 
 
 @asking(
-    CHECKS, "S7", "What becomes of parts in another order, or of a wrong one?", expected="refused, or put in order",
+    CHECKS, "S7", "What happens to parts listed in another order?", expected="refused, or put in order",
     does="sends them in order, each once", place="run_qarnot/cloud/s3/upload.py",
 )  # fmt: skip
 def order(look: Observer) -> Seen:
@@ -147,8 +148,8 @@ def order(look: Observer) -> Seen:
 
 
 @asking(
-    CHECKS, "S8", "Is an upload in parts that was given up gone?", expected="NoSuchUpload or NoSuchKey",
-    does="begins the upload of a file anew", place="run_qarnot/cloud/s3/multipart.py",
+    CHECKS, "S8", "Is an aborted multipart upload gone?", expected="NoSuchUpload or NoSuchKey",
+    does="starts the upload of the file again", place="run_qarnot/cloud/s3/multipart.py",
 )  # fmt: skip
 def given_up(look: Observer) -> Seen:
     upload = _begin(look, "given-up")
@@ -158,8 +159,8 @@ def given_up(look: Observer) -> Seen:
 
 
 @asking(
-    CHECKS, "S9", "Can unfinished uploads be listed, also with an odd name?", expected="listed, or unreadable",
-    does="sends the whole file anew where they cannot be listed", place="run_qarnot/cloud/s3/client.py",
+    CHECKS, "S9", "Can unfinished uploads be listed?", expected="listed, or unreadable",
+    does="uploads the whole file again where they cannot be listed", place="run_qarnot/cloud/s3/client.py",
 )  # fmt: skip
 def unfinished(look: Observer) -> Seen:
     upload = _begin(look, "begun")
@@ -170,7 +171,7 @@ def unfinished(look: Observer) -> Seen:
 
 @asking(
     CHECKS, "S10", "Do files keep their names?", expected="all of them",
-    does="refuses names of your files that are not safe everywhere, before they are sent",
+    does="refuses file names that are not safe everywhere, before the upload",
     place="run_qarnot/core/names.py",
 )  # fmt: skip
 def odd_names(look: Observer) -> Seen:
@@ -183,7 +184,7 @@ def odd_names(look: Observer) -> Seen:
 
 
 @asking(
-    CHECKS, "S11", "Is a list to delete refused when XML cannot hold a name in it?", expected="400, or deleted",
+    CHECKS, "S11", "Is a bulk delete refused if XML cannot represent a key in it?", expected="400, or deleted",
     does="deletes such files one by one", place="run_qarnot/cloud/s3/client.py",
 )  # fmt: skip
 def delete_control(look: Observer) -> Seen:
@@ -198,7 +199,7 @@ def delete_control(look: Observer) -> Seen:
 
 @asking(
     CHECKS, "S12", "Which bucket names are refused?", expected="a-.b and a.-b; a_b and aB perhaps",
-    does="makes none of such names, and uses existing ones as they are", place="run_qarnot/core/names.py",
+    does="creates no bucket with such a name; uses existing ones as they are", place="run_qarnot/core/names.py",
 )  # fmt: skip
 def bucket_names(look: Observer) -> Seen:
     taken = []
@@ -212,13 +213,13 @@ def bucket_names(look: Observer) -> Seen:
 
 
 def _forget_bucket(look: Observer, name: str) -> None:
-    with suppress(RunQarnotError):  # most were never made
+    with suppress(RunQarnotError):  # most were never created
         look.cloud.storage.delete_bucket(name)
 
 
 @asking(
-    CHECKS, "S13", "What is the answer for a bucket that nobody has?", expected="404 NoSuchBucket",
-    does="takes 403 for a bucket of another account, and chooses another name", place="run_qarnot/engine/account.py",
+    CHECKS, "S13", "What is the response for a bucket that does not exist?", expected="404 NoSuchBucket",
+    does="takes a 403 for another account's bucket, and chooses another name", place="run_qarnot/engine/account.py",
 )  # fmt: skip
 def no_bucket(look: Observer) -> Seen:
     answer = look.store("list_objects", Bucket=f"{look.name}-none")
@@ -226,9 +227,9 @@ def no_bucket(look: Observer) -> Seen:
 
 
 @asking(
-    CHECKS, "S14", "Does a signed address give a file without the token, to be saved?",
+    CHECKS, "S14", "Can a file be downloaded as an attachment by a presigned URL?",
     expected="200, as attachment; for over a week 403",
-    does="leads downloads through the page", place="run_qarnot/page/downloads.py",
+    does="serves downloads through the page", place="run_qarnot/page/downloads.py",
 )  # fmt: skip
 def presigned(look: Observer) -> Seen:
     _put(look, "signed", b"content")
@@ -241,9 +242,9 @@ def presigned(look: Observer) -> Seen:
 
 
 @asking(
-    CHECKS, "S15", "Does the storage let in a browser, by a bucket's rules (CORS)?",
+    CHECKS, "S15", "Can a browser upload, by a bucket's CORS rules?",
     expected="200 for the page, 403 or no permission for another, and a part arrives",
-    does="sends what the browser uploads through the page", place="run_qarnot/page/components/files.py",
+    does="sends the browser's uploads through the page", place="run_qarnot/page/components/files.py",
 )  # fmt: skip
 def cors(look: Observer) -> Seen:
     rule = {"AllowedOrigins": [_ORIGIN], "AllowedMethods": ["PUT"], "MaxAgeSeconds": 3600}
@@ -264,8 +265,8 @@ def cors(look: Observer) -> Seen:
 
 
 @asking(
-    CHECKS, "S16", "Can a part of a file be read, and only of the version that is meant?", expected="206, 412",
-    does="reads files from their beginning; one that was replaced meanwhile is said",
+    CHECKS, "S16", "Can a byte range be read, and only of a given version (If-Match)?", expected="206, 412",
+    does="reads files from the beginning; reports one that was replaced meanwhile",
     place="run_qarnot/cloud/s3/download.py",
 )  # fmt: skip
 def ranges(look: Observer) -> Seen:
@@ -277,8 +278,8 @@ def ranges(look: Observer) -> Seen:
 
 
 @asking(
-    CHECKS, "S17", "Are checksums of other programs taken (CRC32, SHA256)?", expected="200, 200",
-    does="sends Content-MD5 alone", place="run_qarnot/cloud/connection.py",
+    CHECKS, "S17", "Are CRC32 and SHA256 checksums accepted, as other programs send them?", expected="200, 200",
+    does="sends only Content-MD5", place="run_qarnot/cloud/connection.py",
 )  # fmt: skip
 def other_checksums(look: Observer) -> Seen:
     answers = [_put(look, "sums", ChecksumAlgorithm=kind) for kind in ("CRC32", "SHA256")]
@@ -286,7 +287,7 @@ def other_checksums(look: Observer) -> Seen:
 
 
 @asking(
-    CHECKS, "S18", "Is a request refused whose time is 16 minutes off?", expected="RequestTimeTooSkewed, or taken",
+    CHECKS, "S18", "Is a request signed with a time 16 minutes off refused?", expected="RequestTimeTooSkewed, or taken",
     does="signs by the cluster's clock", place="run_qarnot/cloud/s3/signing.py",
 )  # fmt: skip
 def skew(look: Observer) -> Seen:
@@ -298,8 +299,8 @@ def skew(look: Observer) -> Seen:
 
 
 @asking(
-    CHECKS, "S19", "Is a bucket with files in it kept, and an empty one deleted?", expected="BucketNotEmpty, deleted",
-    does="empties a bucket before it deletes it", place="run_qarnot/cloud/s3/client.py",
+    CHECKS, "S19", "Is deleting a bucket refused unless it is empty?", expected="BucketNotEmpty, deleted",
+    does="empties a bucket before deleting it", place="run_qarnot/cloud/s3/client.py",
 )  # fmt: skip
 def delete_bucket(look: Observer) -> Seen:
     bucket = look.make_bucket("-gone")

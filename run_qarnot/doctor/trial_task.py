@@ -1,4 +1,4 @@
-"""A small task of the doctor, with what it needs: everything is removed at the end."""
+"""A small task of the doctor with its buckets and job; everything is removed at the end."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SAID = re.compile(r"^(?:\d+> ?)?doctor-([a-z]+)=(.*)$", re.MULTILINE)
 
 
 class TrialTask:
-    """A task in a job of its own, which ends it.
+    """A task in its own job, whose time limit ends it.
 
     Arguments:
         look: at the account.
@@ -51,7 +51,7 @@ class TrialTask:
         machines: int = 1,
         resources: Sequence[str] = (),
     ) -> None:
-        """Make its buckets, with files in them, and submit it.
+        """Create its buckets with their files and submit it.
 
         Raises:
             RunQarnotError: it is refused.
@@ -80,7 +80,7 @@ class TrialTask:
         look.tasks.append(self.id)
 
     def body(self) -> Mapping[str, Any]:
-        """What the cluster says of it now."""
+        """The task as the API returns it now."""
         answer = self.ask("GET")
         body: Mapping[str, Any] = answer.body if isinstance(answer.body, Mapping) else {}
         state = str(body.get("state"))
@@ -93,11 +93,11 @@ class TrialTask:
         return str(self.body().get("state"))
 
     def ask(self, method: str, path: str = "", body: Mapping[str, Any] | None = None) -> Answer:
-        """Ask for something below its address, such as `ask("POST", "/abort")`."""
+        """Send a request below the task's URL, such as `ask("POST", "/abort")`."""
         return self.look.ask(method, f"/tasks/{self.id}{path}", body)
 
     def wait(self, condition: Callable[[], object], seconds: float) -> float | None:
-        """Wait until something is so; return after how many seconds it was, None if it was not in time."""
+        """Wait for a condition; return the seconds it took, None on timeout."""
         begun = time.monotonic()
         while not condition():
             if time.monotonic() - begun > seconds:
@@ -106,7 +106,7 @@ class TrialTask:
         return time.monotonic() - begun
 
     def runs(self) -> bool:
-        """Wait until it executes; False if it ended before, or no machine was found in time."""
+        """Wait until it executes; False if it ended first, or if no machine was found in time."""
         self.wait(lambda: self.state in FINAL | {"FullyExecuting"}, START_SECONDS)
         return self.states[-1:] == ["FullyExecuting"]
 
@@ -116,7 +116,7 @@ class TrialTask:
         return self.states[-1] if self.states else "unknown"
 
     def instance(self) -> Mapping[str, Any]:
-        """What the cluster says of its first machine."""
+        """The first machine as the API returns it."""
         status = self.body().get("status")
         running = status.get("runningInstancesInfo") if isinstance(status, Mapping) else None
         found = running.get("perRunningInstanceInfo") if isinstance(running, Mapping) else None
@@ -130,16 +130,16 @@ class TrialTask:
         return self.ask("GET", "/stdout").text
 
     def said(self) -> dict[str, str]:
-        """What its script has said: lines such as `doctor-folder=/job`."""
+        """The facts its script printed, in lines such as `doctor-folder=/job`."""
         return said_in(self.output())
 
     def errors(self) -> str:
-        """Why it failed, as the cluster says."""
+        """Why it failed, in the cluster's words."""
         found = self.body().get("errors")
         return "; ".join(str(each.get("message") or each.get("code")) for each in found or [] if isinstance(each, dict))
 
     def saved(self) -> dict[str, str]:
-        """The small files in its bucket of results."""
+        """The small files in its result bucket."""
         self.look.check()
         found = {}
         for file in self.look.cloud.storage.files(self.bucket_out):
@@ -152,7 +152,7 @@ class TrialTask:
         return self.ended(_END_SECONDS)
 
     def _forget(self) -> None:
-        """End and delete it; its answer may have been lost. Not through `look`, which may be given up."""
+        """End and delete it, even if its creation's response was lost. Not through `look`, which may be cancelled."""
         cloud = self.look.cloud
         with suppress(NotFoundError):
             task = cloud.task(self.name)
@@ -166,5 +166,5 @@ class TrialTask:
 
 
 def said_in(output: str) -> dict[str, str]:
-    """Return what a script of ours has said in its output, where each line may begin with the number of the machine."""
+    """Return the facts our script printed. Each line of output may begin with the number of the machine."""
     return dict(_SAID.findall(output))

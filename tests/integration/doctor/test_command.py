@@ -40,9 +40,9 @@ def test_all_as_expected_is_0_and_two_files(cluster: LocalCluster, cli: CommandL
 
 def test_a_difference_is_1_and_says_what_adapts(cluster: LocalCluster, cli: CommandLine, without_rules: None) -> None:
     answer = cli("doctor", expect=1)
-    assert "S15 differs: Does the storage let in a browser" in answer.out
+    assert "S15 differs: Can a browser upload" in answer.out
     assert "seen: rules: 403 AccessDenied" in answer.out
-    assert "sends what the browser uploads through the page: run_qarnot/page/components/files.py" in answer.out
+    assert "sends the browser's uploads through the page: run_qarnot/page/components/files.py" in answer.out
     assert "1 differs" in answer.err
 
 
