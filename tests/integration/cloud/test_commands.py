@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from support.command import CommandLine, clean_environment
-from support.hostile import HostileProxy, How, answer
+from support.hostile import HostileProxy, How
 from support.waiting import wait_until
 
 from qarnot_local import LocalCluster
@@ -154,11 +154,17 @@ def test_results_that_broke_off_go_on(
 ) -> None:
     path = make_file(5 * PART, seed=3)
     direct.upload_file(str(path), "moving-out", "broken.bin")
-    proxied.trouble("GET", "broken.bin", how=answer(403, "AccessDenied"), times=99, skip=3)
+
+    def kept() -> int:
+        return sum(each.stat().st_size for each in (cli.folder / "parts").glob(".partial-*"))
+
+    # The refusal waits until a part of the file is kept: it ends the requests that are still under way.
+    refused = How(status=403, code="AccessDenied", before=lambda: wait_until(kept, "the first bytes", 30))
+    proxied.trouble("GET", "broken.bin", how=refused, times=99, skip=3)
     failed = cli("results", session, "--output", "parts", "broken.bin", expect=1)
     assert "“broken.bin” could not be downloaded: The storage refused GetObject: AccessDenied" in failed.err
     assert "the download continues where it stopped" in failed.err
-    have = sum(each.stat().st_size for each in Path(cli.folder / "parts").glob(".partial-*"))
+    have = kept()
     assert have
     proxied.heal()
     cli("results", session, "--output", "parts", "broken.bin")
