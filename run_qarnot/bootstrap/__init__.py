@@ -1,10 +1,10 @@
-"""What travels with a session and works in its container.
+"""Files that are uploaded with a session and run in its container.
 
-`start.sh`, `packages.py` and `machines.py` beside this file are for images that know nothing of Qarnot; they run in the
-container, never here (`docs/start.md`). `removed.py` keeps what was removed from coming back, `idle.py` ends a run that
-nobody uses, `update.py` brings a repository up to date. The configuration of Jupyter is for every image: it gives a
-Jupyter server that the image itself starts the base URL that a proxy needs (`reference/anywhere.md` §1), and starts
-these three. Images that have none do not read it.
+`start.sh`, `packages.py` and `machines.py` in this folder are for images without support for Qarnot; they run only in
+the container (`docs/start.md`). `removed.py` keeps removed files from coming back, `idle.py` ends a run that nobody
+uses, `update.py` updates a repository. The Jupyter configuration is for every image: where the image itself starts a
+Jupyter server, it sets the base URL that a proxy needs (`reference/anywhere.md` §1) and starts these three programs.
+Images without Jupyter do not read it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from run_qarnot.model.files import Upload
 
 COMMAND = "sh /job/.run-qarnot/start.sh"
 
-# Where they go in the inputs, and where they are.
+# Their keys in the inputs, and their paths here.
 FILES: Mapping[str, Path] = {
     f".run-qarnot/{name}": Path(__file__).with_name(name)
     for name in ("start.sh", "packages.py", "removed.py", "idle.py", "machines.py")
@@ -31,7 +31,7 @@ FILES: Mapping[str, Path] = {
 
 BASE_URL, CONFIG_PATH = "RUN_QARNOT_BASE_URL", "JUPYTER_CONFIG_PATH"  # constants
 IDLE_MINUTES = "RUN_QARNOT_IDLE_MINUTES"
-CLUSTER = "RUN_QARNOT_CLUSTER"  # what connects the machines of a run
+CLUSTER = "RUN_QARNOT_CLUSTER"  # the framework that connects the machines of a run
 REPOSITORY = "RUN_QARNOT_REPOSITORY"  # the folder of one that came along, in `/job`
 UPDATE = "RUN_QARNOT_UPDATE"  # the run before whose app it is brought up to date by `update.py`
 OPEN = "RUN_QARNOT_OPEN"  # what JupyterLab opens first, in `/job`
@@ -54,18 +54,18 @@ _UPDATER: Mapping[str, Path] = {".run-qarnot/update.py": Path(__file__).with_nam
 REMOVED = ".run-qarnot/removed.json"
 REMOVED_BYTES = 1 << 24  # at most
 
-# All that we put among the inputs, and what of another session must not come among them.
+# Everything that we add to the inputs, and that must not be copied from another session.
 KEYS = frozenset({*FILES, *_BESIDE_JUPYTER, *_UPDATER, *(f"{_CONFIG_FOLDER}/{name}" for name in _CONFIGS), REMOVED})
 
 _REASON = re.compile(r"^(?:\d+> ?)?Run Qarnot cannot go on: (.+)$", re.MULTILINE)
 
 
 def constants(app: App, command: str) -> dict[str, str]:
-    """Return the task constants that have the script run, and tell it what to start.
+    """Return the task constants that run the start script and tell it what to start.
 
     Arguments:
-        app: the image's, in effect.
-        command: the image's own, where it has one.
+        app: the image's effective app.
+        command: the image's own, if it has one.
     """
     told = {
         "RUN_QARNOT_START": "bundled",
@@ -80,21 +80,21 @@ def constants(app: App, command: str) -> dict[str, str]:
 
 
 def base_url_constants(base_url: str, config_path: str) -> dict[str, str]:
-    """Return the task constants that tell an app its base URL: Jupyter servers by a file, others by a variable.
+    """Return the task constants that set an app's base URL: by a file for Jupyter servers, by a variable for others.
 
     Arguments:
         base_url: with a slash at both ends.
-        config_path: where the image wants Jupyter to look for configuration, too.
+        config_path: the image's own search path for Jupyter configuration.
     """
     ours = f"/job/{_CONFIG_FOLDER}"
     return {BASE_URL: base_url, CONFIG_PATH: f"{ours}:{config_path}" if config_path else ours}
 
 
 def attach(uploads: Sequence[Upload], constants: Mapping[str, str]) -> list[Upload]:
-    """Return the uploads with what its constants need among them; what an earlier session left there gives way.
+    """Return the uploads, with the files that the constants need; these replace those of an earlier session.
 
     Raises:
-        OSError: there is no room for a small file on this computer.
+        OSError: this computer has no space for a small file.
     """
     ours = dict(FILES) if constants.get("RUN_QARNOT_START") == "bundled" else {}
     if base_url := constants.get(BASE_URL):
@@ -105,7 +105,7 @@ def attach(uploads: Sequence[Upload], constants: Mapping[str, str]) -> list[Uplo
 
 
 def _config(app: str, base_url: str) -> Path:
-    """Write the configuration of one program, and nothing but its base URL."""
+    """Write the configuration of one program, containing only its base URL."""
     folder = Path(_folder().name, base_url.strip("/"))
     folder.mkdir(exist_ok=True)
     file = folder / app
@@ -115,23 +115,23 @@ def _config(app: str, base_url: str) -> Path:
 
 @cache
 def _folder() -> tempfile.TemporaryDirectory[str]:
-    """Where this process keeps files that are made for sessions; gone when it ends."""
+    """The folder for files this process creates for sessions; deleted when it ends."""
     return tempfile.TemporaryDirectory(prefix="run-qarnot-")
 
 
 def write_removed(names: Iterable[str]) -> Upload:
-    """Write a record, to be uploaded."""
+    """Write a record of removed files, to be uploaded."""
     file = Path(_folder().name, f"removed-{secrets.token_hex(8)}.json")
     file.write_bytes(removed.record_of(names))
     return Upload(file, REMOVED)
 
 
 def reason(output: str) -> str | None:
-    """Return the sentence by which the script says why it ended, if there is one in a session's output."""
+    """Return the reason that the script printed for its end, if a session's output contains one."""
     found = _REASON.findall(output)
     return found[-1].strip() if found else None
 
 
 def prints_host_keys(constants: Mapping[str, str]) -> bool:
-    """Whether the machine of a task runs our start script, which prints the fingerprints of its SSH host keys."""
+    """Whether a task runs our start script, which prints the fingerprints of its SSH host keys."""
     return constants.get("RUN_QARNOT_START") == "bundled"

@@ -1,6 +1,6 @@
-"""Ends a run that nobody uses: a program that works beside the app, whether or not a dashboard is open.
+"""Ends a run that nobody uses. It runs beside the app, whether or not a dashboard is open.
 
-It runs on the Python of somebody's image, by path: it needs 3.8 or newer and imports nothing but the standard library.
+It is run by path with the Python of the user's image: it needs 3.8 or newer and imports only the standard library.
 `start.sh` starts it, or the configuration of a Jupyter server that the image itself starts (`jupyter_config.py`).
 
 Used means: a kernel is busy, or was within the limit; a terminal of Jupyter printed or was typed into; somebody is
@@ -30,10 +30,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
-LOOK_SECONDS = 30.0  # between two looks, of a short limit a sixth
-SAID_AFTER = 0.25  # of the limit: idle for less is not worth saying
-# Of a core by one process, or of the whole machine by all together, since the last look. An idle kernel, worker or
-# editor needs a twentieth of a core at most.
+LOOK_SECONDS = 30.0  # between two checks; a sixth of a short limit
+SAID_AFTER = 0.25  # of the limit: shorter idle times are not reported
+# CPU time since the last check: of a core for one process, or of the whole machine for all together. An idle kernel,
+# worker or editor needs at most a twentieth of a core.
 LOAD = 0.1
 PATIENCE_SECONDS = 60.0  # for a server that was asked to end
 MOST_ENDS = 1000  # of earlier runs
@@ -45,13 +45,13 @@ SCRATCH = {"sftp-server"}  # no login: files that come and go, by the dashboard 
 
 
 class Jupyter(NamedTuple):
-    """Where a Jupyter server answers, and its token."""
+    """The URL of a Jupyter server, and its token."""
 
     url: str
     token: str
 
     def ask(self, path: str) -> list[dict[str, Any]]:
-        """Ask for a list; an empty one where there is no answer."""
+        """Request a list; return an empty one if there is no response."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         opener.addheaders = [("Authorization", f"token {self.token}")]
         try:
@@ -62,7 +62,7 @@ class Jupyter(NamedTuple):
         return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
     def used_at(self, now: float) -> float:
-        """When it was used last, in seconds since the epoch; 0 if that is not known."""
+        """When it was last used, in seconds since the epoch; 0 if unknown."""
         found = [*self.ask("/api/kernels"), *self.ask("/api/terminals")]
         if any(each.get("execution_state") == "busy" for each in found):
             return now
@@ -70,7 +70,7 @@ class Jupyter(NamedTuple):
 
 
 def find_jupyter(server: int, runtime: Path) -> Jupyter | None:
-    """Return the server with this process id, from the file that it writes for programs such as this one."""
+    """Return the server with this process id, from the runtime file that Jupyter Server writes."""
     for name in ("jpserver", "nbserver"):
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             told = json.loads((runtime / f"{name}-{server}.json").read_text("utf-8"))
@@ -79,7 +79,7 @@ def find_jupyter(server: int, runtime: Path) -> Jupyter | None:
 
 
 def seconds_of(text: object) -> float:
-    """A time as Jupyter writes it, in seconds since the epoch; 0 for what is none."""
+    """Convert a time in Jupyter's format to seconds since the epoch; 0 if it is invalid."""
     with contextlib.suppress(ValueError):
         time_of = datetime.fromisoformat(str(text).replace("Z", "+00:00"))
         return (time_of if time_of.tzinfo else time_of.replace(tzinfo=timezone.utc)).timestamp()  # noqa: UP017  Python 3.8
@@ -94,7 +94,7 @@ def text_of(seconds: float) -> str:
 
 
 def environment_of(pid: int) -> dict[str, str]:
-    """With which a process was started; nothing if that is not for us to know."""
+    """The environment a process was started with; empty if it is not readable."""
     try:
         lines = (PROC / str(pid) / "environ").read_bytes().decode("utf-8", "replace").split("\0")
     except OSError:
@@ -103,7 +103,7 @@ def environment_of(pid: int) -> dict[str, str]:
 
 
 def processes() -> dict[int, dict[str, str]]:
-    """The processes of this session, with their variables: all of a container, whose first one has the mark."""
+    """The processes of this session with their variables: all of them in a container, whose first one has the mark."""
     mark = os.environ.get(MARK, "")
     try:
         found = {int(each.name): environment_of(int(each.name)) for each in PROC.iterdir() if each.name.isdigit()}
@@ -114,7 +114,7 @@ def processes() -> dict[int, dict[str, str]]:
 
 
 def connected_ports() -> set[tuple[int, int]]:
-    """Of each connection that stands: the port here, and that of the other side."""
+    """The local and the remote port of each established connection."""
     ports = set()
     for name in ("tcp", "tcp6"):
         with contextlib.suppress(OSError, ValueError, IndexError):
@@ -126,9 +126,9 @@ def connected_ports() -> set[tuple[int, int]]:
 
 
 def is_logged_in(environments: dict[int, dict[str, str]]) -> bool:
-    """Whether a shell or command stands that somebody started by SSH, and the connection too.
+    """Whether a shell or command started by SSH is running and its connection is established.
 
-    A connection that only leads to ports, as our tunnel does, starts none.
+    A connection that only forwards ports, such as our tunnel, starts none.
     """
     logins = [(pid, environment.get("SSH_CONNECTION", "").split()) for pid, environment in environments.items()]
     clients = {(int(client[3]), int(client[1])) for pid, client in logins if len(client) == 4 and not _is_scratch(pid)}
@@ -147,16 +147,16 @@ def is_program_of_ours(pid: int) -> bool:
         words = (PROC / str(pid) / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
     except OSError:
         return True
-    # The packages are kept by one of another folder where a machine plays the image.
+    # On the local cluster, `packages.py` runs from another folder.
     keeps_packages = len(words) > 2 and words[1].endswith("/packages.py") and words[2] == "keep"
     return keeps_packages or any(Path(word).parent == OURS for word in words[1:3] if word.startswith("/"))
 
 
 class Load:
-    """How much the processes of this session compute.
+    """The CPU usage of this session's processes.
 
     Arguments:
-        servers: processes whose own work is no use.
+        servers: processes whose own work does not count as use.
     """
 
     def __init__(self, servers: set[int]) -> None:
@@ -165,7 +165,7 @@ class Load:
         self._looked = time.monotonic()
 
     def is_high(self, environments: dict[int, dict[str, str]]) -> bool:
-        """Whether they computed since the last look, their children that have ended included."""
+        """Whether they computed since the last check, including their children that have ended."""
         now, seconds = time.monotonic(), self._seconds(environments)
         spent = [total - self._before.get(key, 0.0) for key, total in seconds.items()]
         most, elapsed = LOAD * (now - self._looked), now - self._looked
@@ -178,7 +178,7 @@ class Load:
             if pid not in self._servers and not is_program_of_ours(pid):
                 with contextlib.suppress(OSError, ValueError, IndexError):
                     fields = (PROC / str(pid) / "stat").read_text("utf-8", "replace").rpartition(")")[2].split()
-                    # By its start, too: numbers of processes are given again. Fields 14 to 17 are times, 22 the start.
+                    # With the start time (22), because process ids are reused. Fields 14 to 17 are CPU times.
                     found[pid, fields[19]] = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
         return found
 
@@ -187,12 +187,12 @@ class Load:
 
 
 class Judge:
-    """Says since when a run is idle.
+    """Decides since when a run is idle.
 
     Arguments:
         limit: seconds after which it ends.
         folder: of `keep-on`.
-        find: where Jupyter answers, None while it is not known.
+        find: returns the Jupyter server, None while it is unknown.
         load: of the processes.
     """
 
@@ -204,7 +204,7 @@ class Judge:
         self._load = load
 
     def look(self) -> float:
-        """Return for how many seconds it has not been used."""
+        """Return how many seconds ago it was last used."""
         now = time.time()
         jupyter = self._find()
         environments = processes()
@@ -215,14 +215,14 @@ class Judge:
         return now - self.used
 
     def _kept(self) -> float:
-        """When somebody asked to keep it on."""
+        """When the user last asked to keep it on."""
         with contextlib.suppress(OSError):
             return (self._folder / "keep-on").stat().st_mtime
         return 0.0
 
 
 def ends_in(file: Path) -> list[str]:
-    """When earlier runs were ended, as the file of the last one says; whatever else is in it, nobody knows."""
+    """When earlier runs were ended, from the last run's file, whose content may be anything."""
     try:
         told = json.loads(file.read_text("utf-8"))
         ends = [*told.get("ends", []), told.get("ended")]
@@ -238,7 +238,7 @@ class Told:
         self._folder = folder
         self._minutes = minutes
         self._ends = ends_in(folder / "idle.json")
-        # There is none before it is first idle, but perhaps one of an earlier run, which must not speak for this one.
+        # There is no file until the run is first idle, except perhaps one of an earlier run, which does not apply here.
         self._last = "" if (folder / "idle.json").exists() else self._text(None, None)
 
     def _text(self, since: float | None, ended: float | None) -> str:
@@ -249,7 +249,7 @@ class Told:
     def __call__(self, since: float | None, ended: float | None = None) -> None:
         text = self._text(since, ended)
         if text != self._last:
-            with contextlib.suppress(OSError):  # a full disk must not keep a machine on
+            with contextlib.suppress(OSError):  # a full disk must not keep the machine running
                 temporary = self._folder / ".idle.new"
                 temporary.write_text(text, "utf-8")
                 temporary.replace(self._folder / "idle.json")
@@ -257,7 +257,7 @@ class Told:
 
 
 def judge(options: argparse.Namespace) -> None:
-    """Look again and again; end the run when it is idle for too long. Ends when its parent does."""
+    """Check periodically and end the run when it has been idle for too long. Returns when the parent process ends."""
     limit = options.minutes * 60
     token = os.environ.get("RUN_QARNOT_APP_TOKEN", "")
 
@@ -276,7 +276,7 @@ def judge(options: argparse.Namespace) -> None:
 
 
 def waits(seconds: float) -> bool:
-    """Wait, and say whether there is still something to judge: our parent is the app, or ends with it."""
+    """Wait; return whether the app still runs: our parent is the app, or ends with it."""
     until = time.monotonic() + seconds
     while os.getppid() == PARENT and time.monotonic() < until:
         time.sleep(min(0.5, seconds))
@@ -284,7 +284,7 @@ def waits(seconds: float) -> bool:
 
 
 def end(options: argparse.Namespace, tell: Told, since: float) -> None:
-    """Say why, and end it; what is in `/job` is saved by the platform then."""
+    """Print the reason and end the run; the platform then saves `/job`."""
     tell(since, time.time())
     line = f"Run Qarnot: nobody has used it for {options.minutes:g} minutes, so it ends."
     print(line, flush=True)  # noqa: T201  this is a program

@@ -1,11 +1,11 @@
-"""Several machines with Dask: the first one leads, the others work (`reference/machines.md`). Part of `start.sh`.
+"""Dask on several machines: the first one leads, the others work (`reference/machines.md`). Part of `start.sh`.
 
-It runs on the Python of an image, by path: it needs 3.8 or newer, and imports nothing but the standard library.
+It is run by path with the Python of the user's image: it needs 3.8 or newer and imports only the standard library.
 
 `lead` starts the scheduler on instance 0 and writes what a notebook needs (`DASK_SCHEDULER_ADDRESS`, the certificate)
 into a file of `export NAME='value'` lines. `work` runs workers on another instance: it waits for the scheduler, starts
-them again when they end, and ends when the leader does. Everything that the machines must know of each other is in the
-shared folder: `scheduler.json` (Dask's own), the certificate, and the marker `ended`.
+them again when they end, and ends when the leader does. The machines exchange everything through the shared folder:
+`scheduler.json` (Dask's own), the certificate, and the marker `ended`.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ import urllib.parse
 from pathlib import Path
 
 PACKAGES = ["dask", "distributed"]
-MORE_PACKAGES = ["bokeh", "jupyter-server-proxy"]  # for the dashboard; without them only that is missing
+MORE_PACKAGES = ["bokeh", "jupyter-server-proxy"]  # for the dashboard, which is all that is missing without them
 DASHBOARD_PORT = 8787
 POLL_SECONDS = 0.2
 PROBE_SECONDS = 2.0
 AGAIN_SECONDS = 1.0  # between two attempts to run a worker or a scheduler
-END_SECONDS = 5.0  # for which workers may finish what they do, once the leader has ended
+END_SECONDS = 5.0  # that workers get to finish their tasks once the leader has ended
 _ADDRESS = re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b")
 
 
 def say(text: str) -> None:
-    """Print a line into the output of the task."""
+    """Print a line to the task's output."""
     print(f"Run Qarnot: {text}", flush=True)  # noqa: T201 - the output of the task
 
 
@@ -45,7 +45,7 @@ def say(text: str) -> None:
 
 
 class SharedFolder:
-    """What the machines of a run know of each other."""
+    """The folder through which the machines of a run exchange what they need."""
 
     def __init__(self, share: Path) -> None:
         self._hosts = share / "qhost"
@@ -62,7 +62,7 @@ class SharedFolder:
         return self._ended.exists()
 
     def begin(self) -> None:
-        """Remove what an earlier attempt of the leader left."""
+        """Remove the files of an earlier attempt of the leader."""
         for file in (self._ended, self.scheduler):
             with contextlib.suppress(FileNotFoundError):
                 file.unlink()
@@ -99,7 +99,7 @@ def answers(address: str) -> bool:
 
 
 def own_address(peers: list[str]) -> str:
-    """The address of this machine among its peers: one of its own that is listed, or the one that leads to a peer."""
+    """The address of this machine: one of its own that `qhost` lists, or the one it uses to reach a peer."""
     with contextlib.suppress(OSError):
         own = {str(found[4][0]) for found in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
         for address in peers:
@@ -107,7 +107,7 @@ def own_address(peers: list[str]) -> str:
                 return address
     for address in peers:
         with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.connect((address, 9))  # sends nothing, but finds the route
+            probe.connect((address, 9))  # sends nothing, only finds the route
             return str(probe.getsockname()[0])
     return "127.0.0.1"
 
@@ -134,7 +134,7 @@ def has(module: str) -> bool:
 
 
 def make_certificate(shared: SharedFolder) -> bool:
-    """Write the key and certificate of this run, readable for this user alone; False where it cannot be made."""
+    """Write the key and certificate of this run, readable only by this user; return False if that fails."""
     code = (
         "import sys\n"
         "from distributed.security import Security\n"
@@ -148,7 +148,7 @@ def make_certificate(shared: SharedFolder) -> bool:
 
 
 def tls_variables(shared: SharedFolder) -> dict[str, str]:
-    """The configuration of Dask by which all machines, and the notebooks, use that certificate."""
+    """The environment variables that make Dask use that certificate, on all machines and in notebooks."""
     prefix = "DASK_DISTRIBUTED__COMM__"
     variables = {f"{prefix}REQUIRE_ENCRYPTION": "true", f"{prefix}TLS__CA_FILE": str(shared.certificate)}
     for role in ("SCHEDULER", "WORKER", "CLIENT"):
@@ -183,7 +183,7 @@ class Group:
         return self._process.poll() is not None
 
     def end(self, seconds: float) -> None:
-        """Ask all its processes to end, and end them after so many seconds."""
+        """Ask all its processes to end, and kill them after `seconds`."""
         self._signal(signal.SIGTERM)
         deadline = time.monotonic() + seconds
         while not self.has_ended and time.monotonic() < deadline:
@@ -268,7 +268,7 @@ def write_variables(file: Path, address: str, shared: SharedFolder, dashboard: i
 
 
 def work(options: argparse.Namespace, shared: SharedFolder) -> None:
-    """Run workers for the leader, again and again, until it ends or SIGTERM comes."""
+    """Run workers for the leader, restarting them, until it ends or SIGTERM arrives."""
     install()
     worker: Group | None = None
     try:
@@ -283,13 +283,13 @@ def work(options: argparse.Namespace, shared: SharedFolder) -> None:
 
 
 def start_worker(options: argparse.Namespace, shared: SharedFolder) -> Group | None:
-    """Start workers if the scheduler answers. Each attempt has another name: the scheduler refuses a known one."""
+    """Start workers if the scheduler answers. Each attempt has a new name: the scheduler refuses one it knows."""
     if shared.address() is None:
         return None
     if shared.certificate.exists() and shared.certificate.stat().st_size:
         os.environ.update(tls_variables(shared))
     name = f"machine-{options.number}-{time.time():.0f}"
-    scratch = tempfile.mkdtemp(prefix="dask-")  # not in /job: what is there is uploaded
+    scratch = tempfile.mkdtemp(prefix="dask-")  # not in /job, which is uploaded
     command = dask("worker", "--scheduler-file", str(shared.scheduler), "--name", name, "--local-directory", scratch)
     command += ["--nworkers", options.workers, "--death-timeout", "20", "--no-dashboard"]
     command += ["--host", options.address] if options.address else []

@@ -1,9 +1,9 @@
-"""The packages of a session: brought back at its start, and written down while it runs. Part of `start.sh`.
+"""Restores a session's packages at its start and records them while it runs. Part of `start.sh`.
 
-It runs on the Python of somebody's image, by path: it needs 3.8 or newer and imports nothing but the standard library.
+It is run by path with the Python of the user's image: it needs 3.8 or newer and imports only the standard library.
 
-`restore` installs what `requirements.txt` names, and writes the receipt. `keep` says when the app answers, and then
-keeps `requirements.txt` and `requirements-full.txt` (everything) up to date until SIGTERM.
+`restore` installs what `requirements.txt` names and writes the receipt. `keep` reports when the app answers, and then
+keeps `requirements.txt` and `requirements-full.txt` (all packages) up to date until SIGTERM.
 
 `requirements.txt` has two parts. The text of the user is never changed and, apart from being split into lines when pip
 refuses the whole of it, never parsed. A marked block at the end is ours: what was installed by hand in sessions, as far
@@ -42,7 +42,7 @@ from typing import (  # noqa: UP035  Python 3.8 cannot use those of collections.
 )
 
 WATCH_SECONDS = 1.0
-ANSWER_SECONDS = 0.05  # between two questions while the app starts; a refused connection costs nothing
+ANSWER_SECONDS = 0.05  # between two attempts while the app starts; a refused connection costs nothing
 
 
 # -- requirements.txt: the user's text, and our block --
@@ -51,7 +51,7 @@ BEGIN = "# >>> run-qarnot: installed in sessions and kept up to date; write your
 END = "# <<< run-qarnot <<<"
 _BLOCK = re.compile(
     r"^# >>> run-qarnot\b[^\r\n]*?(?:\((?P<digest>[0-9a-f]{8})\) )?>>>(?P<newline>\r?\n)"
-    r"(?P<lines>(?:(?!# >>> run-qarnot\b).*\n)*?)"  # of a begin without an end, nothing is ours
+    r"(?P<lines>(?:(?!# >>> run-qarnot\b).*\n)*?)"  # after a begin marker without an end marker, nothing is ours
     r"# <<< run-qarnot <<<[ \t]*(?:\r?\n|\Z)",
     re.MULTILINE,
 )
@@ -66,7 +66,7 @@ _BOMS = (
 
 
 class Text(NamedTuple):
-    """A text, and how it is encoded so that every byte survives: without a mark, each byte is one character."""
+    """A text and an encoding that preserves every byte: without a byte order mark, each byte is one character."""
 
     text: str
     codec: str = "latin-1"
@@ -80,9 +80,9 @@ class Requirements(NamedTuple):
     """A `requirements.txt`, in parts.
 
     Arguments:
-        own: the user's text, whatever is in it.
+        own: the user's text, which may be anything.
         block: our lines.
-        digest: of the user's text with which the session began that wrote our block.
+        digest: of the user's text at the start of the session that wrote our block.
     """
 
     own: str
@@ -91,7 +91,7 @@ class Requirements(NamedTuple):
 
 
 def split(text: str) -> Requirements:
-    """Take a file apart. What the user wrote into or below our block is appended to the user's text."""
+    """Split a file into its parts. What the user wrote into or below our block is appended to the user's text."""
     own, block, digest, end, newline = "", {}, "", 0, ""
     for found in _BLOCK.finditer(text):
         above = text[end : found.start()]
@@ -112,14 +112,14 @@ def _appended(own: str, more: str, newline: str) -> str:
 
 
 def _without(text: str, newline: str) -> str:
-    """Leave out the line break that `join` put before the block."""
+    """Remove the line break that `join` puts before the block."""
     return text[: -len(newline)] if text.endswith(newline) else text
 
 
 def join(own: str, block: Sequence[str], digest: str) -> str:
-    """Put a file together: without lines of ours it is the user's text. `split` takes it apart again, exactly.
+    """Join the parts of a file, the exact inverse of `split`. Without lines of ours it is the user's text.
 
-    The line break between, and the comment after it, end a line that the user continued with a backslash.
+    The line break in between, and the comment after it, end a line that the user continued with a backslash.
     """
     if not block:
         return own
@@ -133,7 +133,7 @@ def digest_of(own: str) -> str:
 
 
 def name_in(line: str) -> str:
-    """The normal name of the package in a line of our block."""
+    """The normalized name of the package in a line of our block."""
     found = _OURS.fullmatch(line)
     return normal(found[1] or found[2]) if found else ""
 
@@ -143,11 +143,11 @@ def normal(name: str) -> str:
 
 
 def read(path: Path) -> Text:
-    """Read a file that anyone may have written, on any system; an empty one when there is none.
+    """Read a file that may come from any system; return an empty text if it does not exist.
 
     Raises:
         OSError: it cannot be read.
-        ValueError: it is not in the encoding that it promises.
+        ValueError: it is not in the encoding that its byte order mark announces.
     """
     try:
         raw = path.read_bytes()
@@ -158,15 +158,15 @@ def read(path: Path) -> Text:
 
 
 def write(path: Path, text: Text, was: Text | None = None) -> bool:
-    """Replace a file in one step: a snapshot taken meanwhile sees the old one or the new one. A link stays one.
+    """Replace a file atomically: a snapshot taken meanwhile sees the old or the new one. A link stays a link.
 
     Arguments:
         path: of the file.
-        text: what it is to say.
-        was: what it must still say; the user may be saving it at this moment.
+        text: its new content.
+        was: the content it must still have; the user may be saving it at this moment.
 
     Returns:
-        Whether it says that now.
+        Whether it has the new content.
     """
     place = path.resolve()
     temporary = place.with_name(f".{place.name}.new")
@@ -184,13 +184,13 @@ def write(path: Path, text: Text, was: Text | None = None) -> bool:
 
 
 class Installed(NamedTuple):
-    """A package as it is found.
+    """An installed package.
 
     Arguments:
         name: as its author writes it.
         version: of it.
-        direct: what `direct_url.json` says: it was not taken from an index.
-        asked: somebody named it to pip.
+        direct: content of `direct_url.json`, if it was not installed from an index.
+        asked: it was named in a pip command.
         needs: its `Requires-Dist` lines.
     """
 
@@ -201,7 +201,7 @@ class Installed(NamedTuple):
     needs: list[str]
 
     def line(self, job: Path, extras: Sequence[str] = ()) -> str:
-        """What brings it back, in a `requirements.txt` that lies in `job`."""
+        """The line that restores it, in a `requirements.txt` in the folder `job`."""
         name = f"{self.name}[{','.join(extras)}]" if extras else self.name
         url = urllib.parse.quote(str(self.direct.get("url") or ""), safe=string.punctuation)
         folder = f"#subdirectory={self.direct['subdirectory']}" if self.direct.get("subdirectory") else ""
@@ -209,38 +209,38 @@ class Installed(NamedTuple):
         if "vcs_info" in self.direct:
             source = self.direct["vcs_info"]
             address = f"{source['vcs']}+{url}@{source['commit_id']}{folder}"
-            # Behind a name, pip takes addresses with a host only.
+            # After a name, pip accepts only URLs with a host.
             return f"{address}  # {self.name}" if path else f"{name} @ {address}"
         if url and (path is None or (folder and path.exists())):
             return f"{name} @ {url}{folder}"
         if path is not None and path.exists():
             editable = "-e " if self.direct.get("dir_info", {}).get("editable") else ""
             return f"{editable}{_near(path, url, job)}{name[len(self.name) :]}  # {self.name}"
-        return f"{name}=={self.version}"  # conda's say where they were built: a file that is not here
+        return f"{name}=={self.version}"  # conda records where the package was built: a file that does not exist here
 
 
 def _path(url: str) -> Path | None:
-    """The place on this machine that a `file:` address means."""
+    """The local path of a `file:` URL."""
     parts = urllib.parse.urlsplit(url)
     return Path(urllib.request.url2pathname(parts.path)) if parts.scheme == "file" else None
 
 
 def _near(path: Path, url: str, job: Path) -> str:
-    """A path relative to `/job`, where it is in it: on the local cluster `/job` is another folder each time."""
+    """A path below `/job`, made relative to it: on the local cluster `/job` is another folder each time."""
     relative = os.path.relpath(str(path.resolve()), str(job.resolve()))
     is_inside = not relative.startswith("..")
     return f"./{relative}" if is_inside and re.fullmatch(r"[\w./+-]+", relative, re.ASCII) else url
 
 
 def folders() -> list[str]:
-    """Where packages are, in the order in which Python looks; the user's own is made by her first package."""
+    """The folders of packages in import order; the user's own is created by the first package installed in it."""
     found = [site.getusersitepackages()] if site.ENABLE_USER_SITE else []
     found += (path for path in sys.path if path.endswith(("site-packages", "dist-packages")))
     return list(dict.fromkeys(found))
 
 
 def entries() -> Iterator[os.DirEntry[str]]:
-    """Yield what pip and others leave beside each package, in the order in which Python looks."""
+    """Yield the metadata folders beside the packages, in import order."""
     for folder in folders():
         with contextlib.suppress(OSError), os.scandir(folder) as found:
             ours = [entry for entry in found if entry.name.endswith((".dist-info", ".egg-info", ".egg-link"))]
@@ -248,7 +248,7 @@ def entries() -> Iterator[os.DirEntry[str]]:
 
 
 def fingerprint() -> set[tuple[str, int]]:
-    """What changes when a package comes or goes: cheap enough for once a second."""
+    """A value that changes when a package is installed or removed; cheap enough to compute every second."""
     marks = set()
     for entry in entries():
         with contextlib.suppress(OSError):
@@ -257,13 +257,13 @@ def fingerprint() -> set[tuple[str, int]]:
 
 
 def find_installed() -> dict[str, Installed]:
-    """All packages, by their normal name; the first found is the one that Python imports.
+    """All packages by their normalized name; the first one found is the one that Python imports.
 
-    `importlib.metadata` would do, but reads and parses every page-long description.
+    `importlib.metadata` is not used because it reads and parses every page-long description.
     """
     found: dict[str, Installed] = {}
     for entry in entries():
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # half-written, or damaged by somebody else
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # incomplete or damaged metadata
             package = _linked(Path(entry.path)) if entry.name.endswith(".egg-link") else _found(Path(entry.path))
             found.setdefault(normal(package.name), package)
     return found
@@ -278,7 +278,7 @@ def _found(place: Path) -> Installed:
 
 
 def _linked(place: Path) -> Installed:
-    """What an old pip installed as editable: a file that names the folder, in which the description is."""
+    """An editable package of an old pip: a file that names the folder with its metadata."""
     folder = Path(place.read_text("utf-8").splitlines()[0])
     fields = _head(next(iter(sorted(folder.glob("*.egg-info")))) if folder.is_dir() else folder)
     direct = {"url": folder.as_uri(), "dir_info": {"editable": True}}
@@ -286,7 +286,7 @@ def _linked(place: Path) -> Installed:
 
 
 def _head(place: Path) -> dict[str, list[str]]:
-    """The fields of a package's description, without its page-long text."""
+    """The fields of a package's metadata, without its page-long description."""
     if place.name.endswith(".dist-info"):
         place /= "METADATA"
     elif place.is_dir():
@@ -297,17 +297,17 @@ def _head(place: Path) -> dict[str, list[str]]:
             field, colon, value = line.partition(":")
             if not line.strip() or not colon:
                 if line.startswith((" ", "\t")):
-                    continue  # the rest of a field with several lines
+                    continue  # continuation of a field with several lines
                 break
             fields.setdefault(field, []).append(value.strip())
     return fields
 
 
 def extras_of(package: Installed, installed: dict[str, Installed], image: Collection[str]) -> list[str]:
-    """Which extras it was asked for with: pip does not record them, but they are why other packages are here.
+    """The extras a package was requested with. pip does not record them, but they explain other packages.
 
-    An extra counts when all of its packages are here, and one of them has no other reason: nobody asked for it, no
-    package needs it without an extra, and it is not of the image.
+    An extra counts when all its packages are installed and one of them has no other reason to be: it was not
+    requested, no package needs it without an extra, and the image did not bring it.
     """
     needed = {normal(need[0]) for other in installed.values() for need in map(_need, other.needs) if not need[1]}
     extras: dict[str, list[str]] = {}
@@ -323,19 +323,19 @@ def extras_of(package: Installed, installed: dict[str, Installed], image: Collec
 
 
 def _need(line: str) -> tuple[str, str]:
-    """The name in a `Requires-Dist` line, and the extra that wants it, or nothing."""
+    """The name in a `Requires-Dist` line, and the extra that needs it, or an empty string."""
     name, extra = re.match(_NAME, line), re.search(r"""\bextra\s*==\s*['"]([^'"]+)['"]""", line)
     return (name[0] if name else "", extra[1] if extra else "")
 
 
 class Baseline(NamedTuple):
-    """What was there when the packages were back: all that is not in our block.
+    """The state after the restore: everything that does not belong in our block.
 
     Arguments:
         image: the names that the image brought.
         lines: by name, the line of each package that the image or the user's text brought.
-        missing: by name, those lines of our block that could not be brought back.
-        carried: the names that our block brought back.
+        missing: by name, those lines of our block that could not be restored.
+        carried: the names that our block restored.
     """
 
     image: list[str]
@@ -348,9 +348,9 @@ def block_of(installed: dict[str, Installed], baseline: Baseline, job: Path, bef
     """Return the lines of our block as they should be now.
 
     Arguments:
-        installed: all packages, by their normal name.
-        baseline: see there.
-        job: where `requirements.txt` lies.
+        installed: all packages, by their normalized name.
+        baseline: the state after the restore.
+        job: the folder of `requirements.txt`.
         before: our block as it is in the file.
     """
     lines = {}
@@ -358,7 +358,7 @@ def block_of(installed: dict[str, Installed], baseline: Baseline, job: Path, bef
         line = package.line(job)
         if (package.asked or name in baseline.carried) and baseline.lines.get(name) != line:
             lines[name] = package.line(job, extras_of(package, installed, baseline.image))
-    for name, line in baseline.missing.items():  # kept, or they would be lost for ever
+    for name, line in baseline.missing.items():  # kept, or they would be lost forever
         there = installed[name].line(job) if name in installed else None
         if line in before and there == baseline.lines.get(name):
             lines[name] = line
@@ -381,7 +381,7 @@ class Log:
 
 
 def logical_lines(text: str) -> list[str]:
-    """The requirements and options of a file, as pip cuts it: continued lines joined, comments left out."""
+    """The requirements and options of a file, split as by pip: continued lines joined, comments removed."""
     lines, held = [], ""
     for line in text.lstrip("\ufeff").replace("\u00ef\u00bb\u00bf", "").splitlines():
         is_comment = re.match(r"(^|\s+)#", line)
@@ -395,12 +395,12 @@ def logical_lines(text: str) -> list[str]:
 
 
 def is_option(line: str) -> bool:
-    """Whether a line says how to install, and not what."""
+    """Whether a line is an option of pip and not a requirement."""
     return line.startswith("-") and not re.match(r"-[re]|--requirement\b|--editable\b", line)
 
 
 class Restore:
-    """Installs what `requirements.txt` names: all at once, or, when that fails, part by part and then one by one."""
+    """Installs what `requirements.txt` names: all at once or, if that fails, part by part and then one by one."""
 
     def __init__(self, job: Path, log: Log) -> None:
         self._job = job
@@ -408,7 +408,7 @@ class Restore:
         self.missing: list[dict[str, str]] = []
 
     def run(self) -> Requirements:
-        """Bring back what there is. Returns the file in parts.
+        """Install as much as possible; return the parts of the file.
 
         Raises:
             OSError, ValueError: the file cannot be read.
@@ -431,7 +431,7 @@ class Restore:
             if is_own and wanted and self._from_file(text._replace(text=parts.own)) is not None:
                 self._one_by_one(options, wanted, text.codec)
             if not is_own:
-                # Where packages come from holds for ours too; what limits the user's own did not limit them.
+                # The user's index options apply to our block too; constraints on the user's packages did not.
                 sources = [line for line in options if not re.match("-c|--constraint|--require-hashes", line)]
                 if self._from_file(Text("\n".join([*sources, *parts.block, ""]))) is not None:
                     self._one_by_one(sources, parts.block)
@@ -439,7 +439,7 @@ class Restore:
 
     @staticmethod
     def _order(parts: Requirements) -> tuple[bool, bool]:
-        """Which part comes first, the user's or not: of what contradicts the other, that counts which is newer."""
+        """Whether the user's part comes first. Where the parts conflict, the newer one wins."""
         is_edited = parts.digest not in ("", digest_of(parts.own))
         return (False, True) if is_edited else (True, False)
 
@@ -452,8 +452,8 @@ class Restore:
                 self.missing.append({"requirement": line, "reason": reason})
 
     def _from_file(self, text: Text, *arguments: str) -> str | None:
-        """Install from a file, because hashes and options count only there. Returns why that could not be done."""
-        file = self._job / ".requirements-part.txt"  # beside the real one: paths in it are relative to it
+        """Install from a file, because hashes and options work only there. Return the reason if it fails."""
+        file = self._job / ".requirements-part.txt"  # in the same folder, because paths in it are relative
         write(file, text)
         try:
             return self._pip([*arguments, "-r", file.name])
@@ -461,7 +461,7 @@ class Restore:
             file.unlink()
 
     def _pip(self, arguments: Sequence[str]) -> str | None:
-        """Run pip; return what it gives as its reason when it fails."""
+        """Run pip; return the reason it prints if it fails."""
         command = [sys.executable, "-m", "pip", "install", "--no-input", "--progress-bar", "off", *arguments]
         process = subprocess.Popen(
             command, cwd=str(self._job), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
@@ -484,13 +484,13 @@ class Restore:
 
 
 def restore(job: Path, state: Path, log: Log) -> None:
-    """Bring the packages back, and leave the receipt. It does not fail: the session starts with what there is."""
+    """Restore the packages and write the receipt. It never fails: the session starts with what was installed."""
     started = time.time()
     before = find_installed()
     work, parts = Restore(job, log), Requirements("", [])
     try:
         parts = work.run()
-    except Exception as error:  # a full disk, a file in a strange form  # noqa: BLE001
+    except Exception as error:  # such as a full disk or a malformed file  # noqa: BLE001
         log(f"Run Qarnot: the packages could not be brought back: {error}")
         work.missing.append({"requirement": "requirements.txt", "reason": str(error)})
     after = find_installed()
@@ -520,7 +520,7 @@ def restore(job: Path, state: Path, log: Log) -> None:
 def baseline_of(
     before: dict[str, Installed], after: dict[str, Installed], block: Sequence[str], missing: Sequence[str], job: Path
 ) -> Baseline:
-    """Work out the baseline from the packages before and after, our block, and what did not come back."""
+    """Compute the baseline from the packages before and after, our block, and what could not be restored."""
     lines = {name: package.line(job) for name, package in after.items()}
     lost = {name_in(line): line for line in block if line in missing}
     without_extras = {name_in(line): re.sub(r"\[[^\]]*\]", "", line) for line in block if line not in missing}
@@ -529,7 +529,7 @@ def baseline_of(
 
 
 def read_baseline(state: Path, job: Path) -> Baseline:
-    """What `restore` left; without that, what is there now."""
+    """Read the baseline that `restore` wrote; without it, take the current packages."""
     try:
         return Baseline(*json.loads((state / "baseline.json").read_text("utf-8")))
     except (OSError, ValueError, TypeError):
@@ -555,7 +555,7 @@ class Lists:
         self._last: set[tuple[str, int]] = set()
 
     def watch(self) -> None:
-        """Write both once something changed and nothing changes any more: pip removes a package to replace it."""
+        """Write both once a change has settled: pip removes a package before it installs its replacement."""
         mark = fingerprint()
         settled, self._last = mark == self._last, mark
         if settled and mark != self._mark:
@@ -572,10 +572,10 @@ class Lists:
                 self._mark = mark
 
     def _refresh_short(self, installed: dict[str, Installed]) -> bool:
-        """Write our block. Returns whether it is there: else the user was writing the file at this moment.
+        """Write our block. Return whether it was written: if not, the user was saving the file at this moment.
 
-        The first time the file is written anew even if it is right: what is not newer than the inputs is not saved, and
-        the next session could not be continued from this one's results alone.
+        The first time, the file is rewritten even if it is unchanged: files that are not newer than the inputs are not
+        saved, and the session could not be continued from its results alone.
         """
         was = read(self._short)
         parts = split(was.text)
@@ -586,9 +586,9 @@ class Lists:
 
 
 def where_it_answers(port: int, base: str, probe: str) -> str | None:
-    """Return the path under which the app answers, without a slash at the end; None while it does not.
+    """Return the path where the app answers, without a trailing slash; None while it does not.
 
-    An app that does not take the base URL answers without it, and knows no page there.
+    An app that ignores the base URL answers at the root and returns 404 below the base URL.
     """
     for prefix in (base.rstrip("/"), ""):
         status = status_of(port, prefix + probe)
@@ -624,12 +624,12 @@ def show_link(log: Log, port: int, path: str, token: str) -> None:
 
 
 def keep(options: argparse.Namespace, log: Log) -> None:
-    """Until SIGTERM, or the file `end` where its state is; then the lists once more."""
-    # The handler only writes a byte: it may come while a lock is held that more would need.
+    """Keep the lists up to date until SIGTERM or until the file `end` exists; then write them once more."""
+    # The handler only writes a byte: it may run while a lock is held that anything more would need.
     asked, asking = os.pipe()
     signal.signal(signal.SIGTERM, lambda *_: os.write(asking, b"."))
     lists = Lists(options.job, options.state)
-    lists.refresh()  # now, so that the very first snapshot has both files
+    lists.refresh()  # now, so that the first snapshot has both files
     waiting = options.port > 0
     token = os.environ.pop("RUN_QARNOT_APP_TOKEN", "")
     next_look = 0.0
@@ -652,7 +652,7 @@ def main() -> None:
     for name in ("--job", "--state", "--log"):
         parser.add_argument(name, type=Path, required=True)
     parser.add_argument("--port", type=int, default=0)
-    parser.add_argument("--shown-port", type=int, default=0)  # where the container's port is another one outside
+    parser.add_argument("--shown-port", type=int, default=0)  # where the container's port has another number outside
     parser.add_argument("--base", default="/")
     parser.add_argument("--path", default="/")
     parser.add_argument("--probe", default="/")
