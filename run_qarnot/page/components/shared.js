@@ -23,6 +23,15 @@ const ProblemAlert = {
     },
   },
 }
+// ipyvue lets a component hear the kernel when it is unmounted, too: a download began as often as its card had moved.
+const HearsWhileMounted = {
+  created() {
+    for (const name of Object.keys(this.$options.methods).filter(name => name.startsWith('jupyter_'))) {
+      const hear = this[name]
+      this[name] = (...args) => this.$.isUnmounted ? undefined : hear(...args)
+    }
+  },
+}
 // `v-escape="close"` on a question or panel: Escape closes the one that was opened last, wherever the focus is; and when it
 // is closed, by whatever means, the focus is not lost but goes back to where it came from.
 const closesOnEscape = {

@@ -26,6 +26,12 @@ def test_a_component_and_its_words_fit(path: Path) -> None:
     assert used == set(words.section(path.stem))
 
 
+@pytest.mark.parametrize("path", COMPONENTS, ids=lambda path: path.stem)
+def test_what_hears_the_kernel_does_so_while_it_is_mounted(path: Path) -> None:
+    hears = re.search(r"^ +(?:async )?jupyter_\w+\(", path.read_text(), re.MULTILINE)
+    assert bool(hears) == ("mixins: [HearsWhileMounted]," in path.read_text())
+
+
 def test_french_has_every_word() -> None:
     assert {name: set(section) for name, section in words_fr.WORDS.items()} == {
         name: set(section) for name, section in words.WORDS.items()
