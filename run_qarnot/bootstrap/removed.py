@@ -1,14 +1,15 @@
-"""What is removed in a run does not come back in the next: applies a record of removed files, and keeps it.
+"""Keeps files that were removed in a run from coming back in the next, by a record of removed files.
 
-The platform fills `/job` with the inputs and with all that earlier runs saved, and a save removes nothing from the
-storage. So this program removes once more, before the app starts, what the record names, and brings the record up to
+The platform fills `/job` with the inputs and with everything that earlier runs saved, and a save removes nothing from
+the storage. So this program removes the recorded files again before the app starts, and then keeps the record up to
 date until SIGTERM or the end of its parent. The record is saved with the results:
 
     {"removed": ["data/old.csv", …]}
 
-A file that is there again, made anew or added by the user, is off the record. In the storage, nothing is removed.
+A file that exists again, because it was written or added by the user, leaves the record. Nothing is removed from the
+storage.
 
-It runs on the Python of somebody's image, by path: it needs 3.8 or newer and imports nothing but the standard library.
+It is run by path with the Python of the user's image: it needs 3.8 or newer and imports only the standard library.
 `start.sh` starts it, or the configuration of a Jupyter server that the image itself starts (`jupyter_config.py`).
 """
 
@@ -23,17 +24,17 @@ import time
 from pathlib import Path, PurePosixPath
 from typing import Iterable  # noqa: UP035  Python 3.8 cannot use that of collections.abc
 
-OURS = ".run-qarnot"  # below `/job`; never on the record
-LOOK_SECONDS = 1.0  # between two looks, if that takes
+OURS = ".run-qarnot"  # below `/job`; never recorded
+LOOK_SECONDS = 1.0  # between two scans, if that takes
 LOAD = 0.02  # of a core, at most
-LAST_SECONDS = 0.3  # between the two last looks
+LAST_SECONDS = 0.3  # between the two last scans
 MOST_FILES = 300_000  # of `/job`: with more, nothing is recorded
 MOST_NAMES = 50_000  # on the record
 PARENT = os.getppid()
 
 
 def names_in(record: bytes) -> set[str]:
-    """Return the names on a record; none of one that is damaged. Anybody in the session may have written it."""
+    """Return the names in a record; none if it is damaged. Anybody in the session may have written it."""
     try:
         names = json.loads(record)["removed"]
     except (ValueError, KeyError, TypeError, RecursionError):
@@ -42,12 +43,12 @@ def names_in(record: bytes) -> set[str]:
 
 
 def record_of(names: Iterable[str]) -> bytes:
-    """Return a record of these names."""
+    """Return the text of a record with these names."""
     return json.dumps({"removed": sorted(names)}).encode() + b"\n"
 
 
 def read(job: Path) -> set[str]:
-    """Return the names on the record of a folder."""
+    """Return the names in the record of a folder."""
     try:
         return names_in((job / OURS / "removed.json").read_bytes())
     except OSError:
@@ -55,10 +56,10 @@ def read(job: Path) -> set[str]:
 
 
 def write(job: Path, names: Iterable[str]) -> None:
-    """Replace the record of a folder in one step.
+    """Replace the record of a folder atomically.
 
     Raises:
-        OSError: there is no room, or no such folder.
+        OSError: the disk is full, or the folder does not exist.
     """
     temporary = job / OURS / ".removed.new"
     temporary.write_bytes(record_of(names))
@@ -66,7 +67,7 @@ def write(job: Path, names: Iterable[str]) -> None:
 
 
 def remove(job: Path, names: Iterable[str]) -> int:
-    """Remove files of `/job`, and the folders that are empty for that; return how many files were there."""
+    """Remove files of `/job` and the folders that this leaves empty; return how many files existed."""
     count = 0
     for name in names:
         path = PurePosixPath(name)
@@ -74,7 +75,7 @@ def remove(job: Path, names: Iterable[str]) -> int:
             continue
         folders = [job.joinpath(*path.parts[:depth]) for depth in range(len(path.parts) - 1, 0, -1)]
         with contextlib.suppress(OSError, ValueError):
-            if not any(folder.is_symlink() for folder in folders):  # they might lead out of `/job`
+            if not any(folder.is_symlink() for folder in folders):  # they might point outside `/job`
                 (job / path).unlink()  # which refuses folders
                 count += 1
                 for folder in folders:
@@ -83,10 +84,10 @@ def remove(job: Path, names: Iterable[str]) -> int:
 
 
 def files_in(job: Path) -> set[str]:
-    """Return the files below `/job`, without ours, by the names that they get in the storage.
+    """Return the files below `/job`, without ours, by their names in the storage.
 
     Raises:
-        OSError: something cannot be read, so that nothing can be said of what is not found.
+        OSError: something cannot be read, so that missing files cannot be determined.
     """
     found: set[str] = set()
     folders = [str(job)]
@@ -97,7 +98,7 @@ def files_in(job: Path) -> set[str]:
         except (FileNotFoundError, NotADirectoryError):
             if folder == str(job):
                 raise
-            continue  # gone since it was listed
+            continue  # removed since it was listed
         for entry in entries:
             if not entry.is_dir(follow_symlinks=False):
                 found.add(os.fsencode(os.path.relpath(entry.path, job)).decode("utf-8", "replace"))
@@ -107,12 +108,12 @@ def files_in(job: Path) -> set[str]:
 
 
 class Watch:
-    """Finds out what is removed: what was seen, and is missing twice in a row, since many programs remove a file to
-    replace it.
+    """Detects removed files: those that were seen before and are missing in two scans in a row, since many programs
+    remove a file to replace it.
 
     Arguments:
         job: the folder.
-        removed: what is on the record.
+        removed: the recorded names.
 
     Raises:
         OSError: something cannot be read.
@@ -127,7 +128,7 @@ class Watch:
         self._missing: set[str] = set()
 
     def look(self) -> None:
-        """Look once, and write the record if it changes.
+        """Scan once, and write the record if it changes.
 
         Raises:
             OverflowError: there are too many files.
@@ -141,7 +142,7 @@ class Watch:
         removed = missing & (self._missing | self._removed)
         self._missing = missing
         if removed != self._removed:
-            with contextlib.suppress(OSError):  # a full disk; tried again
+            with contextlib.suppress(OSError):  # such as a full disk; tried again
                 write(self._job, self._most(removed))
                 self._removed = removed
 
@@ -152,18 +153,18 @@ class Watch:
         return present
 
     def _most(self, names: set[str]) -> list[str]:
-        """As many as a record takes; first those that were there when the run began, and so are in the storage."""
+        """As many as a record may have; first those that existed at the start of the run, which are in the storage."""
         return sorted(names, key=lambda name: (name not in self._first, name))[:MOST_NAMES]
 
 
 def apply(job: Path, log: Path) -> None:
-    """Remove what is on the record."""
+    """Remove the recorded files."""
     if count := remove(job, sorted(read(job))):
         say(log, f"Run Qarnot: {count} file(s) that were removed in an earlier run do not come back.")
 
 
 def keep(watch: Watch, ready: Path | None, end: Path | None) -> None:
-    """Write `ready`, and keep the record until SIGTERM, the file `end`, or the end of who started this program.
+    """Write `ready`, and keep the record until SIGTERM, the file `end`, or the end of the parent process.
 
     Raises:
         OverflowError: there are too many files.
@@ -172,7 +173,7 @@ def keep(watch: Watch, ready: Path | None, end: Path | None) -> None:
     signal.signal(signal.SIGTERM, lambda *_: asked.append(True))
     if ready:
         ready.write_text("yes")
-    # All machines of a run upload what is in `/job` under the same names: the first one keeps the record.
+    # All machines of a run upload their `/job` under the same names, so only the first one keeps the record.
     if os.environ.get("INSTANCE_ID", "0") not in ("", "0"):
         return
 

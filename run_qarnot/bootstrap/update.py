@@ -1,10 +1,10 @@
-"""Brings a repository that came along with a session up to date, by the rules of nbgitpuller. It runs in the session:
+"""Updates a repository that was uploaded with a session, by the rules of nbgitpuller. It runs in the session:
 
     python3 /job/.run-qarnot/update.py [FOLDER]...
 
-Nothing that was changed in the session is lost: where both sides changed the same lines, those of the session stay.
-Files that were deleted in the session come back, commits that were made there stay, and a file of the session that
-stands where a new one of the repository belongs gets another name. The standard library alone, and git; Python 3.8.
+No change made in the session is lost: where both sides changed the same lines, those of the session stay. Files that
+were deleted in the session come back, commits made there stay, and a file of the session that has the name of a new
+file of the repository is renamed. It needs git and Python 3.8, and imports only the standard library.
 
 Rules: https://nbgitpuller.readthedocs.io/en/latest/topic/automatic-merging.html
 """
@@ -19,14 +19,14 @@ import time
 from pathlib import Path
 from typing import Callable, Iterator, Sequence  # noqa: UP035  Python 3.8
 
-STARTED = "refs/run-qarnot/start"  # the commit that came along
+STARTED = "refs/run-qarnot/start"  # the commit that was uploaded
 _AUTHOR = {f"GIT_{who}_{what}": value for who in ("AUTHOR", "COMMITTER")
            for what, value in (("NAME", "Run Qarnot"), ("EMAIL", "run-qarnot@localhost"))}  # fmt: skip
 _TIMEOUT_SECONDS = 300
 
 
 class UpdateError(Exception):
-    """A sentence that says why a repository stays as it is."""
+    """A sentence that says why a repository is not updated."""
 
 
 class Folder:
@@ -34,13 +34,13 @@ class Folder:
 
     Arguments:
         path: its folder.
-        is_asked: somebody sits at a terminal, whom git may ask for a password.
+        is_asked: git may ask for a password, because a user is at a terminal.
     """
 
     def __init__(self, path: Path, *, is_asked: bool = False) -> None:
         self.path = path
         self._environment = {**os.environ, "GIT_TERMINAL_PROMPT": "1" if is_asked else "0", "LC_ALL": "C"}
-        # Files that came from the storage may be of another user than the one who runs this.
+        # Files from the storage may belong to another user than the one who runs this.
         self._environment.update(GIT_CONFIG_COUNT="1", GIT_CONFIG_KEY_0="safe.directory", GIT_CONFIG_VALUE_0="*")
 
     def git(self, *arguments: str) -> str:
@@ -76,10 +76,10 @@ class Folder:
             raise UpdateError(f"git {arguments[0]} takes too long") from None
 
     def update(self) -> str:
-        """Bring it up to date; return a sentence about what was done.
+        """Update the repository; return a sentence about what was done.
 
         Raises:
-            UpdateError: it stays as it is.
+            UpdateError: it is not updated.
         """
         branch = self._branch()
         self.git("fetch", "--quiet", "origin", f"+refs/heads/{branch}:refs/remotes/origin/{branch}")
@@ -104,21 +104,21 @@ class Folder:
         return self.git("symbolic-ref", "--short", "HEAD").strip()
 
     def _restore(self) -> int:
-        """Bring back what was deleted here."""
+        """Restore files that were deleted here."""
         gone = self.names("ls-files", "--deleted", "-z")
         for name in gone:
             self.git("checkout", "HEAD", "--", f":(literal){name}")
         return len(gone)
 
     def _commit(self) -> int:
-        """Commit what was changed here in files of the repository; return how many."""
+        """Commit the changes made here to files of the repository; return the number of files."""
         changed = self.names("diff", "--name-only", "-z", "HEAD")
         if changed:
             self._as_us("commit", "--quiet", "--all", "--no-verify", "--message", "As changed in the session")
         return len(changed)
 
     def _make_room(self, theirs: str) -> list[str]:
-        """Give another name to files of this session that stand where new ones come."""
+        """Rename files of this session that have the names of new ones."""
         moved = []
         added = self.names("diff", "--name-only", "--diff-filter=A", "--no-renames", "-z", "HEAD", theirs)
         tracked = set(self.names("ls-files", "-z"))
@@ -141,7 +141,7 @@ class Folder:
         if not conflicts:
             self.succeeds("merge", "--abort")
             self._as_us(*merge)  # says why
-        for name in conflicts:  # one side has removed what the other has changed
+        for name in conflicts:  # one side removed a file that the other one changed
             literal = f":(literal){name}"
             if not (self.succeeds("checkout", "--ours", "--", literal) and self.succeeds("add", "--", literal)):
                 self.succeeds("checkout", "--theirs", "--", literal)
@@ -149,7 +149,7 @@ class Folder:
         self._as_us("commit", "--quiet", "--no-edit", "--no-verify")
 
     def _as_us(self, *arguments: str, check: bool = True) -> bool:
-        """Run git with an author of ours, for commits that nobody typed."""
+        """Run git with our own author, for commits that the user did not make."""
         before, self._environment = self._environment, {**self._environment, **_AUTHOR}
         try:
             if check:
@@ -161,14 +161,14 @@ class Folder:
 
 
 def brought(job: Path) -> Iterator[Path]:
-    """Yield the folders of the repositories that came along with a session."""
+    """Yield the folders of the repositories that were uploaded with a session."""
     for path in sorted(job.iterdir()):
         if (path / ".git").is_dir() and Folder(path).succeeds("rev-parse", "--quiet", "--verify", STARTED):
             yield path
 
 
 def update_all(folders: Sequence[Path], tell: Callable[[str], None], *, is_asked: bool) -> bool:
-    """Update repositories, and say of each what happened; return whether all could be."""
+    """Update repositories and print the outcome of each; return whether all were updated."""
     is_well = True
     for path in folders:
         try:
@@ -180,7 +180,7 @@ def update_all(folders: Sequence[Path], tell: Callable[[str], None], *, is_asked
 
 
 def begins(record: Path, run: str) -> bool:
-    """Whether a run begins, by a record that is saved with its results: a preempted one goes on with what it had."""
+    """Whether this is the start of a run, by a record saved with its results. A preempted run only continues."""
     if record.exists() and record.read_text().strip() == run:
         return False
     record.write_text(f"{run}\n")

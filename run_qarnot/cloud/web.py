@@ -1,8 +1,8 @@
-"""Reads files of the web, as a stream: for inputs that are given by their address.
+"""Streams files from the web, for inputs that are given as URLs.
 
-An address is perhaps one that a stranger has written into a form of a server that others share. So it may be asked that
-nothing comes from the server's own network: every name is looked up before a connection, and the address that was
-connected to is looked at again, because a name may mean something else a moment later.
+A URL may come from a stranger, in a form of a shared server. Files can therefore be restricted to public addresses, to
+keep the server's own network out of reach: every host name is resolved before a connection, and the address that was
+actually connected to is checked again, because a name may resolve differently a moment later.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from run_qarnot.model.web_file import WebFile, is_web_address, shown_address
 
 log = logging.getLogger(__name__)
 MOST_REDIRECTS = 5
-WAITS = (0.5, 2.0, 5.0, 10.0)  # seconds before each further attempt without a byte between
+WAITS = (0.5, 2.0, 5.0, 10.0)  # seconds before each further attempt that received nothing
 _CHUNK = 256 << 10
 _CONNECT_SECONDS, _READ_SECONDS = 10.0, 30.0
 _TRANSLATED = ipaddress.ip_network("64:ff9b::/96")  # IPv4 behind IPv6 (NAT64)
@@ -44,11 +44,11 @@ _PASSING = (408, 425, 429, 500, 502, 503, 504)
 
 
 class PrivateAddressError(OSError):
-    """A name leads into the own network of this machine."""
+    """A host name resolves to an address in this machine's own network."""
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the Internet, and of no network that only this machine reaches."""
+    """Whether an IP address belongs to the public Internet and not to a private network."""
     try:
         found = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
@@ -63,10 +63,10 @@ def is_public(address: str) -> bool:
 
 
 def check_public(host: str) -> None:
-    """Raise PrivateAddressError if a name, or one of the addresses that it stands for, is not of the Internet.
+    """Raise PrivateAddressError if a host name, or one of the addresses it resolves to, is not public.
 
     Raises:
-        OSError: it cannot be looked up.
+        OSError: it cannot be resolved.
     """
     found = {str(info[4][0]) for info in socket.getaddrinfo(host.strip("[]"), None, type=socket.SOCK_STREAM)}
     if not found or not all(map(is_public, found)):
@@ -74,12 +74,12 @@ def check_public(host: str) -> None:
 
 
 def checked_pools() -> dict[str, type]:
-    """Return classes of connection pools that connect to public addresses alone, by scheme, for `urllib3`."""
+    """Return connection pool classes for `urllib3`, by scheme, that connect only to public addresses."""
     return {"http": _PublicPool, "https": _PublicSecurePool}
 
 
 def private_host(error: BaseException) -> str:
-    """Return the name because of which a request failed with PrivateAddressError; empty if it failed otherwise."""
+    """Return the host name that caused a PrivateAddressError; empty if the request failed for another reason."""
     return next((str(cause) for cause in _causes(error) if isinstance(cause, PrivateAddressError)), "")
 
 
@@ -118,19 +118,19 @@ class _PublicAdapter(HTTPAdapter):
 
 @dataclass(frozen=True)
 class Found:
-    """What a server said of a file: its address after redirects, its size, and whether it can be read in pieces."""
+    """A server's description of a file: its URL after redirects, its size, and whether it supports ranges."""
 
     url: str
     size: int | None
-    version: str  # ETag or time of its last change, by which a later answer is known to be of the same file
+    version: str  # ETag or Last-Modified, to check that a later response is for the same file
 
 
 class WebReader:
     """Reads one file. Its methods block.
 
     Arguments:
-        file: checked.
-        cancelled: asked often; the first yes ends it.
+        file: already validated.
+        cancelled: polled often; True ends the transfer.
     """
 
     def __init__(self, file: WebFile, cancelled: Callable[[], bool] = lambda: False) -> None:
@@ -150,16 +150,16 @@ class WebReader:
         self._session.close()
 
     def look(self) -> WebFile:
-        """Return the file with its size, as far as the server says it.
+        """Return the file with its size, if the server states it.
 
         Raises:
-            RunQarnotError: there is no such file, it must not be fetched, or nobody answers.
+            RunQarnotError: it does not exist, is not allowed, or its server does not respond.
         """
         with self._asked(0, probe=True) as (_, found):
             return replace(self._file, size=found.size)
 
     def where(self) -> str:
-        """Return the address to which the file's leads.
+        """Return the file's URL after redirects.
 
         Raises:
             RunQarnotError: as `look`.
@@ -168,10 +168,10 @@ class WebReader:
             return found.url
 
     def read(self) -> Iterator[bytes]:
-        """Yield the content. What breaks off goes on where it broke off, if the server sends pieces of a file.
+        """Yield the content. An interrupted transfer is resumed if the server supports ranges.
 
         Raises:
-            RunQarnotError: as `look`; or it broke off for good, or became another file meanwhile.
+            RunQarnotError: as `look`; or the transfer failed for good, or the file changed meanwhile.
         """
         position, failures, first = 0, 0, None
         while True:
@@ -200,7 +200,7 @@ class WebReader:
     def _asked(
         self, position: int, first: Found | None = None, *, probe: bool = False
     ) -> Iterator[tuple[requests.Response, Found]]:
-        """Ask for the file from a position on; with `probe`, for its first byte alone."""
+        """Request the file from a position on; with `probe`, only its first byte."""
         wanted = "bytes=0-0" if probe else f"bytes={position}-" if position else ""
         headers = {"Range": wanted} if wanted else {}
         if position and first is not None and first.version:
@@ -214,7 +214,7 @@ class WebReader:
             yield response, found
 
     def _follow(self, headers: dict[str, str]) -> requests.Response:
-        """Send a request, and follow redirects, each of which is checked like the address itself."""
+        """Send a request and follow redirects, checking each like the URL itself."""
         url = self._file.url
         for _ in range(MOST_REDIRECTS + 1):
             self._check_cancelled()
@@ -242,7 +242,7 @@ class WebReader:
             raise self._explained(error) from error
 
     def _check_behind_proxy(self, url: str) -> None:
-        """Names are looked up by the proxy; one that is known here too must be public."""
+        """Check a name that a proxy resolves: if it resolves here too, it must be public."""
         with contextlib.suppress(socket.gaierror):
             check_public(urlsplit(url).hostname or "")
 
@@ -284,7 +284,7 @@ class WebReader:
             raise TransferError("transfer-given-up")
 
     def _pause(self, failures: int, error: Exception) -> None:
-        """Wait before another attempt; raise the error if there were enough."""
+        """Wait before another attempt; raise the error if there were too many."""
         if failures >= len(WAITS):
             raise self._explained(error) from error
         log.info("%s broke off; trying again: %s", self._file.key, type(error).__name__)
@@ -295,7 +295,7 @@ class WebReader:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """Yield an error and what it came from, also where `requests` and `urllib3` only carry that along."""
+    """Yield an error and its causes, including those that `requests` and `urllib3` keep in attributes."""
     seen: set[int] = set()
     waiting: list[BaseException] = [error]
     while waiting:

@@ -1,1 +1,1 @@
-"""The commands: `run-qarnot …`. `parser` says what there is; the other modules do it, in families."""
+"""The commands `run-qarnot …`. `table` lists them, `parser` parses them, and the other modules run them."""

@@ -1,4 +1,4 @@
-"""`doctor`: tries on the account what the product relies on."""
+"""The command `doctor`: checks on the account the behaviour that the product relies on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from run_qarnot.model.settings import Settings
 
 
 def doctor(settings: Settings, arguments: Namespace) -> int:
-    """Ask everything, write the report; 1 if anything differs, or is left."""
+    """Run all checks and write the report; return 1 if anything differs or could not be removed."""
     report = run(_examine(settings, arguments))
     files = report.write(arguments.output)
     if arguments.json:
@@ -44,7 +44,7 @@ def _tell(finding: Finding) -> None:
 
 
 def _print(report: Report) -> None:
-    """What differs, or is not known: all of it is in the report."""
+    """Print a finding that differs or is unknown; the report has all of them."""
     for finding in report.findings:
         if finding.verdict is not Verdict.EXPECTED:
             asked = finding.question

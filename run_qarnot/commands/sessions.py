@@ -101,7 +101,7 @@ async def start(account: Account, arguments: Namespace) -> int:
 
 
 async def extend(account: Account, arguments: Namespace) -> int:
-    """Save, stop, and start the next run at once."""
+    """Save, stop, and immediately start the next run."""
     session = await account.find(arguments.session)
     session.subscribe(show.Phases(actions_only=True))
     with saying_what_runs(session):
@@ -110,7 +110,7 @@ async def extend(account: Account, arguments: Namespace) -> int:
 
 
 def _changes(arguments: Namespace) -> dict[str, Any]:
-    """What was typed for the next run in place of what held for the one before."""
+    """Return the options for the next run that replace those of the previous one."""
     given = {name: getattr(arguments, name) for name in ("hours", "idle", "machines")}
     return {name: value for name, value in given.items() if value is not None}
 
@@ -155,7 +155,7 @@ async def sessions(account: Account, arguments: Namespace) -> int:
 
 
 async def show_session(account: Account, arguments: Namespace) -> int:
-    """Print one session, with its connections and the panels of plugins; for programs, the session alone."""
+    """Print one session with its connections and the panels of plugins; with `--json`, only the session."""
     session = await account.find(arguments.session)
     if arguments.watch and not session.view.is_over:
         await _watch(session)
@@ -172,7 +172,7 @@ async def show_session(account: Account, arguments: Namespace) -> int:
 
 
 async def _watch(session: Session) -> None:
-    """Print the session anew whenever something of it changes, until its end; asks no more often than any command."""
+    """Print the session whenever it changes, until its end. It polls no more often than any other command."""
     use = UseHistory()
 
     def draw(view: SessionView) -> None:
@@ -189,7 +189,7 @@ async def _watch(session: Session) -> None:
 
 
 async def open_session(account: Account, arguments: Namespace) -> int:
-    """Open the way to a session, print its address, stay until Ctrl-C or the session's end."""
+    """Open a tunnel to a session, print the address, and stay until Ctrl-C or the session's end."""
     session = await account.find(arguments.session)
     if session.view.is_over:
         raise SessionError("too-late", name=session.view.name, reference=session.view.reference)
@@ -205,12 +205,12 @@ async def open_session(account: Account, arguments: Namespace) -> int:
 
 
 async def logs(account: Account, arguments: Namespace) -> int:
-    """Print what the container printed."""
+    """Print the container's output."""
     session = await account.find(arguments.session)
     if not arguments.follow:
         show.out((await session.logs()).rstrip("\n"))
         return 0
-    phases = show.Phases(actions_only=True)  # such as that the cluster does not answer
+    phases = show.Phases(actions_only=True)  # such as when the cluster does not respond
     session.subscribe(phases)
     unsubscribe = session.subscribe_log(lambda lines: show.out("\n".join(lines)), phases.say)
     try:
@@ -236,7 +236,7 @@ async def add(account: Account, arguments: Namespace) -> int:
 
 
 async def save(account: Account, arguments: Namespace) -> int:
-    """Save the results now, and wait until that is done."""
+    """Save the results now and wait until they are saved."""
     session = await account.find(arguments.session)
     session.subscribe(show.Phases(actions_only=True))
     with saying_what_runs(session):
@@ -264,7 +264,7 @@ async def stop(account: Account, arguments: Namespace) -> int:
 
 
 async def _may_lose(session: Session) -> bool:
-    """Ask at a terminal before work goes that was not saved; saves come by themselves, so the storage is asked."""
+    """At a terminal, ask before unsaved work is lost. Saves are automatic, so the storage is queried first."""
     if not sys.stdin.isatty() or session.view.is_over or not session.view.has_run:
         return True
     with contextlib.suppress(TimeoutError, RunQarnotError):
@@ -276,7 +276,7 @@ async def _may_lose(session: Session) -> bool:
 
 
 async def delete(account: Account, arguments: Namespace) -> int:
-    """Forget an ended session; with `--left-over`, delete what forgotten ones have left behind."""
+    """Delete an ended session; with `--left-over`, delete what deleted sessions have left behind."""
     if arguments.left_over:
         return await _delete_left_over(account, ask=not arguments.yes)
     session = await account.find(arguments.session, whole=arguments.files)
@@ -290,11 +290,11 @@ async def delete(account: Account, arguments: Namespace) -> int:
 
 
 async def _may_delete(session: Session) -> bool:
-    """Ask before files go.
+    """Ask before files are deleted.
 
     Raises:
-        InputError: nobody is at a terminal to answer.
-        SessionError: they may not go: no question is needed.
+        InputError: there is no terminal to ask at.
+        SessionError: they must not be deleted, so there is nothing to ask.
     """
     name = session.view.name
     await session.deletable_buckets()
@@ -324,19 +324,19 @@ async def _delete_left_over(account: Account, *, ask: bool) -> int:
 
 
 async def _look_shortly(session: Session) -> None:
-    """Ask what the list of all tasks does not tell: does it answer; did it end because nobody used it?"""
-    with contextlib.suppress(TimeoutError, RunQarnotError):  # what the cluster told of it before is shown all the same
+    """Look up what the list of all tasks does not include: whether it answers, or ended because it was idle."""
+    with contextlib.suppress(TimeoutError, RunQarnotError):  # the earlier facts about it are shown anyway
         async with asyncio.timeout(_POLL_SECONDS):
             await (session.find_idle_ends() if session.view.is_over else session.poll())
 
 
 def _ended(found: Sequence[Session]) -> list[Session]:
-    """The last sessions that are over; of older ones, a list says what the cluster says."""
+    """The most recent sessions that are over. For older ones, a list shows only what the cluster returns."""
     return [session for session in found if session.view.is_over][:_MOST_LOOKED_AT]
 
 
 def _without_tunnel(view: SessionView) -> SessionView:
-    """The view as it will be when this process, and the tunnel that it holds, has ended."""
+    """The view without the tunnel, which ends with this process."""
     connections = (
         closed_tunnel(d.command, view.app_title) if d.kind == ConnectionKind.TUNNEL else d for d in view.connections
     )
@@ -354,7 +354,7 @@ def _print_session(view: SessionView, arguments: Namespace) -> None:
 
 
 def _next_step(view: SessionView) -> str:
-    """What one does now."""
+    """The next step for the user."""
     if view.is_over:
         return f"`run-qarnot results {view.reference}` fetches its results."
     if not view.connections:
@@ -363,7 +363,7 @@ def _next_step(view: SessionView) -> str:
 
 
 async def _look(inputs: Sequence[Path | str]) -> list[WebFile]:
-    """Ask how large the files of the web are, and say it."""
+    """Look up the sizes of the files from the web and print them."""
     found = await look([parse_web_file(each) for each in inputs if isinstance(each, str)])
     for file in found:
         size = "its server does not say its size" if file.size is None else readable.size(file.size)
@@ -372,7 +372,7 @@ async def _look(inputs: Sequence[Path | str]) -> list[WebFile]:
 
 
 def _collect(inputs: Sequence[Path | str]) -> list[Upload]:
-    """Find the files of this computer to send, and say what of the folders is left out."""
+    """Find the local files to upload, and print what is left out of the folders."""
     paths = [each for each in inputs if isinstance(each, Path)]
     left_out: dict[str, Sentence] = {}
     uploads = collect_inputs(paths, left_out.__setitem__)
@@ -385,5 +385,5 @@ def _collect(inputs: Sequence[Path | str]) -> list[Upload]:
 
 
 def _end_of(view: SessionView) -> str:
-    """When it will stop by itself, or when it ended."""
+    """When it will stop automatically, or when it ended."""
     return show.when(view.ended or view.ends) if view.is_over else show.when(view.ends, far=True)

@@ -85,7 +85,7 @@ def count(number: int, thing: str) -> str:
 
 
 def hours(view: SessionView) -> str:
-    """Return how long a run may last. Its plan says so: a plugin may have changed what was asked for."""
+    """Return the limit of a run, from its plan: a plugin may have changed what the user requested."""
     assert view.ends is not None
     assert view.started is not None
     hours = (view.ends - view.started).total_seconds() / 3600
@@ -167,7 +167,7 @@ class Bytes:
 
 
 def connections(view: SessionView) -> None:
-    """Print the ways into a session, the best first."""
+    """Print the connections of a session, the best one first."""
     for connection in view.connections:
         out(f"\n{connection.kind.value}: {connection.note}")
         links = (f"{link.title}: {link.url}" for link in connection.links if link.url)
@@ -186,13 +186,13 @@ def when(time: datetime | None, *, far: bool = False) -> str:
 
 
 def state(view: SessionView) -> str:
-    """Return the state; of one that stopped by itself, with the limit that it reached."""
+    """Return the state; for a session that stopped automatically, with the limit it reached."""
     limit = {EndReason.IDLE: "idle", EndReason.TIME_LIMIT: "time limit"}.get(EndReason(view.reason or "stopped"))
     return f"{view.state.value} ({limit})" if limit and view.is_over else view.state.value
 
 
 def last_save(view: SessionView) -> str:
-    """Say when it was saved last; empty if nobody knows."""
+    """Return when it was last saved; empty if unknown."""
     if view.saved is not None:
         return when(view.saved, far=not view.is_over)
     return "not yet" if view.saved_asked is not None and not view.is_over else ""
@@ -229,7 +229,7 @@ def session(view: SessionView) -> None:
 
 
 def _idle(view: SessionView) -> str:
-    """Say since when nobody uses it, and when it stops for that."""
+    """Return since when it is idle, and when it will stop for that reason."""
     if view.idle_stop is None:
         minutes = None if view.is_over else view.idle_minutes
         return "" if minutes is None else f"stops after {minutes:g} minutes without use"
@@ -237,10 +237,10 @@ def _idle(view: SessionView) -> str:
 
 
 def watched(view: SessionView, use: UseHistory) -> None:
-    """Print a session and how busy its machines were, in place of what was printed before; a line where that cannot be.
+    """Print a session and the load of its machines over what was printed before; one line without a terminal.
 
     Arguments:
-        view: of now.
+        view: the current one.
         use: of the last hour.
     """
     row = use.row() or {}
@@ -256,7 +256,7 @@ def watched(view: SessionView, use: UseHistory) -> None:
 
 
 def _machines(view: SessionView) -> str:
-    """Describe the machines that run, and say how many of all they are."""
+    """Describe the running machines, and how many of all they are."""
     running = "; ".join(map(_machine, view.machines))
     if view.machine_count == 1 or not running:
         return running

@@ -1,7 +1,7 @@
-"""Files of the web on their way into a bucket: as a stream, of which only some parts are in memory at a time.
+"""Transfers files from the web into a bucket as a stream, with only a few parts in memory at a time.
 
-What is small, or does not say how large it is, comes to this computer's disk first: the storage takes parts only of
-what is large, and must be told how many there will be.
+Small files, and files of unknown size, are first saved on this computer's disk: a multipart upload requires a large
+file and a known number of parts.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from run_qarnot.engine.sizes import size
 from run_qarnot.model.files import LARGE_BYTES, Upload, check_folders
 from run_qarnot.model.web_file import WebFile
 
-MOST_UNKNOWN_BYTES = 2 << 30  # of what does not say its size: it takes room on this computer
-_MOST_SENDING = 1  # parts on their way to the bucket, beside the one that is sent next and the one that is being read
+MOST_UNKNOWN_BYTES = 2 << 30  # for files of unknown size, which take space on this computer
+_MOST_SENDING = 1  # parts being uploaded, in addition to the next one and the one being read
 _TELL_SECONDS = 1.0
 Cancelled = Callable[[], bool]
 
 
 async def look(files: Sequence[WebFile]) -> list[WebFile]:
-    """Return the files with their sizes, as far as their servers say them.
+    """Return the files with their sizes, where their servers state them.
 
     Raises:
-        RunQarnotError: there is no such file, it must not be fetched, or nobody answers.
+        RunQarnotError: a file does not exist, is not allowed, or its server does not respond.
     """
     return list(await asyncio.gather(*(in_thread(_look, file) for file in files)))
 
@@ -55,18 +55,18 @@ async def bring(
     *,
     replace_there: bool = False,
 ) -> None:
-    """Bring files into a bucket, one after the other; a checksum that is known is compared before a file is made.
+    """Transfer files into a bucket, one after the other. A known checksum is verified before a file is stored.
 
     Arguments:
         storage: of the account.
-        bucket: it exists.
-        files: what `look` returned.
-        tell: told how much has come, at most once a second.
-        cancelled: asked often; the first yes ends it.
-        replace_there: another file of that name is replaced.
+        bucket: an existing one.
+        files: as returned by `look`.
+        tell: called with the number of bytes received, at most once a second.
+        cancelled: polled often; True ends the transfer.
+        replace_there: replace files of the same name.
 
     Raises:
-        InputError: another file of that name is there, or the file is not the one that was meant.
+        InputError: a file of that name exists, or the checksum does not match.
         RunQarnotError: it could not be read or stored; nothing of that file is in the bucket.
     """
     for file in files:
@@ -75,7 +75,7 @@ async def bring(
 
 
 class _Coming:
-    """One file on its way."""
+    """The transfer of one file."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class _Coming:
         return self._is_over or self._is_cancelled()
 
     async def stream(self) -> None:
-        """Send it on in parts as it comes."""
+        """Upload it in parts while it arrives."""
         assert self._file.size is not None
         upload = await self._storage.direct(self._bucket, self._file.key, self._file.size)
         buffer, sending = PartBuffer(upload), set[asyncio.Task[None]]()
@@ -116,7 +116,7 @@ class _Coming:
                 raise TransferError("upload", name=self._file.key, problem=Message("stored-checksum"))
             await self._storage.complete(self._bucket, [upload], replace=self._replace)
         except InputError:
-            await in_thread(upload.abort)  # it is not wanted as it is: nothing is kept for a later attempt
+            await in_thread(upload.abort)  # the content is wrong or unwanted: keep nothing for a later attempt
             raise
         finally:
             self._is_over = True
@@ -124,11 +124,11 @@ class _Coming:
                 task.cancel()
 
     def _next_parts(self, pieces: Iterator[bytes], buffer: PartBuffer) -> list[PartData]:
-        """Read until a part is complete; nothing at the end."""
+        """Read until a part is complete; return nothing at the end."""
         for piece in pieces:
             before = buffer.received
             parts = buffer.take(before, piece)
-            if buffer.received == before:  # more than it said
+            if buffer.received == before:  # more than announced
                 raise TransferError("web-changed", field="address", address=self._file.shown)
             self._take(piece)
             if parts:
@@ -140,7 +140,7 @@ class _Coming:
         self._tell()
 
     async def keep_here(self) -> None:
-        """Keep it on the disk for a moment, then upload it as any other file."""
+        """Save it on the disk temporarily, then upload it like any other file."""
         with tempfile.TemporaryDirectory(prefix="run-qarnot-") as folder:
             path = Path(folder) / "file"
             try:
@@ -188,14 +188,14 @@ async def _wait_for_one(sending: set[asyncio.Task[None]]) -> set[asyncio.Task[No
 
 
 def check_names(files: Sequence[WebFile], others: Collection[str]) -> None:
-    """Check that files of the web do not become what another one, or a file of this computer, becomes too.
+    """Check that files from the web have unique names among all inputs.
 
     Arguments:
-        files: of the web.
+        files: from the web.
         others: the keys of the other files.
 
     Raises:
-        InputError: two have one name, or one stands where another needs a folder.
+        InputError: two files have the same name, or one has the name of another's folder.
     """
     seen = set(others)
     for file in files:

@@ -1,4 +1,4 @@
-"""A file at an address of the web, that goes into a session's bucket. The address may be anybody's."""
+"""An input file that is given by a URL. The URL may come from anybody."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from run_qarnot.core.errors import InputError
 from run_qarnot.core.names import check_key
 
 _LONGEST = 4000
-_PLAIN = re.compile(r"[!-~]+")  # nothing that is not seen, and no space
+_PLAIN = re.compile(r"[!-~]+")  # no invisible characters and no spaces
 _CHECKSUM = re.compile(r"sha256[=:]([0-9a-f]{64})", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
 class WebFile:
-    """Where a file is, and what it will be called.
+    """The URL of a file, and its name as an input.
 
     Arguments:
-        url: `http://…` or `https://…`, without a fragment. Its query may hold a key: it is shown to nobody.
+        url: `http://…` or `https://…`, without a fragment. Its query may contain a secret and is never shown.
         key: its path in the bucket.
-        sha256: what its content must have, in hexadecimal; empty for any.
-        size: in bytes, once the server has said it; None if it does not.
-        public_only: it must not come from the network of the machine that fetches it.
+        sha256: the expected checksum in hexadecimal; empty for any.
+        size: in bytes, once known from the server; None otherwise.
+        public_only: refuse addresses in the private network of the machine that fetches it.
     """
 
     url: str = field(repr=False)
@@ -34,29 +34,29 @@ class WebFile:
 
     @property
     def host(self) -> str:
-        """From where it comes, such as `example.org`."""
+        """The host, such as `example.org`."""
         return urlsplit(self.url).netloc
 
     @property
     def shown(self) -> str:
-        """The address for people, without its query."""
+        """The URL for display, without its query."""
         return shown_address(self.url)
 
 
 def is_address(text: str) -> bool:
-    """Whether somebody means an address, and no file of this computer."""
+    """Whether a text is a URL and not a path on this computer."""
     return re.match(r"\s*[A-Za-z][A-Za-z0-9+.-]*://", text) is not None
 
 
 def parse_web_file(text: str, *, public_only: bool = False) -> WebFile:
-    """Read an address as it was typed or pasted, such as `https://example.org/data.csv#sha256=…`.
+    """Parse a URL as typed or pasted, such as `https://example.org/data.csv#sha256=…`.
 
     Arguments:
-        text: behind `#`, a SHA-256 may stand that the file must have.
-        public_only: as of `WebFile`.
+        text: the fragment may contain the expected SHA-256.
+        public_only: as in `WebFile`.
 
     Raises:
-        InputError: it is no address of a file on the web, or names no file.
+        InputError: it is not the URL of a file on the web, or contains no file name.
     """
     address, _, fragment = text.strip().partition("#")
     checksum = _CHECKSUM.fullmatch(fragment)
@@ -71,7 +71,7 @@ def parse_web_file(text: str, *, public_only: bool = False) -> WebFile:
 
 
 def is_web_address(address: str) -> bool:
-    """Whether a file may be fetched there: by http or https, with a host, and without a user's name or password."""
+    """Whether a URL is acceptable: http or https, with a host, and without user name and password."""
     try:
         parts = urlsplit(address)
         host, port = parts.hostname, parts.port
@@ -82,7 +82,7 @@ def is_web_address(address: str) -> bool:
 
 
 def shown_address(address: str) -> str:
-    """Return an address for people, without its query, and cut where it is very long."""
+    """Return a URL for display, without its query and shortened if very long."""
     try:
         plain = urlunsplit(urlsplit(address)._replace(query="", fragment=""))
     except ValueError:
