@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import sys
@@ -39,7 +40,7 @@ async def results(account: Account, arguments: Namespace) -> int:
     given_up = threading.Event()  # set by Ctrl-C, to end the thread, too
     try:
         if arguments.zip:
-            await in_thread(_write_zip, session, wanted, target, given_up.is_set)
+            await _write_zip(session, wanted, target, given_up)
         else:
             unconfirmed = await in_thread(
                 session.results.download, wanted, target, show.Bytes(files), cancelled=given_up.is_set
@@ -69,24 +70,31 @@ def _say_renamed(files: list[StoredFile], folder: Path | None) -> None:
         )
 
 
-def _write_zip(session: Session, files: list[StoredCopy], target: Path, cancelled: Callable[[], bool]) -> None:
+async def _write_zip(session: Session, files: list[StoredCopy], target: Path, given_up: threading.Event) -> None:
     """Write the zip under a temporary name first, so that an interrupted transfer leaves no incomplete zip."""
-    content = _counted(session.results.zip(files, cancelled=cancelled), show.Bytes([each.file for each in files]))
+    content = _counted(session.results.zip(files, cancelled=given_up.is_set), show.Bytes([each.file for each in files]))
+    partial = target.parent / f".partial-{secrets.token_hex(8)}"
+    try:
+        await in_thread(_write, content, partial, target)
+    finally:
+        given_up.set()
+        # Here, not in the thread: after Ctrl-C the process ends without it, while it may wait for the storage.
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+
+
+def _write(content: Iterable[bytes], partial: Path, target: Path) -> None:
     if target == _STANDARD_OUTPUT:
         sys.stdout.buffer.writelines(content)
         sys.stdout.buffer.flush()
         return
     if os.path.lexists(target):
         raise InputError("output-exists", path=target)
-    partial = target.with_name(f".partial-{secrets.token_hex(8)}")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with partial.open("xb") as file:
-                file.writelines(content)
-            publish(partial, target)
-        finally:
-            partial.unlink(missing_ok=True)
+        with partial.open("xb") as file:
+            file.writelines(content)
+        publish(partial, target)
     except OSError as error:
         raise TransferError("write", path=target, problem=reason_of(error)) from error
 

@@ -31,6 +31,14 @@ def proxied(cluster: LocalCluster) -> Iterator[HostileProxy]:
         yield proxy
 
 
+@pytest.fixture(autouse=True)
+def _healed(proxied: HostileProxy) -> Iterator[None]:
+    """Start each test without the trouble of another one, and without its calls, which a test may wait for."""
+    proxied.heal()
+    yield
+    proxied.heal()
+
+
 @pytest.fixture(scope="module")
 def cli(cluster: LocalCluster, proxied: HostileProxy, tmp_path_factory: pytest.TempPathFactory) -> CommandLine:
     folder = tmp_path_factory.mktemp("work")
@@ -104,6 +112,7 @@ def test_results_that_are_interrupted_by_ctrl_c_end_at_once_and_leave_no_name(
     proxied.heal()
     assert not (cli.folder / how[1]).is_file()
     assert not (cli.folder / how[1] / "large.bin").exists()
+    assert not list(cli.folder.glob(".partial-*"))
     direct.put_object(Bucket="moving-out", Key="empty/", Body=b"")
     assert "1 file, " in cli("results", session, *how, "large.bin", "empty/").err, "no file marks a folder"
     umask = os.umask(0o022)
