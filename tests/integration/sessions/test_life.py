@@ -23,7 +23,7 @@ from qarnot_local import LocalCluster
 from run_qarnot.engine.ports import free_ports
 
 pytestmark = pytest.mark.lifecycle
-LINK = re.compile(r"http://127\.0\.0\.1:8888/rq-[0-9a-f]{12}/lab\?token=")
+LINK = re.compile(r"http://localhost:8888/rq-[0-9a-f]{12}/lab\?token=")
 
 
 def connection(session: dict[str, Any], kind: str) -> Any:

@@ -169,7 +169,7 @@ def test_the_same_start_once_more_after_it_broke_off_says_which_file_has_changed
         return caught.value, held(desk, "again-in")
 
     error, there = at_a_desk(cluster, scenario)
-    assert "“again-in” has another file “data” than yours" in error.what
+    assert "has another file “data” than yours" in error.what
     assert "--replace" not in f"{error.todo} {error.typed}", "`launch` has no such option"
     assert there == {"data": b"old"}
 
