@@ -211,6 +211,8 @@ def main() -> None:
         keep(Watch(options.job, read(options.job)), options.ready, options.end)
     except OverflowError:
         say(log, f"Run Qarnot: with more than {MOST_FILES} files, those that are removed come back in the next run.")
+    except OSError as error:
+        say(log, f"Run Qarnot: the files cannot be listed ({error.strerror}): those that are removed come back.")
 
 
 if __name__ == "__main__":

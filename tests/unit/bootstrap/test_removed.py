@@ -272,6 +272,13 @@ def test_it_ends_when_a_file_says_so_and_when_its_parent_has_ended(job: Path, tm
     orphan.wait(10)
 
 
+def test_where_the_files_cannot_be_listed_it_says_so_and_ends(tmp_path: Path) -> None:
+    with start(tmp_path / "nowhere") as keeper:
+        printed = keeper.communicate(timeout=10)[0].decode()
+    assert keeper.returncode == 0
+    assert "the files cannot be listed (No such file or directory)" in printed
+
+
 def test_of_several_machines_only_the_first_keeps_the_record(job: Path) -> None:
     make(job, "a.txt", "b.txt")
     write(job, ["a.txt"])

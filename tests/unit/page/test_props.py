@@ -35,6 +35,14 @@ VSCODE = Connection(ConnectionKind.VSCODE, "vscode://vscode-remote/ssh-remote+ro
 SSH = Connection(ConnectionKind.SSH, "http://127.0.0.1:8888/lab", "ssh -N h", NO_NOTE)
 
 
+def test_a_line_of_an_ended_session_knows_why_it_ended() -> None:
+    ended = replace(READY, state=State.ENDED, reason="idle", idle_minutes=60)
+    row = session_row(ended, "JupyterLab", NOW)
+    assert (row["reason"], row["idle_minutes"]) == ("idle", 60)
+    assert row["phase"] == "Ended. It was stopped because it was idle for 60 min; its results are kept."
+    assert session_row(READY, "JupyterLab", NOW)["reason"] is None
+
+
 @pytest.mark.parametrize(("hours", "shared"), [(7.6134, 7.6), (0.25, 0.25), (23.9999, 23.9), (0.001, 0.001), (4, 4)])
 def test_a_link_has_hours_as_people_write_them(hours: float, shared: float) -> None:
     assert shared_hours(hours) == shared

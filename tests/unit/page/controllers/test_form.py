@@ -8,6 +8,7 @@ import pytest
 from support.pages import FORM, begin, play, reasons, record, synced, tell
 from support.waiting import until
 
+from run_qarnot.catalog.image import Image
 from run_qarnot.page.build import Page
 
 PRIVATE = "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n"
@@ -24,6 +25,21 @@ def test_an_image_is_chosen_from_the_start() -> None:
         for other in ("broken", "nothing", ""):
             tell(page.environment_card, "choose", {"id": other})
         assert page.environment_card.chosen == "torch"
+
+    play(scene)
+
+
+def test_where_nothing_tells_whether_it_is_used_the_form_says_that_it_does_not_stop_for_that() -> None:
+    async def scene(page: Page) -> None:
+        images = page.sessions._catalog.images
+        images["lab"] = Image(id="lab", repo="me/lab", idle_minutes=30)
+        images["machine"] = Image(id="machine", app="ssh", repo="me/machine")
+        images["bundled"] = Image(id="bundled", app="ssh", repo="me/machine", start="bundled")
+        found = {}
+        for image in ("base", "lab", "machine", "bundled"):  # the first one is a command, which ends by itself
+            tell(page.environment_card, "choose", {"id": image})
+            found[image] = (page.start_card.usual_idle, page.start_card.never_idle)
+        assert found == {"base": (None, False), "lab": (30, False), "machine": (None, True), "bundled": (60, False)}
 
     play(scene)
 
