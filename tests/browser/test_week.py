@@ -25,7 +25,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.timeout(500)]
 
 READY, ENDED = "Ready", "Ended"
 VERSION = "import moo_of_the_test; print(moo_of_the_test.version)"
-RECORDED = f"import time\nwhile 'old.csv' not in open('{REMOVED}').read(): time.sleep(0.1)"
+RECORDED = f"""
+import pathlib, time
+file = pathlib.Path('{REMOVED}')
+while not file.exists() or 'old.csv' not in file.read_text(): time.sleep(0.1)
+"""
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +149,7 @@ def test_a_week(
     lab = popup.value
     expect(lab.get_by_text("work.ipynb").first).to_be_visible(timeout=60_000)
     jupyter.remove("old.csv")
-    jupyter.run(f"open('made.bin', 'wb').write(bytes.fromhex('{made.hex()}'))\n{RECORDED}")
+    assert jupyter.run(f"open('made.bin', 'wb').write(bytes.fromhex('{made.hex()}'))\n{RECORDED}") == ""
 
     # the laptop is closed: nobody looks, and it stops by itself
     page.close()

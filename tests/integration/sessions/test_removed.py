@@ -22,7 +22,11 @@ from run_qarnot.model.files import Upload
 pytestmark = pytest.mark.lifecycle
 
 LAB = Image(id="lab", title="Lab", repo="qarnotlab/jupyterlab-base", tag="v1", idle_minutes=0)
-UNTIL = "import json, time\nwhile json.load(open('{file}'))['removed'] != {names}: time.sleep(0.1)"
+UNTIL = """
+import json, pathlib, time
+file = pathlib.Path('{file}')
+while not file.exists() or json.loads(file.read_text())['removed'] != {names}: time.sleep(0.1)
+"""
 
 
 async def jupyter_of(session: Session, attempt: int = 1) -> Jupyter:
@@ -33,7 +37,7 @@ async def jupyter_of(session: Session, attempt: int = 1) -> Jupyter:
 
 async def recorded(jupyter: Jupyter, *names: str) -> None:
     """Wait until this is the record on the machine; it has no other way to be read than from inside."""
-    await asyncio.to_thread(jupyter.run, UNTIL.format(file=REMOVED, names=sorted(names)))
+    assert await asyncio.to_thread(jupyter.run, UNTIL.format(file=REMOVED, names=sorted(names))) == ""
 
 
 def test_what_is_removed_stays_away_through_preemption_and_runs_until_it_is_made_or_added_again(

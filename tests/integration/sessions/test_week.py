@@ -32,7 +32,11 @@ app = "batch"
 command = "true"
 """
 MOO = "import moo_of_the_test; print(moo_of_the_test.moo())"
-RECORD = f"import time\nwhile 'old.csv' not in open('{REMOVED}').read(): time.sleep(0.1)"
+RECORD = f"""
+import pathlib, time
+file = pathlib.Path('{REMOVED}')
+while not file.exists() or 'old.csv' not in file.read_text(): time.sleep(0.1)
+"""
 
 
 def show(cli: CommandLine, name: str = "week") -> dict[str, Any]:
@@ -61,7 +65,7 @@ def test_a_week_by_commands(cli: CommandLine, cluster: LocalCluster, control: Co
         jupyter.run("!pip install --quiet moo-of-the-test")
         jupyter.write_notebook("work.ipynb", MOO)
         jupyter.remove("old.csv")
-        jupyter.run(f"open('made.bin', 'wb').write(bytes.fromhex('{made.hex()}'))\n{RECORD}")
+        assert jupyter.run(f"open('made.bin', 'wb').write(bytes.fromhex('{made.hex()}'))\n{RECORD}") == ""
     assert cli("start", "week", expect=1).err.startswith("“week” is running already")
     wait_until(lambda: show(cli)["state"] == "ended", "the idle stop", 90)
     assert "Ended. It was stopped because it was idle for 0.4 min; its results are kept." in cli("show", "week").out
