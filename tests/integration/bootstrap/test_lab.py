@@ -54,7 +54,7 @@ def session(
         (container.home / ".ssh").mkdir(mode=0o777)
         (container.home / ".ssh/authorized_keys").write_text("ssh-ed25519 AAAA the-maker-of-the-image\n")
         container.start(lab)
-        container.wait_for(f"http://127.0.0.1:{container.port}/rq-0123456789ab/lab?token=", 60)
+        container.wait_for(f"http://localhost:{container.port}/rq-0123456789ab/lab?token=", 60)
         private, port = key.with_suffix(""), free_port()
         tunnel = ["-N", "-L", f"127.0.0.1:{port}:localhost:{container.port}"]
         with running(shlex.join(ssh_line(container, private, USER.pw_name, *tunnel))):
@@ -71,7 +71,7 @@ def test_jupyterlab_opens_with_our_token_and_with_no_other(session: Session) -> 
 
 
 def test_the_link_is_in_the_log_as_the_original_wrote_it(session: Session, lab: Mapping[str, str]) -> None:
-    link = f"http://127.0.0.1:{session.container.port}/rq-0123456789ab/lab?token={lab['JUPYTER_TOKEN']}"
+    link = f"http://localhost:{session.container.port}/rq-0123456789ab/lab?token={lab['JUPYTER_TOKEN']}"
     log = session.container.read("logs/qarnot.log")
     assert [line.strip() for line in log.splitlines() if "/lab?token=" in line] == [link, link]
     assert session.container.output.count(lab["JUPYTER_TOKEN"]) == 2, "nowhere else"
@@ -157,7 +157,7 @@ def test_no_private_key_is_among_what_is_uploaded(session: Session) -> None:
 
 def test_jupyterlab_ends_gently_when_the_machine_is_taken_away(container: Container, lab: Mapping[str, str]) -> None:
     container.start(lab)
-    container.wait_for(f"http://127.0.0.1:{container.port}/rq-0123456789ab/lab?token=", 60)
+    container.wait_for(f"http://localhost:{container.port}/rq-0123456789ab/lab?token=", 60)
     assert not any(lab["JUPYTER_TOKEN"] in word for process in container.processes() for word in process.cmdline())
     container.signal(signal.SIGTERM)
     assert container.wait() == 0
@@ -179,7 +179,7 @@ def test_a_program_that_is_started_by_the_image_runs_under_the_base_url_too(
     command = f"exec python3 -m jupyterlab --ip=127.0.0.1 --port={container.port} --no-browser --allow-root"
     more = {"RUN_QARNOT_COMMAND": command, "RUN_QARNOT_SSH": "no", **base_url_constants(lab[BASE_URL], "")}
     container.start({**lab, **more})
-    container.wait_for(f"http://127.0.0.1:{container.port}/rq-0123456789ab/lab?token={lab['JUPYTER_TOKEN']}\n", 60)
+    container.wait_for(f"http://localhost:{container.port}/rq-0123456789ab/lab?token={lab['JUPYTER_TOKEN']}\n", 60)
     jupyter = Jupyter(f"http://127.0.0.1:{container.port}/rq-0123456789ab/lab?token={lab['JUPYTER_TOKEN']}")
     assert jupyter.answers()
 
@@ -195,7 +195,7 @@ def test_the_link_follows_a_program_that_does_not_use_the_base_url(
         BASE_URL: "/rq-0123456789ab/",
     }
     container.start({**batch, **more, "RUN_QARNOT_COMMAND": server})
-    container.wait_for(f"http://127.0.0.1:{container.port}/logs/\n")
+    container.wait_for(f"http://localhost:{container.port}/logs/\n")
 
 
 def enter(session: Session, private: Path, command: str) -> tuple[int, str]:

@@ -102,7 +102,7 @@ def test_a_web_application_gets_its_link_into_the_log(container: Container, batc
     server = f"exec python3 -m http.server --bind 127.0.0.1 {container.port}"
     more = {"RUN_QARNOT_APP": "web", "RUN_QARNOT_SSH": "no", "RUN_QARNOT_OPEN_PATH": "/logs/"}
     container.start({**batch, **more, "RUN_QARNOT_COMMAND": server})
-    container.wait_for(f"http://127.0.0.1:{container.port}/logs/\n")
+    container.wait_for(f"http://localhost:{container.port}/logs/\n")
     container.signal()
     assert container.wait() == 143
 
@@ -170,7 +170,7 @@ def test_asked_to_end_while_it_is_still_preparing_it_does_so_at_once(container: 
 def test_jupyterlab_is_installed_where_it_is_missing(bare: Container, lab: Constants, wheels: Path) -> None:
     bare.bind(wheels, "/wheels")
     bare.start({**lab, "RUN_QARNOT_SSH": "no"})
-    bare.wait_for(f"http://127.0.0.1:{bare.port}/rq-0123456789ab/lab?token={lab['JUPYTER_TOKEN']}")
+    bare.wait_for(f"http://localhost:{bare.port}/rq-0123456789ab/lab?token={lab['JUPYTER_TOKEN']}")
     assert "This image has no JupyterLab; installing it." in bare.output
     assert bare.read("requirements.txt") == "", "it was not the user who installed it"
     assert "jupyterlab==99" in bare.read("requirements-full.txt")
