@@ -25,6 +25,7 @@ from pathlib import Path, PurePosixPath
 from typing import Iterable  # noqa: UP035  Python 3.8 cannot use that of collections.abc
 
 OURS = ".run-qarnot"  # below `/job`; never recorded
+TEMPORARY = (".requirements.txt.new", ".requirements-full.txt.new")  # of `packages.py`; neither
 LOOK_SECONDS = 1.0  # between two scans, if that takes
 LOAD = 0.02  # of a core, at most
 LAST_SECONDS = 0.3  # between the two last scans
@@ -100,6 +101,8 @@ def files_in(job: Path) -> set[str]:
                 raise
             continue  # removed since it was listed
         for entry in entries:
+            if folder == str(job) and entry.name in TEMPORARY:
+                continue
             if not entry.is_dir(follow_symlinks=False):
                 found.add(os.fsencode(os.path.relpath(entry.path, job)).decode("utf-8", "replace"))
             elif entry.name != OURS or folder != str(job):

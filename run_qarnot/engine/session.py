@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from tempfile import TemporaryDirectory
+from typing import Any
 from urllib.parse import quote
 
 from run_qarnot import bootstrap
@@ -295,8 +296,11 @@ class Session:
     async def detail(self) -> SessionView:
         """Add details that are requested rarely: cost, carbon, the time of the last save."""
         if self.facts is not None:
-            self._state.learn(**await details(self._client, self.facts, self.view, self.results))
             run = self._run
+            found = await details(self._client, self.facts, self.view, self.results)
+            if run is not self._run:  # another run has begun meanwhile
+                return self.view
+            self._learn(found)
             await self.find_idle_ends()
             if not run.was_ready and await never_ready(self._client, run.app, self.facts, self.view, self.results):
                 self._state.learn(state=State.FAILED, reason=EndReason.FAILED.value, error=NEVER_READY)
@@ -318,8 +322,14 @@ class Session:
         Raises:
             RunQarnotError: the storage does not answer, or refuses.
         """
-        self._state.learn(**await last_save(self._client, self.view, self.results))
+        self._learn(await last_save(self._client, self.view, self.results))
         return self.view
+
+    def _learn(self, found: dict[str, Any]) -> None:
+        """Add details to the view. A save that was completed while they were requested is not forgotten."""
+        if "saved" in found:
+            found["saved"] = max(filter(None, (found["saved"], self.view.saved)), default=None)
+        self._state.learn(**found)
 
     # — acting —
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from support.pages import NAME, play_with_account, shows, start, tell
 from support.waiting import until
 
@@ -60,5 +62,22 @@ def test_an_own_save_is_not_forgotten_for_older_files(cluster: LocalCluster) -> 
         saved = card.session.view.saved
         assert (await card.session.look_for_saves()).saved == saved
         assert (await card.session.detail()).saved == saved
+
+    play_with_account(scene, cluster)
+
+
+def test_an_own_save_is_not_forgotten_for_an_answer_that_was_on_its_way(cluster: LocalCluster) -> None:
+    async def scene(page: Page) -> None:
+        card = await start(page, "sleep 60")  # nothing of it is in the storage
+        await shows(card, State.READY)
+        await until(lambda: card.view["saved_asked"] is not None, "the storage to be asked for the first time")
+        cluster.control.delay("s3:ListObjects", 2, times=2)
+        asking = [asyncio.ensure_future(ask()) for ask in (card.session.look_for_saves, card.session.detail)]
+        await card.session.save()
+        assert not any(each.done() for each in asking)
+        saved = card.session.view.saved
+        assert saved is not None
+        await asyncio.gather(*asking)
+        assert card.session.view.saved == saved
 
     play_with_account(scene, cluster)

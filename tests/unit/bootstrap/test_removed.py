@@ -154,6 +154,12 @@ def test_a_file_that_is_replaced_in_two_steps_is_never_on_the_record(job: Path) 
         assert not (job / ".run-qarnot/removed.json").exists()
 
 
+def test_a_temporary_file_of_the_lists_of_packages_is_none_of_the_users(job: Path) -> None:
+    for name in (*removed.TEMPORARY, "kept.new"):
+        (job / name).touch()
+    assert removed.files_in(job) == {"kept.new"}
+
+
 def test_where_a_folder_cannot_be_read_nothing_is_concluded(job: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(job, "data/a.txt")
     watch, scandir = Watch(job, set()), os.scandir
