@@ -144,6 +144,8 @@ class Gateway:
         self.admin("user", "modify", f"--uid={email}", f"--max-buckets={buckets}")
         self.admin("quota", "set", "--quota-scope=user", f"--uid={email}", f"--max-size={size}")
         self.admin("quota", "enable" if size >= 0 else "disable", "--quota-scope=user", f"--uid={email}")
+        if size >= 0:  # the gateway adds up what is there in the background, and would let through what is too much
+            self.admin("user", "stats", f"--uid={email}", "--sync-stats")
 
     def admin(self, *arguments: str) -> Any:
         """Run `radosgw-admin`; return what it prints, read as JSON."""
