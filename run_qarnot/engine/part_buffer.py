@@ -18,7 +18,7 @@ class PartData:
     """A complete part to be sent: its number from 1, and its bytes."""
 
     number: int
-    data: bytes
+    data: bytearray
 
 
 class PartBuffer:
@@ -44,14 +44,16 @@ class PartBuffer:
         size = memoryview(data).nbytes
         if offset != self.received or size > self.upload.size - offset:
             return []  # a duplicate, or a piece before it was lost: the browser sends it again
-        self._rest += data
         self.received += size
-        parts = []
-        while len(self._rest) >= self.upload.part_size or (self._rest and self.received == self.upload.size):
-            with memoryview(self._rest) as rest:  # one copy, not two: parts are large
-                parts.append(PartData(self._next, bytes(rest[: self.upload.part_size])))
-            del self._rest[: self.upload.part_size]
-            self._next += 1
+        parts, left = [], memoryview(data).cast("B")
+        while left:
+            room = self.upload.part_size - len(self._rest)
+            self._rest += left[:room]
+            left = left[room:]
+            if len(self._rest) == self.upload.part_size or (not left and self.received == self.upload.size):
+                parts.append(PartData(self._next, self._rest))  # as it is: parts are large
+                self._rest = bytearray()
+                self._next += 1
         return parts
 
     @property

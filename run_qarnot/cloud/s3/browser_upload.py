@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from run_qarnot.cloud.s3.etag import etag_of_parts, md5, part_size, parts_of
 from run_qarnot.cloud.s3.multipart import Multipart
@@ -69,7 +69,7 @@ class DirectUpload:
         parameters = {**self._multipart.names, "PartNumber": number}
         return str(self._client.generate_presigned_url("upload_part", Params=parameters, ExpiresIn=ADDRESS_SECONDS))
 
-    def put(self, number: int, data: bytes) -> str:
+    def put(self, number: int, data: bytes | bytearray) -> str:
         """Send a part from here, unless it is `stored`; return its MD5, in hexadecimal.
 
         Raises:
@@ -80,7 +80,8 @@ class DirectUpload:
             checksum = base64.b64encode(digest.digest()).decode()
             send = partial(self._client.upload_part, **self._multipart.names, PartNumber=number)
             with named(self.key):
-                self._work.attempt(lambda: send(Body=data, ContentMD5=checksum))
+                body = cast("bytes", data)  # botocore takes both; its stubs name one
+                self._work.attempt(lambda: send(Body=body, ContentMD5=checksum))
             self.stored[number] = digest.hexdigest()
         return digest.hexdigest()
 

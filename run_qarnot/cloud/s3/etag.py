@@ -52,7 +52,7 @@ def parts_of(size: int) -> list[Part]:
     return [Part(number, start, min(step, size - start)) for number, start in enumerate(range(0, size, step), start=1)]
 
 
-def md5(data: bytes = b"") -> Hash:
+def md5(data: bytes | bytearray = b"") -> Hash:
     """Return a running MD5. Storages compare by it; it protects nothing."""
     return hashlib.md5(data, usedforsecurity=False)
 
