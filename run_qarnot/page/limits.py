@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextvars import ContextVar
@@ -13,6 +14,8 @@ from typing import Any
 import psutil
 import tornado.web
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager
+
+from run_qarnot.page.downloads import FOLDER_VARIABLE
 
 _FREE_TRIES = 5
 _LONGEST_WAIT_SECONDS = 60.0
@@ -122,8 +125,20 @@ class VisitorKernels(AsyncMappingKernelManager):  # type: ignore[misc,unused-ign
             with contextlib.suppress(tornado.web.HTTPError, RuntimeError):  # it has ended by itself
                 await self.shutdown_kernel(kernel_id)  # type: ignore[no-untyped-call,unused-ignore]
 
+    async def kill_unopened(self) -> None:
+        """Kill the kernels whose page no browser has opened: they have nothing to clean up.
+
+        Asked to end, ipykernel would close the sockets on which it is still answering, and log a traceback.
+        """
+        for kernel_id in set(self.list_kernel_ids()) - set(self._owners):
+            await self.shutdown_kernel(kernel_id, now=True)  # type: ignore[no-untyped-call,unused-ignore]
+
     async def start_kernel(self, *arguments: Any, **options: Any) -> str:  # type: ignore[override,unused-ignore]
-        """Start a kernel; arguments and options are those of the base class."""
+        """Start a kernel; arguments and options are those of the base class.
+
+        Its temporary files are in the server's private folder, which is removed even if the kernel was killed.
+        """
+        options["env"] = {**(options.get("env") or os.environ), "TMPDIR": os.environ[FOLDER_VARIABLE]}
         visit = _visit.get()
         kernel_id = str(options.setdefault("kernel_id", self.new_kernel_id()))
         self._starting.add(kernel_id)

@@ -163,21 +163,12 @@ class Dashboard(Voila):  # type: ignore[misc,unused-ignore]
             logging.getLogger(name).setLevel(logging.CRITICAL)
         for _ in range(_ENDINGS_TRIED):
             try:
-                await asyncio.gather(*map(self._kill_unopened, self.kernel_manager.list_kernel_ids()))
+                await self.kernel_manager.kill_unopened()
                 await self.kernel_manager.shutdown_all(now=False)
             except (tornado.web.HTTPError, asyncio.InvalidStateError):  # a kernel is starting, or has ended by itself
                 await asyncio.sleep(0.1)
             else:
                 break
-
-    async def _kill_unopened(self, kernel_id: str) -> None:
-        """Kill a kernel whose page is not loaded yet, because it has nothing to clean up.
-
-        Asked to end, ipykernel would close the sockets on which it is still answering, and log a traceback.
-        """
-        kernel = self.kernel_manager.kernel_model(kernel_id)
-        if kernel["execution_state"] != "idle" and not kernel["connections"]:
-            await self.kernel_manager.shutdown_kernel(kernel_id, now=True)
 
     async def _allow_storage(self) -> None:
         """Let pages that are opened from now on send files directly to the storage. Earlier pages use a kernel.

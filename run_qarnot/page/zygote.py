@@ -21,6 +21,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import threading
 from typing import Any
 
@@ -56,6 +57,7 @@ def _become_kernel(argv: list[str], env: dict[str, str], cwd: str | None) -> Non
     setproctitle(f"{sys.executable} -m ipykernel_launcher {' '.join(argv)}")  # for `ps`; longer titles are cut
     os.environ.clear()
     os.environ |= env
+    tempfile.tempdir = None  # an import asked for it before the fork; this kernel has a folder of its own for that
     if cwd:
         os.chdir(cwd)
     from ipykernel import kernelapp

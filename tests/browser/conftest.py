@@ -41,6 +41,7 @@ def demo(home: Path) -> Iterator[Server]:
     with running(CommandLine(home, environment), "demo", *more) as server:
         server.address()
         yield server
+    assert list((home / "tmp").iterdir()) == [], "what pages, sessions and their cluster made is gone"
 
 
 @pytest.fixture(scope="module")

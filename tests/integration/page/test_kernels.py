@@ -33,7 +33,8 @@ def client(tmp_path: Path) -> Iterator[BlockingKernelClient]:
 
 
 def start(zygote: Zygote, client: BlockingKernelClient, folder: Path) -> Kernel:
-    kernel = zygote.fork(["-f", client.connection_file], {**os.environ, "OF_THIS_KERNEL": "yes"}, str(folder))
+    own = {"OF_THIS_KERNEL": "yes", "TMPDIR": str(folder)}
+    kernel = zygote.fork(["-f", client.connection_file], {**os.environ, **own}, str(folder))
     client.start_channels()
     client.wait_for_ready(timeout=60)
     return kernel
@@ -52,6 +53,7 @@ def test_it_has_its_own_environment_and_folder_and_everything_loaded(
     assert kernel.poll() is None
     assert evaluate(client, "__import__('os').environ['OF_THIS_KERNEL']") == "'yes'"
     assert evaluate(client, "__import__('os').getcwd()") == repr(str(tmp_path))
+    assert evaluate(client, "__import__('tempfile').gettempdir()") == repr(str(tmp_path)), "not that of its parent"
     assert evaluate(client, "'run_qarnot.page.build' in __import__('sys').modules") == "True"
     assert evaluate(client, "__import__('ipywidgets').Button().comm is not None") == "True"
     kernel.kill()

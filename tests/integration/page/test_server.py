@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 import psutil
 import pytest
@@ -136,6 +137,18 @@ def test_without_the_process_that_is_copied_kernels_are_started_anew(make_site: 
     _, _, err = site.end()
     assert err.count("they take longer to start now") == 1
     assert "Traceback" not in err
+
+
+def test_what_a_kernel_that_was_killed_had_made_goes_with_the_server(make_site: Callable[..., Site]) -> None:
+    site = make_site("--no-fork").log_in()
+    assert site.get()[0] == 200
+    (kernel,) = site.kernels()
+    folder = Path(kernel.environ()["TMPDIR"])
+    assert folder.parent == site.temporary
+    (folder / "made").write_text("by a page")
+    kernel.kill()
+    assert site.end()[0] == 0
+    assert site.left == []
 
 
 def test_kernels_are_started_anew_when_that_is_wanted(make_site: Callable[..., Site]) -> None:
