@@ -16,7 +16,7 @@ from support.jupyter import Jupyter
 from support.ports import free_port
 from support.servers import Server
 from support.waiting import wait_until
-from support.wheels import make_wheel
+from support.wheels import cluster_with, make_wheel
 
 from qarnot_local import LocalCluster
 from run_qarnot.bootstrap import REMOVED
@@ -36,11 +36,8 @@ while not file.exists() or 'old.csv' not in file.read_text(): time.sleep(0.1)
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
     wheels = tmp_path_factory.mktemp("wheels")
     make_wheel(wheels, "moo-of-the-test")
-    with pytest.MonkeyPatch.context() as patch:  # a task's pip sees the cluster's settings, and only our wheel
-        patch.setenv("PIP_FIND_LINKS", str(wheels))
-        patch.setenv("PIP_NO_INDEX", "1")
-        with LocalCluster() as cluster:
-            yield cluster
+    with cluster_with(wheels) as cluster:
+        yield cluster
 
 
 @pytest.fixture

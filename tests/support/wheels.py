@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+import pytest
+
+from qarnot_local import LocalCluster
+
+
+@contextlib.contextmanager
+def cluster_with(wheels: Path) -> Iterator[LocalCluster]:
+    """A cluster whose tasks find these wheels and no others: their pip sees the cluster's own settings."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PIP_FIND_LINKS", str(wheels))
+        patch.setenv("PIP_NO_INDEX", "1")
+        with LocalCluster() as cluster:
+            yield cluster
 
 
 def make_wheel(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import qarnot
 from support.command import CommandLine
+from support.wheels import cluster_with
 
 from qarnot_local import LocalCluster
 from qarnot_local.control.control import Control
@@ -16,11 +17,8 @@ from run_qarnot.engine import retry
 
 @pytest.fixture
 def cluster(wheels: Path) -> Iterator[LocalCluster]:
-    with pytest.MonkeyPatch.context() as patch:  # a task's pip sees the cluster's settings, and only our wheel
-        patch.setenv("PIP_FIND_LINKS", str(wheels))
-        patch.setenv("PIP_NO_INDEX", "1")
-        with LocalCluster() as cluster:
-            yield cluster
+    with cluster_with(wheels) as cluster:
+        yield cluster
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import dataclasses
 import itertools
 import time
 import uuid
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from qarnot_local.control.control import Control
 from run_qarnot.catalog.image import Image
 from run_qarnot.catalog.options import Option
 from run_qarnot.cloud import models
+from run_qarnot.cloud.models import TaskSnapshot
 from run_qarnot.core.errors import InputError, SessionError
 from run_qarnot.core.state import FINAL, State, observed_state
 from run_qarnot.engine.copying import Copies
@@ -60,6 +62,17 @@ async def said(session: Session, word: str) -> None:
         await asyncio.wait_for(printed.wait(), 30)
     finally:
         unsubscribe()
+
+
+async def one_run(sessions: Iterable[Session]) -> TaskSnapshot:
+    """Wait until a session that is open twice is ready in both places; return the task that both follow."""
+    found = []
+    for each in sessions:
+        await until(each, lambda view: view.state is State.READY, "the one run")
+        assert each.facts is not None
+        found.append(each.facts)
+    assert len({facts.id for facts in found}) == 1
+    return found[0]
 
 
 def test_name_files_options_and_keys_go_on_in_another_run_with_its_own_limit(
@@ -196,12 +209,7 @@ def test_of_two_that_start_it_again_at_one_moment_both_have_the_one_run(
             for each, one in both:
                 await each.account.start_again(one)
             following = [asyncio.create_task(one.follow()) for _, one in both]
-            for _, one in both:
-                await until(one, lambda view: view.state is State.READY, "the one run")
-            (facts, other) = (one.facts for _, one in both)
-            assert facts is not None
-            assert other is not None
-            assert facts.id == other.id
+            facts = await one_run(one for _, one in both)
             await session.stop(save=False)
             await asyncio.wait_for(asyncio.gather(*following), 20)
         assert control.count("POST", "/tasks") == 2
@@ -258,7 +266,7 @@ def test_two_that_want_it_to_go_on_at_one_moment_get_one_run(
 def test_of_two_starts_of_one_second_the_later_one_may_win_and_still_there_is_one_run(
     cluster: LocalCluster, control: Control, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The cluster's times are whole seconds, here minutes. Its ids decide then, and here the last one is the lowest."""
+    """The cluster's times are whole seconds, here hours. Its ids decide then, and here the last one is the lowest."""
     ids = itertools.count(2**128 - 1, -(2**64))
     monkeypatch.setattr("qarnot_local.runtime.record.uuids.uuid4", lambda: uuid.UUID(int=next(ids)))
     read = models.read_time
@@ -276,12 +284,7 @@ def test_of_two_starts_of_one_second_the_later_one_may_win_and_still_there_is_on
                 await each.account.start_again(one)
             following = [asyncio.create_task(one.follow()) for _, one in both]
             await asyncio.gather(*(one.submitted() for _, one in both))
-            for _, one in both:
-                await until(one, lambda view: view.state is State.READY, "the one run")
-            (facts, other) = (one.facts for _, one in both)
-            assert facts is not None
-            assert other is not None
-            assert facts.id == other.id
+            facts = await one_run(one for _, one in both)
             await session.stop(save=False)
             await asyncio.wait_for(asyncio.gather(*following), 20)
         assert sorted(task.id for task in await desk.account.client.tasks()) == sorted([facts.id, session.view.id])
