@@ -84,11 +84,10 @@ def facts_of(session: Session) -> TaskSnapshot:
     return session.facts
 
 
-def address_of(session: Session) -> str:
-    """The address of a session's app, through the tunnel that is open."""
-    address = session.app_address()
-    assert address is not None, "its tunnel is closed"
-    return address
+async def address_of(session: Session) -> str:
+    """The address of a session's app through its tunnel, which may open a moment after the app has printed its link."""
+    await until(session, lambda _: session.app_address() is not None, "its tunnel to be open")
+    return str(session.app_address())
 
 
 async def until(session: Session, condition: Callable[[SessionView], bool], what: str) -> SessionView:

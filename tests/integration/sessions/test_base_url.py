@@ -41,8 +41,8 @@ def status(address: str) -> Any:
         return error.code
 
 
-def path_of(session: Session) -> Any:
-    return urlsplit(address_of(session)).path
+async def path_of(session: Session) -> Any:
+    return urlsplit(await address_of(session)).path
 
 
 def takes_base(port: int) -> Any:
@@ -60,8 +60,8 @@ def test_jupyterlab_runs_under_the_base_url_that_was_known_before_and_is_found_t
         async with desk.ready(LAB) as session:
             base = keys.derive_base_url(cluster.token, facts_of(session).launch_id)
             assert (session.view.base_path, session.view.mount) == (base, Mount.PREFIX)
-            address = address_of(session)
-            assert path_of(session) == f"{base}lab"
+            address = await address_of(session)
+            assert await path_of(session) == f"{base}lab"
             assert all(
                 urlsplit(connection.url).path == f"{base}lab"
                 for connection in session.view.connections
@@ -83,8 +83,8 @@ def test_an_image_can_decline_and_is_opened_where_it_is(cluster: LocalCluster) -
     async def scenario(desk: Desk) -> None:
         async with desk.ready(LAB.model_copy(update={"id": "declines", "proxy": "none"})) as session:
             assert (session.view.base_path, session.view.mount) == ("/", Mount.NONE)
-            assert path_of(session) == "/lab"
-            assert await asyncio.to_thread(Jupyter(address_of(session)).answers)
+            assert await path_of(session) == "/lab"
+            assert await asyncio.to_thread(Jupyter(await address_of(session)).answers)
             found = await asyncio.to_thread(desk.account.client.storage.blocking.files, str(session.view.inputs))
             assert list(found) == []
 
@@ -100,8 +100,8 @@ def test_an_app_that_does_not_use_the_path_is_opened_where_it_answers_and_that_i
             view = session.view
             assert (view.base_path, view.mount) == ("/", Mount.NONE)
             assert str(view.phase).startswith("Ready: the application answers, but at another path")
-            assert path_of(session) == "/"
-            assert await asyncio.to_thread(status, address_of(session)) == 200
+            assert await path_of(session) == "/"
+            assert await asyncio.to_thread(status, await address_of(session)) == 200
 
     at_a_desk(cluster, scenario)
 
@@ -109,13 +109,13 @@ def test_an_app_that_does_not_use_the_path_is_opened_where_it_answers_and_that_i
 def test_after_a_preemption_it_has_the_same_address(cluster: LocalCluster, control: Control) -> None:
     async def scenario(desk: Desk) -> None:
         async with desk.ready(takes_base(next(iter(free_ports(25000))))) as session:
-            address, path = address_of(session), session.view.base_path
+            address, path = await address_of(session), session.view.base_path
             assert BASE.fullmatch(path)
-            assert path_of(session) == path
+            assert await path_of(session) == path
             control.preempt(session.view.id)
             session._run._wake.set()
             await until(session, lambda view: view.attempt >= 2 and view.state is State.READY, "it to be back")
-            assert (address_of(session), session.view.base_path) == (address, path)
+            assert (await address_of(session), session.view.base_path) == (address, path)
             assert await asyncio.to_thread(status, address) == 200
 
     at_a_desk(cluster, scenario)
@@ -162,7 +162,7 @@ def test_what_travels_is_the_base_url_and_the_idle_stop_and_the_user_sees_none_o
                 ".run-qarnot/jupyter/jupyter_notebook_config.py",
                 ".run-qarnot/jupyter/jupyter_notebook_config.json",
             }
-            names = await asyncio.to_thread(Jupyter(address_of(session)).names)
+            names = await asyncio.to_thread(Jupyter(await address_of(session)).names)
             assert not any(name.startswith(".") for name in names)
 
     at_a_desk(cluster, scenario)

@@ -58,7 +58,7 @@ def test_a_cell_a_terminal_a_login_and_whoever_asks_keep_it_on_and_a_tunnel_does
         async with desk.following(session):
             await until(session, lambda view: view.state is State.READY, "the session to be ready")
             assert session.view.idle_minutes == 0.4
-            jupyter = Jupyter(address_of(session))
+            jupyter = Jupyter(await address_of(session))
             async with keeps_on(session, "a cell"):
                 cell = asyncio.create_task(asyncio.to_thread(jupyter.run, UNTIL_TOLD))
             await asyncio.to_thread(jupyter.write, "go", "")
@@ -96,7 +96,7 @@ def test_one_that_jupyter_itself_is_told_to_end_has_ended_by_itself(cluster: Loc
         session = await desk.start(LAB)
         async with desk.following(session):
             await until(session, lambda view: view.state is State.READY, "the session to be ready")
-            await asyncio.to_thread(Jupyter(address_of(session)).shut_down)
+            await asyncio.to_thread(Jupyter(await address_of(session)).shut_down)
             await until(session, lambda view: view.is_over, "it to end")
             assert session.view.reason == "finished"
 

@@ -176,7 +176,7 @@ def test_it_is_preempted_and_the_connections_are_renewed_by_themselves(
             session._run._wake.set()
             view = await until(session, lambda view: view.attempt >= 2 and view.state is State.READY, "it to be back")
             assert str(view.phase) == "Ready again: the application answers on another machine, with the saved files"
-            renewed = address_of(session)
+            renewed = await address_of(session)
             assert await asyncio.to_thread(get, renewed)
             assert address in {None, renewed}, "the address in the user's browser stays the same"
             await session.stop(save=False)
@@ -193,7 +193,7 @@ def test_its_port_is_kept_while_its_machine_is_away(cluster: LocalCluster, contr
 
     async def scenario(desk: Desk) -> None:
         async with desk.ready(page_on(next(iter(free_ports(23000))))) as session:
-            address = address_of(session)
+            address = await address_of(session)
             port = urllib.parse.urlsplit(address).port or 0
             control.hold("FullyDispatched")
             control.preempt(session.view.id, state="Submitted")
@@ -205,7 +205,7 @@ def test_its_port_is_kept_while_its_machine_is_away(cluster: LocalCluster, contr
             control.release()
             session._run._wake.set()
             await until(session, lambda view: view.state is State.READY, "it to be back")
-            assert address_of(session) == address
+            assert await address_of(session) == address
             assert await asyncio.to_thread(get, address)
         assert is_free(port)
 
@@ -215,12 +215,12 @@ def test_its_port_is_kept_while_its_machine_is_away(cluster: LocalCluster, contr
 def test_other_keys_open_no_second_tunnel(cluster: LocalCluster) -> None:
     async def scenario(desk: Desk) -> None:
         async with desk.ready(page_on(next(iter(free_ports(24000))))) as session:
-            address = address_of(session)
+            address = await address_of(session)
             session.use_own_keys(keys.derive_session_key(cluster.token, facts_of(session).launch_id).private)
             await session.poll()  # lets go of the tunnel, and opens it again at the next look
             session._run._wake.set()
             await until(session, lambda _: session.app_address() is not None, "the tunnel to be open again")
-            assert address_of(session) == address
+            assert await address_of(session) == address
             assert await asyncio.to_thread(get, address)
         assert is_free(urllib.parse.urlsplit(address).port or 0)
 
@@ -255,7 +255,7 @@ def test_the_tunnel_leads_to_the_machine_whose_host_key_was_printed_and_to_no_ot
             assert spec is not None
             assert spec.fingerprints == (shown.get_fingerprint(),)
             assert proxied is None or proxied.host_keys == spec.fingerprints
-            assert await asyncio.to_thread(get, address_of(session))
+            assert await asyncio.to_thread(get, await address_of(session))
             await session.stop(save=False)
 
     at_a_desk(cluster, scenario)
@@ -274,7 +274,7 @@ def test_a_preempted_session_is_entered_on_its_next_machine_with_another_host_ke
             assert before is not None
             assert after is not None
             assert before.host_key != after.host_key
-            assert await asyncio.to_thread(get, address_of(session))
+            assert await asyncio.to_thread(get, await address_of(session))
 
     at_a_desk(cluster, scenario)
 
@@ -314,8 +314,8 @@ def test_what_was_saved_is_back_on_the_next_machine_and_wins_over_the_inputs(
             control.preempt(session.view.id)
             session._run._wake.set()
             await until(session, lambda view: view.attempt >= 2 and view.state is State.READY, "it to be back")
-            assert await asyncio.to_thread(get, address_of(session), "made.txt") == "made\n"
-            assert await asyncio.to_thread(get, address_of(session), "notes.txt") == "edited\n"
+            assert await asyncio.to_thread(get, await address_of(session), "made.txt") == "made\n"
+            assert await asyncio.to_thread(get, await address_of(session), "notes.txt") == "edited\n"
             assert session.view.inputs == f"{session.view.name}-in"
             await session.stop(save=False)
 

@@ -40,9 +40,9 @@ def test_it_opens_at_the_notebook_with_its_packages_and_goes_on_without_another_
         temporary = session.temporary.name
         async with desk.following(session):
             await until(session, lambda view: view.state is State.READY, "the session to be ready")
-            assert urlsplit(address_of(session)).path.endswith("/lab/tree/project/my%20notebooks/first.ipynb")
+            assert urlsplit(await address_of(session)).path.endswith("/lab/tree/project/my%20notebooks/first.ipynb")
             assert session.open_path == "lab/tree/project/my%20notebooks/first.ipynb"
-            jupyter = Jupyter(address_of(session))
+            jupyter = Jupyter(await address_of(session))
             assert set(await asyncio.to_thread(jupyter.names, "project")) == {
                 "data.csv", "my notebooks", "requirements.txt",
             }  # fmt: skip
@@ -74,9 +74,9 @@ def test_it_opens_at_the_notebook_with_its_packages_and_goes_on_without_another_
         await desk.account.start_again(session)
         async with desk.following(session):
             await until(session, lambda view: view.state is State.READY, "the session to be ready again")
-            jupyter = Jupyter(address_of(session))
+            jupyter = Jupyter(await address_of(session))
             assert await asyncio.to_thread(jupyter.read, "project/data.csv") == "changed"
-            assert urlsplit(address_of(session)).path.endswith("/lab/tree/project/my%20notebooks/first.ipynb")
+            assert urlsplit(await address_of(session)).path.endswith("/lab/tree/project/my%20notebooks/first.ipynb")
             await session.stop(save=False)
 
     at_a_desk(cluster, later)
@@ -94,7 +94,7 @@ def test_the_next_run_brings_it_up_to_date_and_keeps_what_was_changed(cluster: L
         )
         async with desk.following(session):
             await until(session, lambda view: view.state is State.READY, "the session to be ready")
-            jupyter = Jupyter(address_of(session))
+            jupyter = Jupyter(await address_of(session))
             await asyncio.to_thread(jupyter.write, "project/data.csv", "mine\n2\n3\n4\n5\n")
             await asyncio.to_thread(jupyter.write, "project/result.txt", "mine")
             await asyncio.to_thread(jupyter.run, "import os; os.remove('project/old.txt')")
@@ -106,7 +106,7 @@ def test_the_next_run_brings_it_up_to_date_and_keeps_what_was_changed(cluster: L
         await desk.account.start_again(session, update=True)
         async with desk.following(session):
             await until(session, lambda view: view.state is State.READY, "the session to be ready again")
-            jupyter = Jupyter(address_of(session))
+            jupyter = Jupyter(await address_of(session))
             assert await asyncio.to_thread(jupyter.read, "project/data.csv") == "mine\n2\n3\n4\nfive\n"
             assert await asyncio.to_thread(jupyter.read, "project/result.txt") == "mine"
             assert await asyncio.to_thread(jupyter.read, "project/new.txt") == "new"

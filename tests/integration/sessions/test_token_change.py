@@ -58,7 +58,7 @@ def test_the_card_says_it_and_offers_no_tunnel(cluster: LocalCluster) -> None:
         async with desk.ready(image) as session:
             assert session.facts is not None
             assert not session.needs_other_token
-            assert address_of(session)
+            assert await address_of(session)
             other = Session.found(desk.account.client, desk.account.catalog, NEW_TOKEN, [session.facts])
             assert other.needs_other_token
             assert not other.knows_session_key
